@@ -1,0 +1,47 @@
+"""Open WebUI and Ollama on Kubernetes: settings -> components -> exports."""
+
+import pulumi
+from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
+from pulumi_kubernetes.core.v1 import Namespace
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
+
+from components import Ollama, WebUI
+from settings import SettingsError, load
+
+try:
+    settings = load(
+        get_config_env(),
+        source=f"Pulumi.{pulumi.get_stack()}.yaml",
+        secret_keys=frozenset(get_config_secret_keys_env()),
+    )
+except SettingsError as error:
+    raise pulumi.RunError(str(error)) from None
+
+# The claims live in the namespace: deleting it would delete them
+namespace = Namespace(
+    "namespace",
+    metadata=ObjectMetaArgs(name=settings.namespace),
+    opts=pulumi.ResourceOptions(protect=True, retain_on_delete=True),
+)
+ollama = Ollama(
+    "ollama",
+    settings.ollama,
+    namespace=namespace.metadata.name,
+    cluster_domain=settings.cluster_domain,
+    image_pull_secrets=settings.image_pull_secrets,
+)
+webui = WebUI(
+    "airis",
+    settings.webui,
+    namespace=namespace.metadata.name,
+    ollama_urls=ollama.urls,
+    ingress=settings.ingress,
+    image_pull_secrets=settings.image_pull_secrets,
+)
+
+gpu = settings.ollama.gpu
+pulumi.export("url", webui.url)
+pulumi.export("namespace", namespace.metadata.name)
+pulumi.export("portForward", webui.port_forward)
+pulumi.export("ollamaUrls", ollama.urls)
+pulumi.export("gpu", {gpu.resource_name: gpu.count * settings.ollama.replicas} if gpu else {})

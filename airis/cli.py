@@ -1,0 +1,150 @@
+"""The command line. Heavy modules are imported by the commands that need them: `airis --help` stays quick."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from airis.errors import AirisError, ExitCode
+
+_EXIT_CODES = """
+Exit codes: 0 all is well; 1 a stack, file or setting is wrong and nothing was touched; 2 the command line is wrong;
+3 the rehearsal ran and something did not come up; 4 this machine lacks something (tool, network, cluster); 130 interrupted.
+"""
+
+app = typer.Typer(
+    name="airis",
+    help="Open WebUI and Ollama on Kubernetes: render, rehearse and deploy a stack.",
+    epilog=_EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+sandbox_app = typer.Typer(
+    help="The local control plane for rehearsals: real Kubernetes, simulated nodes, on loopback only.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+app.add_typer(sandbox_app, name="sandbox")
+
+Stack = Annotated[str, typer.Option("--stack", "-s", help="The stack, as in Pulumi.<stack>.yaml.")]
+Nodes = Annotated[
+    Path | None,
+    typer.Option(
+        "--nodes",
+        help="A file that describes other nodes: short form, or `kubectl get nodes -o yaml` of your own cluster.",
+    ),
+]
+Timeout = Annotated[float, typer.Option("--timeout", help="Seconds until the rehearsal gives up.", min=1)]
+
+
+class OutputFormat(StrEnum):
+    """How a verdict is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+Format = Annotated[OutputFormat, typer.Option("--format", help="A table to read, or JSON for other programs.")]
+
+
+@app.command(epilog="Examples:  `airis render -s gpu | kubectl apply -f -`  ·  `airis render -s cpu > cpu.yaml`")
+def render(
+    stack: Stack,
+    show_secrets: Annotated[
+        bool, typer.Option("--show-secrets", help="Print secret values instead of [secret].")
+    ] = False,
+) -> None:
+    """Print the stack as Kubernetes YAML, sorted for kubectl. Needs neither cluster nor engine."""
+    from airis import manifest, program
+    from airis.stacks import read_stack
+
+    stack_file = read_stack(stack)
+    if show_secrets and stack_file.secret_keys:
+        raise AirisError(
+            f"{stack_file.path.name}: {', '.join(sorted(stack_file.secret_keys))} is encrypted, and only Pulumi can decrypt it",
+            f"`pulumi config --show-secrets --stack {stack}` shows it",
+        )
+    sys.stdout.write(manifest.to_yaml(program.run(stack_file).objects, show_secrets=show_secrets))
+
+
+@app.command(
+    epilog="Examples:  `airis rehearse -s gpu`  ·  `airis rehearse -s gpu --nodes my-nodes.yaml`  ·  "
+    "`kubectl get nodes -o yaml > my-nodes.yaml`"
+)
+def rehearse(
+    stack: Stack,
+    nodes: Nodes = None,
+    timeout: Timeout = 60.0,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the objects and the sandbox for a look with kubectl.")
+    ] = False,
+    output: Format = OutputFormat.TABLE,
+) -> None:
+    """Apply the stack to a real control plane with simulated nodes, and say what comes up.
+
+    Ends with 0 only if everything came up.
+    """
+    from airis.rehearsal import rehearse_stack
+    from airis.verdict import print_verdict
+
+    verdict = rehearse_stack(stack, nodes, timeout_seconds=timeout, keep=keep)
+    print_verdict(verdict, as_json=output is OutputFormat.JSON)
+    raise typer.Exit(ExitCode.OK if verdict.ok else ExitCode.NOT_READY)
+
+
+@app.command(epilog="Examples:  `airis up -s gpu`  ·  `airis up -s gpu --yes`")
+def up(
+    stack: Stack,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Deploy without asking.")] = False,
+) -> None:
+    """Deploy the stack with `pulumi up`; where no cluster is configured, rehearse it instead and say so."""
+    from airis.up import deploy_or_rehearse
+
+    raise typer.Exit(deploy_or_rehearse(stack, yes=yes))
+
+
+@sandbox_app.command("up", epilog="Example:  `export KUBECONFIG=$(airis sandbox up)`")
+def sandbox_up() -> None:
+    """Start the sandbox, and print the KUBECONFIG to use kubectl with it."""
+    from airis.sandbox import Sandbox
+
+    sandbox = Sandbox()
+    sandbox.up()
+    print(sandbox.kubeconfig)
+
+
+@sandbox_app.command("down")
+def sandbox_down() -> None:
+    """Stop the sandbox and forget everything in it."""
+    from airis.sandbox import Sandbox
+
+    Sandbox().down()
+
+
+@sandbox_app.command("status")
+def sandbox_status() -> None:
+    """Say whether the sandbox runs, with which nodes, and what it costs."""
+    from airis.sandbox import Sandbox
+    from airis.verdict import print_status
+
+    print_status(Sandbox().status())
+
+
+def main() -> None:
+    """Runs the command; what the person can mend is shown without a traceback."""
+    try:
+        app()
+    except AirisError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(ExitCode.INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

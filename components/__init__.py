@@ -1,0 +1,6 @@
+"""What is deployed: one Pulumi component per file. Each is usable on its own in another Pulumi program."""
+
+from components.ollama import Ollama
+from components.webui import WebUI
+
+__all__ = ["Ollama", "WebUI"]

@@ -1,0 +1,73 @@
+"""From settings to the parts of a pod that WebUI and Ollama have in common."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import pulumi
+from pulumi_kubernetes.core.v1 import (
+    AffinityArgs,
+    EnvVarArgs,
+    LocalObjectReferenceArgs,
+    NodeAffinityArgs,
+    NodeSelectorArgs,
+    NodeSelectorRequirementArgs,
+    NodeSelectorTermArgs,
+    ResourceRequirementsArgs,
+    TolerationArgs,
+)
+
+from settings.workload import NodeSelectorRequirement, ResourceAmounts, Resources, Toleration
+
+
+def env(*sources: Mapping[str, pulumi.Input[str]]) -> list[EnvVarArgs] | None:
+    """Environment variables in the order of their sources, or none at all.
+
+    The settings make sure that no name stands twice.
+    """
+    return [EnvVarArgs(name=name, value=value) for source in sources for name, value in source.items()] or None
+
+
+def resources(settings: Resources, extended: Mapping[str, int] = MappingProxyType({})) -> ResourceRequirementsArgs:
+    """Requests and limits; extended resources (GPUs) go into the limits, from where Kubernetes copies them."""
+    limits = _amounts(settings.limits) | {name: str(count) for name, count in extended.items()}
+    return ResourceRequirementsArgs(requests=_amounts(settings.requests) or None, limits=limits or None)
+
+
+def _amounts(amounts: ResourceAmounts) -> dict[str, str]:
+    named = {"cpu": amounts.cpu, "memory": amounts.memory, "ephemeral-storage": amounts.ephemeral_storage}
+    return {name: amount for name, amount in named.items() if amount is not None}
+
+
+def node_affinity(requirements: Sequence[NodeSelectorRequirement]) -> AffinityArgs | None:
+    """Requires a node that meets every condition; without conditions no affinity at all."""
+    if not requirements:
+        return None
+    expressions = [
+        NodeSelectorRequirementArgs(key=each.key, operator=each.operator, values=list(each.values) or None)
+        for each in requirements
+    ]
+    term = NodeSelectorTermArgs(match_expressions=expressions)
+    return AffinityArgs(
+        node_affinity=NodeAffinityArgs(
+            required_during_scheduling_ignored_during_execution=NodeSelectorArgs(node_selector_terms=[term])
+        )
+    )
+
+
+def tolerations(settings: Sequence[Toleration]) -> list[TolerationArgs] | None:
+    """Tolerations, or none at all."""
+    return [
+        TolerationArgs(
+            key=each.key,
+            operator=each.operator,
+            value=each.value,
+            effect=each.effect,
+            toleration_seconds=each.toleration_seconds,
+        )
+        for each in settings
+    ] or None
+
+
+def image_pull_secrets(names: Sequence[str]) -> list[LocalObjectReferenceArgs] | None:
+    """References to Secrets with registry credentials, or none at all."""
+    return [LocalObjectReferenceArgs(name=name) for name in names] or None

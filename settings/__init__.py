@@ -1,0 +1,21 @@
+"""What a user may configure: frozen models of plain values, without Pulumi or Kubernetes types.
+
+`StackSettings` is the whole of a stack file; `load` reads it. Adding a field to a model is all that a new setting needs
+here: its docstring becomes its description in the config reference and in the JSON Schema.
+"""
+
+from settings.ingress import IngressSettings
+from settings.load import SettingsError, load
+from settings.ollama import GpuSettings, OllamaSettings
+from settings.stack import StackSettings
+from settings.webui import WebUISettings
+
+__all__ = [
+    "GpuSettings",
+    "IngressSettings",
+    "OllamaSettings",
+    "SettingsError",
+    "StackSettings",
+    "WebUISettings",
+    "load",
+]

@@ -1,0 +1,236 @@
+"""Reads a stack's configuration into `StackSettings`, or says everything that is wrong with it at once."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from settings.base import RULES_ERROR
+from settings.stack import StackSettings
+
+PROJECT = "airis"
+"""The project's name in Pulumi.yaml, and with it the prefix of its config keys."""
+
+_Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: the key's path (`airis:ollama.gpu.count`), its value as shown, and what is allowed."""
+
+    key: str
+    value: str
+    allowed: str
+
+    def __str__(self) -> str:
+        return f"{self.key}\n    given    {self.value}\n    allowed  {self.allowed}"
+
+
+class SettingsError(Exception):
+    """A stack's configuration is wrong. Holds every problem found; no secret value is among them."""
+
+    def __init__(self, source: str, problems: Sequence[Problem]) -> None:
+        self.source = source
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.key))
+        count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
+        listed = "\n".join(f"  {problem}" for problem in self.problems)
+        super().__init__(f"{source}: {count} wrong, nothing was changed.\n{listed}")
+
+
+def load(config: Mapping[str, str], *, source: str, secret_keys: AbstractSet[str] = frozenset()) -> StackSettings:
+    """Reads the settings of one stack.
+
+    `config` maps Pulumi config keys (`airis:ollama`) to their values as Pulumi hands them over: text, with objects as
+    JSON. Keys of other namespaces (`kubernetes:context`) are left alone. `source` is the file to name in errors;
+    values under `secret_keys` are never shown.
+
+    Raises SettingsError with every problem at once, undeclared `airis:` keys included (the engine reports none of
+    them: pulumi/pulumi, pkg/workspace/config.go).
+    """
+    given = {
+        key.removeprefix(f"{PROJECT}:"): _decode(key.removeprefix(f"{PROJECT}:"), value)
+        for key, value in config.items()
+        if key.startswith(f"{PROJECT}:")
+    }
+    secret = {key.removeprefix(f"{PROJECT}:") for key in secret_keys}
+    problems: dict[_Path, Problem] = {}
+    wrong: set[_Path] = set()
+    remaining: Any = given
+    # Rules between fields are only checked once the fields themselves are right. So that one run shows everything, what
+    # is wrong is taken out and the rest is checked again, until nothing new turns up.
+    while True:
+        try:
+            settings = StackSettings.model_validate(remaining, by_alias=True, by_name=False)
+        except ValidationError as error:
+            dropped = False
+            for path, problem in _problems(error, given, secret, wrong):
+                problems.setdefault(path, problem)
+            for path in [path for detail in error.errors() for path in _drop_at(detail)]:
+                wrong.add(path)
+                remaining, found = _without(remaining, path)
+                dropped = dropped or found
+            if not dropped:
+                raise SettingsError(source, list(problems.values())) from None
+        else:
+            if problems:
+                raise SettingsError(source, list(problems.values()))
+            return settings
+
+
+def _decode(key: str, value: str) -> Any:
+    """Objects, lists, numbers and booleans are JSON; text is itself."""
+    if any(key == field.alias and field.annotation is str for field in StackSettings.model_fields.values()):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _problems(
+    error: ValidationError, given: Mapping[str, Any], secret: AbstractSet[str], wrong: AbstractSet[_Path]
+) -> Iterator[tuple[_Path, Problem]]:
+    for detail in error.errors():
+        if detail["type"] == "default_factory_not_called":  # follows from another error in the same model
+            continue
+        if detail["type"] == RULES_ERROR:
+            for broken in detail["ctx"]["broken"]:
+                path = _extend(detail["loc"], broken.key)
+                if not any(_overlaps(_extend(detail["loc"], key), wrong) for key in (broken.key, *broken.reads)):
+                    default = " (the default)" if _at(given, path) is _ABSENT else ""
+                    yield path, Problem(_key(path), _shown(broken.value, path, secret) + default, broken.allowed)
+        else:
+            path = detail["loc"]
+            yield (
+                path,
+                Problem(
+                    _key(detail["loc"]), _shown(_at(given, detail["loc"]), detail["loc"], secret), _allowed(detail)
+                ),
+            )
+
+
+def _extend(location: _Path, key: str) -> _Path:
+    # a label or a variable may hold dots, so only the first parts of a rule's key are split
+    return (*location, *(int(part) if part.isdecimal() else part for part in key.split(".")))
+
+
+def _overlaps(path: _Path, wrong: AbstractSet[_Path]) -> bool:
+    return any(path[: len(other)] == other or other[: len(path)] == path for other in wrong)
+
+
+def _key(path: _Path) -> str:
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path if part != "[key]")
+    return f"{PROJECT}:{text.removeprefix('.')}"
+
+
+def _shown(value: object, path: _Path, secret: AbstractSet[str]) -> str:
+    if path and path[0] in secret:
+        return "[secret]"
+    if "env" in path and path[-1] != "env":  # plain text, but people do put passwords there
+        return "[not shown]"
+    if value is _ABSENT:
+        return "nothing"
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except TypeError:
+        return str(value)
+
+
+_ABSENT = object()
+
+
+def _at(given: Any, path: _Path) -> Any:
+    for part in path:
+        if part == "[key]":  # pydantic's mark for "the key itself, not its value"
+            return path[path.index(part) - 1]
+        try:
+            given = given[part]
+        except (KeyError, IndexError, TypeError):
+            return _ABSENT
+    return given
+
+
+def _drop_at(detail: ErrorDetails) -> list[_Path]:
+    """The paths to take out: what is wrong itself; for something missing, the thing that lacks it; for a rule, its keys."""
+    location: _Path = detail["loc"]
+    if detail["type"] == RULES_ERROR:
+        return [_extend(location, key) for broken in detail["ctx"]["broken"] for key in (broken.key, *broken.reads)]
+    if "[key]" in location:
+        location = location[: location.index("[key]")]
+    elif detail["type"] == "missing":
+        location = location[:-1]
+    # without one of its items, a list's other items would change their places; so the whole list goes
+    return [location[:-1] if location and isinstance(location[-1], int) else location]
+
+
+def _without(given: Any, path: _Path) -> tuple[Any, bool]:
+    """A copy without what stands at the path, and whether anything stood there."""
+    if not path:
+        return {}, bool(given)
+    head, *tail = path
+    if isinstance(given, Mapping) and head in given:
+        if not tail:
+            return {key: value for key, value in given.items() if key != head}, True
+        inner, found = _without(given[head], tuple(tail))
+        return {**given, head: inner}, found
+    if isinstance(given, list) and isinstance(head, int) and tail:
+        inner, found = _without(given[head], tuple(tail))
+        return [*given[:head], inner, *given[head + 1 :]], found
+    return given, False
+
+
+_ALLOWED = {
+    "missing": "a value: this key is required",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "bool_type": "true or false",
+    "string_type": "text; put numbers, true and false in quotes",
+    "greater_than_equal": "a whole number, at least {ge}",
+    "less_than_equal": "a whole number, at most {le}",
+    "literal_error": "one of {expected}",
+    "model_type": "keys and values (a mapping)",
+    "dict_type": "keys and values (a mapping)",
+    "mapping_type": "keys and values (a mapping)",
+    "tuple_type": "a list",
+    "value_error": "{error}",
+}
+
+
+def _allowed(detail: ErrorDetails) -> str:
+    """What would be right, for the person who reads it; pydantic's own words where they are good enough."""
+    if detail["type"] == "extra_forbidden":
+        return _known_keys(detail["loc"])
+    return _ALLOWED.get(detail["type"], detail["msg"]).format(**detail.get("ctx", {}))
+
+
+def _known_keys(path: _Path) -> str:
+    model = _model_at(path[:-1])
+    known = sorted(field.alias or name for name, field in model.model_fields.items())
+    close = get_close_matches(str(path[-1]), known, n=1)
+    meant = f"{close[0]} (was that meant?); " if close else ""
+    return f"{meant}the keys here are {', '.join(known)}"
+
+
+def _model_at(path: _Path) -> type[BaseModel]:
+    model: type[BaseModel] = StackSettings
+    for part in path:
+        if isinstance(part, int):
+            continue
+        annotation = next(field.annotation for name, field in model.model_fields.items() if part in (name, field.alias))
+        model = _model_in(annotation) or model
+    return model
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model inside `Model`, `Model | None` or `tuple[Model, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) in (Union, UnionType, tuple):
+        return next((model for inner in get_args(annotation) if (model := _model_in(inner))), None)
+    return None

@@ -1,0 +1,111 @@
+"""Names as Kubernetes, DNS and container registries spell them. Each type says what it allows when it refuses."""
+
+import re
+from collections.abc import Callable
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+_LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
+_SUBDOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
+_LABEL_NAME = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_SUBDOMAIN_LENGTH = 253
+
+
+def _matching(pattern: str, allowed: str, *, longest: int = _SUBDOMAIN_LENGTH) -> Callable[[str], str]:
+    compiled = re.compile(pattern)
+
+    def check(given: str) -> str:
+        if len(given) > longest or compiled.fullmatch(given) is None:
+            raise ValueError(allowed)
+        return given
+
+    return check
+
+
+def _host(given: str) -> str:
+    """DNS is not case-sensitive, an Ingress is: hosts are lower case."""
+    return _matching(rf"(?:\*\.)?{_SUBDOMAIN}", "a host name such as chat.example.com, without scheme, port or path")(
+        given.lower().removesuffix(".")
+    )
+
+
+Dns1123Label = Annotated[
+    str,
+    AfterValidator(
+        _matching(_LABEL, "a DNS-1123 label: lower-case letters, digits and -, at most 63 characters", longest=63)
+    ),
+]
+"""Name of a namespace or a Service. Source: RFC 1123; Kubernetes, "Object Names and IDs"."""
+
+Dns1123Subdomain = Annotated[
+    str,
+    AfterValidator(
+        _matching(_SUBDOMAIN, "a DNS-1123 subdomain: lower-case letters, digits, - and ., at most 253 characters")
+    ),
+]
+"""Name of most objects: Secrets, claims, classes. Source: Kubernetes, "Object Names and IDs"."""
+
+Host = Annotated[str, AfterValidator(_host)]
+"""A host name, lower case; a leading `*.` makes it a wildcard."""
+
+LabelKey = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            rf"(?:{_SUBDOMAIN}/)?{_LABEL_NAME}",
+            "a label key such as nvidia.com/gpu.present: an optional DNS prefix and /, then at most 63 letters, digits, "
+            "-, _ or .",
+            longest=_SUBDOMAIN_LENGTH + 64,
+        )
+    ),
+]
+"""Key of a label, an annotation or a taint. Source: Kubernetes, "Labels and Selectors"."""
+
+LabelValue = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            rf"(?:{_LABEL_NAME})?",
+            "a label value: at most 63 letters, digits, -, _ or ., beginning and ending with a letter or digit",
+            longest=63,
+        )
+    ),
+]
+"""Value of a label or a taint."""
+
+ResourceName = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            rf"{_SUBDOMAIN}/{_LABEL_NAME}",
+            "an extended resource such as nvidia.com/gpu: a DNS name, / and a name",
+            longest=_SUBDOMAIN_LENGTH + 64,
+        )
+    ),
+]
+"""Name of an extended resource that a device plugin advertises. Source: Kubernetes, "Extended resources"."""
+
+EnvName = Annotated[
+    str,
+    AfterValidator(
+        _matching(r"[A-Za-z_][A-Za-z0-9_]*", "an environment variable's name: letters, digits and _, no leading digit")
+    ),
+]
+"""Name of an environment variable."""
+
+_REGISTRY = r"(?:[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?)(?:\.[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?)*(?::\d+)?"
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+
+ImageReference = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            rf"(?:{_REGISTRY}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[A-Za-z0-9_][-.A-Za-z0-9_]{{0,127}})?"
+            r"(?:@sha256:[0-9a-f]{64})?",
+            "an image reference such as ollama/ollama:0.17.4 or registry.example.com/team/airis@sha256:...",
+            longest=512,
+        )
+    ),
+]
+"""A container image. Source: github.com/distribution/reference, reference.go (its grammar)."""

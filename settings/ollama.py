@@ -1,0 +1,85 @@
+"""Settings of the Ollama model server."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import Field, StrictInt
+
+from settings.base import Broken, Settings
+from settings.names import ImageReference, LabelKey, LabelValue, ResourceName
+from settings.workload import (
+    GPU_LABEL_PREFIXES,
+    NodeSelectorRequirement,
+    ResourceAmounts,
+    Resources,
+    StorageSettings,
+    Toleration,
+    WorkloadSettings,
+)
+
+
+def _is_nvidia(earlier: Mapping[str, Any]) -> bool:
+    return str(earlier.get("resource_name")).startswith("nvidia.com/")
+
+
+class GpuSettings(Settings):
+    """GPUs for each Ollama pod: the limit, the nodes that have them, and the taint that keeps other pods away."""
+
+    count: Annotated[StrictInt, Field(ge=1)] = 1
+    """GPUs of each pod. A GPU is never shared or split by this number."""
+    resource_name: ResourceName = "nvidia.com/gpu"
+    """The extended resource that the device plugin advertises."""
+    node_labels: Mapping[LabelKey, LabelValue] = Field(
+        default_factory=lambda earlier: {"nvidia.com/gpu.present": "true"} if _is_nvidia(earlier) else {}
+    )
+    """Labels of the nodes to run on; {} leaves the choice to the resource alone. Default: `nvidia.com/gpu.present: "true"`,
+    as GPU feature discovery sets it, for NVIDIA's resources; none for others."""
+    taint: LabelKey | None = Field(
+        default_factory=lambda earlier: "nvidia.com/gpu" if _is_nvidia(earlier) else earlier.get("resource_name")
+    )
+    """Key of the NoSchedule taint on GPU nodes that the pods tolerate; null for none. Default: `nvidia.com/gpu` for NVIDIA's
+    resources, MIG profiles included; the resource's own name for others."""
+
+    @property
+    def node_affinity(self) -> tuple[NodeSelectorRequirement, ...]:
+        """The node labels as conditions."""
+        return tuple(NodeSelectorRequirement(key=key, values=(value,)) for key, value in self.node_labels.items())
+
+    @property
+    def tolerations(self) -> tuple[Toleration, ...]:
+        """The taint as a toleration, whatever the taint's value is."""
+        return () if self.taint is None else (Toleration(key=self.taint, effect="NoSchedule"),)
+
+
+class OllamaSettings(WorkloadSettings):
+    """The Ollama model server: one StatefulSet, its Services and a claim for each pod."""
+
+    image: ImageReference = "ollama/ollama:latest"
+    """Container image, with a tag or a digest."""
+    resources: Resources = Resources(
+        requests=ResourceAmounts(cpu="2", memory="2Gi"), limits=ResourceAmounts(cpu="4", memory="4Gi")
+    )
+    """CPU and memory of each pod. Without a GPU, models are loaded into this memory."""
+    storage: StorageSettings = StorageSettings(size="30Gi")
+    """The volume for models; one for each pod."""
+    gpu: GpuSettings | None = None
+    """GPUs; null runs on CPU. `gpu: {}` asks for one NVIDIA GPU."""
+
+    @property
+    def managed_env(self) -> frozenset[str]:
+        """`NVIDIA_VISIBLE_DEVICES` is set on CPU; on GPU the device plugin sets it."""
+        return frozenset({"NVIDIA_VISIBLE_DEVICES"})
+
+    def rules(self) -> Iterator[Broken]:
+        """Without a GPU, conditions that only GPU nodes meet would occupy one, or leave the pod Pending."""
+        yield from super().rules()
+        if self.gpu is not None:
+            return
+        for index, requirement in enumerate(self.node_affinity):
+            if requirement.key.startswith(GPU_LABEL_PREFIXES) and requirement.operator not in ("NotIn", "DoesNotExist"):
+                yield Broken(
+                    f"nodeAffinity.{index}.key",
+                    requirement.key,
+                    "a label that CPU nodes carry, or set gpu: this stack asks for no GPU",
+                    ("gpu", f"nodeAffinity.{index}.operator"),
+                )
