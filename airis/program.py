@@ -12,7 +12,8 @@ import runpy
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,6 +111,10 @@ def run(stack: StackFile) -> Rendering:
 def _run(stack: StackFile) -> Rendering:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
+    # The SDK calls the monitor from the loop's executor. One worker is enough, and the loop that the SDK opens in it
+    # (mocks.py, _ensure_event_loop) can be closed, instead of complaining when the interpreter ends.
+    executor = ThreadPoolExecutor(max_workers=1)
+    loop.set_default_executor(executor)
     recorder = _Recorder()
     pulumi.runtime.set_mocks(recorder.mocks, project="airis", stack=stack.name, preview=False, monitor=recorder)
     program = stack.path.parent / "__main__.py"
@@ -132,8 +137,16 @@ def _run(stack: StackFile) -> Rendering:
     except TimeoutError:
         raise AirisError(f"{stack.path.name}: the program did not end within {TIMEOUT_SECONDS:.0f} s") from None
     finally:
-        asyncio.set_event_loop(None)
-        loop.close()
+        executor.submit(_close_loop).result()
+        executor.shutdown()
+        _close_loop()
+
+
+def _close_loop() -> None:
+    """Closes this thread's event loop, if it has one."""
+    with suppress(RuntimeError):
+        asyncio.get_event_loop_policy().get_event_loop().close()
+    asyncio.set_event_loop(None)
 
 
 class _Echo(mocks.Mocks):

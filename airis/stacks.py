@@ -98,15 +98,19 @@ class _Loader(yaml.SafeLoader):
 
     yaml_implicit_resolvers = {  # noqa: RUF012  (as the base class has it)
         first: [
-            (tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] in ("null", "int", "float", "bool")
+            (tag, pattern)
+            for tag, pattern in resolvers
+            if tag.rpartition(":")[2] in ("null", "int", "float")
+            or (tag.endswith(":bool") and first in "tTfF")  # yes, no, on and off are text
         ]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-        if first not in "yYnNoO"  # yes, no, on and off are text
     }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key must be plain text", key.start_mark)
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key {key.value!r} stands twice", key.start_mark

@@ -1,7 +1,7 @@
 """What a user may configure: frozen models of plain values, without Pulumi or Kubernetes types.
 
 `StackSettings` is the whole of a stack file; `load` reads it. Adding a field to a model is all that a new setting needs
-here: its docstring becomes its description in the config reference and in the JSON Schema.
+here: the docstring below it becomes its description in Pulumi.yaml and in docs/config.md.
 """
 
 from settings.ingress import IngressSettings

@@ -40,7 +40,6 @@ class Settings(BaseModel):
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
-        use_attribute_docstrings=True,
         validate_by_alias=True,
         validate_by_name=True,
         validate_default=True,

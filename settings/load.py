@@ -85,7 +85,8 @@ def load(config: Mapping[str, str], *, source: str, secret_keys: AbstractSet[str
 
 def _decode(key: str, value: str) -> Any:
     """Objects, lists, numbers and booleans are JSON; text is itself."""
-    if any(key == field.alias and field.annotation is str for field in StackSettings.model_fields.values()):
+    text = any(key == field.alias and field.annotation is str for field in StackSettings.model_fields.values())
+    if text and value != "null":  # a key without a value, not a namespace of that name
         return value
     try:
         return json.loads(value)
@@ -132,7 +133,8 @@ def _key(path: _Path) -> str:
 def _shown(value: object, path: _Path, secret: AbstractSet[str]) -> str:
     if path and path[0] in secret:
         return "[secret]"
-    if "env" in path and path[-1] != "env":  # plain text, but people do put passwords there
+    # plain text, but people do put passwords there; a list, too, as in a pod's own `env`
+    if "env" in path and (path[-1] != "env" or isinstance(value, Mapping | list)):
         return "[not shown]"
     if value is _ABSENT:
         return "nothing"

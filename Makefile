@@ -1,0 +1,60 @@
+# make up    [STACK=cpu|gpu]  deploy the stack, or rehearse it where there is no cluster
+# make test                   lint, types, unit tests, rehearsals on a real control plane
+STACK ?= cpu
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help up test lint types unit sandbox rehearsal bench reference lock clean
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: $(VENV)/.run ## Deploy STACK (default cpu); without a cluster, rehearse it
+	@$(BIN)/airis up --stack $(STACK)
+
+test: lint types sandbox ## Lint, types, unit tests and rehearsals
+	$(BIN)/pytest
+
+lint: $(VENV)/.dev ## Check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## Check types
+	$(BIN)/mypy
+
+unit: $(VENV)/.dev ## Unit tests only: no control plane
+	$(BIN)/pytest tests/unit
+
+sandbox: $(VENV)/.run ## Download or build the control plane for rehearsals
+	@$(BIN)/airis sandbox build
+
+rehearsal: $(VENV)/.dev ## Rehearsal tests only: on the sandbox
+	$(BIN)/pytest tests/rehearsal
+
+bench: $(VENV)/.dev ## Measure speed, as ratios of one run
+	$(BIN)/python -m benchmarks
+
+reference: $(VENV)/.dev ## Write what follows from settings/: Pulumi.yaml's config section, docs/config.md
+	$(BIN)/python -m airis.reference
+
+lock: $(VENV)/.dev ## Pin the dependencies of pyproject.toml anew, by version and hash
+	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -U -o requirements.txt
+	$(BIN)/uv pip compile -q pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -U -o requirements-dev.txt
+
+clean: ## Remove the virtual environment and what the tools cached here
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis airis.egg-info
+
+$(VENV)/.run: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "airis needs Python 3.11 or newer; this is " + sys.version.split()[0])'
+	@echo "Installing the pinned dependencies into $(VENV) (about a minute the first time) ..."
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements-dev.txt
+	@echo "Installing the pinned tools for the tests ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,111 @@
+"""What became of an object: admitted, bound, scheduled, ready, or why not. Reads live objects, asks nothing itself.
+
+The conditions are those that the controllers themselves report (Kubernetes, "Pod lifecycle", "Deployments: complete").
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from airis.kubectl import KubeObject
+from airis.verdict import Finding, State
+
+
+def key_of(body: KubeObject) -> tuple[str, str, str]:
+    """What identifies an object: kind, namespace ("" outside of namespaces) and name."""
+    return body["kind"], body["metadata"].get("namespace", ""), body["metadata"]["name"]
+
+
+class Live:
+    """One look at the cluster: objects by key, and pods by the labels that select them."""
+
+    def __init__(self, objects: Iterable[KubeObject]) -> None:
+        self._objects = {key_of(each): each for each in objects}
+        self._pods = [each for (kind, _, _), each in self._objects.items() if kind == "Pod"]
+
+    def findings(self, wanted: Sequence[KubeObject]) -> list[Finding]:
+        """One finding for each wanted object, and below each workload one for each of its pods."""
+        found: list[Finding] = []
+        for body in wanted:
+            kind, namespace, name = key_of(body)
+            live = self._objects.get((kind, namespace, name))
+            if live is None:
+                found.append(Finding(kind, name, namespace, State.REFUSED))
+                continue
+            state = self._state(live)
+            found.append(Finding(kind, name, namespace, state, reason=_reason(live) if state is State.PENDING else ""))
+            if kind in _WORKLOADS:
+                pods = self._selected(live, live["spec"]["selector"]["matchLabels"])
+                found += [_pod(pod) for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))]
+        return found
+
+    def _state(self, live: KubeObject) -> State:
+        spec, status = live.get("spec", {}), live.get("status", {})
+        match live["kind"]:
+            case "PersistentVolumeClaim":
+                return State.BOUND if status.get("phase") == "Bound" else State.PENDING
+            case "Deployment" | "StatefulSet":
+                return _ready(_rolled_out(live))
+            case "Job":
+                return _ready(_condition(live, "Complete").get("status") == "True")
+            case "Namespace":
+                return _ready(status.get("phase") == "Active")
+            case "Service" if spec.get("selector"):
+                pods = self._selected(live, spec["selector"])
+                return State.ADMITTED if not pods else _ready(any(map(_is_ready, pods)))
+        return State.ADMITTED
+
+    def _selected(self, live: KubeObject, labels: Mapping[str, str]) -> list[KubeObject]:
+        return [
+            pod
+            for pod in self._pods
+            if pod["metadata"].get("namespace") == live["metadata"].get("namespace")
+            and labels.items() <= pod["metadata"].get("labels", {}).items()
+        ]
+
+
+_WORKLOADS = ("Deployment", "StatefulSet", "Job")
+
+
+def _ready(ready: bool) -> State:
+    return State.READY if ready else State.PENDING
+
+
+def _rolled_out(live: KubeObject) -> bool:
+    """Every replica runs the newest template and is ready."""
+    status, replicas = live.get("status", {}), live["spec"]["replicas"]
+    return bool(
+        status.get("observedGeneration", 0) >= live["metadata"]["generation"]
+        and status.get("readyReplicas", 0) == status.get("replicas", 0) == replicas
+        and status.get("updatedReplicas", 0) == replicas
+    )
+
+
+def _condition(live: KubeObject, kind: str) -> Mapping[str, Any]:
+    conditions: list[Mapping[str, Any]] = live.get("status", {}).get("conditions", [])
+    return next((each for each in conditions if each["type"] == kind), {})
+
+
+def _is_ready(pod: KubeObject) -> bool:
+    return _condition(pod, "Ready").get("status") == "True"
+
+
+def _reason(live: KubeObject) -> str:
+    """What the controller itself gives as the reason, in its own words."""
+    failure = _condition(live, "ReplicaFailure") or _condition(live, "Failed")
+    return str(failure.get("message", ""))
+
+
+def _pod(pod: KubeObject) -> Finding:
+    name, namespace = pod["metadata"]["name"], pod["metadata"].get("namespace", "")
+    node = pod["spec"].get("nodeName", "")
+    scheduled = _condition(pod, "PodScheduled")
+    if _is_ready(pod) or pod.get("status", {}).get("phase") == "Succeeded":
+        return Finding("Pod", name, namespace, State.READY, node)
+    if scheduled.get("status") == "False":
+        return Finding("Pod", name, namespace, State.PENDING, reason=str(scheduled.get("message", "")))
+    waiting = [
+        state["waiting"].get("message") or state["waiting"]["reason"]
+        for container in pod.get("status", {}).get("containerStatuses", [])
+        if "waiting" in (state := container.get("state", {}))
+    ]
+    return Finding("Pod", name, namespace, State.PENDING, node, "; ".join(waiting))

@@ -1,0 +1,100 @@
+"""What a rehearsal found, object by object, as data, as a table and as JSON."""
+
+import dataclasses
+import json
+import sys
+from dataclasses import dataclass
+from enum import StrEnum
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from airis.errors import ExitCode
+
+
+class State(StrEnum):
+    """How far an object came."""
+
+    REFUSED = "refused"
+    """The API server did not take it."""
+    PENDING = "pending"
+    """It was admitted, and then nothing came of it."""
+    ADMITTED = "admitted"
+    """The API server took it, and there is nothing more to wait for."""
+    BOUND = "bound"
+    """A claim that has its volume."""
+    READY = "ready"
+    """A workload, pod, namespace or Service that works."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What became of one object."""
+
+    kind: str
+    name: str
+    namespace: str
+    state: State
+    node: str = ""
+    """The node that a pod was scheduled on."""
+    reason: str = ""
+    """Why it went no further, in the words of whoever decided so: API server, scheduler or controller."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it came as far as it can."""
+        return self.state not in (State.REFUSED, State.PENDING)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome of a rehearsal."""
+
+    stack: str
+    findings: tuple[Finding, ...]
+    seconds: float
+    """From the first object applied to the verdict."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything came up."""
+        return all(finding.ok for finding in self.findings)
+
+    def summary(self) -> str:
+        """The verdict in one sentence."""
+        bad = sum(not finding.ok for finding in self.findings)
+        total = len(self.findings)
+        if not bad:
+            return f"Stack {self.stack} comes up: {total} of {total} objects and pods, in {self.seconds:.1f} s."
+        return f"Stack {self.stack} does not come up: {bad} of {total} objects and pods are not there or not ready."
+
+
+_STYLES = {State.REFUSED: "bold red", State.PENDING: "red"}
+_PLAIN_WIDTH = 160
+
+
+def print_verdict(verdict: Verdict, *, as_json: bool = False) -> None:
+    """Prints the verdict on stdout; colours only on a terminal."""
+    if as_json:
+        body = {**dataclasses.asdict(verdict), "ok": verdict.ok}
+        print(json.dumps(body, indent=2))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("Object", "State", "Node"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("Reason", overflow="fold")
+    for finding in verdict.findings:
+        indent = "  " if finding.kind == "Pod" else ""
+        state = Text(finding.state.value, style=_STYLES.get(finding.state, "green"))
+        table.add_row(f"{indent}{finding.kind}/{finding.name}", state, finding.node, Text(finding.reason))
+    # Off a terminal Rich would fold at 80 columns, in the middle of a reason
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+    console.print(table)
+    console.print()
+    console.print(verdict.summary(), style="bold green" if verdict.ok else "bold red")
+
+
+def exit_code(verdict: Verdict) -> ExitCode:
+    """What the command returns to the shell."""
+    return ExitCode.OK if verdict.ok else ExitCode.NOT_READY
