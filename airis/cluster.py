@@ -28,7 +28,8 @@ def configured_cluster(stack: StackFile) -> str | None:
     if wanted is not None and wanted not in contexts:
         known = ", ".join(sorted(contexts)) or "none"
         raise AirisError(
-            f"{stack.path.name}: kubernetes:context is {wanted!r}, which no kubeconfig has", f"the contexts are: {known}"
+            f"{stack.path.name}: kubernetes:context is {wanted!r}, which no kubeconfig has",
+            f"the contexts are: {known}",
         )
     current = next((config["current-context"] for config in configs if config.get("current-context")), None)
     context = wanted or current

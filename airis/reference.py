@@ -39,7 +39,7 @@ def pulumi_config() -> dict[str, dict[str, Any]]:
         elif get_origin(field.annotation) is tuple:
             kind = {"type": "array", "items": {"type": "string"}, "default": list(field.default)}
         else:
-            kind = {"type": {str: "string", bool: "boolean"}[field.annotation or str], "default": field.default}
+            kind = {"type": "boolean" if field.annotation is bool else "string", "default": field.default}
         section[f"airis:{field.alias or name}"] = {**kind, "description": _descriptions(StackSettings)[name]}
     return section
 

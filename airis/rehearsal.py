@@ -78,8 +78,12 @@ def rehearse(
 
 def clean(kubectl: Kubectl, *, wait: bool = True) -> None:
     """Removes every namespace that is not the cluster's own, and with it what an earlier rehearsal left behind."""
-    namespaces = kubectl.get("namespaces")
-    kubectl.delete([each for each in namespaces if each["metadata"]["name"] not in _OWN_NAMESPACES], wait=wait)
+    namespaces = [each for each in kubectl.get("namespaces") if each["metadata"]["name"] not in _OWN_NAMESPACES]
+    if namespaces:
+        # No container runs, so there is nothing to end gracefully; left to the namespace, it takes three times as long
+        kinds = "deployments,statefulsets,jobs,pods,persistentvolumeclaims"
+        kubectl.run("delete", kinds, "--all", "--all-namespaces", "--wait=false", "--grace-period=0", "--force")
+        kubectl.delete(namespaces, wait=wait)
 
 
 def _apply(wanted: Sequence[KubeObject], kubectl: Kubectl) -> dict[tuple[str, str, str], str]:

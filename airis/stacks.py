@@ -61,6 +61,11 @@ def read_stack(name: str, root: Path | None = None) -> StackFile:
             f"{path.name}: it holds no configuration",
             "it needs at least the line `config: {}`; what it does not say keeps its default",
         )
+    keys = [_full_key(key) for key in config]
+    if twice := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
+        raise AirisError(
+            f"{path.name}: {', '.join(twice)} stands twice, with its prefix and without", "every key must stand once"
+        )
     return StackFile(
         name=name,
         path=path,

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from airis.errors import ExitCode
+from airis.sandbox import SandboxStatus
 
 
 class State(StrEnum):
@@ -88,13 +89,34 @@ def print_verdict(verdict: Verdict, *, as_json: bool = False) -> None:
         indent = "  " if finding.kind == "Pod" else ""
         state = Text(finding.state.value, style=_STYLES.get(finding.state, "green"))
         table.add_row(f"{indent}{finding.kind}/{finding.name}", state, finding.node, Text(finding.reason))
-    # Off a terminal Rich would fold at 80 columns, in the middle of a reason
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+    console = _console()
     console.print(table)
     console.print()
     console.print(verdict.summary(), style="bold green" if verdict.ok else "bold red")
 
 
+def _console() -> Console:
+    # Off a terminal Rich would fold at 80 columns, in the middle of a reason
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+
+
 def exit_code(verdict: Verdict) -> ExitCode:
     """What the command returns to the shell."""
     return ExitCode.OK if verdict.ok else ExitCode.NOT_READY
+
+
+def print_status(status: SandboxStatus) -> None:
+    """Prints what a sandbox is and costs."""
+    if not status.running:
+        left = f"; left over: {', '.join(status.processes)}" if status.processes else ""
+        print(f"The sandbox {status.name} does not run{left}. `airis sandbox up` starts it.")
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("Sandbox", status.name)
+    table.add_row("Kubernetes", status.version)
+    table.add_row("API server", status.server)
+    table.add_row("KUBECONFIG", str(status.kubeconfig))
+    table.add_row("Nodes", ", ".join(status.nodes))
+    table.add_row("Processes", ", ".join(f"{name} {pid}" for name, pid in status.processes.items()))
+    table.add_row("Memory", f"{status.memory_bytes / 2**20:.0f} MiB")
+    _console().print(table)

@@ -1,0 +1,112 @@
+"""A typed, narrow door to kubectl: one cluster, named by its kubeconfig, and never the one of the user's environment."""
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from airis.errors import AirisError, ExitCode
+
+KubeObject = Mapping[str, Any]
+"""A Kubernetes object as plain JSON values."""
+
+
+class KubectlError(AirisError):
+    """kubectl failed, or did not answer in time. `message` ends with what kubectl itself wrote to stderr."""
+
+    exit_code = ExitCode.NOT_READY
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """Runs kubectl against one cluster.
+
+    `binary` is the program and `kubeconfig` the file that names the cluster. Neither $KUBECONFIG nor the user's
+    preferences (kuberc) count, and the discovery cache lies beside `kubeconfig` instead of in ~/.kube.
+    """
+
+    binary: Path
+    kubeconfig: Path
+
+    def run(self, *args: str, stdin: str | None = None, timeout: float = 60.0) -> str:
+        """Runs one kubectl command and returns its stdout.
+
+        `stdin` is the text that it reads; `timeout` counts in seconds. Raises KubectlError when it fails, cannot be
+        started or takes longer.
+        """
+        command = [
+            str(self.binary),
+            f"--kubeconfig={self.kubeconfig}",
+            f"--cache-dir={self.kubeconfig.parent / 'kubectl-cache'}",
+            *args,
+        ]
+        what = f"kubectl {' '.join(args)}"
+        try:
+            result = subprocess.run(
+                command,
+                input=stdin,
+                stdin=subprocess.DEVNULL if stdin is None else None,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
+                env={**os.environ, "KUBERC": "off"},
+            )
+        except subprocess.TimeoutExpired:
+            raise KubectlError(f"{what}: no answer within {timeout:g} s") from None
+        except OSError as error:
+            raise KubectlError(f"{what}: {error.strerror or error}: {self.binary}") from None
+        if result.returncode:
+            raise KubectlError(f"{what}: {result.stderr.strip() or f'exit code {result.returncode}'}")
+        return result.stdout
+
+    def get(self, *args: str, timeout: float = 60.0) -> list[dict[str, Any]]:
+        """Returns the objects that `kubectl get <args>` finds; none found is an empty list, never an error.
+
+        A kind that the server does not know, or a server that does not answer, raises KubectlError.
+        """
+        text = self.run("get", *args, "--output=json", "--ignore-not-found", timeout=timeout)
+        if not text.strip():
+            return []
+        found: dict[str, Any] = json.loads(text)
+        return list(found["items"]) if found.get("kind", "").endswith("List") else [found]
+
+    def apply(
+        self,
+        objects: Sequence[KubeObject],
+        *,
+        field_manager: str = "airis",
+        dry_run: bool = False,
+        force_conflicts: bool = False,
+        timeout: float = 60.0,
+    ) -> None:
+        """Applies `objects` server-side, in their order.
+
+        `dry_run` has the server admit and validate them without keeping them; `force_conflicts` takes over fields
+        that another manager owns. Raises KubectlError with every refusal of the server; the other objects are applied.
+        """
+        if not objects:
+            return
+        options = ["--server-side", f"--field-manager={field_manager}", "--filename=-"]
+        if dry_run:
+            options.append("--dry-run=server")
+        if force_conflicts:
+            options.append("--force-conflicts")
+        self.run("apply", *options, stdin=_as_list(objects), timeout=timeout)
+
+    def delete(self, objects: Sequence[KubeObject], *, wait: bool = True, timeout: float = 60.0) -> None:
+        """Deletes `objects` (apiVersion, kind and metadata are enough); those that do not exist are passed over.
+
+        With `wait` it returns when they are gone, finalizers included. Raises KubectlError when that takes longer
+        than `timeout` seconds.
+        """
+        if objects:
+            options = ["--ignore-not-found", f"--wait={str(wait).lower()}", "--filename=-"]
+            self.run("delete", *options, stdin=_as_list(objects), timeout=timeout)
+
+
+def _as_list(objects: Sequence[KubeObject]) -> str:
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
