@@ -20,7 +20,7 @@ except SettingsError as error:
 # The claims live in the namespace: deleting it would delete them
 namespace = Namespace(
     "namespace",
-    metadata=ObjectMetaArgs(name=settings.namespace),
+    metadata=ObjectMetaArgs(name=settings.namespace, labels={"app.kubernetes.io/part-of": "airis"}),
     opts=pulumi.ResourceOptions(protect=True, retain_on_delete=True),
 )
 ollama = Ollama(

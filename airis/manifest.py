@@ -70,12 +70,15 @@ def _redact_secret_data(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """Whatever a Secret holds is secret, marked as such or not."""
     if body["kind"] != "Secret":
         return body
-    hidden: dict[str, dict[str, Any]] = {}
-    if "stringData" in body:
-        hidden["stringData"] = dict.fromkeys(body["stringData"], REDACTED)
-    if "data" in body:  # must stay base64, or the API server refuses the object for the wrong reason
-        hidden["data"] = {key: base64.b64encode(REDACTED.encode()).decode() for key in body["data"]}
+    # data must stay base64, or the API server refuses the object for the wrong reason
+    shown = {"stringData": REDACTED, "data": base64.b64encode(REDACTED.encode()).decode()}
+    hidden = {field: dict.fromkeys(_bare(body[field]), text) for field, text in shown.items() if field in body}
     return {**body, **hidden}
+
+
+def _bare(value: Any) -> Any:
+    """The value itself, where it is marked as secret; Pulumi marks the data of a Secret as a whole."""
+    return value.value if isinstance(value, Secret) else value
 
 
 def _key_order(key: str) -> tuple[int, str]:

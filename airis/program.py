@@ -20,7 +20,7 @@ from typing import Any
 import pulumi
 from google.protobuf import json_format
 from pulumi.runtime import mocks, rpc
-from pulumi.runtime.settings import get_root_resource
+from pulumi.runtime.settings import SETTINGS, get_root_resource
 from pulumi.runtime.stack import run_pulumi_func
 
 from airis.errors import AirisError
@@ -28,6 +28,9 @@ from airis.stacks import StackFile
 
 TIMEOUT_SECONDS = 60.0
 """A program that waits for an output that never comes would hang for ever."""
+
+GRACE_SECONDS = 5.0
+"""How much longer a program may take that does not even listen to the first limit, because it never waits."""
 
 _KUBERNETES = "kubernetes:"
 
@@ -98,7 +101,7 @@ def run(stack: StackFile) -> Rendering:
     ):
         thread = threading.Thread(target=target, name=f"program-{stack.name}", daemon=True)
         thread.start()
-        thread.join(TIMEOUT_SECONDS + 5)
+        thread.join(TIMEOUT_SECONDS + GRACE_SECONDS)
     if not outcome:
         raise AirisError(f"{stack.path.name}: the program did not end within {TIMEOUT_SECONDS:.0f} s")
     if isinstance(outcome[0], pulumi.RunError):
@@ -117,6 +120,7 @@ def _run(stack: StackFile) -> Rendering:
     loop.set_default_executor(executor)
     recorder = _Recorder()
     pulumi.runtime.set_mocks(recorder.mocks, project="airis", stack=stack.name, preview=False, monitor=recorder)
+    SETTINGS.outputs = set()  # otherwise a run that failed leaves its unfinished outputs to the next one
     program = stack.path.parent / "__main__.py"
 
     def go() -> None:
@@ -137,6 +141,10 @@ def _run(stack: StackFile) -> Rendering:
     except TimeoutError:
         raise AirisError(f"{stack.path.name}: the program did not end within {TIMEOUT_SECONDS:.0f} s") from None
     finally:
+        unfinished = asyncio.all_tasks(loop)
+        for task in unfinished:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*unfinished, return_exceptions=True))
         executor.submit(_close_loop).result()
         executor.shutdown()
         _close_loop()

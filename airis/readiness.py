@@ -95,6 +95,12 @@ def _reason(live: KubeObject) -> str:
     return str(failure.get("message", ""))
 
 
+def _scheduling_reason(scheduled: Mapping[str, Any]) -> str:
+    """The scheduler's own words, without what it adds on preemption: that is about pods which are not of this stack."""
+    message = str(scheduled.get("message", ""))
+    return message.partition(" no new claims to deallocate")[0].partition(" preemption:")[0]
+
+
 def _pod(pod: KubeObject) -> Finding:
     name, namespace = pod["metadata"]["name"], pod["metadata"].get("namespace", "")
     node = pod["spec"].get("nodeName", "")
@@ -102,7 +108,7 @@ def _pod(pod: KubeObject) -> Finding:
     if _is_ready(pod) or pod.get("status", {}).get("phase") == "Succeeded":
         return Finding("Pod", name, namespace, State.READY, node)
     if scheduled.get("status") == "False":
-        return Finding("Pod", name, namespace, State.PENDING, reason=str(scheduled.get("message", "")))
+        return Finding("Pod", name, namespace, State.PENDING, reason=_scheduling_reason(scheduled))
     waiting = [
         state["waiting"].get("message") or state["waiting"]["reason"]
         for container in pod.get("status", {}).get("containerStatuses", [])

@@ -69,7 +69,8 @@ def rehearse(
             findings, changed = now, time.monotonic()
         advance(sum(each.ok for each in findings), _first_pending(findings))
         settled = time.monotonic() - changed >= SETTLED_SECONDS
-        if all(each.ok for each in findings) or settled or time.monotonic() - start >= timeout_seconds:
+        pending = any(each.state is State.PENDING for each in findings)
+        if not pending or settled or time.monotonic() - start >= timeout_seconds:
             break
         time.sleep(POLL_SECONDS)
     seconds = time.monotonic() - start

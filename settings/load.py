@@ -100,6 +100,8 @@ def _problems(
     for detail in error.errors():
         if detail["type"] == "default_factory_not_called":  # follows from another error in the same model
             continue
+        if detail["type"] == "missing" and detail["loc"] in wrong:  # it was given, and taken out
+            continue
         if detail["type"] == RULES_ERROR:
             for broken in detail["ctx"]["broken"]:
                 path = _extend(detail["loc"], broken.key)

@@ -24,10 +24,11 @@ def _matching(pattern: str, allowed: str, *, longest: int = _SUBDOMAIN_LENGTH) -
 
 
 def _host(given: str) -> str:
-    """DNS is not case-sensitive, an Ingress is: hosts are lower case."""
-    return _matching(rf"(?:\*\.)?{_SUBDOMAIN}", "a host name such as chat.example.com, without scheme, port or path")(
-        given.lower().removesuffix(".")
-    )
+    """DNS is not case-sensitive, an Ingress is: hosts are lower case. An Ingress refuses addresses."""
+    return _matching(
+        rf"(?!\d+(?:\.\d+){{3}}$)(?:\*\.)?{_SUBDOMAIN}",
+        "a host name such as chat.example.com, without scheme, port or path; not an IP address",
+    )(given.lower().removesuffix("."))
 
 
 Dns1123Label = Annotated[

@@ -285,7 +285,8 @@ def _builder(root: Path) -> Fetch:
             cwd=MODULE, env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         total = len(packages.stdout.splitlines()) or 1
-        command = [str(go()), "build", "-v", "-trimpath", "-ldflags", _linker_flags(program), "-o", str(target), program.package]
+        flags = ["-v", "-trimpath", "-ldflags", _linker_flags(program), "-o", str(target)]
+        command = [str(go()), "build", *flags, program.package]
         last: deque[str] = deque(maxlen=15)
         with subprocess.Popen(command, cwd=MODULE, env=environment, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None  # noqa: S101  (it is a pipe)

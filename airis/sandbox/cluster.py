@@ -104,12 +104,12 @@ class Sandbox:
         with self.hold():
             if self._healthy():
                 return
-            binaries = ensure(root=self._root)
+            ensure(root=self._root)
             self._destroy()
             with step("Starting the sandbox", _ATTEMPTS) as advance:
                 for attempt in range(1, _ATTEMPTS + 1):
                     try:
-                        self._create(binaries)
+                        self._create()
                         self.kubectl.apply([STORAGE_CLASS])
                         self._await_service_account()
                         return
@@ -167,25 +167,35 @@ class Sandbox:
                 )
             time.sleep(0.2)
 
-    def _create(self, binaries: Binaries) -> None:
-        self._work.mkdir(parents=True, exist_ok=True)
-        config = self._work / f"{self.name}.yaml"
+    def create_command(self, folder: Path) -> list[str]:
+        """The kwokctl command that makes this control plane; its configuration is written into `folder`."""
+        binaries = cached(self._root)
+        config = folder / f"{self.name}.yaml"
         config.write_text(yaml.safe_dump(_kwokctl_config(binaries)), encoding="utf-8")
-        command = [
+        return [
             str(binaries.path("kwokctl")),
             f"--name={self.name}",
             f"--config={config}",
             "create",
             "cluster",
-            f"--kubeconfig={self.kubeconfig}",  # else kwokctl writes into the user's own
+            f"--kubeconfig={folder / self.kubeconfig.name}",  # else kwokctl writes into the user's own
             "--extra-args=kube-controller-manager=enable-hostpath-provisioner=true",
             f"--wait={_START_SECONDS:.0f}s",
         ]
+
+    def _create(self) -> None:
+        self._work.mkdir(parents=True, exist_ok=True)
         # A session of its own: Ctrl-C is for the command in front, never for the control plane behind it
         subprocess.run(
-            command, env=self._environment(), check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL,
-            timeout=_START_SECONDS + 30, start_new_session=True,
-        )  # fmt: skip
+            self.create_command(self._work),
+            env={**os.environ, "KWOK_WORKDIR": str(self._work)},
+            check=True,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=_START_SECONDS + 30,
+            start_new_session=True,
+        )
 
     def _destroy(self) -> None:
         """Stops every process and removes every trace, whatever state they are in."""
@@ -230,9 +240,6 @@ class Sandbox:
                 if str(self._folder).encode() in _command_line(pid):
                     found[component] = pid
         return found
-
-    def _environment(self) -> dict[str, str]:
-        return {**os.environ, "KWOK_WORKDIR": str(self._work)}
 
 
 @contextmanager

@@ -1,0 +1,100 @@
+"""Measures, prints a table and writes it to docs/benchmarks.md. Exit code 1 when a limit is not kept."""
+
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from airis.sandbox import Sandbox, load_nodes
+from benchmarks.measure import ROOT, Row, command, python, side_by_side, table
+
+BARE = "import pulumi, pulumi_kubernetes.apps.v1, pulumi_kubernetes.core.v1, pulumi_kubernetes.networking.v1"
+"""What every Pulumi program with these typed objects imports, and nothing else."""
+
+AIRIS = str(Path(sys.executable).with_name("airis"))
+
+
+def render() -> Iterator[Row]:
+    """Rendering a stack, against the imports that no program can do without."""
+    bare, render, help_text, nothing = side_by_side(
+        9,
+        python("-c", BARE),
+        command(AIRIS, "render", "--stack", "gpu"),
+        command(AIRIS, "--help"),
+        python("-c", "pass"),
+    )
+    yield Row("`airis render -s gpu`", render, "importing Pulumi and the typed modules", bare, 1.2)
+    yield Row("`airis --help`", help_text, "`python -c pass`", nothing, 15)
+
+
+def sandbox() -> Iterator[Row]:
+    """Starting the sandbox and rehearsing on it."""
+    sandbox = Sandbox(f"airis-bench-{os.getpid()}")
+    try:
+        sandbox.up()
+        sandbox.down()
+        start, bare = side_by_side(3, lambda: _up_and_down(sandbox), lambda: _kwokctl_alone(sandbox))
+        yield Row("sandbox start and stop", start, "`kwokctl create` and `delete cluster` alone", bare, 2)
+    finally:
+        sandbox.down()
+    shared = Sandbox()
+    ran_before = shared.status().running
+    shared.up()
+    shared.set_nodes(load_nodes())
+    try:
+        rehearsal, _ = side_by_side(3, command(AIRIS, "rehearse", "--stack", "cpu"), lambda: None)
+        yield Row("`airis rehearse -s cpu`, sandbox running", rehearsal, "the whole command", None, 10)
+    finally:
+        if not ran_before:
+            shared.down()
+
+
+def _up_and_down(sandbox: Sandbox) -> None:
+    sandbox.up()
+    sandbox.down()
+
+
+def _kwokctl_alone(sandbox: Sandbox) -> None:
+    """The same control plane, started by kwokctl with nothing of ours around it."""
+    with tempfile.TemporaryDirectory() as folder:
+        create = sandbox.create_command(Path(folder))
+        kwokctl, name = create[:2]
+        environment = {"KWOK_WORKDIR": folder}
+        command(*create, env=environment)()
+        command(
+            kwokctl,
+            name,
+            "delete",
+            "cluster",
+            f"--kubeconfig={Path(folder) / sandbox.kubeconfig.name}",
+            env=environment,
+        )()
+
+
+def tests() -> Iterator[Row]:
+    """The unit tests, as one of the things that people wait for."""
+    (unit,) = side_by_side(1, python("-m", "pytest", "-q", "tests/unit"))
+    yield Row("unit tests", unit, "the whole run", None, 20)
+
+
+def main() -> int:
+    """Runs every benchmark; returns the exit code."""
+    rows: list[Row] = []
+    for part in (render, sandbox, tests):
+        print(f"Measuring {part.__doc__ or part.__name__} ...", file=sys.stderr, flush=True)
+        rows += part()
+    text = table(rows)
+    print(text)
+    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    (ROOT / "docs" / "benchmarks.md").write_text(
+        "# Benchmarks\n\n`make bench` writes this page. Each thing is measured side by side with what it is compared to, in "
+        f"one run; figures are medians of wall time. This run: {machine}.\n\n{text}\n",
+        encoding="utf-8",
+    )
+    return 0 if all(row.ok for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

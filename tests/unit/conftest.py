@@ -1,0 +1,89 @@
+"""Fixtures: a copy of the project to write stack files into, the command, and what the program registers."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import hypothesis
+import pytest
+
+from airis import cli, program
+from tests.unit.drawing import ROOT
+
+# The same examples in every run, and no failure because a machine was busy
+hypothesis.settings.register_profile("airis", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("airis")
+
+Refuse = Callable[[str], str]
+Airis = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with the program and the committed stacks, free to write other stack files into."""
+    for file in (ROOT / "__main__.py", *ROOT.glob("Pulumi*.yaml")):
+        (tmp_path / file.name).symlink_to(file)
+    return tmp_path
+
+
+@pytest.fixture
+def registrations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Every request to register a resource, in order, as the engine would receive it; the stack itself left out."""
+    requests: list[Any] = []
+
+    class Listener(program._Recorder):
+        def RegisterResource(self, request: Any) -> Any:
+            if request.type != "pulumi:pulumi:Stack":
+                requests.append(request)
+            return super().RegisterResource(request)
+
+    monkeypatch.setattr(program, "_Recorder", Listener)
+    return requests
+
+
+@pytest.fixture
+def refuse(
+    project: Path, registrations: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Refuse:
+    """Renders a stack with this configuration, and returns what `airis` says about it.
+
+    Asserts what holds for every refusal: exit code 1, nothing on stdout, no traceback, nothing registered.
+    """
+
+    def run(config: str) -> str:
+        text = "config:\n" + "".join(f"  {line}\n" for line in dedent(config).strip().splitlines())
+        (project / "Pulumi.test.yaml").write_text(text, encoding="utf-8")
+        monkeypatch.chdir(project)
+        monkeypatch.setattr(sys, "argv", ["airis", "render", "--stack", "test"])
+        code = cli._run()  # what `main` hands to the shell; it ends the process
+        out, err = capsys.readouterr()
+        assert code == 1
+        assert out == ""
+        assert "Traceback" not in err
+        assert registrations == []
+        assert err.startswith("error: Pulumi.test.yaml")
+        return err.removeprefix("error: ").rstrip("\n")
+
+    return run
+
+
+@pytest.fixture
+def airis(project: Path) -> Airis:
+    """Runs the `airis` command in the project's copy, in a process of its own."""
+
+    def run(*args: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "airis.cli", *args],
+            cwd=project,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+        )
+
+    return run

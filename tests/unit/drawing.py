@@ -1,0 +1,81 @@
+"""Draws stacks under Pulumi's mocks, and finds objects in them. What comes out are plain values to assert on."""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+from airis import program
+from airis.program import KubernetesObject, Rendering
+from airis.stacks import StackFile, read_stack, stack_names
+
+ROOT = Path(__file__).parents[2]
+COMMITTED = stack_names(ROOT)
+"""The stacks whose files are part of the project."""
+
+Manifest = Mapping[str, Any]
+
+
+@cache
+def committed(stack: str) -> Rendering:
+    """A committed stack file, drawn once for all tests."""
+    return program.run(read_stack(stack, ROOT))
+
+
+def draw(**settings: object) -> Rendering:
+    """The whole program with these settings: `draw(ollama={"replicas": 2})`."""
+    config = {f"airis:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
+    return program.run(StackFile("test", ROOT / "Pulumi.test.yaml", config, frozenset()))
+
+
+def draw_program(folder: Path, source: str) -> Rendering:
+    """Another Pulumi program, written into `folder` as its `__main__.py`."""
+    (folder / "__main__.py").write_text(dedent(source), encoding="utf-8")
+    return program.run(StackFile("test", folder / "Pulumi.test.yaml", {}, frozenset()))
+
+
+def find(rendering: Rendering, kind: str, name: str) -> KubernetesObject:
+    """The one object of that kind and name."""
+    (found,) = [each for each in rendering.objects if (each.kind, each.name) == (kind, name)]
+    return found
+
+
+def manifest(rendering: Rendering, kind: str, name: str) -> Manifest:
+    return find(rendering, kind, name).manifest
+
+
+def names(rendering: Rendering, kind: str) -> list[str]:
+    return sorted(each.name for each in rendering.objects if each.kind == kind)
+
+
+def workloads(rendering: Rendering) -> list[Manifest]:
+    """The objects that make pods."""
+    return [each.manifest for each in rendering.objects if "template" in each.manifest.get("spec", {})]
+
+
+def pod_spec(workload: Manifest) -> Any:
+    return workload["spec"]["template"]["spec"]
+
+
+def container(workload: Manifest) -> Any:
+    """The one container of the workload's pods."""
+    (only,) = pod_spec(workload)["containers"]
+    return only
+
+
+def env(workload: Manifest) -> dict[str, Any]:
+    """The environment of the workload's one container."""
+    return {each["name"]: each.get("value", each.get("valueFrom")) for each in container(workload).get("env", [])}
+
+
+def values(value: object, key: str) -> Iterator[Any]:
+    """Every value under that key, at any depth."""
+    if isinstance(value, Mapping):
+        yield from (inner for name, inner in value.items() if name == key)
+        for inner in value.values():
+            yield from values(inner, key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from values(inner, key)

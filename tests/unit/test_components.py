@@ -1,0 +1,281 @@
+"""WebUI and Ollama on their own, as in somebody else's Pulumi program."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airis import program
+from tests.unit.drawing import container, draw, draw_program, env, find, manifest, names, pod_spec
+
+pytestmark = pytest.mark.timeout(60)
+
+WEBUI_ALONE = """
+    import pulumi
+    from components import WebUI
+
+    webui = WebUI("chat", namespace="apps")
+    pulumi.export("url", webui.url)
+    pulumi.export("portForward", webui.port_forward)
+"""
+
+OLLAMA_ALONE = """
+    import pulumi
+    from components import Ollama
+
+    pulumi.export("urls", Ollama("models", namespace="apps").urls)
+"""
+
+BOTH_IN_A_TEAM = """
+    import pulumi
+    from pulumi_kubernetes import Provider
+    from components import Ollama, WebUI
+    from settings import IngressSettings
+
+    class Team(pulumi.ComponentResource):
+        def __init__(self):
+            super().__init__("acme:apps:Team", "red", None, None)
+
+    opts = pulumi.ResourceOptions(parent=Team(), provider=Provider("far", context="far"))
+    WebUI("chat", namespace="apps", ingress=IngressSettings(host="chat.example.com"), opts=opts)
+    Ollama("models", namespace="apps", opts=opts)
+"""
+
+
+def test_webui_alone(tmp_path: Path) -> None:
+    drawn = draw_program(tmp_path, WEBUI_ALONE)
+    assert sorted(map(str, drawn.objects)) == [
+        "Deployment/chat-deployment",
+        "PersistentVolumeClaim/chat-pvc",
+        "Service/chat-service",
+    ]
+    assert {each.namespace for each in drawn.objects} == {"apps"}
+    assert "env" not in container(manifest(drawn, "Deployment", "chat-deployment"))
+    assert drawn.exports == {
+        "url": "http://chat-service.apps.svc:8080",
+        "portForward": "kubectl -n apps port-forward service/chat-service 8080:8080",
+    }
+
+
+def test_ollama_alone(tmp_path: Path) -> None:
+    drawn = draw_program(tmp_path, OLLAMA_ALONE)
+    assert sorted(map(str, drawn.objects)) == [
+        "PersistentVolumeClaim/models-volume-models-0",
+        "Service/models",
+        "Service/models-service",
+        "StatefulSet/models",
+    ]
+    assert {each.namespace for each in drawn.objects} == {"apps"}
+    assert drawn.exports == {"urls": ["http://models-service.apps.svc.cluster.local:11434"]}
+
+
+def test_two_of_each_share_nothing(tmp_path: Path) -> None:
+    drawn = draw_program(
+        tmp_path,
+        """
+        from components import Ollama, WebUI
+
+        for team in ("red", "blue"):
+            WebUI(f"{team}-chat", namespace="apps")
+            Ollama(f"{team}-models", namespace="apps")
+        """,
+    )
+    identities = [(each.kind, each.name) for each in drawn.objects]
+    assert len(set(identities)) == len(identities) == 14
+    assert len({each.urn for each in drawn.objects}) == 14
+    for service in ("red-chat-service", "red-models", "red-models-service"):
+        assert manifest(drawn, "Service", service)["spec"]["selector"]["app"] == service.removesuffix("-service")
+
+
+def test_children_follow_their_component_to_its_parent_and_provider(tmp_path: Path, registrations: list[Any]) -> None:
+    draw_program(tmp_path, BOTH_IN_A_TEAM)
+    components = {each.name: each.parent for each in registrations if each.type.startswith("airis:")}
+    assert {name: parent.split("::")[-2:] for name, parent in components.items()} == {
+        name: ["pulumi:pulumi:Stack$acme:apps:Team", "red"] for name in ("chat", "models")
+    }
+    children = [each for each in registrations if each.type.startswith("kubernetes:")]
+    assert len(children) == 8
+    for child in children:
+        component = "WebUI::chat" if child.name.startswith("chat") else "Ollama::models"
+        assert child.parent.endswith(f"$airis:components:{component}")
+        assert "$pulumi:providers:kubernetes::far::" in child.provider
+
+
+def test_components_tell_the_engine_that_they_are_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs: dict[str, set[str]] = {}
+
+    class Listener(program._Recorder):
+        def RegisterResourceOutputs(self, request: Any) -> Any:
+            outputs[request.urn.split("::")[-1]] = set(request.outputs.keys())
+            return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr(program, "_Recorder", Listener)
+    draw()
+    assert outputs["airis"] == {"url", "portForward"}
+    assert outputs["ollama"] == {"urls"}
+
+
+def test_several_ollamas_are_reached_one_by_one() -> None:
+    drawn = draw(ollama={"replicas": 3}, clusterDomain="example.internal", namespace="apps")
+    urls = [f"http://ollama-{ordinal}.ollama.apps.svc.example.internal:11434" for ordinal in range(3)]
+    assert env(manifest(drawn, "Deployment", "airis-deployment")) == {"OLLAMA_BASE_URLS": ";".join(urls)}
+    assert drawn.exports["ollamaUrls"] == urls
+    assert names(drawn, "PersistentVolumeClaim") == [
+        "airis-pvc",
+        *(f"ollama-volume-ollama-{each}" for each in range(3)),
+    ]
+    assert manifest(drawn, "StatefulSet", "ollama")["spec"]["replicas"] == 3
+
+
+def test_one_ollama_is_reached_through_its_service() -> None:
+    drawn = draw(clusterDomain="example.internal", namespace="apps")
+    url = "http://ollama-service.apps.svc.example.internal:11434"
+    assert env(manifest(drawn, "Deployment", "airis-deployment")) == {"OLLAMA_BASE_URL": url}
+    assert drawn.exports["ollamaUrls"] == [url]
+
+
+def test_names_come_from_what_the_api_server_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Renaming(program._Echo):
+        """Gives every Service, claim and namespace another name than the one that was asked for."""
+
+        def new_resource(self, args: Any) -> Any:
+            identity, state = super().new_resource(args)
+            if args.typ.endswith((":Service", ":PersistentVolumeClaim", ":Namespace")):
+                state = {**state, "metadata": {**state["metadata"], "name": f"{state['metadata']['name']}-x7"}}
+            return identity, state
+
+    monkeypatch.setattr(program, "_Echo", Renaming)
+    drawn = draw(ingress={"host": "chat.example.com"})
+    deployment = manifest(drawn, "Deployment", "airis-deployment")
+    url = "http://ollama-service-x7.airis-x7.svc.cluster.local:11434"
+    assert env(deployment) == {"OLLAMA_BASE_URL": url}
+    assert drawn.exports["ollamaUrls"] == [url]
+    assert drawn.exports["namespace"] == "airis-x7"
+    assert drawn.exports["portForward"] == "kubectl -n airis-x7 port-forward service/airis-service-x7 8080:8080"
+    assert {each.namespace for each in drawn.objects if each.kind != "Namespace"} == {"airis-x7"}
+    assert pod_spec(deployment)["volumes"][0]["persistentVolumeClaim"] == {"claimName": "airis-pvc-x7"}
+    assert manifest(drawn, "StatefulSet", "ollama")["spec"]["serviceName"] == "ollama-x7"
+    (rule,) = manifest(drawn, "Ingress", "airis-ingress")["spec"]["rules"]
+    assert rule["http"]["paths"][0]["backend"]["service"]["name"] == "airis-service-x7"
+
+
+def test_every_setting_of_a_workload_reaches_its_pods() -> None:
+    workload = {
+        "image": "registry.example.com/team/image:1",
+        "imagePullPolicy": "Always",
+        "replicas": 0,
+        "resources": {
+            "requests": {"cpu": 0.25, "memory": "1024Mi", "ephemeralStorage": "1Gi"},
+            "limits": {"cpu": None, "memory": "2Gi"},
+        },
+        "storage": {"size": "7Gi", "storageClass": "fast", "accessMode": "ReadWriteMany"},
+        "env": {"DEBUG": "1", "ALPHA": "2"},
+        "nodeAffinity": [
+            {"key": "pool", "operator": "NotIn", "values": ["spot"]},
+            {"key": "ssd", "operator": "Exists"},
+        ],
+        "tolerations": [
+            {"key": "pool", "operator": "Equal", "value": "a", "effect": "NoExecute", "tolerationSeconds": 5}
+        ],
+    }
+    drawn = draw(webui=workload, ollama={**workload, "replicas": 1}, imagePullSecrets=["one", "two"])
+    for kind, name, own_env, replicas in [
+        ("Deployment", "airis-deployment", ["OLLAMA_BASE_URL"], 0),
+        ("StatefulSet", "ollama", ["NVIDIA_VISIBLE_DEVICES"], 1),
+    ]:
+        body = manifest(drawn, kind, name)
+        assert body["spec"]["replicas"] == replicas
+        assert pod_spec(body)["imagePullSecrets"] == [{"name": "one"}, {"name": "two"}]
+        assert pod_spec(body)["tolerations"] == workload["tolerations"]
+        (term,) = pod_spec(body)["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
+            "nodeSelectorTerms"
+        ]
+        assert term == {"matchExpressions": workload["nodeAffinity"]}
+        assert container(body)["image"] == workload["image"]
+        assert container(body)["imagePullPolicy"] == "Always"
+        assert [each["name"] for each in container(body)["env"]] == [*own_env, "DEBUG", "ALPHA"]
+        assert container(body)["resources"] == {
+            "requests": {"cpu": "250m", "memory": "1Gi", "ephemeral-storage": "1Gi"},
+            "limits": {"memory": "2Gi"},
+        }
+    claim = {
+        "accessModes": ["ReadWriteMany"],
+        "resources": {"requests": {"storage": "7Gi"}},
+        "storageClassName": "fast",
+    }
+    for each in drawn.objects:
+        if each.kind == "PersistentVolumeClaim":
+            assert each.manifest["spec"] == claim
+    (template,) = manifest(drawn, "StatefulSet", "ollama")["spec"]["volumeClaimTemplates"]
+    assert template["spec"] == claim
+
+
+@pytest.mark.parametrize(
+    ("service", "spec"),
+    [
+        ({}, {"type": "ClusterIP"}),
+        ({"type": "LoadBalancer"}, {"type": "LoadBalancer"}),
+        ({"type": "NodePort", "nodePort": 30080}, {"type": "NodePort", "nodePort": 30080}),
+    ],
+)
+def test_service_type_and_node_port(service: dict[str, object], spec: dict[str, object]) -> None:
+    drawn = draw(webui={"service": service})
+    body = manifest(drawn, "Service", "airis-service")["spec"]
+    assert {
+        "type": body["type"],
+        **{key: body["ports"][0][key] for key in ("nodePort",) if key in body["ports"][0]},
+    } == spec
+
+
+def test_ingress_only_with_a_host() -> None:
+    without, with_host = draw(), draw(ingress={"host": "chat.example.com", "className": "nginx"})
+    assert names(without, "Ingress") == []
+    assert without.exports["url"] == "http://airis-service.airis.svc:8080"
+    spec = manifest(with_host, "Ingress", "airis-ingress")["spec"]
+    assert spec["ingressClassName"] == "nginx"
+    assert [rule["host"] for rule in spec["rules"]] == ["chat.example.com"]
+    assert with_host.exports["url"] == "http://chat.example.com"
+
+
+def test_gpus_of_another_make() -> None:
+    drawn = draw(ollama={"replicas": 2, "gpu": {"count": 4, "resourceName": "amd.com/gpu"}})
+    body = manifest(drawn, "StatefulSet", "ollama")
+    assert container(body)["resources"]["limits"]["amd.com/gpu"] == "4"
+    assert "affinity" not in pod_spec(body)
+    assert pod_spec(body)["tolerations"] == [{"effect": "NoSchedule", "key": "amd.com/gpu", "operator": "Exists"}]
+    assert drawn.exports["gpu"] == {"amd.com/gpu": 8}
+
+
+def test_conditions_of_gpu_and_settings_hold_together() -> None:
+    product = {"key": "nvidia.com/gpu.product", "operator": "In", "values": ["L4"]}
+    drawn = draw(
+        ollama={
+            "gpu": {"nodeLabels": {"pool": "gpu"}, "taint": "pool"},
+            "nodeAffinity": [product],
+            "tolerations": [{"key": "spot"}],
+        }
+    )
+    spec = pod_spec(manifest(drawn, "StatefulSet", "ollama"))
+    required = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    # expressions of one term must all hold; of several terms one would do
+    assert required == {
+        "nodeSelectorTerms": [{"matchExpressions": [{"key": "pool", "operator": "In", "values": ["gpu"]}, product]}]
+    }
+    assert spec["tolerations"] == [
+        {"key": "pool", "operator": "Exists", "effect": "NoSchedule"},
+        {"key": "spot", "operator": "Exists"},
+    ]
+
+
+def test_no_affinity_and_no_toleration_when_the_gpu_asks_for_none() -> None:
+    spec = pod_spec(manifest(draw(ollama={"gpu": {"nodeLabels": {}, "taint": None}}), "StatefulSet", "ollama"))
+    assert "affinity" not in spec
+    assert "tolerations" not in spec
+    assert spec["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
+
+
+@pytest.mark.xfail(
+    strict=True, reason="claims come and go with the replicas, and a protected claim cannot leave a stack"
+)
+def test_scaling_ollama_down_to_nothing_leaves_its_claim_in_the_stack() -> None:
+    assert find(draw(ollama={"replicas": 0}), "PersistentVolumeClaim", "ollama-volume-ollama-0").protect
