@@ -60,7 +60,7 @@ class Ollama(pulumi.ComponentResource):
             data_claim(
                 f"{volume}-{name}-{ordinal}", settings.storage, namespace=namespace, labels=own_labels, parent=self
             )
-            for ordinal in range(settings.replicas)
+            for ordinal in range(max(settings.replicas, 1))  # paused is not gone
         ]
         headless = Service(
             name,

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -27,6 +28,13 @@ class Broken:
     reads: tuple[str, ...] = ()
 
 
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+FrozenMapping = Annotated[Mapping[Key, Value], AfterValidator(MappingProxyType), PlainSerializer(dict)]
+"""A mapping that cannot be changed, as becomes a frozen model."""
+
+
 class Settings(BaseModel):
     """Base of all settings.
 
@@ -44,6 +52,10 @@ class Settings(BaseModel):
         validate_by_name=True,
         validate_default=True,
     )
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """What cannot change needs no copy; pydantic would make one of each default."""
+        return self
 
     @model_validator(mode="before")
     @classmethod

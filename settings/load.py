@@ -107,19 +107,19 @@ def _problems(
                 path = _extend(detail["loc"], broken.key)
                 if not any(_overlaps(_extend(detail["loc"], key), wrong) for key in (broken.key, *broken.reads)):
                     default = " (the default)" if _at(given, path) is _ABSENT else ""
-                    yield path, Problem(_key(path), _shown(broken.value, path, secret) + default, broken.allowed)
+                    yield path, _problem(path, _shown(broken.value, path, secret) + default, broken.allowed, secret)
         else:
             path = detail["loc"]
-            yield (
-                path,
-                Problem(
-                    _key(detail["loc"]), _shown(_at(given, detail["loc"]), detail["loc"], secret), _allowed(detail)
-                ),
-            )
+            yield path, _problem(path, _shown(_at(given, path), path, secret), _allowed(detail), secret)
+
+
+def _problem(path: _Path, value: str, allowed: str, secret: AbstractSet[str]) -> Problem:
+    """A problem that gives nothing away: what is allowed may repeat the value, or one beside it."""
+    hidden = path and path[0] in secret
+    return Problem(_key(path), value, "something else; docs/config.md says what fits this key" if hidden else allowed)
 
 
 def _extend(location: _Path, key: str) -> _Path:
-    # a label or a variable may hold dots, so only the first parts of a rule's key are split
     return (*location, *(int(part) if part.isdecimal() else part for part in key.split(".")))
 
 

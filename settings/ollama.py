@@ -1,14 +1,13 @@
 """Settings of the Ollama model server."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, StrictInt
 
-from settings.base import Broken, Settings
+from settings.base import FrozenMapping, Settings
 from settings.names import ImageReference, LabelKey, LabelValue, ResourceName
 from settings.workload import (
-    GPU_LABEL_PREFIXES,
     NodeSelectorRequirement,
     ResourceAmounts,
     Resources,
@@ -29,7 +28,7 @@ class GpuSettings(Settings):
     """GPUs of each pod. A GPU is never shared or split by this number."""
     resource_name: ResourceName = "nvidia.com/gpu"
     """The extended resource that the device plugin advertises."""
-    node_labels: Mapping[LabelKey, LabelValue] = Field(
+    node_labels: FrozenMapping[LabelKey, LabelValue] = Field(
         default_factory=lambda earlier: {"nvidia.com/gpu.present": "true"} if _is_nvidia(earlier) else {}
     )
     """Labels of the nodes to run on; {} leaves the choice to the resource alone. Default: `nvidia.com/gpu.present: "true"`,
@@ -70,16 +69,7 @@ class OllamaSettings(WorkloadSettings):
         """`NVIDIA_VISIBLE_DEVICES` is set on CPU; on GPU the device plugin sets it."""
         return frozenset({"NVIDIA_VISIBLE_DEVICES"})
 
-    def rules(self) -> Iterator[Broken]:
-        """Without a GPU, conditions that only GPU nodes meet would occupy one, or leave the pod Pending."""
-        yield from super().rules()
-        if self.gpu is not None:
-            return
-        for index, requirement in enumerate(self.node_affinity):
-            if requirement.key.startswith(GPU_LABEL_PREFIXES) and requirement.operator not in ("NotIn", "DoesNotExist"):
-                yield Broken(
-                    f"nodeAffinity.{index}.key",
-                    requirement.key,
-                    "a label that CPU nodes carry, or set gpu: this stack asks for no GPU",
-                    ("gpu", f"nodeAffinity.{index}.operator"),
-                )
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether the pods ask for a GPU."""
+        return self.gpu is not None

@@ -1,6 +1,8 @@
 """Everything that a stack file may say."""
 
-from settings.base import Settings
+from collections.abc import Iterator
+
+from settings.base import Broken, Settings
 from settings.ingress import IngressSettings
 from settings.names import Dns1123Label, Dns1123Subdomain
 from settings.ollama import OllamaSettings
@@ -22,3 +24,9 @@ class StackSettings(Settings):
     """The Ollama model server."""
     ingress: IngressSettings = IngressSettings()
     """The way in from outside the cluster."""
+
+    def rules(self) -> Iterator[Broken]:
+        """Server-side apply refuses a pod that names the same Secret twice."""
+        for index, name in enumerate(self.image_pull_secrets):
+            if name in self.image_pull_secrets[:index]:
+                yield Broken(f"imagePullSecrets.{index}", name, "each Secret once")

@@ -1,11 +1,11 @@
 """Settings that every workload has: image, resources, storage, environment and where its pods may run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, StrictInt
 
-from settings.base import Broken, Settings
+from settings.base import Broken, FrozenMapping, Settings
 from settings.names import Dns1123Subdomain, EnvName, ImageReference, LabelKey, LabelValue
 from settings.quantity import Bytes, Cpu, as_bytes, cpu_millicores
 
@@ -124,7 +124,7 @@ class WorkloadSettings(Settings):
     """CPU and memory of each pod."""
     storage: StorageSettings
     """The volume that holds the data."""
-    env: Mapping[EnvName, str] = Field(default_factory=dict)
+    env: FrozenMapping[EnvName, str] = Field(default_factory=dict)
     """Further environment variables, by name. Those that airis sets itself are refused."""
     node_affinity: tuple[NodeSelectorRequirement, ...] = ()
     """Conditions that a node must meet, all of them."""
@@ -132,11 +132,28 @@ class WorkloadSettings(Settings):
     """Taints that the pods tolerate."""
 
     @property
+    def uses_gpu(self) -> bool:
+        """Whether the pods ask for a GPU."""
+        return False
+
+    @property
     def managed_env(self) -> frozenset[str]:
         """Names of the environment variables that the component sets itself."""
         return frozenset()
 
     def rules(self) -> Iterator[Broken]:
-        """A variable set twice would depend on the order; server-side apply refuses it."""
+        """What the API server refuses, or what leaves pods Pending.
+
+        A variable set twice would depend on the order. Without a GPU, conditions that only GPU nodes meet would occupy one of
+        those, or none.
+        """
         for name in sorted(self.env.keys() & self.managed_env):
             yield Broken(f"env.{name}", self.env[name], "another name: it duplicates a variable that airis itself sets")
+        for index, requirement in enumerate(() if self.uses_gpu else self.node_affinity):
+            if requirement.key.startswith(GPU_LABEL_PREFIXES) and requirement.operator not in ("NotIn", "DoesNotExist"):
+                yield Broken(
+                    f"nodeAffinity.{index}.key",
+                    requirement.key,
+                    "a label that CPU nodes carry: these pods ask for no GPU (airis:ollama.gpu would)",
+                    ("gpu", f"nodeAffinity.{index}.operator"),
+                )

@@ -55,9 +55,7 @@ def test_a_stack_comes_up_where_it_belongs(stack: str, node: str, clean_sandbox:
 
 
 def test_the_cpu_stack_stays_off_gpu_nodes_even_when_nothing_else_is_there(clean_sandbox: Sandbox) -> None:
-    clean_sandbox.set_nodes(
-        [each for each in load_nodes() if each["metadata"]["name"] == "gpu-0"]
-    )
+    clean_sandbox.set_nodes([each for each in load_nodes() if each["metadata"]["name"] == "gpu-0"])
 
     verdict = rehearsed(committed("cpu"), clean_sandbox)
 

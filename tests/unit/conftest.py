@@ -18,6 +18,7 @@ from tests.unit.drawing import ROOT
 hypothesis.settings.register_profile("airis", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("airis")
 
+Command = Callable[..., tuple[int, str, str]]
 Refuse = Callable[[str], str]
 Airis = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -46,9 +47,20 @@ def registrations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 @pytest.fixture
-def refuse(
-    project: Path, registrations: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Refuse:
+def command(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Runs the `airis` command in the project's copy and in this process; returns exit code, stdout and stderr."""
+
+    def run(*args: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(project)
+        monkeypatch.setattr(sys, "argv", ["airis", *args])
+        code = cli._run()  # what `main` hands to the shell; `main` itself ends the process
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def refuse(project: Path, registrations: list[Any], command: Command) -> Refuse:
     """Renders a stack with this configuration, and returns what `airis` says about it.
 
     Asserts what holds for every refusal: exit code 1, nothing on stdout, no traceback, nothing registered.
@@ -57,10 +69,7 @@ def refuse(
     def run(config: str) -> str:
         text = "config:\n" + "".join(f"  {line}\n" for line in dedent(config).strip().splitlines())
         (project / "Pulumi.test.yaml").write_text(text, encoding="utf-8")
-        monkeypatch.chdir(project)
-        monkeypatch.setattr(sys, "argv", ["airis", "render", "--stack", "test"])
-        code = cli._run()  # what `main` hands to the shell; it ends the process
-        out, err = capsys.readouterr()
+        code, out, err = command("render", "--stack", "test")
         assert code == 1
         assert out == ""
         assert "Traceback" not in err

@@ -274,8 +274,5 @@ def test_no_affinity_and_no_toleration_when_the_gpu_asks_for_none() -> None:
     assert spec["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="claims come and go with the replicas, and a protected claim cannot leave a stack"
-)
 def test_scaling_ollama_down_to_nothing_leaves_its_claim_in_the_stack() -> None:
     assert find(draw(ollama={"replicas": 0}), "PersistentVolumeClaim", "ollama-volume-ollama-0").protect

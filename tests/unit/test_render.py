@@ -15,7 +15,7 @@ from airis import program
 from airis.errors import AirisError
 from airis.manifest import in_order, manifest, to_yaml
 from airis.program import KubernetesObject, Rendering, Secret
-from tests.unit.conftest import Airis
+from tests.unit.conftest import Airis, Command
 from tests.unit.drawing import COMMITTED, committed, draw, draw_program
 
 pytestmark = pytest.mark.timeout(60)
@@ -194,19 +194,22 @@ def test_help_lists_commands_and_exit_codes_without_colour(airis: Airis) -> None
     assert "\x1b" not in shown.stdout
 
 
-def test_the_command_s_exit_codes_for_a_wrong_command_line(airis: Airis) -> None:
-    assert airis("render").returncode == 2
+@pytest.mark.parametrize("args", [["render"], ["rendr"], ["render", "--stack", "cpu", "--nonsense"]])
+def test_a_wrong_command_line_ends_with_2(args: list[str], command: Command) -> None:
+    code, out, err = command(*args)
+    assert (code, out) == (2, "")
+    assert "Usage: airis" in err
 
 
-def test_an_encrypted_stack_is_rendered_with_its_values_hidden(project: Path, airis: Airis) -> None:
+def test_an_encrypted_stack_is_rendered_with_its_values_hidden(project: Path, command: Command) -> None:
     config = {"airis:webui": {"env": {"API_KEY": {"secure": "v1:abc:def"}}}}
     (project / "Pulumi.team.yaml").write_text(json.dumps({"config": config}), encoding="utf-8")
-    shown = airis("render", "--stack", "team")
-    assert shown.returncode == 0, shown.stderr
-    (deployment,) = [each for each in yaml.safe_load_all(shown.stdout) if each["kind"] == "Deployment"]
+    code, out, err = command("render", "--stack", "team")
+    assert (code, err) == (0, "")
+    (deployment,) = [each for each in yaml.safe_load_all(out) if each["kind"] == "Deployment"]
     variables: list[Any] = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
     assert {"name": "API_KEY", "value": "[secret]"} in variables
-    assert "v1:abc" not in shown.stdout
-    refused = airis("render", "--stack", "team", "--show-secrets")
-    assert (refused.returncode, refused.stdout) == (1, "")
-    assert "airis:webui is encrypted" in refused.stderr
+    assert "v1:abc" not in out
+    code, out, err = command("render", "--stack", "team", "--show-secrets")
+    assert (code, out) == (1, "")
+    assert "airis:webui is encrypted" in err
