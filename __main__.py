@@ -6,6 +6,7 @@ from pulumi_kubernetes.core.v1 import Namespace
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components import Ollama, WebUI
+from components.metadata import namespace_labels
 from settings import SettingsError, load
 
 try:
@@ -17,10 +18,13 @@ try:
 except SettingsError as error:
     raise pulumi.RunError(str(error)) from None
 
+for warning in settings.warnings():
+    pulumi.log.warn(warning)
+
 # The claims live in the namespace: deleting it would delete them
 namespace = Namespace(
     "namespace",
-    metadata=ObjectMetaArgs(name=settings.namespace, labels={"app.kubernetes.io/part-of": "airis"}),
+    metadata=ObjectMetaArgs(name=settings.namespace, labels=namespace_labels(settings.pod_security)),
     opts=pulumi.ResourceOptions(protect=True, retain_on_delete=True),
 )
 ollama = Ollama(
@@ -28,6 +32,9 @@ ollama = Ollama(
     settings.ollama,
     namespace=namespace.metadata.name,
     cluster_domain=settings.cluster_domain,
+    callers=[{"app": "airis"}],
+    network=settings.network,
+    pod_security=settings.pod_security,
     image_pull_secrets=settings.image_pull_secrets,
 )
 webui = WebUI(
@@ -35,7 +42,11 @@ webui = WebUI(
     settings.webui,
     namespace=namespace.metadata.name,
     ollama_urls=ollama.urls,
+    ollama_pods={"app": "ollama"},
+    secrets=settings.secrets,
     ingress=settings.ingress,
+    network=settings.network,
+    pod_security=settings.pod_security,
     image_pull_secrets=settings.image_pull_secrets,
 )
 

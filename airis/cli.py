@@ -71,7 +71,9 @@ def render(
             f"{stack_file.path.name}: {', '.join(sorted(stack_file.secret_keys))} is encrypted, and only Pulumi can decrypt it",
             f"`pulumi config --show-secrets --stack {stack}` shows it",
         )
-    sys.stdout.write(manifest.to_yaml(program.run(stack_file).objects, show_secrets=show_secrets))
+    sys.stdout.write(
+        manifest.to_yaml(program.run(stack_file, generate_secrets=show_secrets).objects, show_secrets=show_secrets)
+    )
 
 
 @app.command(

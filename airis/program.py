@@ -83,8 +83,10 @@ class Rendering:
     exports: Mapping[str, Any]
 
 
-def run(stack: StackFile) -> Rendering:
+def run(stack: StackFile, *, generate_secrets: bool = False) -> Rendering:
     """Runs `__main__.py` with the stack's configuration.
+
+    Values that the program would generate once are the same placeholder in every run, unless `generate_secrets`.
 
     Raises AirisError when the program refuses the stack (with the program's own words), and when it does not end.
     """
@@ -92,7 +94,7 @@ def run(stack: StackFile) -> Rendering:
 
     def target() -> None:
         try:
-            outcome.append(_run(stack))
+            outcome.append(_run(stack, generate_secrets))
         except BaseException as error:
             outcome.append(error)
 
@@ -111,14 +113,14 @@ def run(stack: StackFile) -> Rendering:
     return outcome[0]
 
 
-def _run(stack: StackFile) -> Rendering:
+def _run(stack: StackFile, generate: bool) -> Rendering:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     # The SDK calls the monitor from the loop's executor. One worker is enough, and the loop that the SDK opens in it
     # (mocks.py, _ensure_event_loop) can be closed, instead of complaining when the interpreter ends.
     executor = ThreadPoolExecutor(max_workers=1)
     loop.set_default_executor(executor)
-    recorder = _Recorder()
+    recorder = _Recorder(generate=generate)
     pulumi.runtime.set_mocks(recorder.mocks, project="airis", stack=stack.name, preview=False, monitor=recorder)
     SETTINGS.outputs = set()  # otherwise a run that failed leaves its unfinished outputs to the next one
     program = stack.path.parent / "__main__.py"
@@ -160,8 +162,15 @@ def _close_loop() -> None:
 class _Echo(mocks.Mocks):
     """Gives every resource its inputs back as its outputs, as the API server would for what the program reads."""
 
+    def __init__(self, *, generate: bool) -> None:
+        self._generate = generate
+
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        return f"{args.name}-id", args.inputs
+        state = dict(args.inputs)
+        if args.typ == "pulumi:index:Stash":
+            # A generated value would differ from render to render, and never be the one that the stack keeps
+            state["output"] = args.inputs["input"] if self._generate else "generated at the first up"
+        return f"{args.name}-id", state
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         return {}, None
@@ -170,8 +179,8 @@ class _Echo(mocks.Mocks):
 class _Recorder(mocks.MockMonitor):
     """A monitor that keeps the registrations whole: `MockResourceArgs` leaves the resource options out."""
 
-    def __init__(self) -> None:
-        super().__init__(_Echo())
+    def __init__(self, *, generate: bool) -> None:
+        super().__init__(_Echo(generate=generate))
         self.objects: list[KubernetesObject] = []
 
     def RegisterResource(self, request: Any) -> Any:

@@ -31,7 +31,8 @@ def pulumi_config() -> dict[str, dict[str, Any]]:
     Every key has a default: the engine asks for those without one in each stack file. An object's default is empty,
     because its real defaults stand in its model (pulumi/pulumi, pkg/workspace/config.go).
     """
-    section: dict[str, dict[str, Any]] = {}
+    # Secrets with fixed names change in place: replaced, they would be gone for a moment, and pods with them
+    section: dict[str, dict[str, Any]] = {"kubernetes:enableSecretMutable": {"value": True}}
     for name, field in StackSettings.model_fields.items():
         kind: dict[str, Any]
         if _model_in(field.annotation):

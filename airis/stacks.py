@@ -10,8 +10,11 @@ from typing import Any
 import yaml
 
 from airis.errors import AirisError
+from settings.secrets import UNREADABLE
 
 PROJECT_FILE = "Pulumi.yaml"
+
+SECRETS_KEY = "airis:secrets"
 
 _STACK_FILE = re.compile(r"Pulumi\.(?P<name>[^/]+)\.yaml")
 
@@ -66,12 +69,27 @@ def read_stack(name: str, root: Path | None = None) -> StackFile:
         raise AirisError(
             f"{path.name}: {', '.join(twice)} stands twice, with its prefix and without", "every key must stand once"
         )
+    if plain := _plain_secrets(config):
+        raise AirisError(
+            f"{path.name}: {', '.join(plain)} stands there in plain text",
+            f"`pulumi config set --stack {name} --secret --path {plain[0]}` encrypts it; then change the value that was seen",
+        )
     return StackFile(
         name=name,
         path=path,
         config={_full_key(key): _value(value) for key, value in config.items()},
         secret_keys=frozenset(_full_key(key) for key, value in config.items() if _holds_secret(value)),
     )
+
+
+def _plain_secrets(config: Mapping[str, Any]) -> list[str]:
+    """Paths of credentials that are not encrypted. The engine does not tell: it only knows whether some value is."""
+    secrets = next((value for key, value in config.items() if _full_key(key) == SECRETS_KEY), None)
+    if not isinstance(secrets, Mapping):
+        return []
+    return [
+        f"{SECRETS_KEY}.{name}" for name, value in secrets.items() if value is not None and not _holds_secret(value)
+    ]
 
 
 def _full_key(key: object) -> str:
@@ -93,7 +111,7 @@ def _value(value: Any) -> str:
 def _placeholders(value: Any) -> Any:
     if isinstance(value, Mapping):
         if set(value) == {"secure"}:
-            return "[secret]"
+            return UNREADABLE
         return {str(key): _placeholders(inner) for key, inner in value.items()}
     return [_placeholders(inner) for inner in value] if isinstance(value, list) else value
 

@@ -1,7 +1,5 @@
 """Claims: the objects that hold the data, and outlive everything else."""
 
-from collections.abc import Mapping
-
 import pulumi
 from pulumi_kubernetes.core.v1 import (
     PersistentVolumeClaim,
@@ -9,7 +7,7 @@ from pulumi_kubernetes.core.v1 import (
     VolumeResourceRequirementsArgs,
 )
 
-from components.metadata import SKIP_AWAIT, metadata
+from components.metadata import SKIP_AWAIT, Place
 from settings.workload import StorageSettings
 
 
@@ -22,18 +20,11 @@ def claim_spec(storage: StorageSettings) -> PersistentVolumeClaimSpecArgs:
     )
 
 
-def data_claim(
-    name: str,
-    storage: StorageSettings,
-    *,
-    namespace: pulumi.Input[str],
-    labels: Mapping[str, str],
-    parent: pulumi.Resource,
-) -> PersistentVolumeClaim:
+def data_claim(name: str, storage: StorageSettings, place: Place) -> PersistentVolumeClaim:
     """A claim that is protected and retained: no change replaces it, and `destroy` leaves it in the cluster."""
     return PersistentVolumeClaim(
         name,
-        metadata=metadata(name, namespace, labels, SKIP_AWAIT),
+        metadata=place.metadata(name, SKIP_AWAIT),
         spec=claim_spec(storage),
-        opts=pulumi.ResourceOptions(parent=parent, protect=True, retain_on_delete=True),
+        opts=pulumi.ResourceOptions(parent=place.parent, protect=True, retain_on_delete=True),
     )

@@ -1,6 +1,7 @@
 """Names, labels and annotations that all objects share."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pulumi
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
@@ -27,16 +28,33 @@ def labels(app: str, application: str) -> dict[str, str]:
     }
 
 
+def namespace_labels(pod_security: str) -> dict[str, str]:
+    """The labels of the namespace: the Pod Security level that it enforces. Source: Kubernetes, "Pod Security Admission"."""
+    modes = ("enforce", "audit", "warn")
+    return {
+        "app.kubernetes.io/part-of": "airis",
+        **{f"pod-security.kubernetes.io/{mode}": pod_security for mode in modes},
+    }
+
+
 def selector(app: str) -> LabelSelectorArgs:
     """Selects the pods of an installation. Immutable on a live object, so it never holds more than `app`."""
     return LabelSelectorArgs(match_labels={"app": app})
 
 
-def metadata(
-    name: pulumi.Input[str],
-    namespace: pulumi.Input[str],
-    labels: Mapping[str, str],
-    annotations: Mapping[str, str] | None = None,
-) -> ObjectMetaArgs:
-    """Metadata of an object with a fixed name."""
-    return ObjectMetaArgs(name=name, namespace=namespace, labels=labels, annotations=annotations)
+@dataclass(frozen=True)
+class Place:
+    """Where the objects of one component stand: in which namespace, with which labels, below which parent."""
+
+    namespace: pulumi.Input[str]
+    labels: Mapping[str, str]
+    parent: pulumi.Resource
+
+    def metadata(self, name: str, annotations: Mapping[str, str] | None = None) -> ObjectMetaArgs:
+        """Metadata of an object with a fixed name."""
+        return ObjectMetaArgs(name=name, namespace=self.namespace, labels=self.labels, annotations=annotations)
+
+    @property
+    def opts(self) -> pulumi.ResourceOptions:
+        """Options of an object: a child of the component."""
+        return pulumi.ResourceOptions(parent=self.parent)

@@ -6,25 +6,69 @@ from types import MappingProxyType
 import pulumi
 from pulumi_kubernetes.core.v1 import (
     AffinityArgs,
+    EmptyDirVolumeSourceArgs,
     EnvVarArgs,
+    EnvVarSourceArgs,
+    HTTPGetActionArgs,
     LocalObjectReferenceArgs,
     NodeAffinityArgs,
     NodeSelectorArgs,
     NodeSelectorRequirementArgs,
     NodeSelectorTermArgs,
+    PersistentVolumeClaimVolumeSourceArgs,
+    ProbeArgs,
     ResourceRequirementsArgs,
+    SecretKeySelectorArgs,
     TolerationArgs,
+    VolumeArgs,
 )
 
+from settings.probes import ProbeSettings
+from settings.secrets import SecretKeyRef
 from settings.workload import NodeSelectorRequirement, ResourceAmounts, Resources, Toleration
 
+PORT_NAME = "http"
 
-def env(*sources: Mapping[str, pulumi.Input[str]]) -> list[EnvVarArgs] | None:
-    """Environment variables in the order of their sources, or none at all.
 
-    The settings make sure that no name stands twice.
-    """
-    return [EnvVarArgs(name=name, value=value) for source in sources for name, value in source.items()] or None
+def env(*sources: Mapping[str, pulumi.Input[str]]) -> list[EnvVarArgs]:
+    """Environment variables in the order of their sources; the settings make sure that no name stands twice."""
+    return [EnvVarArgs(name=name, value=value) for source in sources for name, value in source.items()]
+
+
+def secret_env(*sources: Mapping[str, SecretKeyRef | SecretKeySelectorArgs]) -> list[EnvVarArgs]:
+    """Environment variables whose values stay in Secrets, in the order of their sources."""
+    return [
+        EnvVarArgs(
+            name=name,
+            value_from=EnvVarSourceArgs(
+                secret_key_ref=SecretKeySelectorArgs(name=reference.name, key=reference.key)
+                if isinstance(reference, SecretKeyRef)
+                else reference
+            ),
+        )
+        for source in sources
+        for name, reference in source.items()
+    ]
+
+
+def probe(path: str, settings: ProbeSettings) -> ProbeArgs:
+    """A probe that asks the container's own port over HTTP."""
+    return ProbeArgs(
+        http_get=HTTPGetActionArgs(path=path, port=PORT_NAME),
+        period_seconds=settings.period_seconds,
+        timeout_seconds=settings.timeout_seconds,
+        failure_threshold=settings.failure_threshold,
+    )
+
+
+def scratch(name: str, size: str) -> VolumeArgs:
+    """A folder that lives and dies with the pod; `size` is what it may hold at most."""
+    return VolumeArgs(name=name, empty_dir=EmptyDirVolumeSourceArgs(size_limit=size))
+
+
+def claimed(name: str, claim: pulumi.Input[str]) -> VolumeArgs:
+    """A volume by its claim."""
+    return VolumeArgs(name=name, persistent_volume_claim=PersistentVolumeClaimVolumeSourceArgs(claim_name=claim))
 
 
 def resources(settings: Resources, extended: Mapping[str, int] = MappingProxyType({})) -> ResourceRequirementsArgs:

@@ -95,6 +95,12 @@ EnvName = Annotated[
 ]
 """Name of an environment variable."""
 
+SecretKey = Annotated[
+    str,
+    AfterValidator(_matching(r"[-._A-Za-z0-9]+", "a key of a Secret: letters, digits, -, _ and .")),
+]
+"""Key in a Secret's data. Source: Kubernetes, "Secrets"."""
+
 _REGISTRY = r"(?:[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?)(?:\.[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?)*(?::\d+)?"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 

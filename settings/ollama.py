@@ -1,12 +1,13 @@
 """Settings of the Ollama model server."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import Field, StrictInt
 
-from settings.base import FrozenMapping, Settings
+from settings.base import Broken, FrozenMapping, Settings
 from settings.names import ImageReference, LabelKey, LabelValue, ResourceName
+from settings.probes import ProbeSettings, ProbesSettings
 from settings.workload import (
     NodeSelectorRequirement,
     ResourceAmounts,
@@ -61,13 +62,26 @@ class OllamaSettings(WorkloadSettings):
     """CPU and memory of each pod. Without a GPU, models are loaded into this memory."""
     storage: StorageSettings = StorageSettings(size="30Gi")
     """The volume for models; one for each pod."""
+    probes: ProbesSettings = ProbesSettings(
+        startup=ProbeSettings(period_seconds=5, failure_threshold=60),
+        liveness=ProbeSettings(period_seconds=30, timeout_seconds=10, failure_threshold=6),
+    )
+    """How patiently Kubernetes asks. Looking for GPUs at the start takes up to a minute for each library: the budget is
+    5 minutes."""
     gpu: GpuSettings | None = None
     """GPUs; null runs on CPU. `gpu: {}` asks for one NVIDIA GPU."""
 
+    def rules(self) -> Iterator[Broken]:
+        """One claim is for one pod."""
+        yield from super().rules()
+        if self.replicas > 1 and self.storage.existing_claim is not None:
+            allowed = "at most 1, because storage.existingClaim is one claim, and each pod needs its own"
+            yield Broken("replicas", self.replicas, allowed, ("storage.existingClaim",))
+
     @property
     def managed_env(self) -> frozenset[str]:
-        """`NVIDIA_VISIBLE_DEVICES` is set on CPU; on GPU the device plugin sets it."""
-        return frozenset({"NVIDIA_VISIBLE_DEVICES"})
+        """Where Ollama's data is, and which GPUs it sees: none on CPU, those of the device plugin on GPU."""
+        return frozenset({"HOME", "NVIDIA_VISIBLE_DEVICES", "OLLAMA_MODELS"})
 
     @property
     def uses_gpu(self) -> bool:

@@ -1,19 +1,33 @@
 """Everything that a stack file may say."""
 
 from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import SecretStr, StrictBool
 
 from settings.base import Broken, Settings
+from settings.images import is_mutable
 from settings.ingress import IngressSettings
 from settings.names import Dns1123Label, Dns1123Subdomain
+from settings.network import NetworkSettings
 from settings.ollama import OllamaSettings
+from settings.secrets import SecretKeyRef, SecretsSettings
 from settings.webui import WebUISettings
+
+PodSecurity = Literal["restricted", "baseline", "privileged"]
+"""A level of Kubernetes' Pod Security Standards."""
 
 
 class StackSettings(Settings):
     """The settings of one stack. Each field is one `airis:` key of its stack file."""
 
+    production: StrictBool = False
+    """Whether people depend on this stack: images must then name one release."""
     namespace: Dns1123Label = "airis"
     """Namespace that everything lives in; it is created."""
+    pod_security: PodSecurity = "restricted"
+    """Pod Security level that the namespace enforces and the pods keep. `restricted`: a fixed user, nothing but the data and
+    scratch folders writable. `baseline`: root, as the images are made, with Ollama's data under /root/.ollama."""
     cluster_domain: Dns1123Subdomain = "cluster.local"
     """DNS domain of the cluster, the end of every Service's full name."""
     image_pull_secrets: tuple[Dns1123Subdomain, ...] = ()
@@ -24,9 +38,47 @@ class StackSettings(Settings):
     """The Ollama model server."""
     ingress: IngressSettings = IngressSettings()
     """The way in from outside the cluster."""
+    network: NetworkSettings = NetworkSettings()
+    """Who may talk to whom."""
+    secrets: SecretsSettings = SecretsSettings()
+    """Credentials, encrypted with `pulumi config set --secret`."""
 
     def rules(self) -> Iterator[Broken]:
-        """Server-side apply refuses a pod that names the same Secret twice."""
+        """What one part of the stack needs of another."""
         for index, name in enumerate(self.image_pull_secrets):
-            if name in self.image_pull_secrets[:index]:
+            if name in self.image_pull_secrets[:index]:  # server-side apply refuses a pod that names a Secret twice
                 yield Broken(f"imagePullSecrets.{index}", name, "each Secret once")
+        if self.production:
+            for key, image in self._images().items():
+                if is_mutable(image):
+                    yield Broken(key, image, "a release or a digest, because this stack is production", ("production",))
+        for key, reference, secret, value in self._credentials():
+            if reference is None and value is None:
+                allowed = f"a reference to an existing Secret, or set airis:secrets.{secret} (encrypted)"
+                yield Broken(key, None, allowed, (f"secrets.{secret}",))
+            if reference is not None and value is not None:
+                yield Broken(key, {"name": reference.name}, f"one of this and airis:secrets.{secret}, not both")
+        if self.webui.session_key_from is not None and self.secrets.session_key is not None:
+            allowed = "one of this and airis:secrets.sessionKey, not both"
+            yield Broken("webui.sessionKeyFrom", {"name": self.webui.session_key_from.name}, allowed)
+
+    def warnings(self) -> Iterator[str]:
+        """What works, and may surprise later."""
+        for key, image in self._images().items():
+            if is_mutable(image):
+                yield f"airis:{key}: {image} may be another image tomorrow; a release or a digest never is"
+
+    def _images(self) -> dict[str, str]:
+        return {"webui.image": self.webui.image, "ollama.image": self.ollama.image}
+
+    def _credentials(self) -> Iterator[tuple[str, SecretKeyRef | None, str, SecretStr | None]]:
+        """Each credential that these settings need: its key, its reference, and the stack's own secret instead of it."""
+        if (database := self.webui.database) is not None:
+            yield "webui.database.urlFrom", database.url_from, "databaseUrl", self.secrets.database_url
+        if (redis := self.webui.redis) is not None:
+            yield "webui.redis.urlFrom", redis.url_from, "redisUrl", self.secrets.redis_url
+        if (store := self.webui.object_storage) is not None:
+            key = "webui.objectStorage.accessKeyIdFrom"
+            yield key, store.access_key_id_from, "s3AccessKeyId", self.secrets.s3_access_key_id
+            key = "webui.objectStorage.secretAccessKeyFrom"
+            yield key, store.secret_access_key_from, "s3SecretAccessKey", self.secrets.s3_secret_access_key

@@ -1,5 +1,6 @@
 """Settings that every workload has: image, resources, storage, environment and where its pods may run."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -7,9 +8,14 @@ from pydantic import Field, StrictInt
 
 from settings.base import Broken, FrozenMapping, Settings
 from settings.names import Dns1123Subdomain, EnvName, ImageReference, LabelKey, LabelValue
+from settings.probes import ProbesSettings
 from settings.quantity import Bytes, Cpu, as_bytes, cpu_millicores
+from settings.secrets import SecretKeyRef
 
 AccessMode = Literal["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany"]
+
+_CREDENTIAL = re.compile(r"(?:PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIALS|CREDENTIALS_JSON|(?:API|ACCESS|PRIVATE)_KEY)S?$")
+"""Names of variables that hold credentials, by the habit of those who name them."""
 
 GPU_LABEL_PREFIXES = (
     "nvidia.com/",
@@ -63,6 +69,8 @@ class StorageSettings(Settings):
     """Size of the volume in bytes. May grow later, never shrink."""
     storage_class: Dns1123Subdomain | None = None
     """StorageClass; null takes the cluster's default. Cannot change later."""
+    existing_claim: Dns1123Subdomain | None = None
+    """A claim that exists already in the stack's namespace; null has one made, of this size and class."""
     access_mode: AccessMode = "ReadWriteOnce"
     """Who may mount the volume: pods on one node (`ReadWriteOnce`), one pod, or pods on many nodes. Cannot change."""
 
@@ -126,6 +134,12 @@ class WorkloadSettings(Settings):
     """The volume that holds the data."""
     env: FrozenMapping[EnvName, str] = Field(default_factory=dict)
     """Further environment variables, by name. Those that airis sets itself are refused."""
+    secret_env: FrozenMapping[EnvName, SecretKeyRef] = Field(default_factory=dict)
+    """Further environment variables whose values are in existing Secrets, by name."""
+    probes: ProbesSettings = ProbesSettings()
+    """How patiently Kubernetes asks whether a pod starts, works and may have traffic."""
+    priority_class: Dns1123Subdomain | None = None
+    """An existing PriorityClass: who is evicted first when a node runs out of room."""
     node_affinity: tuple[NodeSelectorRequirement, ...] = ()
     """Conditions that a node must meet, all of them."""
     tolerations: tuple[Toleration, ...] = ()
@@ -142,13 +156,23 @@ class WorkloadSettings(Settings):
         return frozenset()
 
     def rules(self) -> Iterator[Broken]:
-        """What the API server refuses, or what leaves pods Pending.
+        """What the API server refuses, what leaves pods Pending, and credentials in plain text.
 
         A variable set twice would depend on the order. Without a GPU, conditions that only GPU nodes meet would occupy one of
         those, or none.
         """
-        for name in sorted(self.env.keys() & self.managed_env):
-            yield Broken(f"env.{name}", self.env[name], "another name: it duplicates a variable that airis itself sets")
+        for key, names in (("env", self.env.keys()), ("secretEnv", self.secret_env.keys())):
+            for name in sorted(names & self.managed_env):
+                allowed = "another name: it duplicates a variable that airis itself sets"
+                yield Broken(f"{key}.{name}", "[not shown]", allowed)
+        for name in sorted(self.env.keys() & self.secret_env.keys()):
+            yield Broken(
+                f"env.{name}", "[not shown]", "a name once: it stands in secretEnv too", (f"secretEnv.{name}",)
+            )
+        for name in sorted(self.env):
+            if _CREDENTIAL.search(name):
+                allowed = "no credential in plain text: put it into a Secret, and its reference into secretEnv"
+                yield Broken(f"env.{name}", "[not shown]", allowed)
         for index, requirement in enumerate(() if self.uses_gpu else self.node_affinity):
             if requirement.key.startswith(GPU_LABEL_PREFIXES) and requirement.operator not in ("NotIn", "DoesNotExist"):
                 yield Broken(

@@ -1,0 +1,59 @@
+"""Credentials: encrypted in the stack file, or in Secrets that exist already. Never plain text."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import AfterValidator, SecretStr
+
+from settings.base import Broken, Settings
+from settings.names import Dns1123Subdomain, SecretKey
+
+
+def _not_empty(given: SecretStr) -> SecretStr:
+    if not given.get_secret_value().strip():
+        raise ValueError("a value; leave the key out if there is none")
+    return given
+
+
+Credential = Annotated[SecretStr, AfterValidator(_not_empty)]
+
+UNREADABLE = "[secret]"
+"""Stands in for an encrypted value where nothing can decrypt it: in renders and rehearsals."""
+
+MIN_SESSION_KEY_LENGTH = 32
+"""Characters. The key signs every session; a short one can be guessed offline from any session token."""
+
+
+class SecretKeyRef(Settings):
+    """One key of a Secret that exists already in the stack's namespace."""
+
+    name: Dns1123Subdomain
+    """The Secret's name."""
+    key: SecretKey
+    """The key in it."""
+
+
+class SecretsSettings(Settings):
+    """Credentials of the stack, encrypted: `pulumi config set --secret --path airis:secrets.databaseUrl`."""
+
+    session_key: Credential | None = None
+    """`WEBUI_SECRET_KEY`, which signs sessions and encrypts stored tokens; null has one generated once, and kept."""
+    database_url: Credential | None = None
+    """URL of the PostgreSQL database, `postgresql://user:password@host:5432/name`, special characters URL-encoded."""
+    redis_url: Credential | None = None
+    """URL of Redis, `redis://:password@host:6379/0`, or `rediss://` with TLS."""
+    s3_access_key_id: Credential | None = None
+    """Access key of the object storage."""
+    s3_secret_access_key: Credential | None = None
+    """Secret key of the object storage."""
+
+    def rules(self) -> Iterator[Broken]:
+        """A value that cannot work is refused before the first pod crashes on it. Values are never shown."""
+        schemes = {"database_url": ("postgresql://", "postgres://"), "redis_url": ("redis://", "rediss://")}
+        for name, allowed in schemes.items():
+            value: SecretStr | None = getattr(self, name)
+            if value is not None and not value.get_secret_value().startswith((*allowed, UNREADABLE)):
+                yield Broken(type(self).model_fields[name].alias or name, "[secret]", f"a URL that begins {allowed[0]}")
+        key = self.session_key.get_secret_value() if self.session_key else UNREADABLE
+        if key != UNREADABLE and len(key) < MIN_SESSION_KEY_LENGTH:
+            yield Broken("sessionKey", "[secret]", f"at least {MIN_SESSION_KEY_LENGTH} characters")
