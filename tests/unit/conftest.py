@@ -1,5 +1,6 @@
 """Fixtures: a copy of the project to write stack files into, the command, and what the program registers."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -13,6 +14,9 @@ import pytest
 
 from airis import cli, program
 from tests.unit.drawing import ROOT
+
+# The typed Kubernetes modules are a million objects, and every collection of garbage looks through them
+gc.set_threshold(200_000, 20, 20)
 
 # The same examples in every run, and no failure because a machine was busy
 hypothesis.settings.register_profile("airis", deadline=None, derandomize=True)

@@ -121,7 +121,7 @@ def test_a_secret_that_the_program_makes_is_not_printed(tmp_path: Path) -> None:
 
 
 def test_no_run_leaves_anything_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PULUMI_CONFIG", "{}")
+    monkeypatch.setenv("PULUMI_CONFIG", '{"other:key": "value"}')
     monkeypatch.delenv("PULUMI_CONFIG_SECRET_KEYS", raising=False)
     before, threads = dict(os.environ), threading.active_count()
     gpu = draw(ollama={"gpu": {"count": 2}}, ingress={"host": "chat.example.com"})
@@ -152,8 +152,10 @@ def test_an_error_in_the_program_comes_out_as_it_is(tmp_path: Path) -> None:
 
 def test_a_program_that_waits_for_ever_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "TIMEOUT_SECONDS", 0.2)
+    threads = threading.active_count()
     with pytest.raises(AirisError, match=r"^Pulumi\.test\.yaml: the program did not end within 0 s$"):
         draw_program(tmp_path, HANGS)
+    assert threading.active_count() == threads
     monkeypatch.undo()
     assert len(draw().objects) == 8
 
@@ -198,7 +200,7 @@ def test_help_lists_commands_and_exit_codes_without_colour(airis: Airis) -> None
 def test_a_wrong_command_line_ends_with_2(args: list[str], command: Command) -> None:
     code, out, err = command(*args)
     assert (code, out) == (2, "")
-    assert "Usage: airis" in err
+    assert err.startswith("Usage: ")
 
 
 def test_an_encrypted_stack_is_rendered_with_its_values_hidden(project: Path, command: Command) -> None:

@@ -67,7 +67,7 @@ def check(config: dict[str, Any]) -> None:
         assert len(set(error.problems)) == len(keys) > 0
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(plausible(StackSettings))
 def test_nearly_right_settings(config: dict[str, Any]) -> None:
     check(config)

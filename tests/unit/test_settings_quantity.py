@@ -119,7 +119,7 @@ def test_cpu_as_a_yaml_number_is_cpu_as_text(millicores: int) -> None:
     assert canonical_cpu(millicores / 1000) == canonical_cpu(f"{millicores}m")
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.text(alphabet="0123456789.-+eEimkKMGTPBb \n", max_size=8))
 def test_any_text_is_refused_or_keeps_its_amount(text: str) -> None:
     for canonical in (canonical_bytes, canonical_cpu):
