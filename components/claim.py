@@ -1,5 +1,8 @@
 """Claims: the objects that hold the data, and outlive everything else."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pulumi
 from pulumi_kubernetes.core.v1 import (
     PersistentVolumeClaim,
@@ -8,7 +11,11 @@ from pulumi_kubernetes.core.v1 import (
 )
 
 from components.metadata import SKIP_AWAIT, Place
+from settings.quantity import as_bytes
 from settings.workload import StorageSettings
+
+_KIND = "airis.dev/storage"
+"""Annotation with what cannot change on a claim: its class and access mode."""
 
 
 def claim_spec(storage: StorageSettings) -> PersistentVolumeClaimSpecArgs:
@@ -21,10 +28,45 @@ def claim_spec(storage: StorageSettings) -> PersistentVolumeClaimSpecArgs:
 
 
 def data_claim(name: str, storage: StorageSettings, place: Place) -> PersistentVolumeClaim:
-    """A claim that is protected and retained: no change replaces it, and `destroy` leaves it in the cluster."""
+    """A claim that is protected and retained: no change replaces it, and `destroy` leaves it in the cluster.
+
+    Growing it works in place. What Kubernetes cannot do without losing the data (shrinking, another class or access mode) is
+    refused in the preview already, naming both values.
+    """
+    kind = f"{storage.access_mode}, class {storage.storage_class or 'default'}"
+    guard = pulumi.ResourceHook(f"{name}-storage", _refuse_loss, opts=pulumi.ResourceHookOptions(on_dry_run=True))
     return PersistentVolumeClaim(
         name,
-        metadata=place.metadata(name, SKIP_AWAIT),
+        metadata=place.metadata(name, {**SKIP_AWAIT, _KIND: kind}),
         spec=claim_spec(storage),
-        opts=pulumi.ResourceOptions(parent=place.parent, protect=True, retain_on_delete=True),
+        opts=pulumi.ResourceOptions(
+            parent=place.parent,
+            protect=True,
+            retain_on_delete=True,
+            # A change of these would be a replacement, which protection refuses without a word on the reason.
+            # Ignored, it is a change of the annotation: an update, which the hook sees before anything is touched
+            ignore_changes=["spec.accessModes", "spec.storageClassName"],
+            hooks=pulumi.ResourceHookBinding(before_update=[guard]),
+        ),
     )
+
+
+def _refuse_loss(args: pulumi.ResourceHookArgs) -> None:
+    """Compares what the claim is with what it should become."""
+    if not args.old_inputs or not args.new_inputs:
+        return
+    before, after = (_storage_of(inputs) for inputs in (args.old_inputs, args.new_inputs))
+    if before["kind"] and before["kind"] != after["kind"]:
+        raise ValueError(
+            f"the claim {args.name} is {before['kind']}, the settings say {after['kind']}: that cannot change on a volume "
+            "with data. Keep the settings, or back up, make another claim and restore into it (storage.existingClaim)"
+        )
+    if as_bytes(after["size"]) < as_bytes(before["size"]):
+        raise ValueError(
+            f"the claim {args.name} has {before['size']}, the settings say {after['size']}: a volume can grow, never shrink"
+        )
+
+
+def _storage_of(inputs: Mapping[str, Any]) -> dict[str, str]:
+    annotations = inputs["metadata"].get("annotations") or {}
+    return {"kind": annotations.get(_KIND, ""), "size": inputs["spec"]["resources"]["requests"]["storage"]}

@@ -36,10 +36,11 @@ def stack_secret(name: str, settings: WebUISettings, secrets: SecretsSettings, p
             elif value is not None:
                 own[variable] = pulumi.Output.secret(value.get_secret_value())
 
+    key = session_key(f"{name}-session-key", secrets.session_key, place)
     if settings.session_key_from is not None:
         references["WEBUI_SECRET_KEY"] = settings.session_key_from
     else:
-        own["WEBUI_SECRET_KEY"] = session_key(f"{name}-session-key", secrets.session_key, place)
+        own["WEBUI_SECRET_KEY"] = key
     if settings.database is not None:
         add(settings.database.url_from, secrets.database_url, "DATABASE_URL")
     if settings.redis is not None:
