@@ -5,7 +5,6 @@ go.mod names them and their versions, go.sum their checksums; nothing is stated 
 
 import hashlib
 import json
-import os
 import platform
 import re
 import shutil
@@ -13,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -124,7 +124,7 @@ class Binaries:
         file.chmod(0o755)
         digest = _sha256(file)
         file.replace(self.path(program.name))
-        record = self.folder / f".manifest-{os.getpid()}.json"
+        record = file.with_name(self._manifest.name)
         record.write_text(json.dumps({**self._recorded(), program.name: digest}, indent=2), encoding="utf-8")
         record.replace(self._manifest)
 
@@ -162,8 +162,8 @@ def ensure(sources: Iterable[Source] | None = None, root: Path | None = None) ->
     root = root or cache_root()
     binaries = cached(root)
     folder = binaries.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    with held(lock_at(folder / ".lock"), "it fetches the programs of the sandbox"):
+    with held(lock_at(root / "programs.lock"), "it fetches the programs of the sandbox"):
+        folder.mkdir(parents=True, exist_ok=True)
         missing = binaries.damaged()
         if not missing:
             return binaries
@@ -245,15 +245,25 @@ def download(program: Program, target: Path, advance: Advance) -> None:
         published.raise_for_status()
         _compare(file, published.text, url)
     if url.endswith(".tar.gz"):
-        with tarfile.open(file) as archive:
-            member = next(each for each in archive.getmembers() if each.name.rpartition("/")[2] == program.name)
-            content = archive.extractfile(member)
-            if content is None:
-                raise Refused(f"{url} holds no file {program.name}")
-            with content, target.open("wb") as out:
-                shutil.copyfileobj(content, out)
+        try:
+            _extract(file, target)
+        except (tarfile.TarError, EOFError, zlib.error) as error:
+            raise Refused(f"{url} is no archive with {program.name} in it: {error}") from None
     else:
         file.replace(target)
+
+
+def _extract(archive: Path, target: Path) -> None:
+    """Takes the file that is called like `target` out of the archive, whatever folder it is in there."""
+    with tarfile.open(archive) as opened:
+        for member in opened:
+            if member.isfile() and Path(member.name).name == target.name:
+                content = opened.extractfile(member)
+                assert content is not None  # noqa: S101  (it is a file)
+                with content, target.open("wb") as out:
+                    shutil.copyfileobj(content, out)
+                return
+    raise tarfile.TarError("there is no such file")
 
 
 def _compare(file: Path, published: str, url: str) -> None:

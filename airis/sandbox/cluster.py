@@ -7,9 +7,12 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
+import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,10 +42,11 @@ STORAGE_CLASS: KubeObject = {
 
 _ATTEMPTS = 3
 _START_SECONDS = 90.0
+_POLL_SECONDS = 0.1
 _NODES_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 _HOLD_SECONDS = 600.0
-_HOST_PATHS = Path("/tmp/hostpath_pv")  # noqa: S108  (fixed by the provisioner: kubernetes, pkg/volume/hostpath)
+_HOST_PATH = re.compile(rb"/tmp/hostpath_pv/[0-9a-f-]{36}")  # fixed by the provisioner: kubernetes, pkg/volume/hostpath
 _NODE_DIGEST = "airis.dev/node-digest"
 
 
@@ -101,7 +105,7 @@ class Sandbox:
         One that is broken, or whose processes are gone since the machine restarted, is thrown away and made anew. Raises
         EnvironmentProblem where it cannot be built or started; then no process is left behind.
         """
-        with self.hold():
+        with self.hold(), _ended_by_signal():
             if self._healthy():
                 return
             ensure(root=self._root)
@@ -112,10 +116,12 @@ class Sandbox:
                         self._create()
                         self.kubectl.apply([STORAGE_CLASS])
                         self._await_service_account()
+                        self._check_none_ended(set(COMPONENTS))
+                        self._complete.touch()
                         return
-                    except (subprocess.CalledProcessError, subprocess.TimeoutExpired, KubectlError) as error:
+                    except (_NotStarted, KubectlError) as error:
                         # the usual reason is a port that somebody took between choosing and using it: choose again
-                        reason = _last_lines(getattr(error, "stderr", None) or str(error))
+                        reason = str(error)
                         self._destroy()
                         advance(attempt, "once more")
                     except BaseException:
@@ -160,7 +166,7 @@ class Sandbox:
         self.kubectl.delete(stale)
         self.kubectl.apply(missing, timeout=max(_NODES_SECONDS, len(missing) / 10))
         deadline = time.monotonic() + _NODES_SECONDS
-        while missing and not all(map(_is_ready, self.kubectl.get("nodes"))):
+        while not all(map(_is_ready, self.kubectl.get("nodes"))):
             if time.monotonic() > deadline:
                 raise EnvironmentProblem(
                     "the sandbox's nodes do not become Ready", "`airis sandbox down`, and try again"
@@ -170,7 +176,7 @@ class Sandbox:
     def create_command(self, folder: Path) -> list[str]:
         """The kwokctl command that makes this control plane; its configuration is written into `folder`."""
         binaries = cached(self._root)
-        config = folder / f"{self.name}.yaml"
+        config = self._config(folder)
         config.write_text(yaml.safe_dump(_kwokctl_config(binaries)), encoding="utf-8")
         return [
             str(binaries.path("kwokctl")),
@@ -180,43 +186,82 @@ class Sandbox:
             "cluster",
             f"--kubeconfig={folder / self.kubeconfig.name}",  # else kwokctl writes into the user's own
             "--extra-args=kube-controller-manager=enable-hostpath-provisioner=true",
+            # Without one, the API server looks for a default route, and ends on a machine that is offline.
+            # TEST-NET-1 (RFC 5737) leads nowhere, and a loopback address is not valid in an EndpointSlice.
+            "--extra-args=kube-apiserver=advertise-address=192.0.2.1",
             f"--wait={_START_SECONDS:.0f}s",
         ]
 
     def _create(self) -> None:
+        """Runs kwokctl, which chooses ports that are free and returns when the API server answers, or gave up on it."""
         self._work.mkdir(parents=True, exist_ok=True)
-        # A session of its own: Ctrl-C is for the command in front, never for the control plane behind it
-        subprocess.run(
-            self.create_command(self._work),
-            env={**os.environ, "KWOK_WORKDIR": str(self._work)},
-            check=True,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=_START_SECONDS + 30,
-            start_new_session=True,
-        )
+        # kwokctl and etcd also take options from variables of the user's
+        foreign = ("KWOK_", "ETCD_")
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        environment |= {
+            "KWOK_WORKDIR": str(self._work),
+            # kwokctl asks whether the API server answers with the first kubectl on PATH, whatever that is
+            "PATH": os.pathsep.join([str(cached(self._root).folder), os.environ.get("PATH", "")]),
+            "KUBECACHEDIR": str(self._work / "kubectl-cache"),
+            "KUBERC": "off",
+        }
+        with (
+            # Two at once would choose the same ports
+            held(lock_at(self._work / ".ports.lock"), "it starts another sandbox", _HOLD_SECONDS),
+            tempfile.TemporaryFile("w+", errors="replace") as log,
+            # A session of its own: Ctrl-C is for the command in front, never for the control plane behind it
+            subprocess.Popen(
+                self.create_command(self._work), env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                start_new_session=True,
+            ) as kwokctl,
+        ):  # fmt: skip
+            try:
+                self._watch(kwokctl)
+            except BaseException:
+                kwokctl.kill()
+                raise
+            if kwokctl.returncode:
+                log.seek(0)
+                raise _NotStarted(f"kwokctl: {_last_lines(log.read())}")
+
+    def _watch(self, kwokctl: "subprocess.Popen[bytes]") -> None:
+        """Waits for kwokctl. Itself it would wait two minutes for a component that is long gone, and then report success."""
+        deadline = time.monotonic() + 2 * _START_SECONDS
+        while kwokctl.poll() is None:
+            # kwokctl writes the file once the program runs; before that, it only asks each for its version
+            self._check_none_ended({file.stem for file in (self._folder / "pids").glob("*.pid")})
+            if time.monotonic() > deadline:
+                raise _NotStarted(f"the API server does not answer within {2 * _START_SECONDS:.0f} s")
+            time.sleep(_POLL_SECONDS)
+
+    def _check_none_ended(self, started: set[str]) -> None:
+        for component in sorted(started - set(self._processes())):
+            log = self._folder / "logs" / f"{component}.log"
+            words = log.read_text(encoding="utf-8", errors="replace") if log.exists() else "it wrote no log"
+            raise _NotStarted(f"{component} ended at once: {_last_lines(words)}")
 
     def _destroy(self) -> None:
         """Stops every process and removes every trace, whatever state they are in."""
-        with contextlib.suppress(KubectlError, OSError):
-            volumes = self.kubectl.get("persistentvolumes", timeout=5) if self._processes() else []
-            for volume in volumes:
-                path = Path(volume["spec"].get("hostPath", {}).get("path", "/"))
-                if path.parent == _HOST_PATHS:
-                    shutil.rmtree(path, ignore_errors=True)
         deadline = time.monotonic() + _STOP_SECONDS
         while (processes := self._processes()) and time.monotonic() < deadline:
             for pid in processes.values():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)  # nothing of it is kept, so there is nothing to end gracefully
             time.sleep(0.05)
+        for volume in self._volumes():
+            shutil.rmtree(volume, ignore_errors=True)
         shutil.rmtree(self._folder, ignore_errors=True)
-        for file in (self.kubeconfig, self._work / f"{self.name}.yaml"):
+        lock = self.kubeconfig.with_name(f"{self.kubeconfig.name}.lock")  # stale, where kwokctl was killed
+        for file in (self.kubeconfig, lock, self._config(self._work)):
             file.unlink(missing_ok=True)
 
+    def _volumes(self) -> set[Path]:
+        """The folders that volumes became, as etcd's files name them: that needs no API server that still answers."""
+        files = [file for pattern in ("*.wal", "db") for file in (self._folder / "etcd").rglob(pattern)]
+        return {Path(os.fsdecode(path)) for file in files for path in _HOST_PATH.findall(file.read_bytes())}
+
     def _healthy(self) -> bool:
-        if set(self._processes()) != set(COMPONENTS) or not self.kubeconfig.is_file():
+        if set(self._processes()) != set(COMPONENTS) or not self._complete.is_file():
             return False
         try:
             return self.kubectl.run("get", "--raw", "/readyz", timeout=5) == "ok"
@@ -232,21 +277,39 @@ class Sandbox:
             time.sleep(0.1)
 
     def _processes(self) -> dict[str, int]:
-        """The components that live. A process id may have been given to somebody else: its command line decides."""
-        found = {}
-        for component in COMPONENTS:
-            with contextlib.suppress(OSError, ValueError):
-                pid = int((self._folder / "pids" / f"{component}.pid").read_text())
-                if str(self._folder).encode() in _command_line(pid):
-                    found[component] = pid
-        return found
+        """What lives of this sandbox: its components, and kwokctl while it starts them.
+
+        Their command lines tell. kwokctl's own record of process ids may be stale, not written yet, or gone.
+        """
+        starts = {f"{self._folder}/bin/{component} ": component for component in COMPONENTS}
+        starts[f"{cached(self._root).path('kwokctl')} --name={self.name} --config={self._config(self._work)} "] = (
+            "kwokctl"
+        )
+        return {
+            component: pid
+            for pid, command_line in _command_lines()
+            for start, component in starts.items()
+            if command_line.startswith(start)
+        }
+
+    @property
+    def _complete(self) -> Path:
+        """Written when everything is there: kwokctl goes on alone where the process that ran it was killed."""
+        return self._folder / "complete"
+
+    def _config(self, folder: Path) -> Path:
+        return folder / f"{self.name}.yaml"
+
+
+class _NotStarted(Exception):
+    """An attempt to start failed; another one may not."""
 
 
 @contextmanager
 def borrowed_sandbox(name: str = "airis") -> Iterator[Sandbox]:
     """A running sandbox for this thread alone; afterwards it runs only if it did before."""
     sandbox = Sandbox(name)
-    with sandbox.hold():
+    with sandbox.hold(), _ended_by_signal():
         ran_before = sandbox.status().running
         sandbox.up()
         try:
@@ -254,6 +317,25 @@ def borrowed_sandbox(name: str = "airis") -> Iterator[Sandbox]:
         finally:
             if not ran_before:
                 sandbox.down()
+
+
+@contextmanager
+def _ended_by_signal() -> Iterator[None]:
+    """Has SIGTERM and SIGHUP (a closed terminal) end the block as Ctrl-C does: by an exception, so that it cleans up."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    caught = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is signal.SIG_DFL]
+    if threading.current_thread() is not threading.main_thread():
+        caught = []  # only the main thread may
+    for each in caught:
+        signal.signal(each, end)
+    try:
+        yield
+    finally:
+        for each in caught:
+            signal.signal(each, signal.SIG_DFL)
 
 
 def _kwokctl_config(binaries: Binaries) -> dict[str, Any]:
@@ -302,13 +384,17 @@ def _is_ready(node: KubeObject) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
-def _command_line(pid: int) -> bytes:
-    """The command line of a living process; empty for a dead one, and for a zombie."""
-    proc = Path("/proc") / str(pid) / "cmdline"
+def _command_lines() -> Iterator[tuple[int, str]]:
+    """Process id and command line of each process of this machine; the line is empty for a zombie."""
     if Path("/proc/self").exists():
-        return proc.read_bytes() if proc.exists() else b""
-    listed = subprocess.run(["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, check=False)
-    return listed.stdout
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it ended meanwhile, or is somebody else's
+                yield int(entry.name), os.fsdecode((entry / "cmdline").read_bytes()).replace("\0", " ")
+        return
+    listed = subprocess.run(["ps", "-axww", "-o", "pid=,command="], capture_output=True, text=True, check=True).stdout
+    for line in listed.splitlines():
+        pid, _, command_line = line.strip().partition(" ")
+        yield int(pid), command_line.strip() + " "
 
 
 def _resident_bytes(pid: int) -> int:
@@ -318,6 +404,5 @@ def _resident_bytes(pid: int) -> int:
     return 0
 
 
-def _last_lines(text: str | bytes) -> str:
-    decoded = text.decode(errors="replace") if isinstance(text, bytes) else text
-    return "\n".join(decoded.strip().splitlines()[-5:])
+def _last_lines(text: str) -> str:
+    return "\n".join(text.strip().splitlines()[-5:])

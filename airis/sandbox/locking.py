@@ -15,8 +15,16 @@ PATIENCE_SECONDS = 0.3
 
 
 def lock_at(path: Path) -> FileLock:
-    """Returns the lock that lies at `path`. One instance can be taken again by the thread that has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Returns the lock that lies at `path`. One instance can be taken again by the thread that has it.
+
+    Raises EnvironmentProblem when its folder can neither be found nor made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"cannot make the folder {path.parent}: {error.strerror}", "choose another one with AIRIS_CACHE"
+        ) from None
     return FileLock(path)
 
 

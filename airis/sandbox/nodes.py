@@ -3,25 +3,122 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from airis.errors import AirisError
 from airis.kubectl import KubeObject
-from settings.names import Dns1123Label, LabelKey, LabelValue, ResourceName
+from settings.names import Dns1123Label, Dns1123Subdomain, LabelKey, LabelValue, ResourceName
 from settings.quantity import Bytes, Cpu
 
 DEFAULT = Path(__file__).with_name("nodes.yaml")
 
-_TAINT = re.compile(r"(?P<key>[^=:]+)(?:=(?P<value>[^:]*))?:(?P<effect>NoSchedule|PreferNoSchedule|NoExecute)")
+_TAINT = re.compile(r"(?P<key>[^=:]+)(?:=(?P<value>[^:]*))?:(?P<effect>[^:]+)")
+_QUANTITY = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?")
+_NAME_LENGTH = 57
+"""A node's name is the value of a label, too: 63 characters, of which `-9999` may be ours."""
+
+_WORDS = {
+    "extra_forbidden": "there is no such key",
+    "missing": "this key is required",
+    "model_type": "keys and values (a mapping) are needed",
+    "dict_type": "keys and values (a mapping) are needed",
+    "mapping_type": "keys and values (a mapping) are needed",
+    "tuple_type": "a list is needed",
+    "literal_error": "it must be {expected}",
+}
+"""Pydantic's types of errors in our words; its own are good enough for the others."""
 
 
-def _taint(given: object) -> object:
+def _parsed_taint(given: object) -> object:
     if not isinstance(given, str) or not (match := _TAINT.fullmatch(given)):
-        raise ValueError("a taint as kubectl writes it: key=value:NoSchedule, key:NoSchedule, ...")
-    return {name: part for name, part in match.groupdict().items() if part}
+        raise ValueError("a taint as kubectl writes it is needed: key=value:NoSchedule, key:NoSchedule, ...")
+    return match.groupdict()
+
+
+def _quantity(given: object) -> str:
+    text = str(given)
+    if isinstance(given, bool) or _QUANTITY.fullmatch(text) is None:
+        raise ValueError("a Kubernetes quantity is needed, such as 8, 500m or 32Gi")
+    return text
+
+
+class _ClusterObject(BaseModel):
+    """What we read of an object that a cluster wrote; it may say more. An empty key is the same as none."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty(cls, given: Any) -> Any:
+        return {key: value for key, value in given.items() if value is not None} if isinstance(given, dict) else given
+
+
+class Taint(_ClusterObject):
+    """A taint; `timeAdded` is left out."""
+
+    key: LabelKey
+    value: LabelValue = ""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
+
+
+class Metadata(_ClusterObject):
+    """What we read of a node's metadata."""
+
+    name: Dns1123Subdomain
+    labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
+
+
+class Spec(_ClusterObject):
+    """What we read of a node's spec."""
+
+    taints: tuple[Taint, ...] = ()
+    unschedulable: bool = False
+
+
+class Status(_ClusterObject):
+    """What we read of a node's status."""
+
+    allocatable: dict[str, Annotated[str, BeforeValidator(_quantity)]] = Field(default_factory=dict)
+    capacity: dict[str, Annotated[str, BeforeValidator(_quantity)]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _offers_something(self) -> Self:
+        if not self.allocatable and not self.capacity:
+            raise ValueError("allocatable (or capacity) must say what the node offers")
+        return self
+
+
+class Node(_ClusterObject):
+    """A Node as `kubectl get` shows it."""
+
+    kind: Literal["Node"]
+    metadata: Metadata
+    spec: Spec = Spec()
+    status: Status
+
+    def node(self) -> KubeObject:
+        """The node without what its kubelet or cloud wrote of the moment: heartbeats, addresses, not-ready taints."""
+        taints = [each for each in self.spec.taints if not each.key.startswith("node.kubernetes.io/")]
+        return {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": self.metadata.model_dump(),
+            "spec": {
+                **({"taints": [each.model_dump(exclude_defaults=True) for each in taints]} if taints else {}),
+                **({"unschedulable": True} if self.spec.unschedulable else {}),
+            },
+            "status": {"allocatable": self.status.allocatable or self.status.capacity},
+        }
+
+
+class NodeList(_ClusterObject):
+    """What `kubectl get nodes -o yaml` writes."""
+
+    items: tuple[Node, ...] = ()
 
 
 class NodeGroup(BaseModel):
@@ -29,12 +126,12 @@ class NodeGroup(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    name: Dns1123Label
+    name: Annotated[Dns1123Label, Field(max_length=_NAME_LENGTH)]
     count: Annotated[StrictInt, Field(ge=1, le=10_000)] = 1
     cpu: Cpu
     memory: Bytes
     labels: Mapping[LabelKey, LabelValue] = Field(default_factory=dict)
-    taints: tuple[Annotated[dict[str, str], BeforeValidator(_taint)], ...] = ()
+    taints: tuple[Annotated[Taint, BeforeValidator(_parsed_taint)], ...] = ()
     resources: Mapping[ResourceName, Annotated[StrictInt, Field(ge=0)]] = Field(default_factory=dict)
 
     def nodes(self) -> list[KubeObject]:
@@ -48,7 +145,7 @@ class NodeGroup(BaseModel):
             "apiVersion": "v1",
             "kind": "Node",
             "metadata": {"name": name, "labels": {**usual, **self.labels}},
-            "spec": {"taints": list(self.taints)} if self.taints else {},
+            "spec": {"taints": [each.model_dump(exclude_defaults=True) for each in self.taints]} if self.taints else {},
             "status": {"allocatable": {"cpu": self.cpu, "memory": self.memory, **extended}},
         }
 
@@ -58,14 +155,14 @@ class NodeFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    nodes: Annotated[tuple[NodeGroup, ...], Field(min_length=1)]
+    nodes: tuple[NodeGroup, ...]
 
 
 def load_nodes(path: Path | None = None) -> list[KubeObject]:
     """Reads nodes from a file, or the default ones.
 
     The file is in the short form (see airis/sandbox/nodes.yaml), or holds Node objects: one or several YAML documents, or a
-    List. Of those, labels, annotations, taints and allocatable resources count; what a kubelet or a cloud writes is left out.
+    List. Of those, labels, taints, unschedulable and allocatable resources count.
 
     Raises AirisError with the file, the entry and the key.
     """
@@ -76,68 +173,37 @@ def load_nodes(path: Path | None = None) -> list[KubeObject]:
         raise AirisError(f"{path}: {error.strerror}", "name a file that describes nodes") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise AirisError(f"{path}: it is not YAML: {' '.join(str(error).split())}") from None
-    short = any(isinstance(each, Mapping) and "kind" not in each for each in documents)
-    nodes = _short_form(path, documents) if short else _node_objects(path, documents)
+    nodes: list[KubeObject] = []
+    wrong: list[str] = []
+    for number, document in enumerate(documents, 1):
+        place = f"document {number}: " if len(documents) > 1 else ""
+        try:
+            nodes += _nodes_of(document)
+        except ValidationError as error:
+            wrong += [f"{place}{_in_words(each)}" for each in error.errors()]
+    if wrong:
+        raise AirisError(
+            "\n  ".join([f"{path}: these entries are wrong:", *wrong]), f"see {DEFAULT} for the short form"
+        )
     if not nodes:
-        raise AirisError(f"{path}: it describes no node", f"see {DEFAULT.name} for the form")
+        raise AirisError(f"{path}: it describes no node", f"see {DEFAULT} for the short form")
     names = [each["metadata"]["name"] for each in nodes]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise AirisError(f"{path}: these nodes stand in it twice: {', '.join(twice)}")
     return nodes
 
 
-def _short_form(path: Path, documents: list[Any]) -> list[KubeObject]:
-    if len(documents) > 1:
-        raise AirisError(f"{path}: the short form is one document, with the key nodes")
-    try:
-        groups = NodeFile.model_validate(documents[0]).nodes
-    except ValidationError as error:
-        lines = [f"{_place(each['loc'])}: {each['msg'].removeprefix('Value error, ')}" for each in error.errors()]
-        raise AirisError(
-            "\n".join([f"{path}: {len(lines)} entries are wrong", *(f"  {line}" for line in lines)])
-        ) from None
-    return [node for group in groups for node in group.nodes()]
+def _nodes_of(document: Any) -> list[KubeObject]:
+    kind = str(document.get("kind", "")) if isinstance(document, dict) else ""
+    if kind.endswith("List"):
+        return [each.node() for each in NodeList.model_validate(document).items]
+    if kind:
+        return [Node.model_validate(document).node()]
+    return [node for group in NodeFile.model_validate(document).nodes for node in group.nodes()]
 
 
-def _place(location: tuple[str | int, ...]) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
-
-
-def _node_objects(path: Path, documents: list[Any]) -> list[KubeObject]:
-    items = [
-        item
-        for each in documents
-        if isinstance(each, Mapping)
-        for item in (each.get("items") or [] if str(each.get("kind")).endswith("List") else [each])
-    ]
-    return [_bare_node(path, number, item) for number, item in enumerate(items)]
-
-
-def _bare_node(path: Path, number: int, item: Any) -> KubeObject:
-    try:
-        if item["kind"] != "Node":
-            raise AirisError(f"{path}: entry {number} is a {item['kind']}, not a Node")
-        metadata, spec, status = item["metadata"], item.get("spec") or {}, item.get("status") or {}
-        resources = dict(status.get("allocatable") or status["capacity"])
-        kept = {key: spec[key] for key in ("taints", "unschedulable") if key in spec}
-        return {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": {"name": str(metadata["name"]), "labels": dict(metadata.get("labels") or {})},
-            "spec": {**kept, **({"taints": _without_times(kept["taints"])} if "taints" in kept else {})},
-            "status": {"allocatable": {name: str(amount) for name, amount in resources.items()}},
-        }
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise AirisError(
-            f"{path}: entry {number} is not a whole Node: {type(error).__name__} {error}",
-            "it needs metadata.name, and status.allocatable or status.capacity",
-        ) from None
-
-
-def _without_times(taints: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Taints without the times at which they were set, and without those of nodes that were not ready just then."""
-    return [
-        {key: value for key, value in taint.items() if key != "timeAdded"}
-        for taint in taints
-        if not str(taint.get("key", "")).startswith("node.kubernetes.io/")
-    ]
+def _in_words(error: ErrorDetails) -> str:
+    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).removeprefix(".")
+    given = f"{error['input']!r}: " if isinstance(error["input"], str | int | float) else ""
+    words = _WORDS.get(error["type"], error["msg"].removeprefix("Value error, ")).format(**error.get("ctx", {}))
+    return f"{place}: {given}{words}".removeprefix(": ")

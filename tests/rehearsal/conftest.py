@@ -9,6 +9,13 @@ from airis.rehearsal import clean
 from airis.sandbox import Sandbox, load_nodes
 
 
+def remove(sandbox: Sandbox) -> None:
+    """Takes it down, and its locks with it: the name has this run's process id in it, and is never used again."""
+    sandbox.down()
+    for lock in sandbox.kubeconfig.parent.glob(f"{sandbox.name}.lock*"):
+        lock.unlink()
+
+
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
     """A running sandbox of this run alone. Where its programs are not cached yet, the first test waits for them."""
@@ -17,7 +24,7 @@ def sandbox() -> Iterator[Sandbox]:
         sandbox.up()
         yield sandbox
     finally:
-        sandbox.down()
+        remove(sandbox)
 
 
 @pytest.fixture

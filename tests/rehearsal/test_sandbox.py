@@ -1,0 +1,420 @@
+"""The sandbox's own life: it starts once, survives what happens to processes and machines, and leaves nothing behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airis.errors import EnvironmentProblem
+from airis.sandbox import Sandbox, borrowed_sandbox, cluster, load_nodes
+from airis.sandbox.cluster import COMPONENTS
+from airis.sandbox.places import cache_root
+from tests.rehearsal.conftest import remove
+
+pytestmark = [
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(not Path("/proc/self/net").exists(), reason="looks at processes and ports through /proc"),
+]
+
+CLAIM: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": "data", "namespace": "default"},
+    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+}
+
+
+@pytest.fixture(scope="module")
+def own_name() -> Iterator[str]:
+    name = f"airis-life-{os.getpid()}"
+    yield name
+    remove(Sandbox(name))
+
+
+@pytest.fixture
+def idle(own_name: str) -> Sandbox:
+    """A sandbox free to be broken, which does not run."""
+    sandbox = Sandbox(own_name)
+    sandbox.down()
+    return sandbox
+
+
+@pytest.fixture
+def running(own_name: str) -> Sandbox:
+    """A sandbox free to be broken, which runs."""
+    sandbox = Sandbox(own_name)
+    sandbox.up()
+    return sandbox
+
+
+def processes_of(name: str) -> dict[int, str]:
+    """What belongs to a sandbox or starts it, found without the sandbox's help; nothing that only asks for a version."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            program, *args = (entry / "cmdline").read_text().rstrip("\0").split("\0")
+        except OSError:
+            continue
+        if f"/clusters/{name}/" in program or (program.endswith("/kwokctl") and f"--name={name}" in args):
+            found[int(entry.name)] = program
+    return found
+
+
+def listening_addresses(pid: int) -> set[str]:
+    """The addresses of every listening socket of a process, as /proc/net writes them."""
+    sockets = {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir() if each.is_symlink()}
+    lines = [
+        line.split() for family in ("tcp", "tcp6") for line in Path(f"/proc/net/{family}").read_text().splitlines()
+    ]
+    return {line[1] for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in sockets}
+
+
+def eventually(condition: Callable[[], object], seconds: float = 20) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def kill(processes: Mapping[str, int]) -> None:
+    for pid in processes.values():
+        os.kill(pid, signal.SIGKILL)
+    assert eventually(lambda: not [pid for pid in processes.values() if pid in alive()])
+
+
+def alive() -> set[int]:
+    return {
+        int(entry.name)
+        for entry in Path("/proc").glob("[0-9]*")
+        if (entry / "cmdline").exists() and (entry / "cmdline").read_bytes()
+    }
+
+
+def in_background(code: str, name: str, **environment: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", f"import time\nfrom airis.sandbox import Sandbox\nsandbox = Sandbox({name!r})\n{code}"],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_second_up_keeps_the_control_plane(sandbox: Sandbox) -> None:
+    before = sandbox.status().processes
+    sandbox.up()
+    Sandbox(sandbox.name).up()
+    assert sandbox.status().processes == before
+
+
+def test_status_tells_what_runs_and_what_it_costs(clean_sandbox: Sandbox) -> None:
+    status = clean_sandbox.status()
+    assert status.running
+    assert set(status.processes) == set(COMPONENTS)
+    assert set(status.processes.values()) == set(processes_of(clean_sandbox.name))
+    assert status.nodes == ("cpu-0", "gpu-0")
+    assert status.server.startswith("https://127.0.0.1:")
+    assert 100e6 < status.memory_bytes < 4e9
+
+
+def test_every_process_listens_on_loopback_only(sandbox: Sandbox) -> None:
+    found = {component: listening_addresses(pid) for component, pid in sandbox.status().processes.items()}
+    addresses = {address for each in found.values() for address in each}
+    assert {address.partition(":")[0] for address in addresses} == {"0100007F"}  # 127.0.0.1
+    assert {component: len(each) for component, each in found.items()} == {
+        **dict.fromkeys(COMPONENTS, 1),
+        "etcd": 2,  # clients and peers
+    }
+
+
+def test_set_nodes_makes_exactly_these_and_waits_until_they_are_ready(clean_sandbox: Sandbox, tmp_path: Path) -> None:
+    file = tmp_path / "nodes.yaml"
+    file.write_text("nodes: [{name: cpu, cpu: 8, memory: 32Gi}, {name: gpu, cpu: 2, memory: 4Gi}]")
+    before = {each["metadata"]["name"]: each for each in clean_sandbox.kubectl.get("nodes")}
+    clean_sandbox.set_nodes(load_nodes(file))
+    after = {each["metadata"]["name"]: each for each in clean_sandbox.kubectl.get("nodes")}
+    assert set(after) == {"cpu-0", "gpu-0"}
+    assert after["cpu-0"]["metadata"]["uid"] == before["cpu-0"]["metadata"]["uid"]
+    assert after["gpu-0"]["status"]["allocatable"] == {"cpu": "2", "memory": "4Gi", "pods": "110"}
+    assert "taints" not in after["gpu-0"]["spec"]
+    for node in after.values():
+        assert {each["type"]: each["status"] for each in node["status"]["conditions"]}["Ready"] == "True"
+    clean_sandbox.set_nodes(load_nodes(file)[:1])
+    assert clean_sandbox.status().nodes == ("cpu-0",)
+
+
+def test_set_nodes_again_writes_nothing(clean_sandbox: Sandbox) -> None:
+    def written() -> list[Any]:
+        # what KWOK writes, heartbeats, goes into the status
+        return [
+            (
+                each["metadata"]["uid"],
+                [entry for entry in each["metadata"]["managedFields"] if "subresource" not in entry],
+            )
+            for each in clean_sandbox.kubectl.get("nodes", "--show-managed-fields")
+        ]
+
+    before = written()
+    clean_sandbox.set_nodes(load_nodes())
+    assert written() == before
+
+
+def test_a_clusters_own_nodes_can_be_given_back(clean_sandbox: Sandbox, tmp_path: Path) -> None:
+    file = tmp_path / "nodes.yaml"
+    file.write_text(clean_sandbox.kubectl.run("get", "nodes", "--output=yaml"))
+    nodes = {each["metadata"]["name"]: each for each in load_nodes(file)}
+    for default in load_nodes():
+        again = nodes[default["metadata"]["name"]]
+        assert again["spec"] == default["spec"]
+        assert again["metadata"]["labels"].items() >= default["metadata"]["labels"].items()
+        assert again["status"]["allocatable"] == {"pods": "110", **default["status"]["allocatable"]}
+
+
+def test_hold_makes_a_second_process_wait_and_say_so(sandbox: Sandbox) -> None:
+    use = f"process {os.getpid()}: it uses the sandbox {sandbox.name}"
+    with ExitStack() as mine:
+        mine.enter_context(sandbox.hold())
+        with sandbox.hold(0):  # the holder itself never waits
+            pass
+        with in_background("with sandbox.hold(0.2): pass", sandbox.name) as impatient:
+            assert f"EnvironmentProblem: waited 0.2 s for {use}" in impatient.communicate()[1]
+        with in_background("with sandbox.hold(): print('my turn')", sandbox.name) as patient:
+            assert patient.stderr is not None
+            assert patient.stderr.readline() == f"Waiting for {use} ...\n"
+            assert patient.poll() is None
+            mine.close()
+            assert patient.communicate()[0] == "my turn\n"
+
+
+def test_a_killed_holder_holds_nothing(sandbox: Sandbox) -> None:
+    with in_background("with sandbox.hold():\n  print('held', flush=True)\n  time.sleep(100)", sandbox.name) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(EnvironmentProblem, match=f"process {holder.pid}"), sandbox.hold(0.1):
+            pass
+        holder.kill()
+    with sandbox.hold(0.1):
+        pass
+
+
+def test_a_dead_component_is_noticed_and_repaired(running: Sandbox) -> None:
+    before = running.status().processes
+    kill({"kube-apiserver": before["kube-apiserver"]})
+    assert not running.status().running
+    assert set(running.status().processes) == set(COMPONENTS) - {"kube-apiserver"}
+    running.up()
+    assert running.status().running
+    assert set(processes_of(running.name)) == set(running.status().processes.values())
+    assert not set(before.values()) & alive()
+
+
+def test_a_machine_restart_is_survived_and_no_stranger_is_killed(running: Sandbox) -> None:
+    """After it, the process ids on record belong to others: to a program that only names the sandbox's folder, too."""
+    folder = running.kubeconfig.parent / "clusters" / running.name
+    kill(running.status().processes)
+    with subprocess.Popen(["tail", "-f", folder / "logs" / "etcd.log"], stdout=subprocess.DEVNULL) as stranger:
+        for file in (folder / "pids").iterdir():
+            file.write_text(str(stranger.pid))
+        status = running.status()
+        assert (status.running, status.processes) == (False, {})
+        running.up()
+        assert running.status().running
+        assert stranger.poll() is None
+        stranger.kill()
+
+
+def test_a_sandbox_whose_name_begins_alike_is_another_one(sandbox: Sandbox) -> None:
+    shorter = Sandbox(sandbox.name[:-1])
+    assert shorter.status().processes == {}
+    remove(shorter)
+    assert sandbox.status().running
+
+
+def test_down_leaves_no_process_no_file_and_no_volume(running: Sandbox) -> None:
+    running.kubectl.apply([CLAIM])
+    assert eventually(lambda: running.kubectl.get("persistentvolumes"))
+    (volume,) = (Path(each["spec"]["hostPath"]["path"]) for each in running.kubectl.get("persistentvolumes"))
+    assert volume.is_dir()
+    kill({"kube-apiserver": running.status().processes["kube-apiserver"]})  # nobody is left to tell of the volumes
+    running.down()
+    assert not volume.exists()
+    assert processes_of(running.name) == {}
+    left = {file.name.removeprefix(running.name) for file in running.kubeconfig.parent.rglob(f"{running.name}*")}
+    assert left == {".lock", ".lock.pid"}
+    running.down()
+
+
+def test_it_runs_on_without_its_starter_and_what_is_the_users_neither_changes_nor_counts(
+    idle: Sandbox, tmp_path: Path
+) -> None:
+    home = {
+        ".kube/config": "apiVersion: v1\nkind: Config\ncurrent-context: mine # and a comment\n",
+        "other": "x: [",
+        "bin/kubectl": "#!/bin/sh\nexit 1\n",
+    }
+    for file, content in home.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(content)
+    (tmp_path / "bin" / "kubectl").chmod(0o755)
+    starter = in_background(
+        "sandbox.up()",
+        idle.name,
+        HOME=str(tmp_path),
+        PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+        KUBECONFIG=str(tmp_path / "other"),
+        AIRIS_CACHE=str(cache_root()),
+        KWOK_KUBE_AUTHORIZATION="false",
+        ETCD_LISTEN_METRICS_URLS="http://0.0.0.0:0",
+    )
+    _, errors = starter.communicate(timeout=90)  # with the wrong kubectl, kwokctl waits two minutes
+    assert starter.returncode == 0, errors
+    assert idle.status().running
+    arguments = Path(f"/proc/{idle.status().processes['kube-apiserver']}/cmdline").read_text()
+    assert "--authorization-mode=Node,RBAC" in arguments
+    assert len(listening_addresses(idle.status().processes["etcd"])) == 2
+    files = {str(file.relative_to(tmp_path)): file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    assert files == {file: content.encode() for file, content in home.items()}
+
+
+def test_it_starts_on_a_machine_without_network(idle: Sandbox) -> None:
+    alone = ["unshare", "--user", "--map-root-user", "--net"]
+    if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this machine lets nobody have a network of their own")
+    code = f"from airis.sandbox import Sandbox; s = Sandbox({idle.name!r}); s.up(); print(s.status().running)"
+    shell = 'ip link set lo up && exec "$0" -c "$1"'
+    result = subprocess.run(
+        [*alone, "sh", "-c", shell, sys.executable, code], capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stdout) == (0, "True\n"), result.stderr
+    idle.down()
+    assert processes_of(idle.name) == {}
+
+
+def test_two_ups_at_once_make_one_control_plane(idle: Sandbox) -> None:
+    code = "sandbox.up(); print(sorted(sandbox.status().processes.items()))"
+    starters = [in_background(code, idle.name) for _ in range(2)]
+    (one, one_errors), (two, two_errors) = (each.communicate() for each in starters)
+    assert [each.returncode for each in starters] == [0, 0], one_errors + two_errors
+    assert one == two != ""
+    assert (one_errors + two_errors).count("Starting the sandbox ...\n") == 1
+    assert len(processes_of(idle.name)) == len(COMPONENTS)
+
+
+def test_two_sandboxes_started_at_once_do_not_choose_the_same_ports(idle: Sandbox) -> None:
+    other = Sandbox(f"{idle.name}-b")
+    try:
+        starters = [in_background("sandbox.up()", each.name) for each in (idle, other)]
+        errors = [each.communicate()[1] for each in starters]
+        assert [each.returncode for each in starters] == [0, 0], errors
+        assert "once more" not in "".join(errors)
+        assert idle.status().server != other.status().server
+    finally:
+        remove(other)
+
+
+@pytest.fixture
+def busy_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_a_port_that_somebody_took_is_noticed_and_others_are_chosen(
+    idle: Sandbox, busy_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between choosing and using it; kwokctl itself takes no notice of a dead scheduler."""
+    original, attempts = cluster._kwokctl_config, []
+
+    def first_time_with_busy_port(binaries: Any) -> dict[str, Any]:
+        config = original(binaries)
+        attempts.append(config)
+        if len(attempts) == 1:
+            config["options"]["kubeSchedulerPort"] = busy_port
+        return config
+
+    monkeypatch.setattr(cluster, "_kwokctl_config", first_time_with_busy_port)
+    idle.up()
+    assert len(attempts) == 2
+    assert idle.status().running
+    assert len(processes_of(idle.name)) == len(COMPONENTS)
+
+
+@pytest.mark.timeout(60)  # kwokctl itself waits two minutes for an etcd that is gone, three times over
+def test_one_that_never_starts_says_why_and_leaves_nothing(
+    idle: Sandbox, busy_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = cluster._kwokctl_config
+
+    def with_busy_port(binaries: Any) -> dict[str, Any]:
+        config = original(binaries)
+        config["options"]["etcdPort"] = busy_port
+        return config
+
+    monkeypatch.setattr(cluster, "_kwokctl_config", with_busy_port)
+    with pytest.raises(
+        EnvironmentProblem, match=rf"etcd ended at once(.|\n)*{busy_port}: bind: address already in use"
+    ):
+        idle.up()
+    assert processes_of(idle.name) == {}
+    assert not idle.kubeconfig.exists()
+
+
+@pytest.mark.parametrize(
+    ("processes", "ending"),
+    [(1, signal.SIGINT), (len(COMPONENTS) + 1, signal.SIGINT), (len(COMPONENTS) + 1, signal.SIGTERM)],
+)
+def test_ctrl_c_and_sigterm_during_up_leave_no_process(idle: Sandbox, processes: int, ending: signal.Signals) -> None:
+    with in_background("sandbox.up()", idle.name) as starter:
+        assert eventually(lambda: len(processes_of(idle.name)) >= processes)
+        starter.send_signal(ending)
+        starter.communicate()
+    assert starter.returncode != 0
+    assert processes_of(idle.name) == {}
+    assert not idle.status().running
+
+
+@pytest.mark.parametrize("kwokctl_may_finish", [False, True])
+def test_what_a_killed_up_left_behind_goes_with_the_next(idle: Sandbox, kwokctl_may_finish: bool) -> None:
+    with in_background("sandbox.up()", idle.name) as starter:
+        assert eventually(lambda: len(processes_of(idle.name)) > len(COMPONENTS))
+        starter.kill()
+    if kwokctl_may_finish:  # alone; but the rest of the start is missing
+        assert eventually(lambda: len(processes_of(idle.name)) == len(COMPONENTS), 60)
+    else:
+        idle.kubeconfig.with_name(f"{idle.kubeconfig.name}.lock").touch()  # kwokctl's own, which stops it for ever
+    left = set(processes_of(idle.name))
+    assert left
+    assert not idle.status().running
+    idle.up()
+    assert idle.status().running
+    assert idle.kubectl.get("storageclass", "standard")
+    assert set(processes_of(idle.name)) == set(idle.status().processes.values())
+    assert not left & alive()
+
+
+def test_a_borrowed_sandbox_goes_even_if_its_borrower_is_ended(idle: Sandbox) -> None:
+    code = "from airis.sandbox import borrowed_sandbox\nwith borrowed_sandbox(sandbox.name) as borrowed:\n"
+    code += "  print(borrowed.status().running, flush=True); time.sleep(100)"
+    with in_background(code, idle.name) as borrower:
+        assert borrower.stdout is not None
+        assert borrower.stdout.readline() == "True\n"
+        borrower.terminate()
+        borrower.communicate()
+    assert borrower.returncode == 128 + signal.SIGTERM
+    assert processes_of(idle.name) == {}
+
+
+def test_a_borrowed_sandbox_that_ran_before_is_given_back(sandbox: Sandbox) -> None:
+    before = sandbox.status().processes
+    with borrowed_sandbox(sandbox.name) as borrowed:
+        assert borrowed.status().processes == before
+    assert sandbox.status().processes == before

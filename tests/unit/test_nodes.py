@@ -1,0 +1,229 @@
+"""Nodes files: the default one, the short form, what a cluster says of itself; and every way to get one wrong."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from airis.errors import AirisError
+from airis.kubectl import KubeObject
+from airis.sandbox.nodes import load_nodes
+
+Load = Callable[[str], list[KubeObject]]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    def write_and_load(text: str) -> list[KubeObject]:
+        file = tmp_path / "nodes.yaml"
+        file.write_text(dedent(text), encoding="utf-8")
+        return load_nodes(file)
+
+    return write_and_load
+
+
+def test_default_is_a_cpu_node_and_a_tainted_gpu_node() -> None:
+    cpu, gpu = load_nodes()
+    assert cpu["metadata"]["name"] == "cpu-0"
+    assert cpu["spec"] == {}
+    assert set(cpu["status"]["allocatable"]) == {"cpu", "memory"}
+    assert gpu["metadata"]["labels"]["nvidia.com/gpu.present"] == "true"
+    assert gpu["spec"]["taints"] == [{"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}]
+    assert gpu["status"]["allocatable"]["nvidia.com/gpu"] == "1"
+
+
+def test_short_form_describes_groups_of_nodes(load: Load) -> None:
+    nodes = load("""
+        nodes:
+          - {name: small, count: 3, cpu: 0.5, memory: 1024Mi, labels: {tier: x}, taints: [a=b:NoExecute, c:PreferNoSchedule]}
+          - {name: big, cpu: 64, memory: 1Ti, resources: {amd.com/gpu: 8, nvidia.com/gpu: 0}}
+    """)
+    assert [each["metadata"]["name"] for each in nodes] == ["small-0", "small-1", "small-2", "big-0"]
+    assert nodes[2] == {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": "small-2",
+            "labels": {
+                "kubernetes.io/hostname": "small-2",
+                "kubernetes.io/os": "linux",
+                "kubernetes.io/arch": "amd64",
+                "tier": "x",
+            },
+        },
+        "spec": {
+            "taints": [{"key": "a", "value": "b", "effect": "NoExecute"}, {"key": "c", "effect": "PreferNoSchedule"}]
+        },
+        "status": {"allocatable": {"cpu": "500m", "memory": "1Gi"}},
+    }
+    assert nodes[3]["status"]["allocatable"] == {
+        "cpu": "64",
+        "memory": "1Ti",
+        "amd.com/gpu": "8",
+        "nvidia.com/gpu": "0",
+    }
+
+
+OF_A_CLUSTER = """
+    apiVersion: v1
+    kind: Node
+    metadata:
+      name: ip-10-0-0-1.eu-west-1.compute.internal
+      uid: 2f9e
+      resourceVersion: "17"
+      annotations: {node.alpha.kubernetes.io/ttl: "0"}
+      labels: {node.kubernetes.io/instance-type: g5.xlarge, node-role.kubernetes.io/worker: ""}
+      managedFields: [{manager: kubelet}]
+    spec:
+      podCIDR: 10.244.0.0/24
+      providerID: aws:///eu-west-1a/i-1
+      unschedulable: true
+      taints:
+        - {key: nvidia.com/gpu, value: present, effect: NoSchedule}
+        - {key: node.kubernetes.io/unschedulable, effect: NoSchedule, timeAdded: 2026-01-01T00:00:00Z}
+        - {key: dedicated, effect: NoExecute, timeAdded: 2026-01-01T00:00:00Z}
+    status:
+      addresses: [{address: 10.0.0.1, type: InternalIP}]
+      allocatable: {cpu: 3920m, ephemeral-storage: "95551679124", memory: 15073488Ki, pods: 58, nvidia.com/gpu: "1"}
+      capacity: {cpu: "4", memory: 16Gi}
+      conditions: [{type: Ready, status: "False"}]
+      images: []
+"""
+BARE = {
+    "apiVersion": "v1",
+    "kind": "Node",
+    "metadata": {
+        "name": "ip-10-0-0-1.eu-west-1.compute.internal",
+        "labels": {"node.kubernetes.io/instance-type": "g5.xlarge", "node-role.kubernetes.io/worker": ""},
+    },
+    "spec": {
+        "taints": [
+            {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"},
+            {"key": "dedicated", "effect": "NoExecute"},
+        ],
+        "unschedulable": True,
+    },
+    "status": {
+        "allocatable": {
+            "cpu": "3920m",
+            "ephemeral-storage": "95551679124",
+            "memory": "15073488Ki",
+            "pods": "58",
+            "nvidia.com/gpu": "1",
+        }
+    },
+}
+
+
+def test_a_clusters_node_is_read_without_what_its_kubelet_wrote(load: Load) -> None:
+    assert load(OF_A_CLUSTER) == [BARE]
+
+
+def test_list_and_documents_say_the_same(load: Load) -> None:
+    plain = (
+        "{kind: Node, metadata: {name: b}, spec: null, status: {allocatable: null, capacity: {cpu: 1, memory: 1e9}}}"
+    )
+    expected = [
+        BARE,
+        {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {"name": "b", "labels": {}},
+            "spec": {},
+            "status": {"allocatable": {"cpu": "1", "memory": "1e9"}},
+        },
+    ]
+    item = "\n".join(f"      {line[2:]}" for line in OF_A_CLUSTER.strip("\n").splitlines())
+    listed = f"apiVersion: v1\nkind: List\nitems:\n  -\n{item}\n  - {plain}\n"
+    assert load(listed) == expected
+    assert load(listed.replace("kind: List", "kind: NodeList")) == expected
+    assert load(f"{dedent(OF_A_CLUSTER)}---\n---\n{plain}\n---\n") == expected
+
+
+def refusal(load: Callable[[], Any]) -> str:
+    with pytest.raises(AirisError) as error:
+        load()
+    return str(error.value)
+
+
+NODE = "kind: Node\nmetadata: {name: a}\n"
+GROUP = "name: a, cpu: 1, memory: 1Gi"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "it describes no node"),
+        ("# nothing\n---\n", "it describes no node"),
+        ("nodes: []", "it describes no node"),
+        ("kind: List\nitems: []", "it describes no node"),
+        ("a: [", "it is not YAML: .*line 1"),
+        ("\0", "it is not YAML"),
+        ("hello", "'hello': keys and values"),
+        ("[1]", "keys and values"),
+        ("node: []", r"node: there is no such key"),
+        ("nodes: {name: a}", "nodes: a list is needed"),
+        ("nodes: [gpu]", r"nodes\[0\]: 'gpu': keys and values"),
+        ("nodes: [{name: a, cpu: 1}]", r"nodes\[0\].memory: this key is required"),
+        (f"nodes: [{{{GROUP}}}, {{{GROUP}, gpus: 1}}]", r"nodes\[1\].gpus: 1: there is no such key"),
+        ("nodes: [{name: A, cpu: 1, memory: 1Gi}]", r"nodes\[0\].name: 'A': a DNS-1123 label"),
+        (f"nodes: [{{name: {'a' * 60}, cpu: 1, memory: 1Gi}}]", r"nodes\[0\].name: .* at most 57"),
+        (
+            "nodes: [{name: a, cpu: 1, memory: 10 gigs}]",
+            r"nodes\[0\].memory: '10 gigs': bytes with a Kubernetes suffix",
+        ),
+        ("nodes: [{name: a, cpu: -1, memory: 1Gi}]", r"nodes\[0\].cpu: -1: CPU cores"),
+        (f"nodes: [{{{GROUP}, count: 0}}]", r"nodes\[0\].count: 0: .*greater than or equal to 1"),
+        (f"nodes: [{{{GROUP}, count: two}}]", r"nodes\[0\].count: 'two': .*integer"),
+        (f"nodes: [{{{GROUP}, resources: {{nvidia.com/gpu: 0.5}}}}]", r"nodes\[0\].resources.nvidia.com/gpu: 0.5: "),
+        (f"nodes: [{{{GROUP}, resources: {{gpu: 1}}}}]", r"nodes\[0\].resources.gpu.* an extended resource"),
+        (f"nodes: [{{{GROUP}, labels: {{a: true}}}}]", r"nodes\[0\].labels.a: True: "),
+        (f"nodes: [{{{GROUP}, taints: [gpu]}}]", r"nodes\[0\].taints\[0\]: 'gpu': a taint as kubectl writes it"),
+        (
+            f"nodes: [{{{GROUP}, taints: ['gpu:Never']}}]",
+            r"nodes\[0\].taints\[0\].effect: 'Never': it must be 'NoSchedule'",
+        ),
+        (f"nodes: [{{{GROUP}, taints: ['a b:NoExecute']}}]", r"nodes\[0\].taints\[0\].key: 'a b': a label key"),
+        (f"nodes: [{{{GROUP}}}, {{{GROUP}}}]", "these nodes stand in it twice: a-0$"),
+        ("kind: Pod", "kind: 'Pod': it must be 'Node'"),
+        ("kind: List\nitems: 3", "items: 3: a list is needed"),
+        ("kind: List\nitems: [{kind: Pod}]", r"items\[0\].kind: 'Pod': it must be 'Node'"),
+        ("kind: Node\nstatus: {capacity: {cpu: 1}}", "metadata: this key is required"),
+        (NODE, "status: this key is required"),
+        (f"{NODE}status: {{allocatable: {{}}}}", r"status: allocatable \(or capacity\) must say what the node offers"),
+        (f"{NODE}status: {{allocatable: {{cpu: a lot}}}}", "status.allocatable.cpu: 'a lot': a Kubernetes quantity"),
+        (f"{NODE}status: {{allocatable: {{cpu: true}}}}", "status.allocatable.cpu: True: a Kubernetes quantity"),
+        (
+            f"{NODE}spec: {{taints: [{{key: x, effect: Never}}]}}\nstatus: {{capacity: {{cpu: 1}}}}",
+            r"spec.taints\[0\].effect: 'Never': it must be 'NoSchedule'",
+        ),
+        (f"{NODE}status: {{capacity: {{cpu: 1}}}}\n---\n{NODE}", "document 2: status: this key is required"),
+        (f"{NODE}status: {{capacity: {{cpu: 1}}}}\n---\nnodes: [{{name: x}}]", r"document 2: nodes\[0\].cpu: this key"),
+    ],
+)
+def test_a_bad_file_is_refused_with_file_entry_and_key(load: Load, tmp_path: Path, text: str, words: str) -> None:
+    said = refusal(lambda: load(text))
+    assert said.startswith(f"{tmp_path / 'nodes.yaml'}: ")
+    assert re.search(words, said, re.MULTILINE), said
+    assert "at least 1 item" not in said
+
+
+def test_every_error_is_told_at_once(load: Load) -> None:
+    said = refusal(lambda: load("nodes: [{name: A, cpu: 1}, {name: b, cpu: x, memory: 1Gi}]"))
+    assert [line.split(": ")[0].strip() for line in said.splitlines()[1:-1]] == [
+        "nodes[0].name",
+        "nodes[0].memory",
+        "nodes[1].cpu",
+    ]
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    assert refusal(lambda: load_nodes(tmp_path / "none.yaml")).startswith(
+        f"{tmp_path / 'none.yaml'}: No such file or directory"
+    )
+    assert refusal(lambda: load_nodes(tmp_path)).startswith(f"{tmp_path}: Is a directory")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\xfa")
+    assert "it is not YAML" in refusal(lambda: load_nodes(tmp_path / "binary"))
