@@ -1,11 +1,12 @@
 # make up    [STACK=cpu|gpu]  deploy the stack, or rehearse it where there is no cluster
 # make test                   lint, types, unit tests, rehearsals on a real control plane
+# make test-app               Open WebUI itself, run as the rendered pod says
 STACK ?= cpu
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help up test lint types unit sandbox rehearsal bench reference lock clean
+.PHONY: help up test test-app lint types unit sandbox rehearsal bench reference lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -16,6 +17,10 @@ up: $(VENV)/.run ## Deploy STACK (default cpu); without a cluster, rehearse it
 
 test: lint types sandbox ## Lint, types, unit tests and rehearsals
 	$(BIN)/pytest
+
+test-app: $(VENV)/.dev ## Run Open WebUI as the rendered pod says (root; 7 GB once)
+	@$(BIN)/python -m tests.app.environment
+	$(BIN)/pytest tests/app
 
 lint: $(VENV)/.dev ## Check style
 	$(BIN)/ruff check .
@@ -42,6 +47,7 @@ reference: $(VENV)/.dev ## Write what follows from settings/: Pulumi.yaml's conf
 lock: $(VENV)/.dev ## Pin the dependencies of pyproject.toml anew, by version and hash
 	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -U -o requirements.txt
 	$(BIN)/uv pip compile -q pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -U -o requirements-dev.txt
+	$(BIN)/uv pip compile -q tests/app/requirements.in --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -U -o tests/app/requirements.txt
 
 clean: ## Remove the virtual environment and what the tools cached here
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis airis.egg-info

@@ -1,0 +1,109 @@
+"""The released Open WebUI in an environment of its own: installed once, pinned by version and hash, kept in the cache.
+
+`python -m tests.app.environment` installs it, with a line of progress.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from airis.errors import AirisError, EnvironmentProblem
+from airis.progress import step
+from airis.sandbox.locking import held, lock_at
+from airis.sandbox.places import cache_root
+
+REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+FREE_BYTES = 9 * 10**9
+"""What is installed is 7 GB, of which 5 GB are PyTorch with its CUDA libraries: PyPI has no other build for Linux."""
+
+_INSTALL_SECONDS = 1800
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment with Open WebUI in it."""
+
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+
+def version() -> str:
+    """The pinned release."""
+    match = re.search(r"^open-webui==(\S+)", REQUIREMENTS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert match is not None
+    return match[1]
+
+
+def obstacle() -> str | None:
+    """Why the application cannot be started here as in a pod, if so. Nothing is installed then."""
+    if sys.platform != "linux":
+        return "it takes Linux"
+    if not (3, 11) <= sys.version_info < (3, 13):
+        return f"Open WebUI {version()} takes Python 3.11 or 3.12, and this is {sys.version.split()[0]}"
+    if os.geteuid() != 0:
+        return "it takes root: other users cannot mount folders or become another user"
+    missing = [tool for tool in ("unshare", "setpriv", "mount", "chroot") if shutil.which(tool) is None]
+    if missing:
+        return f"{', '.join(missing)} missing (util-linux, coreutils)"
+    if subprocess.run(["unshare", "--mount", "--net", "true"], capture_output=True, timeout=30, check=False).returncode:
+        return "this root may not make namespaces: a container without CAP_SYS_ADMIN?"
+    return None
+
+
+def ensure() -> Environment:
+    """The environment, installed first where it is missing, outdated, or was left half-installed."""
+    environment = Environment(cache_root() / f"open-webui-{version()}")
+    marker = environment.folder / "complete"
+    key = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
+    with held(lock_at(cache_root() / f"open-webui-{version()}.lock"), "it installs Open WebUI"):
+        if not marker.is_file() or marker.read_text() != key:
+            _install(environment)
+            marker.write_text(key)  # last: an interrupted installation has none
+    return environment
+
+
+def _install(environment: Environment) -> None:
+    shutil.rmtree(environment.folder, ignore_errors=True)
+    environment.folder.mkdir(parents=True)
+    free = shutil.disk_usage(environment.folder).free
+    if free < FREE_BYTES:
+        raise EnvironmentProblem(
+            f"Open WebUI takes {FREE_BYTES / 1e9:.0f} GB, and {environment.folder} has {free / 1e9:.1f} GB left",
+            "make room, or set AIRIS_CACHE to a folder on another disk",
+        )
+    # On the same disk, uv links files out of its cache; thrown away afterwards, it costs neither time nor room
+    downloads = environment.folder / "downloads"
+    with step(f"Installing Open WebUI {version()} (7 GB, once)"):
+        _uv("venv", "--quiet", "--allow-existing", "--python", sys.executable, str(environment.folder))
+        _uv(
+            *("pip", "install", "--quiet", "--python", str(environment.python), "--cache-dir", str(downloads)),
+            *("--require-hashes", "--no-deps", "--requirement", str(REQUIREMENTS)),
+            "--compile-bytecode",  # else every start on a read-only root compiles anew what it imports: a minute
+        )
+        shutil.rmtree(downloads)
+
+
+def _uv(*arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "uv", *arguments], capture_output=True, text=True, timeout=_INSTALL_SECONDS, check=False
+    )
+    if done.returncode != 0:
+        raise EnvironmentProblem("Open WebUI could not be installed", done.stderr.strip())
+
+
+if __name__ == "__main__":
+    if reason := obstacle():
+        print(f"Open WebUI is not installed here: {reason}.", file=sys.stderr)
+    else:
+        try:
+            ensure()
+        except AirisError as problem:
+            sys.exit(f"error: {problem}")
