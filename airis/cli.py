@@ -14,7 +14,7 @@ from airis.errors import AirisError, ExitCode
 
 _EXIT_CODES = """
 Exit codes: 0 all is well; 1 a stack, file or setting is wrong and nothing was touched; 2 the command line is wrong;
-3 the rehearsal ran and something did not come up; 4 this machine lacks something (tool, network, cluster); 130 interrupted.
+3 it ran and something did not come up, or broke off; 4 this machine lacks something (tool, network, cluster); 130 interrupted.
 """
 
 app = typer.Typer(
@@ -76,6 +76,19 @@ def render(
     )
 
 
+@app.command(epilog="Example:  `airis check -s gpu`")
+def check(stack: Stack) -> None:
+    """Hold the stack against the rules of the policy pack: limits, probes, security context, credentials, images, data.
+
+    Needs neither cluster nor engine. Ends with 1 if a mandatory rule is broken.
+    """
+    from airis.check import check_stack, print_report
+
+    report = check_stack(stack)
+    print_report(report)
+    raise typer.Exit(report.exit_code)
+
+
 @app.command(
     epilog="Examples:  `airis rehearse -s gpu`  ·  `airis rehearse -s gpu --nodes my-nodes.yaml`  ·  "
     "`kubectl get nodes -o yaml > my-nodes.yaml`"
@@ -110,6 +123,55 @@ def up(
     from airis.up import deploy_or_rehearse
 
     raise typer.Exit(deploy_or_rehearse(stack, yes=yes))
+
+
+Kubeconfig = Annotated[
+    Path | None,
+    typer.Option("--kubeconfig", help="The cluster, if it is another than the one `pulumi up` would deploy to."),
+]
+PodTimeout = Annotated[float, typer.Option("--timeout", help="Seconds for a pod to start or to end.", min=1)]
+
+
+@app.command(
+    epilog="Examples:  `airis backup -s gpu`  ·  `airis backup -s gpu --output /backups/monday.tar.gz`  ·  "
+    "`airis backup -s gpu --stop`"
+)
+def backup(
+    stack: Stack,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The archive; airis-STACK-TIME.tar.gz if left out.")
+    ] = None,
+    stop: Annotated[
+        bool, typer.Option("--stop", help="Stop Open WebUI meanwhile. Also works where it does not run.")
+    ] = False,
+    kubeconfig: Kubeconfig = None,
+    timeout: PodTimeout = 300.0,
+) -> None:
+    """Back up Open WebUI's data (chats, users, uploads) into one checked archive. Open WebUI goes on serving."""
+    from airis.backup import backup_stack
+
+    made = backup_stack(stack, output, stop=stop, kubeconfig=kubeconfig, timeout_seconds=timeout)
+    print(f"{made.path}: {len(made.manifest['files'])} files, {made.bytes / 2**20:.1f} MiB, checked.")
+    print("It holds chats and password hashes. It does not hold the session key: see docs/backup.md.")
+
+
+@app.command(epilog="Example:  `airis restore -s gpu monday.tar.gz --overwrite`")
+def restore(
+    stack: Stack,
+    file: Annotated[Path, typer.Argument(help="The archive; its checksum FILE.sha256 must lie beside it.")],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the data on the volume; the old data is kept aside there.")
+    ] = False,
+    kubeconfig: Kubeconfig = None,
+    timeout: PodTimeout = 300.0,
+) -> None:
+    """Put a backup in the place of Open WebUI's data. Open WebUI is stopped meanwhile."""
+    from airis.backup import restore_stack
+
+    done, aside = restore_stack(stack, file, overwrite=overwrite, kubeconfig=kubeconfig, timeout_seconds=timeout)
+    print(f"{done.path}: {len(done.manifest['files'])} files of stack {done.manifest.get('stack')} are restored.")
+    if aside is not None:
+        print(f"The old data is kept on the volume, in {aside}: delete it when you no longer want it.")
 
 
 @sandbox_app.command("build")

@@ -6,18 +6,22 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from settings.base import RULES_ERROR
+from settings.secrets import URL_WITH_PASSWORD, SecretsSettings
 from settings.stack import StackSettings
 
 PROJECT = "airis"
 """The project's name in Pulumi.yaml, and with it the prefix of its config keys."""
 
 _Path = tuple[str | int, ...]
+
+_SECRETS = "secrets"
+_HIDDEN = "[not shown]"
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def load(config: Mapping[str, str], *, source: str, secret_keys: AbstractSet[str
         if key.startswith(f"{PROJECT}:")
     }
     secret = {key.removeprefix(f"{PROJECT}:") for key in secret_keys}
-    problems: dict[_Path, Problem] = {}
+    problems: dict[_Path, Problem] = dict(_plain_secrets(given, secret))
     wrong: set[_Path] = set()
     remaining: Any = given
     # Rules between fields are only checked once the fields themselves are right. So that one run shows everything, what
@@ -94,6 +98,20 @@ def _decode(key: str, value: str) -> Any:
         return value
 
 
+def _plain_secrets(given: Mapping[str, Any], secret: AbstractSet[str]) -> Iterator[tuple[_Path, Problem]]:
+    """Credentials that stand in plain text in the stack file. The engine only tells whether a key holds anything encrypted."""
+    credentials = given.get(_SECRETS)
+    if _SECRETS in secret or not isinstance(credentials, Mapping):
+        return
+    for name in SecretsSettings.model_fields.values():
+        if credentials.get(name.alias) is not None:
+            path = (_SECRETS, str(name.alias))
+            allowed = (
+                f"no plain text: `pulumi config set --secret --path {_key(path)}`; then change the value that was seen"
+            )
+            yield path, Problem(_key(path), _HIDDEN, allowed)
+
+
 def _problems(
     error: ValidationError, given: Mapping[str, Any], secret: AbstractSet[str], wrong: AbstractSet[_Path]
 ) -> Iterator[tuple[_Path, Problem]]:
@@ -114,8 +132,11 @@ def _problems(
 
 
 def _problem(path: _Path, value: str, allowed: str, secret: AbstractSet[str]) -> Problem:
-    """A problem that gives nothing away: what is allowed may repeat the value, or one beside it."""
-    hidden = path and path[0] in secret
+    """A problem that gives nothing away: what is allowed may repeat the value, or one beside it.
+
+    It never does where credentials belong, and there it has to name the remedy.
+    """
+    hidden = path and path[0] in secret and not {_SECRETS, "env", "secretEnv"} & {*path}
     return Problem(_key(path), value, "something else; docs/config.md says what fits this key" if hidden else allowed)
 
 
@@ -135,15 +156,27 @@ def _key(path: _Path) -> str:
 def _shown(value: object, path: _Path, secret: AbstractSet[str]) -> str:
     if path and path[0] in secret:
         return "[secret]"
-    # plain text, but people do put passwords there; a list, too, as in a pod's own `env`
-    if "env" in path and (path[-1] != "env" or isinstance(value, Mapping | list)):
-        return "[not shown]"
+    if _may_be_credential(value, path):
+        return _HIDDEN
     if value is _ABSENT:
         return "nothing"
     try:
         return json.dumps(value, ensure_ascii=False)
     except TypeError:
         return str(value)
+
+
+def _may_be_credential(value: object, path: _Path) -> bool:
+    """Plain text, but people do put passwords there: as a variable, a list as in a pod's own `env`, in place of a reference."""
+    if "env" in path:
+        return path[-1] != "env" or isinstance(value, Mapping | list)
+    if value is None or value is _ABSENT:
+        return False
+    if path and path[0] == _SECRETS:
+        return True
+    if "secretEnv" in path or (path[:1] == ("webui",) and any(str(part).endswith("From") for part in path)):
+        return not (isinstance(value, Mapping) or path[-1] in ("name", "key"))
+    return URL_WITH_PASSWORD.search(str(value)) is not None
 
 
 _ABSENT = object()
@@ -222,19 +255,13 @@ def _known_keys(path: _Path) -> str:
 
 
 def _model_at(path: _Path) -> type[BaseModel]:
-    model: type[BaseModel] = StackSettings
+    """The model that stands at the path, where there is one."""
+    at: Any = StackSettings
     for part in path:
-        if isinstance(part, int):
-            continue
-        annotation = next(field.annotation for name, field in model.model_fields.items() if part in (name, field.alias))
-        model = _model_in(annotation) or model
-    return model
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model inside `Model`, `Model | None` or `tuple[Model, ...]`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if get_origin(annotation) in (Union, UnionType, tuple):
-        return next((model for inner in get_args(annotation) if (model := _model_in(inner))), None)
-    return None
+        if isinstance(at, type) and issubclass(at, BaseModel):
+            at = next(field.annotation for name, field in at.model_fields.items() if part in (name, field.alias))
+        else:  # an item of a list or mapping: `tuple[Model, ...]`, `Mapping[str, Model]`
+            at = next(inner for inner in reversed(get_args(at)) if inner is not Ellipsis)
+        while get_origin(at) in (Annotated, Union, UnionType):
+            at = get_args(at)[0]  # `Model | None`
+    return cast(type[BaseModel], at)

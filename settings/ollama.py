@@ -54,10 +54,11 @@ class GpuSettings(Settings):
 class OllamaSettings(WorkloadSettings):
     """The Ollama model server: one StatefulSet, its Services and a claim for each pod."""
 
-    image: ImageReference = "ollama/ollama:latest"
+    image: ImageReference = "ollama/ollama:0.17.4"
     """Container image, with a tag or a digest."""
     resources: Resources = Resources(
-        requests=ResourceAmounts(cpu="2", memory="2Gi"), limits=ResourceAmounts(cpu="4", memory="4Gi")
+        requests=ResourceAmounts(cpu="2", memory="2Gi", ephemeral_storage="100Mi"),
+        limits=ResourceAmounts(cpu="4", memory="4Gi", ephemeral_storage="2Gi"),
     )
     """CPU and memory of each pod. Without a GPU, models are loaded into this memory."""
     storage: StorageSettings = StorageSettings(size="30Gi")

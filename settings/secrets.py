@@ -1,5 +1,6 @@
 """Credentials: encrypted in the stack file, or in Secrets that exist already. Never plain text."""
 
+import re
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -19,6 +20,8 @@ Credential = Annotated[SecretStr, AfterValidator(_not_empty)]
 
 UNREADABLE = "[secret]"
 """Stands in for an encrypted value where nothing can decrypt it: in renders and rehearsals."""
+
+URL_WITH_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
 MIN_SESSION_KEY_LENGTH = 32
 """Characters. The key signs every session; a short one can be guessed offline from any session token."""

@@ -52,8 +52,11 @@ class StackSettings(Settings):
             for key, image in self._images().items():
                 if is_mutable(image):
                     yield Broken(key, image, "a release or a digest, because this stack is production", ("production",))
-        for key, reference, secret, value in self._credentials():
-            if reference is None and value is None:
+        for section, used, name, reference, secret, value in self._credentials():
+            key = f"{section}.{name}"
+            if not used and value is not None:  # the stack would run on without it, and nobody would notice
+                yield Broken(f"secrets.{secret}", "[secret]", f"only together with airis:{section}", (section,))
+            if used and reference is None and value is None:
                 allowed = f"a reference to an existing Secret, or set airis:secrets.{secret} (encrypted)"
                 yield Broken(key, None, allowed, (f"secrets.{secret}",))
             if reference is not None and value is not None:
@@ -71,14 +74,22 @@ class StackSettings(Settings):
     def _images(self) -> dict[str, str]:
         return {"webui.image": self.webui.image, "ollama.image": self.ollama.image}
 
-    def _credentials(self) -> Iterator[tuple[str, SecretKeyRef | None, str, SecretStr | None]]:
-        """Each credential that these settings need: its key, its reference, and the stack's own secret instead of it."""
-        if (database := self.webui.database) is not None:
-            yield "webui.database.urlFrom", database.url_from, "databaseUrl", self.secrets.database_url
-        if (redis := self.webui.redis) is not None:
-            yield "webui.redis.urlFrom", redis.url_from, "redisUrl", self.secrets.redis_url
-        if (store := self.webui.object_storage) is not None:
-            key = "webui.objectStorage.accessKeyIdFrom"
-            yield key, store.access_key_id_from, "s3AccessKeyId", self.secrets.s3_access_key_id
-            key = "webui.objectStorage.secretAccessKeyFrom"
-            yield key, store.secret_access_key_from, "s3SecretAccessKey", self.secrets.s3_secret_access_key
+    def _credentials(self) -> Iterator[tuple[str, bool, str, SecretKeyRef | None, str, SecretStr | None]]:
+        """Each credential: the section that it is for, whether that is used, the reference, and the stack's own secret."""
+        database, redis, store, own = self.webui.database, self.webui.redis, self.webui.object_storage, self.secrets
+        url = database.url_from if database else None
+        yield "webui.database", database is not None, "urlFrom", url, "databaseUrl", own.database_url
+        url = redis.url_from if redis else None
+        yield "webui.redis", redis is not None, "urlFrom", url, "redisUrl", own.redis_url
+        used = store is not None
+        reference = store.access_key_id_from if store else None
+        yield "webui.objectStorage", used, "accessKeyIdFrom", reference, "s3AccessKeyId", own.s3_access_key_id
+        reference = store.secret_access_key_from if store else None
+        yield (
+            "webui.objectStorage",
+            used,
+            "secretAccessKeyFrom",
+            reference,
+            "s3SecretAccessKey",
+            own.s3_secret_access_key,
+        )

@@ -61,7 +61,8 @@ class WebUISettings(WorkloadSettings):
     image: ImageReference = "ghcr.io/airis/airis:main"
     """Container image, with a tag or a digest."""
     resources: Resources = Resources(
-        requests=ResourceAmounts(cpu="500m", memory="500Mi"), limits=ResourceAmounts(cpu="1", memory="1Gi")
+        requests=ResourceAmounts(cpu="500m", memory="500Mi", ephemeral_storage="100Mi"),
+        limits=ResourceAmounts(cpu="1", memory="1Gi", ephemeral_storage="2Gi"),
     )
     """CPU and memory of each pod. The limit of 1Gi is tight: 765 MiB resident after start and a peak of 831 MiB were
     measured, without an embedding model. Give production 2Gi."""
@@ -84,7 +85,8 @@ class WebUISettings(WorkloadSettings):
     redis: RedisSettings | None = None
     """Redis; null shares nothing between pods."""
     object_storage: ObjectStorageSettings | None = None
-    """Object storage for uploads; null keeps them on the volume. Needs a database: without a volume, SQLite has no place."""
+    """Object storage for uploads; null keeps them on the volume. Needs a database and `pgvector`: without a volume, neither
+    SQLite nor chroma has a place."""
     vector_store: Literal["chroma", "pgvector"] = "chroma"
     """Where embeddings are kept: `chroma` in files on the volume, for one pod; `pgvector` in the PostgreSQL database."""
     rolling_updates: StrictBool = False
@@ -134,6 +136,12 @@ class WebUISettings(WorkloadSettings):
         if self.object_storage is not None and self.database is None:
             allowed = "null, or also set database: without a volume the SQLite database would be lost with the pod"
             yield Broken("objectStorage", {"bucket": self.object_storage.bucket}, allowed, ("database",))
+        if self.object_storage is not None and self.vector_store == "chroma":
+            allowed = "pgvector, because objectStorage leaves no volume for chroma's files"
+            yield Broken("vectorStore", self.vector_store, allowed, ("objectStorage",))
+        if self.object_storage is not None and self.storage.existing_claim is not None:
+            allowed = "null, because objectStorage takes the volume's place"
+            yield Broken("storage.existingClaim", self.storage.existing_claim, allowed, ("objectStorage",))
         if self.vector_store == "pgvector" and self.database is None:
             yield Broken("vectorStore", self.vector_store, "chroma, or also set database", ("database",))
 

@@ -10,11 +10,14 @@ from settings.base import Broken, FrozenMapping, Settings
 from settings.names import Dns1123Subdomain, EnvName, ImageReference, LabelKey, LabelValue
 from settings.probes import ProbesSettings
 from settings.quantity import Bytes, Cpu, as_bytes, cpu_millicores
-from settings.secrets import SecretKeyRef
+from settings.secrets import UNREADABLE, URL_WITH_PASSWORD, SecretKeyRef
 
 AccessMode = Literal["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany"]
 
-_CREDENTIAL = re.compile(r"(?:PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIALS|CREDENTIALS_JSON|(?:API|ACCESS|PRIVATE)_KEY)S?$")
+CREDENTIAL = re.compile(
+    r"^(?!ENABLE_).*(?<!MAX_)"
+    r"(?:PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIALS|CREDENTIALS_JSON|(?:API|ACCESS|PRIVATE|SECRET|ENCRYPTION)_KEY)S?$"
+)
 """Names of variables that hold credentials, by the habit of those who name them."""
 
 GPU_LABEL_PREFIXES = (
@@ -169,8 +172,9 @@ class WorkloadSettings(Settings):
             yield Broken(
                 f"env.{name}", "[not shown]", "a name once: it stands in secretEnv too", (f"secretEnv.{name}",)
             )
-        for name in sorted(self.env):
-            if _CREDENTIAL.search(name):
+        for name in sorted(self.env.keys() - self.managed_env):
+            value = self.env[name]
+            if CREDENTIAL.search(name) or URL_WITH_PASSWORD.search(value) or value == UNREADABLE:
                 allowed = "no credential in plain text: put it into a Secret, and its reference into secretEnv"
                 yield Broken(f"env.{name}", "[not shown]", allowed)
         for index, requirement in enumerate(() if self.uses_gpu else self.node_affinity):

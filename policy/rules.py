@@ -1,0 +1,253 @@
+"""The rules, as plain functions over manifests: they know neither Pulumi nor a cluster.
+
+Sources: Kubernetes, "Pod Security Standards" (restricted), "Configure Liveness, Readiness and Startup Probes" and "Resource
+Management for Pods and Containers"; docs/security.md says what each rule prevents.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from settings.images import is_mutable
+from settings.secrets import URL_WITH_PASSWORD
+from settings.workload import CREDENTIAL
+
+OLLAMA_PORT = 11434
+"""The port by which Ollama is known, under whatever name it is deployed. It has no authentication."""
+
+_SLOW_STARTERS = ("open-webui", "ollama")
+"""Applications, by their label, that take longer to start than a liveness probe should wait."""
+
+
+class Level(StrEnum):
+    """What becomes of a stack that breaks a rule."""
+
+    ADVISORY = "advisory"
+    """It is told."""
+    MANDATORY = "mandatory"
+    """It is refused."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """An object as a Pulumi program registers it. What stands in the manifest in place of a secret text is no text."""
+
+    manifest: Mapping[str, Any]
+    protect: bool = False
+    """Whether Pulumi refuses to delete or replace it."""
+    retain: bool | None = None
+    """Whether it stays in the cluster when it leaves the stack; None where nobody tells: Pulumi tells no policy pack."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong: the object, the field in it, and what would be right. Never the value of a variable."""
+
+    object: str
+    field: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.object}: {self.field}: {self.remedy}"
+
+
+Found = Iterator[tuple[str, str]]
+"""Fields and remedies."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule by name. `find` yields what is wrong with one object."""
+
+    name: str
+    description: str
+    find: Callable[[Registered], Found]
+
+    def problems(self, registered: Registered) -> list[Problem]:
+        """What is wrong with the object; usually nothing."""
+        kind, name = registered.manifest.get("kind"), _at(registered.manifest, "metadata", "name")
+        return [Problem(f"{kind}/{name}", field, remedy) for field, remedy in self.find(registered)]
+
+
+def level(rule: Rule, *, production: bool, pod_security: str) -> Level:
+    """How strictly a rule is meant in a stack with these settings: what was chosen there is told, not refused."""
+    if (rule is IMMUTABLE_IMAGES and not production) or (rule is RESTRICTED_CONTEXT and pod_security != "restricted"):
+        return Level.ADVISORY
+    return Level.MANDATORY
+
+
+def _limits(registered: Registered) -> Found:
+    for path, container in _containers(registered.manifest):
+        for part in ("requests", "limits"):
+            for resource in ("cpu", "memory"):
+                if _at(container, "resources", part, resource) is None:
+                    yield f"{path}.resources.{part}.{resource}", "set an amount"
+
+
+def _probes(registered: Registered) -> Found:
+    if registered.manifest.get("kind") not in ("Deployment", "StatefulSet", "DaemonSet"):
+        return  # what ends by itself, as a Job does, needs none
+    wanted = ["readinessProbe", "livenessProbe"]
+    if _at(registered.manifest, "spec", "template", "metadata", "labels", "app.kubernetes.io/name") in _SLOW_STARTERS:
+        wanted.insert(0, "startupProbe")
+    path, pod = _pod(registered.manifest)
+    for each, container in _named(path, pod, "containers"):
+        for probe in wanted:
+            if not container.get(probe):
+                yield f"{each}.{probe}", "set one, on a path that only answers while the application works"
+
+
+def _restricted(registered: Registered) -> Found:
+    path, pod = _pod(registered.manifest)
+    for field in ("hostNetwork", "hostPID", "hostIPC"):
+        if pod.get(field):
+            yield f"{path}.{field}", "leave it out"
+    for each, volume in _named(path, pod, "volumes"):
+        if "hostPath" in volume:
+            yield f"{each}.hostPath", "use a claim or an emptyDir"
+    for each, container in _containers(registered.manifest):
+        own = _at(container, "securityContext") or {}
+        # what a container does not say, its pod says for it
+        both = {**(_at(pod, "securityContext") or {}), **own}
+        added = {*_items(_at(own, "capabilities", "add"))} - {"NET_BIND_SERVICE"}
+        for field, holds, remedy in (
+            ("privileged", not own.get("privileged"), "leave it out"),
+            ("allowPrivilegeEscalation", own.get("allowPrivilegeEscalation") is False, "set false"),
+            (
+                "readOnlyRootFilesystem",
+                own.get("readOnlyRootFilesystem") is True,
+                "set true, and mount what is written to",
+            ),
+            ("capabilities.drop", "ALL" in _items(_at(own, "capabilities", "drop")), "set [ALL]"),
+            ("capabilities.add", not added, "leave it out"),
+            ("runAsNonRoot", both.get("runAsNonRoot") is True, "set true, here or for the pod"),
+            ("runAsUser", both.get("runAsUser") != 0, "set another user than root"),
+            (
+                "seccompProfile.type",
+                _at(both, "seccompProfile", "type") in ("RuntimeDefault", "Localhost"),
+                "set RuntimeDefault, here or for the pod",
+            ),
+        ):
+            if not holds:
+                yield f"{each}.securityContext.{field}", remedy
+
+
+def _credentials(registered: Registered) -> Found:
+    for path, container in _containers(registered.manifest):
+        for each in _items(container.get("env")):
+            value = each.get("value")
+            if value is None or value == "":
+                continue
+            if not isinstance(value, str) or CREDENTIAL.search(each["name"]) or URL_WITH_PASSWORD.search(value):
+                yield (
+                    f"{path}.env[{each['name']}].value",
+                    "keep it in a Secret, and refer to it with valueFrom.secretKeyRef",
+                )
+
+
+def _images(registered: Registered) -> Found:
+    for path, container in _containers(registered.manifest):
+        image = str(container.get("image", ""))
+        if is_mutable(image):
+            yield f"{path}.image", f"{image} may be another image tomorrow: name a release or a digest"
+
+
+def _data(registered: Registered) -> Found:
+    kind = registered.manifest.get("kind")
+    if kind in ("PersistentVolumeClaim", "Namespace"):  # claims go with their namespace
+        if not registered.protect:
+            yield "protect (a Pulumi option)", "set protect=True: a careless change must not delete data"
+        if registered.retain is False:
+            yield "retain_on_delete (a Pulumi option)", "set retain_on_delete=True: `destroy` must leave data"
+    if kind == "StatefulSet" and _items(_at(registered.manifest, "spec", "volumeClaimTemplates")):
+        for when in ("whenDeleted", "whenScaled"):
+            field = ("spec", "persistentVolumeClaimRetentionPolicy", when)
+            if _at(registered.manifest, *field) not in (None, "Retain"):  # Retain is Kubernetes' own default
+                yield ".".join(field), "set Retain"
+
+
+def _public(registered: Registered) -> Found:
+    kind, spec = registered.manifest.get("kind"), registered.manifest.get("spec")
+    remedy = "Ollama has no authentication: leave it to WebUI, inside the cluster"
+    labels = [_at(registered.manifest, "metadata", "labels"), _at(spec, "selector")]
+    labelled = any("ollama" in (_at(each, "app.kubernetes.io/name"), _at(each, "app")) for each in labels)
+    if kind == "Service":
+        ports = {port.get(key) for port in _items(_at(spec, "ports")) for key in ("port", "targetPort")}
+        if labelled or OLLAMA_PORT in ports:
+            if _at(spec, "type") in ("NodePort", "LoadBalancer"):
+                yield "spec.type", f"set ClusterIP. {remedy}"
+            if _at(spec, "externalIPs"):
+                yield "spec.externalIPs", f"leave it out. {remedy}"
+    if kind == "Ingress":
+        if labelled:
+            yield "metadata.labels", remedy
+        for field, backend in _backends(spec):
+            service = _at(backend, "service") or {}
+            name = str(service.get("name", ""))
+            if _at(service, "port", "number") == OLLAMA_PORT or name == "ollama" or name.startswith("ollama-"):
+                yield f"{field}.service", remedy
+
+
+def _token(registered: Registered) -> Found:
+    path, pod = _pod(registered.manifest)
+    if pod and pod.get("automountServiceAccountToken") is not False:
+        yield f"{path}.automountServiceAccountToken", "set false: nothing here talks to the API server"
+
+
+RESTRICTED_CONTEXT = Rule(
+    "restricted-context", "Pods keep the restricted Pod Security level, on a read-only root filesystem.", _restricted
+)
+IMMUTABLE_IMAGES = Rule("immutable-images", "Images name one release or a digest.", _images)
+
+RULES = (
+    Rule("resource-limits", "Every container requests CPU and memory, and has a limit for both.", _limits),
+    Rule("probes", "Every container that serves is asked whether it started, works and may have traffic.", _probes),
+    RESTRICTED_CONTEXT,
+    Rule("no-plain-credentials", "No credential stands in a pod's environment.", _credentials),
+    IMMUTABLE_IMAGES,
+    Rule("data-protected", "Claims and their namespace outlive careless changes and `destroy`.", _data),
+    Rule("no-public-ollama", "Nothing outside of the cluster reaches Ollama, which has no authentication.", _public),
+    Rule("no-api-token", "Pods get no token for the API server.", _token),
+)
+
+
+def _at(value: Any, *path: str) -> Any:
+    """What stands at the path, or None."""
+    for part in path:
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _items(value: Any) -> Sequence[Any]:
+    """A list, or none at all."""
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
+
+
+def _pod(manifest: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """The pod that an object is or makes, and the path to it; an empty one where there is none."""
+    for path in (("spec", "template", "spec"), ("spec", "jobTemplate", "spec", "template", "spec"), ("spec",)):
+        spec = _at(manifest, *path)
+        if isinstance(spec, Mapping) and "containers" in spec:
+            return ".".join(path), spec
+    return "", {}
+
+
+def _named(path: str, body: Mapping[str, Any], field: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    """The items of a list, by the path with their name."""
+    return ((f"{path}.{field}[{each.get('name')}]", each) for each in _items(body.get(field)))
+
+
+def _containers(manifest: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The containers of an object's pods, those that prepare them included."""
+    path, pod = _pod(manifest)
+    for field in ("initContainers", "containers"):
+        yield from _named(path, pod, field)
+
+
+def _backends(spec: Any) -> Iterator[tuple[str, Any]]:
+    """The backends of an Ingress."""
+    yield "spec.defaultBackend", _at(spec, "defaultBackend")
+    for number, rule in enumerate(_items(_at(spec, "rules"))):
+        for index, path in enumerate(_items(_at(rule, "http", "paths"))):
+            yield f"spec.rules[{number}].http.paths[{index}].backend", _at(path, "backend")

@@ -1,0 +1,118 @@
+"""checkov and kube-score: pinned, installed once into the user's cache, and what they find in manifests."""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from airis.errors import EnvironmentProblem
+from airis.progress import step
+from airis.sandbox import toolchain
+from airis.sandbox.locking import held, lock_at
+from airis.sandbox.places import cache_root
+
+HERE = Path(__file__).parent
+
+_CHECKOV = "import sys; from checkov.main import Checkov; sys.exit(Checkov().run())"
+_PIP_INSTALL = (
+    "install",
+    "--quiet",
+    "--no-compile",
+    "--disable-pip-version-check",
+    "--require-hashes",
+    "--requirement",
+)
+_CRITICAL = 1
+"""kube-score's lowest grade; 5 is a warning."""
+
+
+class Finding(NamedTuple):
+    """A check that an object fails."""
+
+    scanner: str
+    check: str
+    object: str
+
+
+def checkov(manifests: str) -> Iterator[Finding]:
+    """The failed checks of checkov's Kubernetes policies."""
+    options = ("--framework=kubernetes", "--skip-download", "-o=json", "-f")
+    for each in _scan([_checkov(), "-c", _CHECKOV, *options], manifests)["results"]["failed_checks"]:
+        kind, _, name, *_ = each["resource"].split(".")  # StatefulSet.<namespace>.<name>
+        yield Finding("checkov", each["check_id"], f"{kind}/{name}")
+
+
+def kube_score(manifests: str) -> Iterator[Finding]:
+    """What kube-score calls critical: one for each comment, as its own summary counts them."""
+    for each in _scan([_kube_score(), "score", "-o=json"], manifests):
+        for check in each["checks"]:
+            if check["grade"] == _CRITICAL and not check["skipped"]:
+                object_ = f"{each['type_meta']['kind']}/{each['object_meta']['name']}"
+                yield from [Finding("kube-score", check["check"]["id"], object_)] * len(check["comments"])
+
+
+def _scan(command: Sequence[Path | str], manifests: str) -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "stack.yaml"
+        file.write_text(manifests, encoding="utf-8")
+        result = subprocess.run([*command, file], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    try:
+        return json.loads(result.stdout)
+    except ValueError:
+        raise AssertionError(f"{command[0]} printed no JSON: {result.stdout[-500:]}{result.stderr[-500:]}") from None
+
+
+def _checkov() -> Path:
+    """The Python with checkov, in an environment of its own: it pins many packages, and none of them is airis's."""
+    requirements = HERE / "requirements.txt"
+    folder = _place("checkov", requirements.read_bytes() + sys.version.encode())
+    python = folder / "bin" / "python"
+    done = folder / "installed"
+    with held(lock_at(folder.with_suffix(".lock")), "it installs checkov"):
+        if not done.exists():
+            with step("Installing checkov"):
+                venv.create(folder, clear=True, with_pip=True)
+                _run([python, "-m", "pip", *_PIP_INSTALL, str(requirements)])
+            done.touch()
+    return python
+
+
+def _kube_score() -> Path:
+    """kube-score, built with Go."""
+    pins = b"".join((HERE / name).read_bytes() for name in ("go.mod", "go.sum"))
+    program = _place("kube-score", pins) / "kube-score"
+    with held(lock_at(program.parent.with_suffix(".lock")), "it builds kube-score"):
+        if not program.exists():
+            minimum = re.search(r"^go (\S+)$", (HERE / "go.mod").read_text(encoding="utf-8"), re.MULTILINE)
+            assert minimum is not None
+            with step("Building kube-score"):
+                go = toolchain.find_go(minimum[1], cache_root())
+                flags = ("-mod=readonly", "-trimpath", "-ldflags=-s -w")
+                package = "github.com/zegl/kube-score/cmd/kube-score"
+                part = program.with_suffix(".part")
+                _run([go, "build", *flags, "-o", part, package], CGO_ENABLED="0", GOFLAGS="")
+            part.replace(program)
+    return program
+
+
+def _place(name: str, pins: bytes) -> Path:
+    """A folder of the cache, another one as soon as a pin changes."""
+    return cache_root() / "scanners" / f"{name}-{hashlib.sha256(pins).hexdigest()[:12]}"
+
+
+def _run(command: Sequence[Path | str], **environment: str) -> None:
+    """Runs an installer. Raises EnvironmentProblem when it cannot; what is not what was pinned is a failure, though."""
+    result = subprocess.run(
+        command, cwd=HERE, env={**toolchain.environment(), **environment}, capture_output=True, text=True, check=False
+    )
+    if result.returncode:
+        assert not re.search("do not match the hashes|checksum mismatch", result.stderr, re.IGNORECASE), result.stderr
+        raise EnvironmentProblem(
+            result.stderr.strip().rpartition("\n")[2], "the package registries must be reachable once"
+        )

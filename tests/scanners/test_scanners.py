@@ -1,0 +1,55 @@
+"""Two scanners over the rendered stacks: they find nothing but what docs/security.md argues, and plenty in the reference."""
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+
+import pytest
+import yaml
+
+from airis import manifest
+from airis.errors import EnvironmentProblem
+from tests.scanners.scanners import Finding, checkov, kube_score
+from tests.unit import kustomize
+from tests.unit.drawing import COMMITTED, ROOT, committed
+
+pytestmark = pytest.mark.timeout(900)  # the first run installs the scanners, which takes some minutes
+
+PAGE = ROOT / "docs" / "security.md"
+HEADING = "\n## Exceptions\n"
+
+Scanner = Callable[[str], Iterator[Finding]]
+
+
+def exceptions() -> list[tuple[str, ...]]:
+    """The rows of the page's table, without code marks."""
+    section = PAGE.read_text(encoding="utf-8").split(HEADING)[1].split("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
+    return [tuple(cell.strip().replace("`", "") for cell in row) for row in rows[2:]]
+
+
+def scan(scanner: Scanner, manifests: str) -> list[Finding]:
+    try:
+        return list(scanner(manifests))
+    except EnvironmentProblem as problem:
+        pytest.skip(f"NOT SCANNED, because {scanner.__name__} cannot be installed here: {problem.message}")
+
+
+@pytest.mark.parametrize("scanner", [checkov, kube_score])
+def test_the_page_argues_every_finding_and_no_other(scanner: Scanner) -> None:
+    found = chain.from_iterable(scan(scanner, manifest.to_yaml(committed(stack).objects)) for stack in COMMITTED)
+    name = scanner.__name__.replace("_", "-")
+    assert set(found) == {Finding(*row[:3]) for row in exceptions() if row[0] == name}
+
+
+def test_every_exception_stands_once_and_says_why() -> None:
+    rows = exceptions()
+    assert rows
+    assert {row[0] for row in rows} == {"checkov", "kube-score"}
+    assert all(len(row) == 4 and row[3] for row in rows)
+    assert len({row[:3] for row in rows}) == len(rows)
+
+
+@pytest.mark.parametrize(("scanner", "count"), [(checkov, 30), (kube_score, 15)])
+def test_the_reference_fails_where_the_stacks_do_not(scanner: Scanner, count: int) -> None:
+    reference = yaml.safe_dump_all(kustomize.render(kustomize.REFERENCE / "gpu"))
+    assert len(scan(scanner, reference)) == count
