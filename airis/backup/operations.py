@@ -1,0 +1,172 @@
+"""`airis backup` and `airis restore`: what is done in which order, so that nothing is lost on the way."""
+
+import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from airis.backup import agent, archive
+from airis.backup.archive import Archive
+from airis.backup.cluster import Refusal, answer, connected
+from airis.backup.pods import Pause, Site, interruptible, site_of, undisturbed
+from airis.backup.target import target_of
+from airis.errors import AirisError
+from airis.kubectl import KubectlError
+from airis.progress import Advance, step
+from airis.stacks import read_stack
+
+
+def backup_stack(
+    name: str,
+    output: Path | None,
+    *,
+    stop: bool = False,
+    kubeconfig: Path | None = None,
+    timeout_seconds: float = 300.0,
+) -> Archive:
+    """Backs up a stack's Open WebUI into one archive, and its checksum beside it.
+
+    WebUI goes on serving; with `stop` it is stopped meanwhile, and what is read is a helper pod's view of the claim, which
+    also works when WebUI does not. Raises AirisError, and leaves no file, where it cannot be done.
+    """
+    stack = read_stack(name)
+    target = target_of(stack)
+    now = datetime.now(UTC)
+    path = (output or Path(f"airis-{name}-{now:%Y%m%dT%H%M%SZ}.tar.gz")).absolute()
+    archive.free_output(path)
+    with connected(stack, target.namespace, kubeconfig) as cluster, interruptible():
+        site = site_of(cluster, target, timeout_seconds)
+        about = {
+            "stack": target.stack,
+            "namespace": target.namespace,
+            "claim": target.claim,
+            "image": site.image,
+            "created": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+            "left_out": list(agent.REBUILT),
+        }
+        with _pod(site, stop=stop) as pod, step(f"Backing up stack {name}", total=1.0) as advance:
+
+            def receive(stdout: BinaryIO) -> Archive:
+                return archive.write(stdout, path, about, advance)
+
+            made = cluster.agent(pod, target.container, "backup", target.folder, receive=receive)
+    _warn(made)
+    return made
+
+
+@contextmanager
+def _pod(site: Site, *, stop: bool) -> Iterator[str]:
+    if stop:
+        with site.paused(), site.helper() as pod:
+            yield pod
+        return
+    running = site.running_pod()
+    if running is None:
+        raise AirisError(
+            f"no pod of {site.target.deployment} runs, and a backup is made in one",
+            f"see `kubectl --namespace={site.target.namespace} get pods`, or use --stop, which mounts the claim in a helper "
+            "pod",
+        )
+    yield running
+
+
+def _warn(made: Archive) -> None:
+    for key, what in (
+        ("changed", "changed while it was read; --stop makes a still copy"),
+        ("skipped", "is no plain file, and not in the backup"),
+    ):
+        names = made.manifest.get(key, [])
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            print(f"warning: {names[0]}{more}: {what}", file=sys.stderr)
+
+
+def restore_stack(
+    name: str,
+    file: Path,
+    *,
+    overwrite: bool = False,
+    kubeconfig: Path | None = None,
+    timeout_seconds: float = 300.0,
+) -> tuple[Archive, str | None]:
+    """Puts a backup in the place of a stack's data; WebUI is stopped meanwhile.
+
+    The archive is checked as a whole before anything is touched, and once more on the volume. Returns it, and the folder on
+    the volume in which the old data is kept, if there was any. Raises AirisError where it cannot be done; its message says
+    which data is on the volume.
+    """
+    stack = read_stack(name)
+    target = target_of(stack)
+    with step(f"Checking {file.name}"):
+        checked = archive.verify(file)
+    with connected(stack, target.namespace, kubeconfig) as cluster, interruptible():
+        site = site_of(cluster, target, timeout_seconds)
+        _refuse_early(site, checked, overwrite=overwrite)
+        if checked.manifest.get("image") != site.image:
+            print(
+                f"warning: the backup was made by {checked.manifest.get('image')}, and the stack runs {site.image}: an older "
+                "release cannot use a newer one's database",
+                file=sys.stderr,
+            )
+        with site.paused() as pause, step(f"Restoring stack {name}", 1.0) as advance:
+            aside = _replace(site, checked, pause, advance, overwrite=overwrite)
+    return checked, aside
+
+
+def _refuse_early(site: Site, checked: Archive, *, overwrite: bool) -> None:
+    """What the agent would refuse is refused while WebUI still runs, if it does."""
+    pod = site.running_pod()
+    if pod is None:
+        return
+    found = site.cluster.agent(pod, site.target.container, "inspect", site.target.folder, receive=answer)
+    if not found["empty"] and not overwrite:
+        raise AirisError(
+            f"there is data on the claim {site.target.claim} already",
+            "--overwrite puts the backup in its place; the old data is then kept aside on the volume",
+        )
+    if checked.bytes > found["free"]:
+        refused = agent.no_room(checked.bytes, found["free"])
+        raise AirisError(refused.message, refused.remedy)
+
+
+def _replace(site: Site, checked: Archive, pause: Pause, advance: Advance, *, overwrite: bool) -> str | None:
+    receipt = secrets.token_hex(8)
+    size = str(checked.path.stat().st_size)
+    arguments = ["restore", site.target.folder, size, checked.sha256, receipt, *(["--overwrite"] if overwrite else [])]
+    try:
+        with site.helper() as pod:
+            pause.whole = False
+            result = site.cluster.agent(
+                pod, site.target.container, *arguments, receive=answer, archive=checked.path, advance=advance
+            )
+            pause.whole = True
+    except Refusal:
+        pause.whole = True
+        raise
+    except BaseException as error:
+        if pause.whole:
+            raise
+        which = _recover(site, receipt)
+        pause.whole = True
+        if isinstance(error, AirisError):
+            raise KubectlError(f"{error.message}; {which}", error.remedy) from None
+        print(f"\n{which}", file=sys.stderr)
+        raise
+    return str(result["aside"]) if result["aside"] else None
+
+
+def _recover(site: Site, receipt: str) -> str:
+    """Makes the volume whole in a new helper: with the first one, whatever ran in it is gone. Says what is on it."""
+    with undisturbed():
+        try:
+            with site.helper() as pod:
+                found = site.cluster.agent(pod, site.target.container, "recover", site.target.folder, receive=answer)
+        except AirisError as error:
+            raise KubectlError(
+                f"the restore was interrupted, and the volume could not be made whole: {error.message}", error.remedy
+            ) from None
+    which = "the backup's" if found["receipt"] == receipt else "the old"
+    return f"{which} data is on the volume, and it is whole"

@@ -1,0 +1,314 @@
+"""The pods that reach the data: WebUI's own, and a helper that mounts the claim while WebUI is stopped."""
+
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from airis.backup.cluster import Cluster
+from airis.backup.target import Target
+from airis.errors import AirisError, ExitCode
+from airis.kubectl import KubectlError, KubeObject
+
+_WAIT = "import signal,sys;signal.signal(signal.SIGTERM,lambda *_:sys.exit(0));signal.pause()"
+_HELPER_LIFETIME_SECONDS = 12 * 3600
+"""After this the helper ends by itself, should nobody be left to delete it."""
+
+_REPLICAS = "airis.dev/replicas"
+_POLL_SECONDS = 1.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Pause:
+    """WebUI while it is stopped."""
+
+    whole = True
+    """Whether the data may be used: not while it is being replaced. WebUI is not started on data that is not whole."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """One deployed WebUI. `live` is its Deployment as it was found; `timeout_seconds` is for a pod to start or to end."""
+
+    cluster: Cluster
+    target: Target
+    live: KubeObject
+    timeout_seconds: float
+
+    @property
+    def image(self) -> str:
+        """The image that WebUI runs."""
+        return str(_container(self.target, self.live)["image"])
+
+    def running_pod(self) -> str | None:
+        """A pod of WebUI whose container runs, ready or not."""
+        selector = ",".join(f"{key}={value}" for key, value in self.target.labels.items())
+        for pod in self.cluster.get("pods", f"--selector={selector}"):
+            if "deletionTimestamp" in pod["metadata"]:
+                continue
+            for each in pod.get("status", {}).get("containerStatuses", []):
+                if each["name"] == self.target.container and "running" in each.get("state", {}):
+                    return str(pod["metadata"]["name"])
+        return None
+
+    @contextmanager
+    def paused(self) -> Iterator[Pause]:
+        """Scales WebUI to no pods while the block runs, and back to what it had, whatever happens in the block.
+
+        The one exception is data that is not whole: then WebUI stays stopped, and the reason is said.
+        """
+        pause = Pause()
+        name = _helper_name(self.target)
+        if self.cluster.get("pod", name):
+            raise self._occupied(name)
+        try:
+            if self._replicas:
+                print(
+                    f"Stopping WebUI. Should this be killed: `{self._back}` starts it again.",
+                    file=sys.stderr,
+                    flush=True,
+                )
+                self.cluster.run("scale", f"deployment/{self.target.deployment}", "--replicas=0")
+            self._await_free_claim()
+            yield pause
+        except Occupied:
+            raise  # at the same moment as we: who was first starts WebUI again
+        except BaseException:
+            try:
+                self._resume(pause)
+            except AirisError as error:  # the first error counts
+                print(f"error: {error}", file=sys.stderr)
+            raise
+        self._resume(pause)
+
+    @contextmanager
+    def helper(self) -> Iterator[str]:
+        """A pod that mounts the claim and waits, while the block runs; with it goes whatever still ran in it.
+
+        Its name is fixed, so that there is never more than one: who comes second is refused.
+        """
+        body = helper_pod(self.target, self.live)
+        name = str(body["metadata"]["name"])
+        try:
+            self._start(name, body)
+            yield name
+        except Occupied:
+            raise
+        except BaseException:
+            self._delete(name)
+            raise
+        self._delete(name)
+
+    @property
+    def _replicas(self) -> int:
+        return int(self.live["spec"]["replicas"])
+
+    @property
+    def _back(self) -> str:
+        """The command that starts WebUI again."""
+        place = f"--namespace={self.target.namespace}"
+        return f"kubectl {place} scale deployment/{self.target.deployment} --replicas={self._replicas}"
+
+    def _resume(self, pause: Pause) -> None:
+        with undisturbed():
+            if not pause.whole:
+                message = "WebUI stays stopped, because its data is not whole"
+                print(f"{message}: run `airis restore` again, then `{self._back}`.", file=sys.stderr)
+            elif self._replicas:
+                self._scale_back()
+
+    def _scale_back(self) -> None:
+        name = f"deployment/{self.target.deployment}"
+        try:
+            self.cluster.run("scale", name, f"--replicas={self._replicas}")
+        except AirisError as error:
+            raise KubectlError(
+                f"WebUI is stopped and could not be started again: {error.message}", f"`{self._back}`"
+            ) from None
+        print("WebUI starts again.", file=sys.stderr, flush=True)
+        # kubectl now owns the field `replicas`, and the next `pulumi up` that changes it would fail on the conflict
+        managers = [
+            each for each in self.live["metadata"].get("managedFields", []) if each.get("subresource") != "status"
+        ]
+        if managers:
+            patch = json.dumps({"metadata": {"managedFields": managers}})
+            try:
+                self.cluster.run("patch", name, "--type=merge", f"--patch={patch}")
+            except KubectlError as error:
+                print(f"warning: spec.replicas now belongs to kubectl: {error.message}", file=sys.stderr)
+
+    def _await_free_claim(self) -> None:
+        deadline = time.monotonic() + self.timeout_seconds
+        while users := self._users():
+            if time.monotonic() > deadline:
+                raise KubectlError(
+                    f"{', '.join(users)} still uses the claim {self.target.claim} after {self.timeout_seconds:.0f} s",
+                    "end it, or wait longer with --timeout",
+                )
+            time.sleep(_POLL_SECONDS)
+
+    def _users(self) -> list[str]:
+        return [
+            each["metadata"]["name"]
+            for each in self.cluster.get("pods")
+            if self.target.claim in _claims(each["spec"])
+            and each["metadata"]["name"]
+            != _helper_name(self.target)  # which is refused by its name, with a better reason
+            and each.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+        ]
+
+    def _start(self, name: str, body: KubeObject) -> None:
+        try:
+            self.cluster.run("create", "--filename=-", stdin=json.dumps(body))
+        except KubectlError as error:
+            if "AlreadyExists" in error.message:
+                raise self._occupied(name) from None
+            raise
+        seconds = self.timeout_seconds
+        try:
+            self.cluster.run(
+                "wait", f"pod/{name}", "--for=condition=Ready", f"--timeout={seconds:.0f}s", timeout=seconds + 30
+            )
+        except KubectlError as error:
+            reason = _why(self.cluster.get("pod", name)) or error.message
+            raise KubectlError(f"the helper pod does not start: {reason}", "--timeout waits longer") from None
+
+    def _occupied(self, name: str) -> "Occupied":
+        found = self.cluster.get("pod", name)
+        replicas = found[0]["metadata"].get("annotations", {}).get(_REPLICAS, "1") if found else "1"
+        option = f"--namespace={self.target.namespace}"
+        return Occupied(
+            f"the helper pod {name} is there already: another backup or restore is at work, or one was killed",
+            f"if none is at work: `kubectl {option} delete pod {name}`, `kubectl {option} scale deployment/"
+            f"{self.target.deployment} --replicas={replicas}`, and try again",
+        )
+
+    def _delete(self, name: str) -> None:
+        with undisturbed():
+            try:
+                self.cluster.run(
+                    "delete", "pod", name, "--ignore-not-found", "--wait=true", "--timeout=90s", timeout=120
+                )
+            except KubectlError as error:
+                print(f"warning: the helper pod {name} is still there: {error.message}", file=sys.stderr)
+
+
+def site_of(cluster: Cluster, target: Target, timeout_seconds: float) -> Site:
+    """Finds the live Deployment. Raises AirisError where the stack is not deployed, or with another claim."""
+    found = cluster.get("deployment", target.deployment, "--show-managed-fields")
+    if not found:
+        raise AirisError(
+            f"stack {target.stack} is not deployed: namespace {target.namespace} has no Deployment {target.deployment}",
+            f"`airis up --stack {target.stack}` deploys it; is this the cluster that you mean?",
+        )
+    if target.claim not in _claims(found[0]["spec"]["template"]["spec"]):
+        raise AirisError(
+            f"Deployment {target.deployment} does not use the claim {target.claim} that stack {target.stack} names",
+            f"the stack file has changed since it was deployed: `airis up --stack {target.stack}` first",
+        )
+    return Site(cluster, target, found[0], timeout_seconds)
+
+
+def _claims(spec: Mapping[str, Any]) -> list[str]:
+    return [each.get("persistentVolumeClaim", {}).get("claimName", "") for each in spec.get("volumes", [])]
+
+
+def _container(target: Target, live: KubeObject) -> Mapping[str, Any]:
+    containers = live["spec"]["template"]["spec"]["containers"]
+    return next(each for each in containers if each["name"] == target.container)
+
+
+def _helper_name(target: Target) -> str:
+    return f"{target.deployment}-data"
+
+
+class Occupied(AirisError):
+    """Somebody else's helper is there; it is not ours to delete."""
+
+    exit_code = ExitCode.NOT_READY
+
+
+def _why(pods: Sequence[KubeObject]) -> str:
+    """Why a pod does not start, in the words of the scheduler or the kubelet."""
+    for pod in pods:
+        status = pod.get("status", {})
+        for each in status.get("conditions", []):
+            if each["type"] == "PodScheduled" and each["status"] == "False":
+                return str(each.get("message", ""))
+        for each in status.get("containerStatuses", []):
+            if waiting := each.get("state", {}).get("waiting"):
+                return str(waiting.get("message") or waiting.get("reason", ""))
+    return ""
+
+
+def helper_pod(target: Target, live: KubeObject) -> dict[str, Any]:
+    """The helper: WebUI's own pod, image, user and node included, that waits instead of serving and holds no credential."""
+    spec = live["spec"]["template"]["spec"]
+    container = _container(target, live)
+    # The claim and the scratch folder; no Secret and nothing else
+    volumes = [each for each in spec["volumes"] if {"persistentVolumeClaim", "emptyDir"} & each.keys()]
+    names = [each["name"] for each in volumes]
+    mounts = [each for each in container["volumeMounts"] if each["name"] in names]
+    kept = ("image", "imagePullPolicy", "name", "resources", "securityContext")
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": _helper_name(target),
+            "namespace": target.namespace,
+            # Not WebUI's own label: its Service would send users here, and its ReplicaSet count this pod
+            "labels": {"app.kubernetes.io/name": "airis-data", "app.kubernetes.io/part-of": "airis"},
+            "annotations": {_REPLICAS: str(live["spec"]["replicas"])},
+        },
+        "spec": {
+            **{key: value for key, value in spec.items() if key not in ("initContainers", "containers")},
+            "containers": [
+                {
+                    **{key: container[key] for key in kept if key in container},
+                    "command": ["python3", "-I", "-B", "-c", _WAIT],
+                    "volumeMounts": mounts,
+                }
+            ],
+            "volumes": volumes,
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "activeDeadlineSeconds": _HELPER_LIFETIME_SECONDS,
+            "terminationGracePeriodSeconds": 1,
+        },
+    }
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Lets nobody interrupt the block: it brings things back to where they were, and takes seconds."""
+    with _signals(signal.SIG_IGN, _SIGNALS):
+        yield
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Makes `kill` and a lost terminal the same as Ctrl-C, after which everything is tidied up."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    with _signals(interrupt, (signal.SIGTERM, signal.SIGHUP)):
+        yield
+
+
+@contextmanager
+def _signals(handler: Any, numbers: tuple[signal.Signals, ...]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # only there can it be done
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
