@@ -53,11 +53,12 @@ def stack_secret(name: str, settings: WebUISettings, secrets: SecretsSettings, p
 
     secret = Secret(name, metadata=place.metadata(name), string_data=own, opts=place.opts)
     selectors = {variable: SecretKeySelectorArgs(name=secret.metadata.name, key=variable) for variable in own}
-    return Credentials({**references, **selectors}, _checksum(own))
+    # The key is long and random: with it, nobody can guess a short password from the digest
+    return Credentials({**references, **selectors}, _checksum({**own, "WEBUI_SECRET_KEY": key}))
 
 
 def _checksum(values: Mapping[str, pulumi.Output[str]]) -> pulumi.Output[str]:
-    """One digest over all values, the long random session key among them: nobody can guess a single one from it."""
+    """One digest over all values, which tells nothing about a single one."""
 
     def digest(resolved: Mapping[str, str]) -> str:
         text = "\n".join(f"{name}={resolved[name]}" for name in sorted(resolved))

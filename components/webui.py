@@ -168,7 +168,11 @@ class WebUI(pulumi.ComponentResource):
                 name,
                 network,
                 port=PORT,
-                callers=[pods(), namespaces(network.ingress_namespaces), *addresses([*network.webui_from, *outside])],
+                callers=[
+                    pods(),
+                    *([namespaces(network.ingress_namespaces)] if network.ingress_namespaces else []),
+                    *addresses([*network.webui_from, *outside]),
+                ],
                 callees=[pods(ollama_pods)] if ollama_pods else [],
                 place=place,
             )

@@ -130,6 +130,7 @@ class NodeGroup(BaseModel):
     count: Annotated[StrictInt, Field(ge=1, le=10_000)] = 1
     cpu: Cpu
     memory: Bytes
+    disk: Bytes = "100Gi"
     labels: Mapping[LabelKey, LabelValue] = Field(default_factory=dict)
     taints: tuple[Annotated[Taint, BeforeValidator(_parsed_taint)], ...] = ()
     resources: Mapping[ResourceName, Annotated[StrictInt, Field(ge=0)]] = Field(default_factory=dict)
@@ -146,7 +147,9 @@ class NodeGroup(BaseModel):
             "kind": "Node",
             "metadata": {"name": name, "labels": {**usual, **self.labels}},
             "spec": {"taints": [each.model_dump(exclude_defaults=True) for each in self.taints]} if self.taints else {},
-            "status": {"allocatable": {"cpu": self.cpu, "memory": self.memory, **extended}},
+            "status": {
+                "allocatable": {"cpu": self.cpu, "memory": self.memory, "ephemeral-storage": self.disk, **extended}
+            },
         }
 
 

@@ -139,13 +139,18 @@ def test_every_process_listens_on_loopback_only(sandbox: Sandbox) -> None:
 
 def test_set_nodes_makes_exactly_these_and_waits_until_they_are_ready(clean_sandbox: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "nodes.yaml"
-    file.write_text("nodes: [{name: cpu, cpu: 8, memory: 32Gi}, {name: gpu, cpu: 2, memory: 4Gi}]")
+    file.write_text("nodes: [{name: cpu, cpu: 8, memory: 32Gi}, {name: gpu, cpu: 2, memory: 4Gi, disk: 9Gi}]")
     before = {each["metadata"]["name"]: each for each in clean_sandbox.kubectl.get("nodes")}
     clean_sandbox.set_nodes(load_nodes(file))
     after = {each["metadata"]["name"]: each for each in clean_sandbox.kubectl.get("nodes")}
     assert set(after) == {"cpu-0", "gpu-0"}
     assert after["cpu-0"]["metadata"]["uid"] == before["cpu-0"]["metadata"]["uid"]
-    assert after["gpu-0"]["status"]["allocatable"] == {"cpu": "2", "memory": "4Gi", "pods": "110"}
+    assert after["gpu-0"]["status"]["allocatable"] == {
+        "cpu": "2",
+        "memory": "4Gi",
+        "ephemeral-storage": "9Gi",
+        "pods": "110",
+    }
     assert "taints" not in after["gpu-0"]["spec"]
     for node in after.values():
         assert {each["type"]: each["status"] for each in node["status"]["conditions"]}["Ready"] == "True"

@@ -26,8 +26,23 @@ def committed(stack: str) -> Rendering:
 
 def draw(**settings: object) -> Rendering:
     """The whole program with these settings: `draw(ollama={"replicas": 2})`."""
+    return program.run(stack_of(**settings))
+
+
+def draw_once(**settings: object) -> Rendering:
+    """The same, drawn once for all tests that only look at it."""
+    return _drawn(json.dumps(settings, sort_keys=True))
+
+
+@cache
+def _drawn(settings: str) -> Rendering:
+    return draw(**json.loads(settings))
+
+
+def stack_of(**settings: object) -> StackFile:
+    """The stack with these settings, as the engine hands it over: what is under `secrets` was encrypted."""
     config = {f"airis:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
-    return program.run(StackFile("test", ROOT / "Pulumi.test.yaml", config, frozenset()))
+    return StackFile("test", ROOT / "Pulumi.test.yaml", config, frozenset({"airis:secrets"} & config.keys()))
 
 
 def draw_program(folder: Path, source: str) -> Rendering:

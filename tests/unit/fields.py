@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+from airis.program import Secret
+
 MERGE_KEYS = {
     "containers": "name",
     "env": "name",
@@ -36,8 +38,9 @@ def merge_key(field: str, item: Mapping[str, Any]) -> str | None:
 def fields(value: object, path: str = "") -> Iterator[tuple[str, object]]:
     """Every leaf with its path: `spec.template.spec.containers[ollama].image`.
 
-    Quantities under `resources` come as what they amount to, `1000m` and `1` as the same.
+    Quantities under `resources` come as what they amount to, `1000m` and `1` as the same; what is empty comes as text.
     """
+    value = value.value if isinstance(value, Secret) else value
     if isinstance(value, Mapping) and value:
         for key, inner in value.items():
             yield from fields(inner, f"{path}.{key}".lstrip(".") if re.fullmatch(r"\w+", key) else f"{path}[{key}]")
@@ -46,5 +49,7 @@ def fields(value: object, path: str = "") -> Iterator[tuple[str, object]]:
         for index, item in enumerate(value):
             key = merge_key(name, item) if isinstance(item, Mapping) else None
             yield from fields(item, f"{path}[{item[key] if key else index}]")
+    elif isinstance(value, Mapping | list):
+        yield path, str(value)
     else:
         yield path, amount(value) if re.search(r"\bresources\.(requests|limits)\b", path) else value

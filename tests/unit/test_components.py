@@ -42,15 +42,32 @@ BOTH_IN_A_TEAM = """
 """
 
 
+WEBUI_ENV = {
+    "DATA_DIR": "/app/backend/data",
+    "STATIC_DIR": "/tmp/static",
+    "HOME": "/tmp",
+    "ENABLE_PERSISTENT_CONFIG": "True",
+    "VECTOR_DB": "chroma",
+}
+"""What the WebUI is told in plain text, but for where Ollama is."""
+
+
+def webui_env(secret: str) -> dict[str, Any]:
+    """The WebUI's environment with the defaults, but for where Ollama is; `secret` is the name of its Secret."""
+    return {**WEBUI_ENV, "WEBUI_SECRET_KEY": {"secretKeyRef": {"name": secret, "key": "WEBUI_SECRET_KEY"}}}
+
+
 def test_webui_alone(tmp_path: Path) -> None:
     drawn = draw_program(tmp_path, WEBUI_ALONE)
     assert sorted(map(str, drawn.objects)) == [
         "Deployment/chat-deployment",
         "PersistentVolumeClaim/chat-pvc",
+        "Secret/chat-secrets",
         "Service/chat-service",
+        "ServiceAccount/chat",
     ]
     assert {each.namespace for each in drawn.objects} == {"apps"}
-    assert "env" not in container(manifest(drawn, "Deployment", "chat-deployment"))
+    assert env(manifest(drawn, "Deployment", "chat-deployment")) == webui_env("chat-secrets")
     assert drawn.exports == {
         "url": "http://chat-service.apps.svc:8080",
         "portForward": "kubectl -n apps port-forward service/chat-service 8080:8080",
@@ -63,6 +80,7 @@ def test_ollama_alone(tmp_path: Path) -> None:
         "PersistentVolumeClaim/models-volume-models-0",
         "Service/models",
         "Service/models-service",
+        "ServiceAccount/models",
         "StatefulSet/models",
     ]
     assert {each.namespace for each in drawn.objects} == {"apps"}
@@ -81,8 +99,8 @@ def test_two_of_each_share_nothing(tmp_path: Path) -> None:
         """,
     )
     identities = [(each.kind, each.name) for each in drawn.objects]
-    assert len(set(identities)) == len(identities) == 14
-    assert len({each.urn for each in drawn.objects}) == 14
+    assert len(set(identities)) == len(identities) == 20
+    assert len({each.urn for each in drawn.objects}) == 20
     for service in ("red-chat-service", "red-models", "red-models-service"):
         assert manifest(drawn, "Service", service)["spec"]["selector"]["app"] == service.removesuffix("-service")
 
@@ -93,12 +111,12 @@ def test_children_follow_their_component_to_its_parent_and_provider(tmp_path: Pa
     assert {name: parent.split("::")[-2:] for name, parent in components.items()} == {
         name: ["pulumi:pulumi:Stack$acme:apps:Team", "red"] for name in ("chat", "models")
     }
-    children = [each for each in registrations if each.type.startswith("kubernetes:")]
-    assert len(children) == 8
+    children = [each for each in registrations if each.type.startswith(("kubernetes:", "pulumi:index:Stash"))]
+    assert len(children) == 12
     for child in children:
         component = "WebUI::chat" if child.name.startswith("chat") else "Ollama::models"
         assert child.parent.endswith(f"$airis:components:{component}")
-        assert "$pulumi:providers:kubernetes::far::" in child.provider
+        assert ("$pulumi:providers:kubernetes::far::" in child.provider) == child.type.startswith("kubernetes:")
 
 
 def test_components_tell_the_engine_that_they_are_complete(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +136,10 @@ def test_components_tell_the_engine_that_they_are_complete(monkeypatch: pytest.M
 def test_several_ollamas_are_reached_one_by_one() -> None:
     drawn = draw(ollama={"replicas": 3}, clusterDomain="example.internal", namespace="apps")
     urls = [f"http://ollama-{ordinal}.ollama.apps.svc.example.internal:11434" for ordinal in range(3)]
-    assert env(manifest(drawn, "Deployment", "airis-deployment")) == {"OLLAMA_BASE_URLS": ";".join(urls)}
+    assert env(manifest(drawn, "Deployment", "airis-deployment")) == {
+        "OLLAMA_BASE_URLS": ";".join(urls),
+        **webui_env("airis-secrets"),
+    }
     assert drawn.exports["ollamaUrls"] == urls
     assert names(drawn, "PersistentVolumeClaim") == [
         "airis-pvc",
@@ -130,17 +151,20 @@ def test_several_ollamas_are_reached_one_by_one() -> None:
 def test_one_ollama_is_reached_through_its_service() -> None:
     drawn = draw(clusterDomain="example.internal", namespace="apps")
     url = "http://ollama-service.apps.svc.example.internal:11434"
-    assert env(manifest(drawn, "Deployment", "airis-deployment")) == {"OLLAMA_BASE_URL": url}
+    assert env(manifest(drawn, "Deployment", "airis-deployment")) == {
+        "OLLAMA_BASE_URL": url,
+        **webui_env("airis-secrets"),
+    }
     assert drawn.exports["ollamaUrls"] == [url]
 
 
 def test_names_come_from_what_the_api_server_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     class Renaming(program._Echo):
-        """Gives every Service, claim and namespace another name than the one that was asked for."""
+        """Gives what others refer to by name another name than the one that was asked for."""
 
         def new_resource(self, args: Any) -> Any:
             identity, state = super().new_resource(args)
-            if args.typ.endswith((":Service", ":PersistentVolumeClaim", ":Namespace")):
+            if args.typ.endswith((":Service", ":PersistentVolumeClaim", ":Namespace", ":Secret", ":ServiceAccount")):
                 state = {**state, "metadata": {**state["metadata"], "name": f"{state['metadata']['name']}-x7"}}
             return identity, state
 
@@ -148,7 +172,9 @@ def test_names_come_from_what_the_api_server_answers(monkeypatch: pytest.MonkeyP
     drawn = draw(ingress={"host": "chat.example.com"})
     deployment = manifest(drawn, "Deployment", "airis-deployment")
     url = "http://ollama-service-x7.airis-x7.svc.cluster.local:11434"
-    assert env(deployment) == {"OLLAMA_BASE_URL": url}
+    assert env(deployment) == {"OLLAMA_BASE_URL": url, **webui_env("airis-secrets-x7")}
+    assert pod_spec(deployment)["serviceAccountName"] == "airis-x7"
+    assert pod_spec(manifest(drawn, "StatefulSet", "ollama"))["serviceAccountName"] == "ollama-x7"
     assert drawn.exports["ollamaUrls"] == [url]
     assert drawn.exports["namespace"] == "airis-x7"
     assert drawn.exports["portForward"] == "kubectl -n airis-x7 port-forward service/airis-service-x7 8080:8080"
@@ -170,6 +196,8 @@ def test_every_setting_of_a_workload_reaches_its_pods() -> None:
         },
         "storage": {"size": "7Gi", "storageClass": "fast", "accessMode": "ReadWriteMany"},
         "env": {"DEBUG": "1", "ALPHA": "2"},
+        "secretEnv": {"ZULU": {"name": "apart", "key": "zulu"}},
+        "priorityClass": "important",
         "nodeAffinity": [
             {"key": "pool", "operator": "NotIn", "values": ["spot"]},
             {"key": "ssd", "operator": "Exists"},
@@ -180,8 +208,8 @@ def test_every_setting_of_a_workload_reaches_its_pods() -> None:
     }
     drawn = draw(webui=workload, ollama={**workload, "replicas": 1}, imagePullSecrets=["one", "two"])
     for kind, name, own_env, replicas in [
-        ("Deployment", "airis-deployment", ["OLLAMA_BASE_URL"], 0),
-        ("StatefulSet", "ollama", ["NVIDIA_VISIBLE_DEVICES"], 1),
+        ("Deployment", "airis-deployment", ["OLLAMA_BASE_URL", *WEBUI_ENV], 0),
+        ("StatefulSet", "ollama", ["HOME", "NVIDIA_VISIBLE_DEVICES"], 1),
     ]:
         body = manifest(drawn, kind, name)
         assert body["spec"]["replicas"] == replicas
@@ -193,10 +221,14 @@ def test_every_setting_of_a_workload_reaches_its_pods() -> None:
         assert term == {"matchExpressions": workload["nodeAffinity"]}
         assert container(body)["image"] == workload["image"]
         assert container(body)["imagePullPolicy"] == "Always"
-        assert [each["name"] for each in container(body)["env"]] == [*own_env, "DEBUG", "ALPHA"]
+        plain = [each["name"] for each in container(body)["env"] if "value" in each]
+        assert plain == [*own_env, "DEBUG", "ALPHA"]
+        assert env(body)["DEBUG"] == "1"
+        assert env(body)["ZULU"] == {"secretKeyRef": {"name": "apart", "key": "zulu"}}
+        assert pod_spec(body)["priorityClassName"] == "important"
         assert container(body)["resources"] == {
             "requests": {"cpu": "250m", "memory": "1Gi", "ephemeral-storage": "1Gi"},
-            "limits": {"memory": "2Gi"},
+            "limits": {"memory": "2Gi", "ephemeral-storage": "2Gi"},
         }
     claim = {
         "accessModes": ["ReadWriteMany"],

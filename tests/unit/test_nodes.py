@@ -29,7 +29,7 @@ def test_default_is_a_cpu_node_and_a_tainted_gpu_node() -> None:
     cpu, gpu = load_nodes()
     assert cpu["metadata"]["name"] == "cpu-0"
     assert cpu["spec"] == {}
-    assert set(cpu["status"]["allocatable"]) == {"cpu", "memory"}
+    assert set(cpu["status"]["allocatable"]) == {"cpu", "memory", "ephemeral-storage"}
     assert gpu["metadata"]["labels"]["nvidia.com/gpu.present"] == "true"
     assert gpu["spec"]["taints"] == [{"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}]
     assert gpu["status"]["allocatable"]["nvidia.com/gpu"] == "1"
@@ -39,7 +39,7 @@ def test_short_form_describes_groups_of_nodes(load: Load) -> None:
     nodes = load("""
         nodes:
           - {name: small, count: 3, cpu: 0.5, memory: 1024Mi, labels: {tier: x}, taints: [a=b:NoExecute, c:PreferNoSchedule]}
-          - {name: big, cpu: 64, memory: 1Ti, resources: {amd.com/gpu: 8, nvidia.com/gpu: 0}}
+          - {name: big, cpu: 64, memory: 1Ti, disk: 2048Gi, resources: {amd.com/gpu: 8, nvidia.com/gpu: 0}}
     """)
     assert [each["metadata"]["name"] for each in nodes] == ["small-0", "small-1", "small-2", "big-0"]
     assert nodes[2] == {
@@ -57,11 +57,12 @@ def test_short_form_describes_groups_of_nodes(load: Load) -> None:
         "spec": {
             "taints": [{"key": "a", "value": "b", "effect": "NoExecute"}, {"key": "c", "effect": "PreferNoSchedule"}]
         },
-        "status": {"allocatable": {"cpu": "500m", "memory": "1Gi"}},
+        "status": {"allocatable": {"cpu": "500m", "memory": "1Gi", "ephemeral-storage": "100Gi"}},
     }
     assert nodes[3]["status"]["allocatable"] == {
         "cpu": "64",
         "memory": "1Ti",
+        "ephemeral-storage": "2Ti",
         "amd.com/gpu": "8",
         "nvidia.com/gpu": "0",
     }
@@ -174,6 +175,10 @@ GROUP = "name: a, cpu: 1, memory: 1Gi"
         (
             "nodes: [{name: a, cpu: 1, memory: 10 gigs}]",
             r"nodes\[0\].memory: '10 gigs': bytes with a Kubernetes suffix",
+        ),
+        (
+            "nodes: [{name: a, cpu: 1, memory: 1Gi, disk: 1GB}]",
+            r"nodes\[0\].disk: '1GB': bytes with a Kubernetes suffix",
         ),
         ("nodes: [{name: a, cpu: -1, memory: 1Gi}]", r"nodes\[0\].cpu: -1: CPU cores"),
         (f"nodes: [{{{GROUP}, count: 0}}]", r"nodes\[0\].count: 0: .*greater than or equal to 1"),

@@ -9,12 +9,13 @@ import yaml
 
 from tests.unit import kustomize
 from tests.unit.deviations import ADDITIONS, ALL, DEVIATIONS, Addition, Deviation
-from tests.unit.drawing import ROOT, committed
+from tests.unit.drawing import ROOT, committed, draw
 from tests.unit.fields import fields
 
 pytestmark = pytest.mark.timeout(60)
 
 FOLDERS = {"cpu": "base", "gpu": "gpu"}
+GPU_LIMIT = "spec.template.spec.containers[ollama].resources.limits[nvidia.com/gpu]"
 PAGE = ROOT / "docs" / "from-kustomize.md"
 
 Fields = dict[tuple[str, str], object]
@@ -69,7 +70,21 @@ def table(heading: str) -> list[tuple[str, ...]]:
 
 def test_the_stacks_hold_every_field_of_the_reference_but_for_the_listed_ones() -> None:
     found = [each for stack in FOLDERS for each in deviations(stack, reference(stack), here(stack))]
-    assert sorted(found) == sorted(DEVIATIONS)
+    assert sorted(found) == sorted(
+        each._replace(stack=stack) for each in DEVIATIONS for stack in FOLDERS if each.stack in (ALL, stack)
+    )
+
+
+@pytest.mark.parametrize(("stack", "gpu"), [("cpu", None), ("gpu", {})])
+def test_three_settings_bring_the_reference_back(stack: str, gpu: object) -> None:
+    drawn = draw(
+        podSecurity="baseline",
+        webui={"service": {"type": "NodePort"}},
+        ollama={"image": "ollama/ollama:latest", "gpu": gpu},
+        ingress={"host": "airis.minikube.local"},
+    )
+    found = deviations(stack, reference(stack), flat([each.manifest for each in drawn.objects]))
+    assert [each.field for each in found] == [GPU_LIMIT] * (stack == "cpu")
 
 
 def test_a_missing_and_a_changed_field_are_deviations() -> None:
@@ -130,7 +145,7 @@ def test_the_reference_is_the_whole_deployment() -> None:
         "Ingress/airis-ingress",
         "PersistentVolumeClaim/airis-pvc",
     }
-    resources = ("StatefulSet/ollama", "spec.template.spec.containers[ollama].resources.limits[nvidia.com/gpu]")
+    resources = ("StatefulSet/ollama", GPU_LIMIT)
     assert (reference("cpu")[resources], reference("gpu")[resources]) == (0, 1)
 
 

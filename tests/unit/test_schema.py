@@ -29,7 +29,7 @@ def faults(drawn: Rendering, version: str) -> dict[str, str]:
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 @pytest.mark.parametrize("stack", COMMITTED)
 def test_committed_stacks_are_valid(stack: str, version: str) -> None:
-    assert len(committed(stack).objects) >= 9
+    assert len(committed(stack).objects) >= 14
     assert faults(committed(stack), version) == {}
 
 
@@ -37,6 +37,9 @@ def test_a_stack_with_every_setting_is_valid() -> None:
     workload: dict[str, object] = {
         "imagePullPolicy": "Always",
         "resources": {"requests": {"ephemeralStorage": "1Gi"}},
+        "probes": {"startup": {"failureThreshold": 9}},
+        "priorityClass": "important",
+        "secretEnv": {"API_KEY": {"name": "apart", "key": "api"}},
         "storage": {"storageClass": "fast", "accessMode": "ReadWriteMany"},
         "env": {"DEBUG": "1"},
         "nodeAffinity": [
@@ -46,11 +49,31 @@ def test_a_stack_with_every_setting_is_valid() -> None:
         "tolerations": [{"key": "pool", "effect": "NoExecute", "tolerationSeconds": 5}],
     }
     drawn = draw(
-        webui={**workload, "replicas": 2, "service": {"type": "LoadBalancer", "nodePort": 30080}},
+        production=True,
+        podSecurity="baseline",
+        webui={
+            **workload,
+            "image": "airis:1.2.3",
+            "replicas": 2,
+            "rollingUpdates": True,
+            "service": {"type": "LoadBalancer", "nodePort": 30080},
+            "database": {},
+            "redis": {"urlFrom": {"name": "redis", "key": "url"}},
+            "objectStorage": {"bucket": "uploads", "region": "eu-west-1", "endpoint": "https://s3.example.com"},
+            "vectorStore": "pgvector",
+        },
         ollama={**workload, "replicas": 2, "gpu": {"count": 2}},
         ingress={"host": "chat.example.com", "className": "nginx"},
         imagePullSecrets=["regcred"],
+        network={"webuiFrom": ["10.0.0.0/8"], "restrictEgress": True, "egressTo": ["192.0.2.0/24", "2001:db8::/32"]},
+        secrets={
+            "databaseUrl": "postgresql://a:b@db/c",
+            "s3AccessKeyId": "a",
+            "s3SecretAccessKey": "b",
+            "sessionKey": "k" * 32,
+        },
     )
+    assert {"Secret", "NetworkPolicy", "PodDisruptionBudget", "ServiceAccount"} <= {each.kind for each in drawn.objects}
     assert faults(drawn, NEWEST) == {}
 
 

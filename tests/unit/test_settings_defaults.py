@@ -7,6 +7,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from settings import GpuSettings, OllamaSettings, StackSettings, WebUISettings, load
+from settings.secrets import SecretKeyRef
 from settings.workload import ResourceAmounts, Resources, StorageSettings
 
 pytestmark = pytest.mark.timeout(60)
@@ -28,7 +29,8 @@ def test_an_empty_stack_is_all_defaults() -> None:
 def test_a_nested_key_leaves_its_neighbours_at_every_depth() -> None:
     settings = read(webui={"resources": {"limits": {"memory": "8Gi"}}})
     assert settings.webui.resources == Resources(
-        requests=ResourceAmounts(cpu="500m", memory="500Mi"), limits=ResourceAmounts(cpu="1", memory="8Gi")
+        requests=ResourceAmounts(cpu="500m", memory="500Mi", ephemeral_storage="100Mi"),
+        limits=ResourceAmounts(cpu="1", memory="8Gi", ephemeral_storage="2Gi"),
     )
     assert settings.webui.storage == StorageSettings(size="2Gi")
     assert settings.ollama == OllamaSettings()
@@ -49,12 +51,12 @@ def test_an_empty_mapping_changes_nothing(empty: dict[str, object]) -> None:
 
 def test_null_takes_one_limit_away_and_leaves_the_other() -> None:
     limits = read(ollama={"resources": {"limits": {"memory": None}}}).ollama.resources.limits
-    assert limits == ResourceAmounts(cpu="4", memory=None)
+    assert limits == ResourceAmounts(cpu="4", memory=None, ephemeral_storage="2Gi")
 
 
 def test_defaults_are_kept_in_python_too() -> None:
     settings = WebUISettings.model_validate({"resources": {"limits": {"memory": "8Gi"}}})
-    assert settings.resources.limits == ResourceAmounts(cpu="1", memory="8Gi")
+    assert settings.resources.limits == ResourceAmounts(cpu="1", memory="8Gi", ephemeral_storage="2Gi")
     assert WebUISettings(replicas=0).storage == StorageSettings(size="2Gi")
 
 
@@ -90,12 +92,39 @@ def test_null_makes_a_cpu_stack() -> None:
     assert read(ollama={"gpu": None}) == StackSettings()
 
 
+def a_key(secret: str) -> dict[str, str]:
+    return {"name": secret, "key": "value"}
+
+
+SHARED = {
+    "replicas": 3,
+    "database": {"urlFrom": a_key("postgres")},
+    "redis": {"urlFrom": a_key("redis")},
+    "vectorStore": "pgvector",
+}
+S3 = {"bucket": "uploads", "accessKeyIdFrom": a_key("s3"), "secretAccessKeyFrom": a_key("s3")}
+
+
 @pytest.mark.parametrize(
     ("config", "accepted"),
     [
         ({"webui": {"resources": {"requests": {"cpu": 1, "memory": "1024Mi"}}}}, "a request as high as its limit"),
         ({"webui": {"resources": {"requests": {"cpu": 64}, "limits": {"cpu": None}}}}, "a request without a limit"),
-        ({"webui": {"replicas": 3, "storage": {"accessMode": "ReadWriteMany"}}}, "replicas on a shared volume"),
+        ({"webui": {**SHARED, "storage": {"accessMode": "ReadWriteMany"}}}, "replicas on a shared volume"),
+        ({"webui": {**SHARED, "objectStorage": S3}}, "replicas with object storage"),
+        ({"webui": {**SHARED, "objectStorage": S3, "replicas": 1}}, "object storage for one pod"),
+        (
+            {"webui": {**SHARED, "objectStorage": S3, "rollingUpdates": True}},
+            "rolling updates where pods may be several",
+        ),
+        ({"webui": {"database": SHARED["database"]}}, "chroma on the volume beside a database"),
+        ({"webui": {"env": {"OPENAI_API_BASE_URL": "https://user@example.com:443/v1"}}}, "a URL without a password"),
+        ({"webui": {"env": {"ENABLE_API_KEYS": "True", "MAX_TOKENS": "1", "JWT_EXPIRES_IN": "4w"}}}, "no credentials"),
+        ({"webui": {"secretEnv": {"OPENAI_API_KEY": {"name": "openai", "key": "key"}}}}, "a credential by reference"),
+        ({"webui": {"storage": {"existingClaim": "chats"}}}, "an existing claim"),
+        ({"ollama": {"storage": {"existingClaim": "models"}}}, "an existing claim for one Ollama"),
+        ({"production": True, "webui": {"image": "airis:v1.2.3-slim"}}, "a release in production"),
+        ({"production": True, "webui": {"image": f"airis:main@sha256:{'0' * 64}"}}, "a digest in production"),
         ({"webui": {"replicas": 0}}, "no replica at all"),
         ({"ollama": {"replicas": 3}}, "several Ollamas, each with its own volume"),
         ({"ollama": {"gpu": {}, "nodeAffinity": [{"key": "nvidia.com/gpu.product", "values": ["L4"]}]}}, "a GPU model"),
@@ -147,7 +176,12 @@ def models(settings: BaseModel) -> Iterator[BaseModel]:
 EVERYTHING = StackSettings(
     image_pull_secrets=("regcred",),
     webui=WebUISettings.model_validate(
-        {"tolerations": [{"key": "a"}], "nodeAffinity": [{"key": "a", "operator": "Exists"}]}
+        {
+            **SHARED,
+            "objectStorage": S3,
+            "tolerations": [{"key": "a"}],
+            "nodeAffinity": [{"key": "a", "operator": "Exists"}],
+        }
     ),
     ollama=OllamaSettings(gpu=GpuSettings()),
 )
@@ -161,11 +195,15 @@ def test_nothing_can_be_changed_afterwards() -> None:
             with pytest.raises(ValidationError, match="frozen"):
                 setattr(model, field, None)
     assert {"StackSettings", "ResourceAmounts", "GpuSettings", "Toleration", "NodeSelectorRequirement"} <= seen
+    assert {"SecretsSettings", "SecretKeyRef", "ObjectStorageSettings", "NetworkSettings", "ProbeSettings"} <= seen
 
 
 def test_mappings_cannot_be_changed_either() -> None:
+    webui = StackSettings().webui
     with pytest.raises(TypeError):
-        StackSettings().webui.env["A"] = "b"  # type: ignore[index]
+        webui.env["A"] = "b"  # type: ignore[index]
+    with pytest.raises(TypeError):
+        webui.secret_env["A"] = SecretKeyRef(name="a", key="b")  # type: ignore[index]
 
 
 def test_stack_files_speak_camel_case_and_python_snake_case() -> None:

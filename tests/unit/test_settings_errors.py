@@ -11,6 +11,7 @@ from tests.unit.conftest import Refuse
 pytestmark = pytest.mark.timeout(60)
 
 IMAGE = "an image reference such as ollama/ollama:0.17.4 or registry.example.com/team/airis@sha256:..."
+REFERENCE = "no credential in plain text: put it into a Secret, and its reference into secretEnv"
 SECRET = "correct horse battery staple"
 
 
@@ -57,6 +58,34 @@ def test_every_error_is_shown_at_once_and_in_order(refuse: Refuse) -> None:
         "airis:webui.resources.requests.memory",
         "airis:webui.tolerations[0].value",
         "airis:webui.tolerations[1].kee",
+    ]
+
+
+def test_object_storage_needs_a_place_for_everything_else_that_was_on_the_volume(refuse: Refuse) -> None:
+    s3 = "{bucket: files, accessKeyIdFrom: {name: a, key: b}, secretAccessKeyFrom: {name: a, key: c}}"
+    said = refuse(f"airis:webui: {{objectStorage: {s3}}}")
+    assert said.splitlines()[1:] == [
+        "  airis:webui.objectStorage",
+        '    given    {"bucket": "files"}',
+        "    allowed  null, or also set database: without a volume the SQLite database would be lost with the pod",
+        "  airis:webui.vectorStore",
+        '    given    "chroma" (the default)',
+        "    allowed  pgvector, because objectStorage leaves no volume for chroma's files",
+    ]
+
+
+def test_several_pods_without_a_database_miss_it_by_name(refuse: Refuse) -> None:
+    redis = "redis: {urlFrom: {name: a, key: b}}"
+    said = refuse(
+        f"airis:webui: {{replicas: 2, {redis}, storage: {{accessMode: ReadWriteMany}}, vectorStore: pgvector}}"
+    )
+    assert said.splitlines()[1:] == [
+        "  airis:webui.replicas",
+        "    given    2",
+        "    allowed  at most 1, or also set database (PostgreSQL)",
+        "  airis:webui.vectorStore",
+        '    given    "pgvector"',
+        "    allowed  chroma, or also set database",
     ]
 
 
@@ -127,11 +156,14 @@ def test_a_secret_key_does_not_hide_the_others() -> None:
 
 
 def test_the_program_knows_which_keys_are_encrypted(refuse: Refuse) -> None:
-    said = refuse("airis:webui: {env: {API_KEY: {secure: v1:abc}}, image: A B}\nairis:ollama: {image: C D}")
+    said = refuse("airis:webui: {env: {GREETING: {secure: v1:abc}}, image: A B}\nairis:ollama: {image: C D}")
     assert said.splitlines()[1:] == [
         "  airis:ollama.image",
         '    given    "C D"',
         f"    allowed  {IMAGE}",
+        "  airis:webui.env.GREETING",
+        "    given    [secret]",
+        f"    allowed  {REFERENCE}",
         "  airis:webui.image",
         "    given    [secret]",
         "    allowed  something else; docs/config.md says what fits this key",

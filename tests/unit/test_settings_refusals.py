@@ -20,10 +20,21 @@ LABEL_KEY = (
     "-, _ or ."
 )
 IMAGE = "an image reference such as ollama/ollama:0.17.4 or registry.example.com/team/airis@sha256:..."
-STACK_KEYS = "the keys here are clusterDomain, imagePullSecrets, ingress, namespace, ollama, webui"
+STACK_KEYS = (
+    "the keys here are clusterDomain, imagePullSecrets, ingress, namespace, network, ollama, podSecurity, production, "
+    "secrets, webui"
+)
 TOLERATION_KEYS = "the keys here are effect, key, operator, tolerationSeconds, value"
 MANAGED = "another name: it duplicates a variable that airis itself sets"
 GPU_LABEL = "a label that CPU nodes carry: these pods ask for no GPU (airis:ollama.gpu would)"
+IN_PLAIN_TEXT = "no credential in plain text: put it into a Secret, and its reference into secretEnv"
+CIDR = "an address range such as 10.0.0.0/8, without host bits"
+POD_SECURITY = "one of 'restricted', 'baseline' or 'privileged'"
+WEBUI_RELEASE = "ghcr.io/airis/airis:1.2.3"
+
+
+def reference_or(secret: str) -> str:
+    return f"a reference to an existing Secret, or set airis:secrets.{secret} (encrypted)"
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,13 @@ UNKNOWN_KEYS = [
         "airis:webui: {storage: {storage_class: fast}}",
         "airis:webui.storage.storage_class",
         '"fast"',
-        "storageClass (was that meant?); the keys here are accessMode, size, storageClass",
+        "storageClass (was that meant?); the keys here are accessMode, existingClaim, size, storageClass",
+    ),
+    Refusal(
+        "airis:webui: {secretEnv: {name: {name: a, key: b, kee: c}}}",
+        "airis:webui.secretEnv.name.kee",
+        "[not shown]",
+        "key (was that meant?); the keys here are key, name",
     ),
 ]
 
@@ -245,15 +262,6 @@ RULES = [
     ),
     *(
         Refusal(
-            f"airis:webui: {{replicas: 2, storage: {{accessMode: {mode}}}}}",
-            "airis:webui.replicas",
-            "2",
-            f"at most 1, because storage.accessMode is {mode}: pods on other nodes could not mount the volume",
-        )
-        for mode in ("ReadWriteOnce", "ReadWriteOncePod")
-    ),
-    *(
-        Refusal(
             f"airis:ollama: {{nodeAffinity: [{{key: disk, operator: Exists}}, {{key: {key}, {condition}}}]}}",
             "airis:ollama.nodeAffinity[1].key",
             f'"{key}"',
@@ -318,10 +326,212 @@ RULES = [
 ]
 
 
+POSTGRES = "database: {urlFrom: {name: a, key: b}}"
+REDIS = "redis: {urlFrom: {name: a, key: b}}"
+S3 = "objectStorage: {bucket: files, accessKeyIdFrom: {name: a, key: b}, secretAccessKeyFrom: {name: a, key: c}}"
+PGVECTOR = "vectorStore: pgvector"
+SHARED = "storage: {accessMode: ReadWriteMany}"
+NEEDED = {
+    POSTGRES: "database (PostgreSQL)",
+    REDIS: "redis",
+    SHARED: "objectStorage, or storage.accessMode ReadWriteMany (the volume is now for one node)",
+    PGVECTOR: "vectorStore pgvector",
+}
+"""What several pods need, and the words in which it is missed."""
+
+SEVERAL_PODS = [
+    Refusal(f"airis:webui: {{{config}}}", f"airis:webui.{key}", given, f"{allowed}, or also set {'; '.join(missing)}")
+    for key, written, given, allowed in [
+        ("replicas", "replicas: 2", "2", "at most 1"),
+        ("rollingUpdates", "rollingUpdates: true", "true", "false"),
+    ]
+    for config, missing in [
+        (written, list(NEEDED.values())),
+        (f"{written}, storage: {{accessMode: ReadWriteOncePod}}", list(NEEDED.values())),
+        (f"{written}, {SHARED}", [words for each, words in NEEDED.items() if each != SHARED]),
+        # pgvector is in the database: one without the other is refused for itself
+        *(
+            (", ".join([written, *(each for each in NEEDED if each != left_out)]), [NEEDED[left_out]])
+            for left_out in (REDIS, SHARED, PGVECTOR)
+        ),
+    ]
+]
+
+DATA = [
+    Refusal(
+        f"airis:webui: {{{S3}, {POSTGRES}}}",
+        "airis:webui.vectorStore",
+        '"chroma" (the default)',
+        "pgvector, because objectStorage leaves no volume for chroma's files",
+    ),
+    Refusal(
+        f"airis:webui: {{{S3}, {POSTGRES}, {PGVECTOR}, storage: {{existingClaim: chats}}}}",
+        "airis:webui.storage.existingClaim",
+        '"chats"',
+        "null, because objectStorage takes the volume's place",
+    ),
+    Refusal(f"airis:webui: {{{PGVECTOR}}}", "airis:webui.vectorStore", '"pgvector"', "chroma, or also set database"),
+    Refusal(
+        "airis:ollama: {replicas: 2, storage: {existingClaim: models}}",
+        "airis:ollama.replicas",
+        "2",
+        "at most 1, because storage.existingClaim is one claim, and each pod needs its own",
+    ),
+]
+
+PRODUCTION = [
+    Refusal(
+        f"airis:production: true\nairis:webui: {{image: {WEBUI_RELEASE}}}\nairis:ollama: {{image: '{image}'}}",
+        "airis:ollama.image",
+        f'"{image}"',
+        "a release or a digest, because this stack is production",
+    )
+    for image in (
+        "ollama/ollama",
+        "ollama/ollama:latest",
+        "ollama/ollama:0.17",
+        "ollama/ollama:main",
+        "localhost:5000/ollama",
+        "ollama/ollama:git-abc",
+    )
+] + [
+    Refusal(
+        "airis:production: true",
+        "airis:webui.image",
+        '"ghcr.io/airis/airis:main" (the default)',
+        "a release or a digest, because this stack is production",
+    ),
+    Refusal("airis:production: 'yes'", "airis:production", '"yes"', "true or false"),
+]
+
+CREDENTIALS = [
+    *(
+        Refusal(f"airis:webui: {{env: {{{name}: plain}}}}", f"airis:webui.env.{name}", "[not shown]", IN_PLAIN_TEXT)
+        for name in (
+            "OPENAI_API_KEY",
+            "OPENAI_API_KEYS",
+            "OAUTH_CLIENT_SECRET",
+            "LDAP_APP_PASSWORD",
+            "HF_TOKEN",
+            "AWS_SECRET_ACCESS_KEY",
+            "LANGFUSE_SECRET_KEY",
+            "OAUTH_SESSION_TOKEN_ENCRYPTION_KEY",
+            "GOOGLE_APPLICATION_CREDENTIALS_JSON",
+        )
+    ),
+    Refusal(
+        "airis:ollama: {env: {HTTPS_PROXY: 'http://user:hunter2@proxy:3128'}}",
+        "airis:ollama.env.HTTPS_PROXY",
+        "[not shown]",
+        IN_PLAIN_TEXT,
+    ),
+    Refusal(
+        "airis:webui: {env: {GREETING: a}, secretEnv: {GREETING: {name: a, key: b}}}",
+        "airis:webui.env.GREETING",
+        "[not shown]",
+        "a name once: it stands in secretEnv too",
+    ),
+    *(
+        Refusal(
+            f"airis:{workload}: {{secretEnv: {{{name}: {{name: a, key: b}}}}}}",
+            f"airis:{workload}.secretEnv.{name}",
+            "[not shown]",
+            MANAGED,
+        )
+        for workload, name in [
+            ("webui", "WEBUI_SECRET_KEY"),
+            ("webui", "DATABASE_URL"),
+            ("webui", "REDIS_URL"),
+            ("webui", "WEBSOCKET_REDIS_URL"),
+            ("webui", "S3_SECRET_ACCESS_KEY"),
+            ("ollama", "HOME"),
+            ("ollama", "OLLAMA_MODELS"),
+        ]
+    ),
+    Refusal(
+        "airis:webui: {secretEnv: {API_KEY: {name: a}}}",
+        "airis:webui.secretEnv.API_KEY.key",
+        "nothing",
+        "a value: this key is required",
+    ),
+    Refusal("airis:webui: {secretEnv: {API_KEY: hunter2}}", "airis:webui.secretEnv.API_KEY", "[not shown]", MAPPING),
+    Refusal(
+        "airis:webui: {sessionKeyFrom: {name: A_b, key: c}}", "airis:webui.sessionKeyFrom.name", '"A_b"', SUBDOMAIN
+    ),
+    *(
+        Refusal(f"airis:webui: {{{config}}}", f"airis:webui.{key}", "null (the default)", reference_or(secret))
+        for config, key, secret in [
+            ("database: {}", "database.urlFrom", "databaseUrl"),
+            ("redis: {}", "redis.urlFrom", "redisUrl"),
+            (
+                f"{POSTGRES}, {PGVECTOR}, objectStorage: {{bucket: files, secretAccessKeyFrom: {{name: a, key: b}}}}",
+                "objectStorage.accessKeyIdFrom",
+                "s3AccessKeyId",
+            ),
+            (
+                f"{POSTGRES}, {PGVECTOR}, objectStorage: {{bucket: files, accessKeyIdFrom: {{name: a, key: b}}}}",
+                "objectStorage.secretAccessKeyFrom",
+                "s3SecretAccessKey",
+            ),
+        ]
+    ),
+    *(
+        Refusal(
+            f"airis:webui: {{{config}}}\nairis:secrets: {{{secret}: {{secure: v1:abc}}}}",
+            f"airis:webui.{key}",
+            '{"name": "a"}',
+            f"one of this and airis:secrets.{secret}, not both",
+        )
+        for config, key, secret in [
+            (POSTGRES, "database.urlFrom", "databaseUrl"),
+            (REDIS, "redis.urlFrom", "redisUrl"),
+            (f"{POSTGRES}, {PGVECTOR}, {S3}", "objectStorage.accessKeyIdFrom", "s3AccessKeyId"),
+            (f"{POSTGRES}, {PGVECTOR}, {S3}", "objectStorage.secretAccessKeyFrom", "s3SecretAccessKey"),
+            ("sessionKeyFrom: {name: a, key: b}", "sessionKeyFrom", "sessionKey"),
+        ]
+    ),
+    *(
+        Refusal(
+            f"airis:secrets: {{{secret}: {{secure: v1:abc}}}}",
+            f"airis:secrets.{secret}",
+            "[secret]",
+            f"only together with airis:{section}",
+        )
+        for secret, section in [
+            ("databaseUrl", "webui.database"),
+            ("redisUrl", "webui.redis"),
+            ("s3AccessKeyId", "webui.objectStorage"),
+            ("s3SecretAccessKey", "webui.objectStorage"),
+        ]
+    ),
+    Refusal("airis:secrets: hunter2", "airis:secrets", "[not shown]", MAPPING),
+]
+
+NETWORK = [
+    Refusal(f"airis:network: {{{key}: ['{given}']}}", f"airis:network.{key}[0]", f'"{given}"', CIDR)
+    for key in ("webuiFrom", "egressTo")
+    for given in ("10.0.0.1/8", "10.0.0.0/33", "example.com")
+] + [
+    Refusal("airis:network: {ingressNamespaces: [A]}", "airis:network.ingressNamespaces[0]", '"A"', LABEL),
+    Refusal("airis:network: {policies: 'no'}", "airis:network.policies", '"no"', "true or false"),
+    Refusal("airis:podSecurity: strict", "airis:podSecurity", '"strict"', POD_SECURITY),
+    Refusal(
+        "airis:webui: {probes: {startup: {periodSeconds: 0}}}",
+        "airis:webui.probes.startup.periodSeconds",
+        "0",
+        "a whole number, at least 1",
+    ),
+    Refusal("airis:ollama: {priorityClass: High}", "airis:ollama.priorityClass", '"High"', SUBDOMAIN),
+]
+
+
 @pytest.mark.parametrize(
     "case",
-    [*UNKNOWN_KEYS, *WRONG_TYPES, *GPU_COUNTS, *QUANTITIES, *ABOVE_LIMIT, *NAMES, *ENVIRONMENT, *RULES],
-    ids=lambda case: case.config[:70],
+    [
+        *(*UNKNOWN_KEYS, *WRONG_TYPES, *GPU_COUNTS, *QUANTITIES, *ABOVE_LIMIT, *NAMES, *ENVIRONMENT, *RULES),
+        *(*SEVERAL_PODS, *DATA, *PRODUCTION, *CREDENTIALS, *NETWORK),
+    ],
+    ids=lambda case: case.config[:90],
 )
 def test_refused_with_file_key_value_and_what_is_allowed(case: Refusal, refuse: Refuse) -> None:
     assert refuse(case.config) == (

@@ -58,7 +58,10 @@ def test_the_project_has_the_name_that_its_keys_begin_with() -> None:
     project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))
     assert project["name"] == PROJECT
     assert project["runtime"]["name"] == "python"
-    assert {key.partition(":")[0] for key in project["config"]} == {PROJECT}
+    others = {key: value for key, value in project["config"].items() if not key.startswith(f"{PROJECT}:")}
+    # a Secret with a fixed name is changed in place: replaced, it would be gone for a moment
+    assert others == {"kubernetes:enableSecretMutable": {"value": True}}
+    assert len(project["config"]) > len(others)
 
 
 @every_stack
@@ -105,6 +108,11 @@ def test_each_selector_selects_the_pods_of_one_workload(stack: str) -> None:
         assert selected(body["spec"]["selector"]["matchLabels"]) == [body["metadata"]["name"]]
     for name in names(drawn, "Service"):
         assert len(selected(manifest(drawn, "Service", name)["spec"]["selector"])) == 1
+    closed = [
+        selected(manifest(drawn, "NetworkPolicy", name)["spec"]["podSelector"]["matchLabels"])
+        for name in names(drawn, "NetworkPolicy")
+    ]
+    assert sorted(closed) == sorted([name] for name in pods)
 
 
 @every_stack
@@ -197,8 +205,8 @@ def test_nothing_about_the_cpu_stack_speaks_of_gpus() -> None:
     ]
     assert spoken == []
     ollama = manifest(drawn, "StatefulSet", "ollama")
-    assert env(ollama) == {"NVIDIA_VISIBLE_DEVICES": "void"}
-    assert set(container(ollama)["resources"]["limits"]) == {"cpu", "memory"}
+    assert env(ollama) == {"HOME": "/home/ollama", "NVIDIA_VISIBLE_DEVICES": "void"}
+    assert set(container(ollama)["resources"]["limits"]) == {"cpu", "memory", "ephemeral-storage"}
     for body in workloads(drawn):
         assert not {"affinity", "tolerations", "nodeSelector", "runtimeClassName"} & set(pod_spec(body))
 
@@ -254,10 +262,15 @@ def test_identities_in_pulumi_s_state(stack: str) -> None:
         "airis:components:Ollama$kubernetes:core/v1:PersistentVolumeClaim::ollama-volume-ollama-0",
         "airis:components:Ollama$kubernetes:core/v1:Service::ollama",
         "airis:components:Ollama$kubernetes:core/v1:Service::ollama-service",
+        "airis:components:Ollama$kubernetes:core/v1:ServiceAccount::ollama",
+        "airis:components:Ollama$kubernetes:networking.k8s.io/v1:NetworkPolicy::ollama",
         "airis:components:WebUI$kubernetes:apps/v1:Deployment::airis-deployment",
         "airis:components:WebUI$kubernetes:core/v1:PersistentVolumeClaim::airis-pvc",
+        "airis:components:WebUI$kubernetes:core/v1:Secret::airis-secrets",
         "airis:components:WebUI$kubernetes:core/v1:Service::airis-service",
+        "airis:components:WebUI$kubernetes:core/v1:ServiceAccount::airis",
         "airis:components:WebUI$kubernetes:networking.k8s.io/v1:Ingress::airis-ingress",
+        "airis:components:WebUI$kubernetes:networking.k8s.io/v1:NetworkPolicy::airis",
         "pulumi:pulumi:Stack$kubernetes:core/v1:Namespace::namespace",
     ]
 

@@ -1,0 +1,207 @@
+"""Data outlives every change: claims, volumes, strategies, and what the preview refuses to do to a claim."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pulumi
+import pytest
+
+from airis.program import Rendering
+from components import claim
+from tests.unit.drawing import container, draw, draw_once, env, find, manifest, names, pod_spec
+
+pytestmark = pytest.mark.timeout(60)
+
+REFERENCE = {"name": "a", "key": "b"}
+SHARED: dict[str, Any] = {
+    "database": {"urlFrom": REFERENCE},
+    "redis": {"urlFrom": REFERENCE},
+    "objectStorage": {
+        "bucket": "uploads",
+        "region": "eu-west-1",
+        "endpoint": "https://s3.example.com",
+        "accessKeyIdFrom": REFERENCE,
+        "secretAccessKeyFrom": REFERENCE,
+    },
+    "vectorStore": "pgvector",
+}
+"""What several WebUI pods need."""
+
+
+def volumes(drawn: Rendering, kind: str, name: str) -> dict[str, Any]:
+    """The volumes of the pods by the path that they are mounted at."""
+    body = manifest(drawn, kind, name)
+    by_name = {each["name"]: {key: each[key] for key in each.keys() - {"name"}} for each in pod_spec(body)["volumes"]}
+    return {mount["mountPath"]: by_name.get(mount["name"]) for mount in container(body)["volumeMounts"]}
+
+
+def test_an_existing_claim_is_mounted_and_none_is_made() -> None:
+    drawn = draw_once(webui={"storage": {"existingClaim": "chats"}}, ollama={"storage": {"existingClaim": "models"}})
+    assert names(drawn, "PersistentVolumeClaim") == []
+    assert volumes(drawn, "Deployment", "airis-deployment")["/app/backend/data"] == {
+        "persistentVolumeClaim": {"claimName": "chats"}
+    }
+    assert volumes(drawn, "StatefulSet", "ollama")["/home/ollama/.ollama"] == {
+        "persistentVolumeClaim": {"claimName": "models"}
+    }
+    assert manifest(drawn, "StatefulSet", "ollama")["spec"].get("volumeClaimTemplates", []) == []
+
+
+def test_one_existing_claim_leaves_the_other_workload_its_own() -> None:
+    assert names(draw_once(webui={"storage": {"existingClaim": "chats"}}), "PersistentVolumeClaim") == [
+        "ollama-volume-ollama-0"
+    ]
+    assert names(draw_once(ollama={"storage": {"existingClaim": "models"}}), "PersistentVolumeClaim") == ["airis-pvc"]
+
+
+def test_an_ollama_at_rest_keeps_its_existing_claim_to_itself() -> None:
+    drawn = draw_once(ollama={"replicas": 0, "storage": {"existingClaim": "models"}})
+    assert names(drawn, "PersistentVolumeClaim") == ["airis-pvc"]
+
+
+def test_with_object_storage_the_pod_has_a_scratch_folder_instead_of_a_claim() -> None:
+    drawn = draw_once(webui={**SHARED, "storage": {"size": "3Gi"}})
+    assert names(drawn, "PersistentVolumeClaim") == ["ollama-volume-ollama-0"]
+    assert volumes(drawn, "Deployment", "airis-deployment")["/app/backend/data"] == {"emptyDir": {"sizeLimit": "3Gi"}}
+    given = env(manifest(drawn, "Deployment", "airis-deployment"))
+    assert {
+        "STORAGE_PROVIDER": "s3",
+        "S3_BUCKET_NAME": "uploads",
+        "S3_REGION_NAME": "eu-west-1",
+        "S3_ENDPOINT_URL": "https://s3.example.com",
+        "VECTOR_DB": "pgvector",
+        "WEBSOCKET_MANAGER": "redis",
+        "ENABLE_WEBSOCKET_SUPPORT": "True",
+    }.items() <= given.items()
+
+
+def test_a_store_of_amazon_s_has_no_endpoint() -> None:
+    store = {key: value for key, value in SHARED["objectStorage"].items() if key not in ("region", "endpoint")}
+    given = env(manifest(draw_once(webui={**SHARED, "objectStorage": store}), "Deployment", "airis-deployment"))
+    assert not {"S3_ENDPOINT_URL", "S3_REGION_NAME"} & given.keys()
+
+
+@pytest.mark.parametrize(
+    ("webui", "strategy"),
+    [
+        ({}, "Recreate"),
+        ({"replicas": 0}, "Recreate"),
+        ({**SHARED, "replicas": 3}, "Recreate"),
+        ({**SHARED, "replicas": 3, "rollingUpdates": True}, "RollingUpdate"),
+        ({**SHARED, "rollingUpdates": True}, "RollingUpdate"),
+    ],
+)
+def test_two_releases_never_serve_one_database_unless_told_so(webui: dict[str, Any], strategy: str) -> None:
+    spec = manifest(draw_once(webui=webui), "Deployment", "airis-deployment")["spec"]
+    assert spec["strategy"] == {"type": strategy}
+    assert spec["replicas"] == webui.get("replicas", 1)
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+def test_who_wins_browser_or_stack_file_is_said_aloud(persistent: bool) -> None:
+    drawn = draw_once(webui={"enablePersistentConfig": persistent})
+    assert env(manifest(drawn, "Deployment", "airis-deployment"))["ENABLE_PERSISTENT_CONFIG"] == str(persistent)
+
+
+def test_a_database_alone_leaves_files_and_vectors_on_the_volume() -> None:
+    drawn = draw_once(webui={"database": {"urlFrom": REFERENCE}})
+    assert volumes(drawn, "Deployment", "airis-deployment")["/app/backend/data"] == {
+        "persistentVolumeClaim": {"claimName": "airis-pvc"}
+    }
+    given = env(manifest(drawn, "Deployment", "airis-deployment"))
+    assert given["DATABASE_URL"] == {"secretKeyRef": REFERENCE}
+    assert given["VECTOR_DB"] == "chroma"
+    assert not {"REDIS_URL", "WEBSOCKET_MANAGER", "STORAGE_PROVIDER"} & given.keys()
+
+
+# What happens to a claim that is there already
+
+
+@pytest.fixture
+def guards(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[Callable[..., Any], Any]]:
+    """Every hook that the program registers, by its name, with its options."""
+    made: dict[str, tuple[Callable[..., Any], Any]] = {}
+    original = pulumi.ResourceHook.__init__
+
+    def listen(self: Any, name: str, callback: Any, opts: Any = None) -> None:
+        made[name] = (callback, opts)
+        original(self, name, callback, opts)
+
+    monkeypatch.setattr(pulumi.ResourceHook, "__init__", listen)
+    return made
+
+
+CLAIM = "airis-pvc"
+
+
+def becomes(before: dict[str, Any] | None, after: dict[str, Any]) -> None:
+    """Runs the guard as the engine does before it updates the claim."""
+
+    def inputs(storage: dict[str, Any]) -> dict[str, Any]:
+        return dict(find(draw_once(webui={"storage": storage}), "PersistentVolumeClaim", CLAIM).manifest)
+
+    claim._refuse_loss(
+        pulumi.ResourceHookArgs(
+            urn="",
+            id="",
+            name=CLAIM,
+            type="",
+            old_inputs=None if before is None else inputs(before),
+            new_inputs=inputs(after),
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, {"size": "2Gi"}),
+        ({"size": "2Gi"}, {"size": "2Gi"}),
+        ({"size": "9Gi"}, {"size": "10Gi"}),
+        ({"size": "1G"}, {"size": "1Gi"}),
+        ({"size": "2048Mi", "storageClass": "fast"}, {"size": "2Gi", "storageClass": "fast"}),
+    ],
+)
+def test_a_claim_may_stay_and_grow(before: dict[str, Any] | None, after: dict[str, Any]) -> None:
+    becomes(before, after)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "values"),
+    [
+        ({"size": "10Gi"}, {"size": "9Gi"}, ("10Gi", "9Gi")),
+        ({"size": "1Gi"}, {"size": "1G"}, ("1Gi", "1G")),
+        ({}, {"storageClass": "fast"}, ("ReadWriteOnce, class default", "ReadWriteOnce, class fast")),
+        ({"storageClass": "slow"}, {"storageClass": "fast"}, ("class slow", "class fast")),
+        ({"storageClass": "slow"}, {}, ("class slow", "class default")),
+        ({}, {"accessMode": "ReadWriteMany"}, ("ReadWriteOnce, class", "ReadWriteMany, class")),
+    ],
+)
+def test_a_claim_never_shrinks_or_changes_its_kind(
+    before: dict[str, Any], after: dict[str, Any], values: tuple[str, str]
+) -> None:
+    with pytest.raises(ValueError, match=CLAIM) as caught:
+        becomes(before, after)
+    assert values[0] in str(caught.value).partition("the settings say")[0]
+    assert values[1] in str(caught.value).partition("the settings say")[2]
+
+
+def test_a_claim_of_before_the_annotation_can_still_grow() -> None:
+    old = {"metadata": {}, "spec": {"resources": {"requests": {"storage": "1Gi"}}}}
+    new = dict(find(draw_once(), "PersistentVolumeClaim", CLAIM).manifest)
+    claim._refuse_loss(pulumi.ResourceHookArgs(urn="", id="", name=CLAIM, type="", old_inputs=old, new_inputs=new))
+
+
+def test_every_claim_is_guarded_in_the_preview_already(registrations: list[Any], guards: dict[str, Any]) -> None:
+    drawn = draw(ollama={"replicas": 2})
+    claims = [each for each in registrations if each.type.endswith(":PersistentVolumeClaim")]
+    assert sorted(each.name for each in claims) == names(drawn, "PersistentVolumeClaim")
+    for request in claims:
+        assert list(request.hooks.before_update) == [f"{request.name}-storage"]
+        callback, options = guards[f"{request.name}-storage"]
+        assert callback is claim._refuse_loss
+        assert options.on_dry_run is True
+        # a change of these would be a replacement; ignored, it reaches the guard as a change of the annotation
+        assert list(request.ignoreChanges) == ["spec.accessModes", "spec.storageClassName"]
+        assert (request.protect, request.retainOnDelete) == (True, True)
+    assert len(guards) == len(claims) == 3
