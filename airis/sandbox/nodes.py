@@ -41,7 +41,7 @@ def _parsed_taint(given: object) -> object:
 
 def _quantity(given: object) -> str:
     text = str(given)
-    if isinstance(given, bool) or _QUANTITY.fullmatch(text) is None:
+    if _QUANTITY.fullmatch(text) is None:
         raise ValueError("a Kubernetes quantity is needed, such as 8, 500m or 32Gi")
     return text
 

@@ -100,14 +100,30 @@ def alive() -> set[int]:
     }
 
 
-def in_background(code: str, name: str, **environment: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-c", f"import time\nfrom airis.sandbox import Sandbox\nsandbox = Sandbox({name!r})\n{code}"],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def in_background() -> Iterator[Start]:
+    """Runs some lines of Python in a process of its own, where `sandbox` is the one of this name."""
+    started = []
+
+    def start(code: str, name: str, **environment: str) -> "subprocess.Popen[str]":
+        lines = f"import time\nfrom airis.sandbox import Sandbox\nsandbox = Sandbox({name!r})\n{code}"
+        process = subprocess.Popen(
+            [sys.executable, "-c", lines],
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 def test_a_second_up_keeps_the_control_plane(sandbox: Sandbox) -> None:
@@ -185,7 +201,7 @@ def test_a_clusters_own_nodes_can_be_given_back(clean_sandbox: Sandbox, tmp_path
         assert again["status"]["allocatable"] == {"pods": "110", **default["status"]["allocatable"]}
 
 
-def test_hold_makes_a_second_process_wait_and_say_so(sandbox: Sandbox) -> None:
+def test_hold_makes_a_second_process_wait_and_say_so(sandbox: Sandbox, in_background: Start) -> None:
     use = f"process {os.getpid()}: it uses the sandbox {sandbox.name}"
     with ExitStack() as mine:
         mine.enter_context(sandbox.hold())
@@ -201,7 +217,7 @@ def test_hold_makes_a_second_process_wait_and_say_so(sandbox: Sandbox) -> None:
             assert patient.communicate()[0] == "my turn\n"
 
 
-def test_a_killed_holder_holds_nothing(sandbox: Sandbox) -> None:
+def test_a_killed_holder_holds_nothing(sandbox: Sandbox, in_background: Start) -> None:
     with in_background("with sandbox.hold():\n  print('held', flush=True)\n  time.sleep(100)", sandbox.name) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
@@ -260,7 +276,7 @@ def test_down_leaves_no_process_no_file_and_no_volume(running: Sandbox) -> None:
 
 
 def test_it_runs_on_without_its_starter_and_what_is_the_users_neither_changes_nor_counts(
-    idle: Sandbox, tmp_path: Path
+    idle: Sandbox, tmp_path: Path, in_background: Start
 ) -> None:
     home = {
         ".kube/config": "apiVersion: v1\nkind: Config\ncurrent-context: mine # and a comment\n",
@@ -305,7 +321,7 @@ def test_it_starts_on_a_machine_without_network(idle: Sandbox) -> None:
     assert processes_of(idle.name) == {}
 
 
-def test_two_ups_at_once_make_one_control_plane(idle: Sandbox) -> None:
+def test_two_ups_at_once_make_one_control_plane(idle: Sandbox, in_background: Start) -> None:
     code = "sandbox.up(); print(sorted(sandbox.status().processes.items()))"
     starters = [in_background(code, idle.name) for _ in range(2)]
     (one, one_errors), (two, two_errors) = (each.communicate() for each in starters)
@@ -315,7 +331,7 @@ def test_two_ups_at_once_make_one_control_plane(idle: Sandbox) -> None:
     assert len(processes_of(idle.name)) == len(COMPONENTS)
 
 
-def test_two_sandboxes_started_at_once_do_not_choose_the_same_ports(idle: Sandbox) -> None:
+def test_two_sandboxes_started_at_once_do_not_choose_the_same_ports(idle: Sandbox, in_background: Start) -> None:
     other = Sandbox(f"{idle.name}-b")
     try:
         starters = [in_background("sandbox.up()", each.name) for each in (idle, other)]
@@ -376,8 +392,11 @@ def test_one_that_never_starts_says_why_and_leaves_nothing(
 @pytest.mark.parametrize(
     ("processes", "ending"),
     [(1, signal.SIGINT), (len(COMPONENTS) + 1, signal.SIGINT), (len(COMPONENTS) + 1, signal.SIGTERM)],
+    ids=["early", "late", "SIGTERM"],
 )
-def test_ctrl_c_and_sigterm_during_up_leave_no_process(idle: Sandbox, processes: int, ending: signal.Signals) -> None:
+def test_ctrl_c_and_sigterm_during_up_leave_no_process(
+    idle: Sandbox, processes: int, ending: signal.Signals, in_background: Start
+) -> None:
     with in_background("sandbox.up()", idle.name) as starter:
         assert eventually(lambda: len(processes_of(idle.name)) >= processes)
         starter.send_signal(ending)
@@ -388,7 +407,9 @@ def test_ctrl_c_and_sigterm_during_up_leave_no_process(idle: Sandbox, processes:
 
 
 @pytest.mark.parametrize("kwokctl_may_finish", [False, True])
-def test_what_a_killed_up_left_behind_goes_with_the_next(idle: Sandbox, kwokctl_may_finish: bool) -> None:
+def test_what_a_killed_up_left_behind_goes_with_the_next(
+    idle: Sandbox, kwokctl_may_finish: bool, in_background: Start
+) -> None:
     with in_background("sandbox.up()", idle.name) as starter:
         assert eventually(lambda: len(processes_of(idle.name)) > len(COMPONENTS))
         starter.kill()
@@ -406,7 +427,7 @@ def test_what_a_killed_up_left_behind_goes_with_the_next(idle: Sandbox, kwokctl_
     assert not left & alive()
 
 
-def test_a_borrowed_sandbox_goes_even_if_its_borrower_is_ended(idle: Sandbox) -> None:
+def test_a_borrowed_sandbox_goes_even_if_its_borrower_is_ended(idle: Sandbox, in_background: Start) -> None:
     code = "from airis.sandbox import borrowed_sandbox\nwith borrowed_sandbox(sandbox.name) as borrowed:\n"
     code += "  print(borrowed.status().running, flush=True); time.sleep(100)"
     with in_background(code, idle.name) as borrower:

@@ -75,7 +75,9 @@ def assert_whole(root: Path) -> None:
 class TestCache:
     def test_everything_is_fetched_once(self, tmp_path: Path) -> None:
         first, second = Shop(), Shop()
-        assert ensure([first.source], tmp_path) == ensure([second.source], tmp_path) == cached(tmp_path)
+        assert ensure([first.source], tmp_path) == cached(tmp_path)
+        network_is_not_even_asked_for = replace(second.source, available=pytest.fail)
+        assert ensure([network_is_not_even_asked_for], tmp_path) == cached(tmp_path)
         assert first.fetched == NAMES
         assert second.fetched == []
         assert_whole(tmp_path)
