@@ -275,7 +275,10 @@ def test_a_dry_run_is_a_real_look(cluster: Sandbox) -> None:
     """It refuses what a run would refuse, and leaves nothing behind."""
     objects = [manifest(each) for each in in_order(draw().objects)]
     cluster.kubectl.apply(objects, dry_run=True)
-    assert cluster.kubectl.get("deployments,statefulsets,services,persistentvolumeclaims,secrets", "--namespace=airis") == []
+    assert (
+        cluster.kubectl.get("deployments,statefulsets,services,persistentvolumeclaims,secrets", "--namespace=airis")
+        == []
+    )
     broken = copy.deepcopy(objects)
     (deployment,) = [each for each in broken if each["kind"] == "Deployment"]
     deployment["spec"]["template"]["spec"]["containers"][0]["volumeMounts"][0]["name"] = "nothing"

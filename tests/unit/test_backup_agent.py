@@ -30,7 +30,7 @@ database.execute(f"PRAGMA wal_autocheckpoint={sys.argv[3]}")
 database.execute("PRAGMA synchronous=OFF")  # the disk is not what is tested
 database.execute("CREATE TABLE total (number INTEGER)")
 database.execute("INSERT INTO total VALUES (0)")
-database.execute("CREATE TABLE between AS SELECT zeroblob(8000000)")  # takes its time to copy
+database.execute("CREATE TABLE filler AS SELECT zeroblob(8000000)")  # takes its time to copy
 database.execute("CREATE TABLE chat (id INTEGER PRIMARY KEY, text TEXT)")
 number = 0
 while True:

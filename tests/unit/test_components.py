@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from airis import program
-from tests.unit.drawing import container, draw, draw_program, env, find, manifest, names, pod_spec
+from tests.unit.drawing import container, draw, draw_once, draw_program, env, find, manifest, names, pod_spec
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -134,7 +134,7 @@ def test_components_tell_the_engine_that_they_are_complete(monkeypatch: pytest.M
 
 
 def test_several_ollamas_are_reached_one_by_one() -> None:
-    drawn = draw(ollama={"replicas": 3}, clusterDomain="example.internal", namespace="apps")
+    drawn = draw_once(ollama={"replicas": 3}, clusterDomain="example.internal", namespace="apps")
     urls = [f"http://ollama-{ordinal}.ollama.apps.svc.example.internal:11434" for ordinal in range(3)]
     assert env(manifest(drawn, "Deployment", "airis-deployment")) == {
         "OLLAMA_BASE_URLS": ";".join(urls),
@@ -149,7 +149,7 @@ def test_several_ollamas_are_reached_one_by_one() -> None:
 
 
 def test_one_ollama_is_reached_through_its_service() -> None:
-    drawn = draw(clusterDomain="example.internal", namespace="apps")
+    drawn = draw_once(clusterDomain="example.internal", namespace="apps")
     url = "http://ollama-service.apps.svc.example.internal:11434"
     assert env(manifest(drawn, "Deployment", "airis-deployment")) == {
         "OLLAMA_BASE_URL": url,
@@ -206,7 +206,7 @@ def test_every_setting_of_a_workload_reaches_its_pods() -> None:
             {"key": "pool", "operator": "Equal", "value": "a", "effect": "NoExecute", "tolerationSeconds": 5}
         ],
     }
-    drawn = draw(webui=workload, ollama={**workload, "replicas": 1}, imagePullSecrets=["one", "two"])
+    drawn = draw_once(webui=workload, ollama={**workload, "replicas": 1}, imagePullSecrets=["one", "two"])
     for kind, name, own_env, replicas in [
         ("Deployment", "airis-deployment", ["OLLAMA_BASE_URL", *WEBUI_ENV], 0),
         ("StatefulSet", "ollama", ["HOME", "NVIDIA_VISIBLE_DEVICES"], 1),
@@ -251,7 +251,7 @@ def test_every_setting_of_a_workload_reaches_its_pods() -> None:
     ],
 )
 def test_service_type_and_node_port(service: dict[str, object], spec: dict[str, object]) -> None:
-    drawn = draw(webui={"service": service})
+    drawn = draw_once(webui={"service": service})
     body = manifest(drawn, "Service", "airis-service")["spec"]
     assert {
         "type": body["type"],
@@ -260,7 +260,7 @@ def test_service_type_and_node_port(service: dict[str, object], spec: dict[str, 
 
 
 def test_ingress_only_with_a_host() -> None:
-    without, with_host = draw(), draw(ingress={"host": "chat.example.com", "className": "nginx"})
+    without, with_host = draw_once(), draw_once(ingress={"host": "chat.example.com", "className": "nginx"})
     assert names(without, "Ingress") == []
     assert without.exports["url"] == "http://airis-service.airis.svc:8080"
     spec = manifest(with_host, "Ingress", "airis-ingress")["spec"]
@@ -270,7 +270,7 @@ def test_ingress_only_with_a_host() -> None:
 
 
 def test_gpus_of_another_make() -> None:
-    drawn = draw(ollama={"replicas": 2, "gpu": {"count": 4, "resourceName": "amd.com/gpu"}})
+    drawn = draw_once(ollama={"replicas": 2, "gpu": {"count": 4, "resourceName": "amd.com/gpu"}})
     body = manifest(drawn, "StatefulSet", "ollama")
     assert container(body)["resources"]["limits"]["amd.com/gpu"] == "4"
     assert "affinity" not in pod_spec(body)
@@ -280,7 +280,7 @@ def test_gpus_of_another_make() -> None:
 
 def test_conditions_of_gpu_and_settings_hold_together() -> None:
     product = {"key": "nvidia.com/gpu.product", "operator": "In", "values": ["L4"]}
-    drawn = draw(
+    drawn = draw_once(
         ollama={
             "gpu": {"nodeLabels": {"pool": "gpu"}, "taint": "pool"},
             "nodeAffinity": [product],
@@ -300,11 +300,11 @@ def test_conditions_of_gpu_and_settings_hold_together() -> None:
 
 
 def test_no_affinity_and_no_toleration_when_the_gpu_asks_for_none() -> None:
-    spec = pod_spec(manifest(draw(ollama={"gpu": {"nodeLabels": {}, "taint": None}}), "StatefulSet", "ollama"))
+    spec = pod_spec(manifest(draw_once(ollama={"gpu": {"nodeLabels": {}, "taint": None}}), "StatefulSet", "ollama"))
     assert "affinity" not in spec
     assert "tolerations" not in spec
     assert spec["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
 
 
 def test_scaling_ollama_down_to_nothing_leaves_its_claim_in_the_stack() -> None:
-    assert find(draw(ollama={"replicas": 0}), "PersistentVolumeClaim", "ollama-volume-ollama-0").protect
+    assert find(draw_once(ollama={"replicas": 0}), "PersistentVolumeClaim", "ollama-volume-ollama-0").protect

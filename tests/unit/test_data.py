@@ -1,5 +1,6 @@
 """Data outlives every change: claims, volumes, strategies, and what the preview refuses to do to a claim."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from airis.program import Rendering
 from components import claim
-from tests.unit.drawing import container, draw, draw_once, env, find, manifest, names, pod_spec
+from tests.unit.drawing import container, draw, draw_once, draw_program, env, find, manifest, names, pod_spec
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -132,64 +133,76 @@ def guards(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[Callable[..., Any
 
 
 CLAIM = "airis-pvc"
+Storage = dict[str, Any]
+
+HARMLESS: list[tuple[Storage | None, Storage]] = [
+    (None, {"size": "2Gi"}),
+    ({"size": "2Gi"}, {"size": "2Gi"}),
+    ({"size": "9Gi"}, {"size": "10Gi"}),
+    ({"size": "1G"}, {"size": "1Gi"}),
+    ({"size": "2048Mi", "storageClass": "fast"}, {"size": "2Gi", "storageClass": "fast"}),
+]
+LOSSES: list[tuple[Storage, Storage, tuple[str, str]]] = [
+    ({"size": "10Gi"}, {"size": "9Gi"}, ("10Gi", "9Gi")),
+    ({"size": "1Gi"}, {"size": "1G"}, ("1Gi", "1G")),
+    ({}, {"storageClass": "fast"}, ("ReadWriteOnce, class default", "ReadWriteOnce, class fast")),
+    ({"storageClass": "slow"}, {"storageClass": "fast"}, ("class slow", "class fast")),
+    ({"storageClass": "slow"}, {}, ("class slow", "class default")),
+    ({}, {"accessMode": "ReadWriteMany"}, ("ReadWriteOnce, class", "ReadWriteMany, class")),
+]
 
 
-def becomes(before: dict[str, Any] | None, after: dict[str, Any]) -> None:
-    """Runs the guard as the engine does before it updates the claim."""
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """What the engine is told of a claim, for each storage of the tests below."""
+    every = [
+        storage for before, after, *_ in (*HARMLESS, *LOSSES) for storage in (before, after) if storage is not None
+    ]
+    drawn = draw_program(
+        tmp_path_factory.mktemp("claims"),
+        f"""
+        import json
+        import pulumi
+        from components.claim import data_claim
+        from components.metadata import Place
+        from settings import WebUISettings
 
-    def inputs(storage: dict[str, Any]) -> dict[str, Any]:
-        return dict(find(draw_once(webui={"storage": storage}), "PersistentVolumeClaim", CLAIM).manifest)
-
-    claim._refuse_loss(
-        pulumi.ResourceHookArgs(
-            urn="",
-            id="",
-            name=CLAIM,
-            type="",
-            old_inputs=None if before is None else inputs(before),
-            new_inputs=inputs(after),
-        )
+        place = Place("apps", {{}}, pulumi.ComponentResource("tests:claims:All", "all"))
+        for number, storage in enumerate(json.loads({json.dumps(every)!r})):
+            data_claim(f"claim-{{number}}", WebUISettings.model_validate({{"storage": storage}}).storage, place)
+        """,
     )
+    return {
+        json.dumps(storage): dict(find(drawn, "PersistentVolumeClaim", f"claim-{number}").manifest)
+        for number, storage in enumerate(every)
+    }
 
 
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        (None, {"size": "2Gi"}),
-        ({"size": "2Gi"}, {"size": "2Gi"}),
-        ({"size": "9Gi"}, {"size": "10Gi"}),
-        ({"size": "1G"}, {"size": "1Gi"}),
-        ({"size": "2048Mi", "storageClass": "fast"}, {"size": "2Gi", "storageClass": "fast"}),
-    ],
-)
-def test_a_claim_may_stay_and_grow(before: dict[str, Any] | None, after: dict[str, Any]) -> None:
-    becomes(before, after)
+def update(before: dict[str, Any] | None, after: dict[str, Any]) -> None:
+    """Runs the guard as the engine does before it updates the claim."""
+    claim._refuse_loss(pulumi.ResourceHookArgs(urn="", id="", name=CLAIM, type="", old_inputs=before, new_inputs=after))
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "values"),
-    [
-        ({"size": "10Gi"}, {"size": "9Gi"}, ("10Gi", "9Gi")),
-        ({"size": "1Gi"}, {"size": "1G"}, ("1Gi", "1G")),
-        ({}, {"storageClass": "fast"}, ("ReadWriteOnce, class default", "ReadWriteOnce, class fast")),
-        ({"storageClass": "slow"}, {"storageClass": "fast"}, ("class slow", "class fast")),
-        ({"storageClass": "slow"}, {}, ("class slow", "class default")),
-        ({}, {"accessMode": "ReadWriteMany"}, ("ReadWriteOnce, class", "ReadWriteMany, class")),
-    ],
-)
+@pytest.mark.parametrize(("before", "after"), HARMLESS)
+def test_a_claim_may_stay_and_grow(before: Storage | None, after: Storage, inputs: dict[str, Any]) -> None:
+    update(None if before is None else inputs[json.dumps(before)], inputs[json.dumps(after)])
+
+
+@pytest.mark.parametrize(("before", "after", "values"), LOSSES)
 def test_a_claim_never_shrinks_or_changes_its_kind(
-    before: dict[str, Any], after: dict[str, Any], values: tuple[str, str]
+    before: Storage, after: Storage, values: tuple[str, str], inputs: dict[str, Any]
 ) -> None:
     with pytest.raises(ValueError, match=CLAIM) as caught:
-        becomes(before, after)
-    assert values[0] in str(caught.value).partition("the settings say")[0]
-    assert values[1] in str(caught.value).partition("the settings say")[2]
+        update(inputs[json.dumps(before)], inputs[json.dumps(after)])
+    was, becomes = str(caught.value).split("the settings say")
+    assert values[0] in was
+    assert values[1] in becomes
 
 
 def test_a_claim_of_before_the_annotation_can_still_grow() -> None:
     old = {"metadata": {}, "spec": {"resources": {"requests": {"storage": "1Gi"}}}}
     new = dict(find(draw_once(), "PersistentVolumeClaim", CLAIM).manifest)
-    claim._refuse_loss(pulumi.ResourceHookArgs(urn="", id="", name=CLAIM, type="", old_inputs=old, new_inputs=new))
+    update(old, new)
 
 
 def test_every_claim_is_guarded_in_the_preview_already(registrations: list[Any], guards: dict[str, Any]) -> None:

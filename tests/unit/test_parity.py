@@ -9,7 +9,7 @@ import yaml
 
 from tests.unit import kustomize
 from tests.unit.deviations import ADDITIONS, ALL, DEVIATIONS, Addition, Deviation
-from tests.unit.drawing import ROOT, committed, draw
+from tests.unit.drawing import ROOT, committed, draw_once
 from tests.unit.fields import fields
 
 pytestmark = pytest.mark.timeout(60)
@@ -77,7 +77,7 @@ def test_the_stacks_hold_every_field_of_the_reference_but_for_the_listed_ones() 
 
 @pytest.mark.parametrize(("stack", "gpu"), [("cpu", None), ("gpu", {})])
 def test_three_settings_bring_the_reference_back(stack: str, gpu: object) -> None:
-    drawn = draw(
+    drawn = draw_once(
         podSecurity="baseline",
         webui={"service": {"type": "NodePort"}},
         ollama={"image": "ollama/ollama:latest", "gpu": gpu},

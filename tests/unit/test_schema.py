@@ -8,7 +8,7 @@ import pytest
 
 from airis.manifest import manifest
 from airis.program import Rendering
-from tests.unit.drawing import COMMITTED, committed, draw
+from tests.unit.drawing import COMMITTED, committed, draw_once
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -48,7 +48,7 @@ def test_a_stack_with_every_setting_is_valid() -> None:
         ],
         "tolerations": [{"key": "pool", "effect": "NoExecute", "tolerationSeconds": 5}],
     }
-    drawn = draw(
+    drawn = draw_once(
         production=True,
         podSecurity="baseline",
         webui={

@@ -1,7 +1,6 @@
 """Pods may do no more than they need, and nobody may talk to them who has no business there."""
 
 from collections.abc import Mapping
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -238,7 +237,12 @@ def test_restricted_egress_to_nobody_is_closed_but_for_dns() -> None:
 
 @pytest.mark.parametrize(
     ("namespaces", "addresses", "egress", "service"),
-    list(product([[], ["edge"]], [[], ["192.0.2.0/24"]], [False, True], ["ClusterIP", "NodePort"])),
+    [
+        ([], [], False, "ClusterIP"),
+        ([], [], True, "ClusterIP"),
+        (["edge"], ["192.0.2.0/24"], True, "ClusterIP"),
+        ([], ["192.0.2.0/24"], True, "NodePort"),
+    ],
 )
 def test_no_rule_is_open_to_everybody_by_accident(
     namespaces: list[str], addresses: list[str], egress: bool, service: str

@@ -13,6 +13,7 @@ from tests.unit.drawing import (
     committed,
     container,
     draw,
+    draw_once,
     env,
     find,
     manifest,
@@ -276,7 +277,7 @@ def test_identities_in_pulumi_s_state(stack: str) -> None:
 
 
 def test_another_namespace_moves_everything() -> None:
-    drawn = draw(namespace="apps")
+    drawn = draw_once(namespace="apps")
     assert names(drawn, "Namespace") == ["apps"]
     assert {each.namespace for each in drawn.objects if each.kind != "Namespace"} == {"apps"}
     assert find(drawn, "Namespace", "apps").protect
