@@ -33,7 +33,7 @@ sandbox_app = typer.Typer(
 )
 app.add_typer(sandbox_app, name="sandbox")
 
-Stack = Annotated[str, typer.Option("--stack", "-s", help="The stack, as in Pulumi.<stack>.yaml.")]
+Stack = Annotated[str, typer.Option("--stack", "-s", help="The stack: `gpu` reads Pulumi.gpu.yaml.")]
 Nodes = Annotated[
     Path | None,
     typer.Option(
@@ -172,6 +172,17 @@ def restore(
     print(f"{done.path}: {len(done.manifest['files'])} files of stack {done.manifest.get('stack')} are restored.")
     if aside is not None:
         print(f"The old data is kept on the volume, in {aside}: delete it when you no longer want it.")
+
+
+@app.command(epilog="Example:  `airis destroy -s gpu`")
+def destroy(
+    stack: Stack,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Destroy without asking.")] = False,
+) -> None:
+    """Take the stack away with `pulumi destroy`; claims, namespace and session key stay, and it says so."""
+    from airis import destroy as command
+
+    raise typer.Exit(command.destroy(stack, yes=yes))
 
 
 @sandbox_app.command("build")

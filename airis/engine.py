@@ -39,6 +39,19 @@ def up(stack: StackFile, *, yes: bool) -> int:
 
     With `yes` it does not ask. Returns Pulumi's exit code.
     """
+    return _run(stack, "up", *(["--yes"] if yes else []))
+
+
+def destroy(stack: StackFile, *, yes: bool) -> int:
+    """Runs `pulumi destroy`, without what is protected: the claims, their namespace and the session key stay.
+
+    With `yes` it does not ask. Returns Pulumi's exit code.
+    """
+    return _run(stack, "destroy", "--exclude-protected", *(["--yes"] if yes else []))
+
+
+def _run(stack: StackFile, command: str, *options: str) -> int:
+    """Runs one command of Pulumi's in the program's folder; its input and output are the user's."""
     pulumi = find_or_install().command
     folder = stack.path.parent
     environment = {**os.environ, **backend(folder)}
@@ -46,9 +59,10 @@ def up(stack: StackFile, *, yes: bool) -> int:
     selected = subprocess.run(select, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if selected.returncode:
         raise EnvironmentProblem(f"pulumi stack select {stack.name}: {selected.stderr.strip()}")
-    command = [pulumi, "up", "--stack", stack.name, *(["--yes"] if yes else [])]
     try:
-        return subprocess.run(command, cwd=folder, env=environment, check=False).returncode
+        return subprocess.run(
+            [pulumi, command, "--stack", stack.name, *options], cwd=folder, env=environment, check=False
+        ).returncode
     except KeyboardInterrupt:  # Pulumi has had the same Ctrl-C and has said what it means
         return ExitCode.INTERRUPTED
 

@@ -12,7 +12,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     """The command line itself is wrong (Typer's own code)."""
     NOT_READY = 3
-    """The rehearsal ran, and something did not come up."""
+    """It ran, and something did not come up, or broke off."""
     ENVIRONMENT = 4
     """The machine lacks something: a tool, the network, a free port, a running cluster."""
     INTERRUPTED = 130
