@@ -54,7 +54,10 @@ class OutputFormat(StrEnum):
 Format = Annotated[OutputFormat, typer.Option("--format", help="A table to read, or JSON for other programs.")]
 
 
-@app.command(epilog="Examples:  `airis render -s gpu | kubectl apply -f -`  ·  `airis render -s cpu > cpu.yaml`")
+@app.command(
+    epilog="Examples:  `airis render -s cpu > cpu.yaml`  ·  `airis render -s gpu | kubectl diff -f -`  ·  "
+    "`airis render -s gpu --show-secrets | kubectl apply -f -` (once: it makes a new session key)"
+)
 def render(
     stack: Stack,
     show_secrets: Annotated[
@@ -71,9 +74,14 @@ def render(
             f"{stack_file.path.name}: {', '.join(sorted(stack_file.secret_keys))} is encrypted, and only Pulumi can decrypt it",
             f"`pulumi config --show-secrets --stack {stack}` shows it",
         )
-    sys.stdout.write(
-        manifest.to_yaml(program.run(stack_file, generate_secrets=show_secrets).objects, show_secrets=show_secrets)
-    )
+    objects = program.run(stack_file, generate_secrets=show_secrets).objects
+    sys.stdout.write(manifest.to_yaml(objects, show_secrets=show_secrets))
+    if redacted := [str(each) for each in objects if each.kind == "Secret" and not show_secrets]:
+        print(
+            f"note: {', '.join(redacted)} reads {manifest.REDACTED} here. Applied as it is, that would be the session key, "
+            "which then everybody knows: apply it with values of your own (airis:webui.sessionKeyFrom, or --show-secrets once)",
+            file=sys.stderr,
+        )
 
 
 @app.command(epilog="Example:  `airis check -s gpu`")

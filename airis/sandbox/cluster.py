@@ -380,8 +380,10 @@ def _digest_of(node: KubeObject) -> str | None:
 
 
 def _is_ready(node: KubeObject) -> bool:
+    """Ready, and open for pods: a controller takes the taint of a new node away a moment after it has become Ready."""
     conditions = node.get("status", {}).get("conditions", [])
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    closed = any(each["key"] == "node.kubernetes.io/not-ready" for each in node["spec"].get("taints", []))
+    return not closed and any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 def _command_lines() -> Iterator[tuple[int, str]]:
