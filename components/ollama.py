@@ -26,6 +26,7 @@ from components.account import service_account
 from components.claim import claim_spec, data_claim
 from components.disruption import disruption_budget
 from components.metadata import SKIP_AWAIT, Place, labels, selector
+from components.model_pull import pull_job, puller
 from components.network import pods, policy
 from components.security import container_context, pod_context
 from settings.network import NetworkSettings
@@ -114,7 +115,7 @@ class Ollama(pulumi.ComponentResource):
                 VolumeMountArgs(name=volume, mount_path=f"{home}/.ollama"),
             ],
         )
-        StatefulSet(
+        server = StatefulSet(
             name,
             metadata=place.metadata(name),
             spec=StatefulSetSpecArgs(
@@ -151,9 +152,21 @@ class Ollama(pulumi.ComponentResource):
             # The template cannot change on a live StatefulSet; the claims above are what grows
             opts=pulumi.ResourceOptions(parent=self, depends_on=claims, ignore_changes=["spec.volumeClaimTemplates"]),
         )
+        for ordinal in range(settings.replicas if settings.models else 0):
+            pull_job(
+                name,
+                ordinal,
+                _url(f"{name}-{ordinal}", headless, cluster_domain),
+                settings,
+                place,
+                pod_security=pod_security,
+                image_pull_secrets=image_pull_secrets,
+                after=server,
+            )
         disruption_budget(name, settings.replicas, place)
+        pullers = [{"app": puller(name)["app"]}] if settings.models else []
         if network is not None and network.policies:
-            policy(name, network, port=PORT, callers=[pods(each) for each in callers], place=place)
+            policy(name, network, port=PORT, callers=[pods(each) for each in (*callers, *pullers)], place=place)
         self.urls = (
             [_url(f"{name}-{ordinal}", headless, cluster_domain) for ordinal in range(settings.replicas)]
             if settings.replicas > 1

@@ -101,6 +101,17 @@ SecretKey = Annotated[
 ]
 """Key in a Secret's data. Source: Kubernetes, "Secrets"."""
 
+ModelName = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            r"(?:[A-Za-z0-9][-.A-Za-z0-9]*(?::\d+)?/)?(?:[A-Za-z0-9][-.\w]*/)?[A-Za-z0-9][-.\w]*(?::[A-Za-z0-9][-.\w]*)?",
+            "a model such as llama3.2:1b or hf.co/someone/model:tag",
+        )
+    ),
+]
+"""A model, as `ollama pull` takes it. Source: github.com/ollama/ollama, types/model/name.go."""
+
 _REGISTRY = r"(?:[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?)(?:\.[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?)*(?::\d+)?"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 

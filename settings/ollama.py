@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field, StrictInt
 
 from settings.base import Broken, FrozenMapping, Settings
-from settings.names import ImageReference, LabelKey, LabelValue, ResourceName
+from settings.names import ImageReference, LabelKey, LabelValue, ModelName, ResourceName
 from settings.probes import ProbeSettings, ProbesSettings
 from settings.workload import (
     NodeSelectorRequirement,
@@ -69,12 +69,20 @@ class OllamaSettings(WorkloadSettings):
     )
     """How patiently Kubernetes asks. Looking for GPUs at the start takes up to a minute for each library: the budget is
     5 minutes."""
+    models: tuple[ModelName, ...] = ()
+    """Models that each pod is to have. A Job for each pod pulls them once the pod is ready; what is there already costs
+    nothing. `up` fails when a model cannot be pulled."""
+    model_pull_seconds: Annotated[StrictInt, Field(ge=60)] = 3600
+    """How long a pod's Job may take for all models, retries included."""
     gpu: GpuSettings | None = None
     """GPUs; null runs on CPU. `gpu: {}` asks for one NVIDIA GPU."""
 
     def rules(self) -> Iterator[Broken]:
-        """One claim is for one pod."""
+        """One claim is for one pod, and one pull for one model."""
         yield from super().rules()
+        for index, model in enumerate(self.models):
+            if model in self.models[:index]:
+                yield Broken(f"models.{index}", model, "each model once")
         if self.replicas > 1 and self.storage.existing_claim is not None:
             allowed = "at most 1, because storage.existingClaim is one claim, and each pod needs its own"
             yield Broken("replicas", self.replicas, allowed, ("storage.existingClaim",))

@@ -196,6 +196,15 @@ def test_several_replicas_have_a_claim_and_a_stable_name_each(clean_sandbox: San
     assert headless["spec"]["clusterIP"] == "None"
 
 
+def test_models_are_pulled_by_a_job_for_each_pod(clean_sandbox: Sandbox) -> None:
+    verdict = rehearsed(wanted(draw(ollama={"replicas": 2, "models": ["llama3.2:1b", "qwen3:0.6b"]})), clean_sandbox)
+
+    assert verdict.ok, verdict
+    jobs = [each for each in verdict.findings if each.kind == "Job"]
+    assert [each.state for each in jobs] == [State.READY, State.READY]
+    assert sum(each.kind == "Pod" and each.name.startswith("ollama-pull-") for each in verdict.findings) == 2
+
+
 def test_a_misspelt_field_is_refused_by_the_real_api_server(clean_sandbox: Sandbox) -> None:
     objects = copy.deepcopy(committed("cpu"))
     (deployment,) = [each for each in objects if each["kind"] == "Deployment"]
