@@ -24,18 +24,15 @@ for warning in settings.warnings():
 # The claims live in the namespace: deleting it would delete them
 namespace = Namespace(
     "namespace",
-    metadata=ObjectMetaArgs(name=settings.namespace, labels=namespace_labels(settings.pod_security)),
+    metadata=ObjectMetaArgs(
+        name=settings.namespace,
+        labels={**settings.labels, **namespace_labels(settings.pod_security)},
+        annotations=dict(settings.annotations) or None,
+    ),
     opts=pulumi.ResourceOptions(protect=True, retain_on_delete=True),
 )
 ollama = Ollama(
-    "ollama",
-    settings.ollama,
-    namespace=namespace.metadata.name,
-    cluster_domain=settings.cluster_domain,
-    callers=[{"app": "airis"}],
-    network=settings.network,
-    pod_security=settings.pod_security,
-    image_pull_secrets=settings.image_pull_secrets,
+    "ollama", settings.ollama, namespace=namespace.metadata.name, callers=[{"app": "airis"}], platform=settings
 )
 webui = WebUI(
     "airis",
@@ -45,9 +42,7 @@ webui = WebUI(
     ollama_pods={"app": "ollama"},
     secrets=settings.secrets,
     ingress=settings.ingress,
-    network=settings.network,
-    pod_security=settings.pod_security,
-    image_pull_secrets=settings.image_pull_secrets,
+    platform=settings,
 )
 
 gpu = settings.ollama.gpu

@@ -12,7 +12,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 import yaml
 from pydantic.fields import FieldInfo
@@ -20,7 +20,7 @@ from pydantic_core import PydanticUndefined
 
 from airis.stacks import PROJECT_FILE, project_root
 from settings import StackSettings
-from settings.base import Settings
+from settings.base import Settings, models_in
 
 _MARK = "# The keys below follow from settings/ and are written by `make reference`.\n"
 
@@ -35,7 +35,7 @@ def pulumi_config() -> dict[str, dict[str, Any]]:
     section: dict[str, dict[str, Any]] = {"kubernetes:enableSecretMutable": {"value": True}}
     for name, field in StackSettings.model_fields.items():
         kind: dict[str, Any]
-        if _model_in(field.annotation):
+        if _model_in(field.annotation) or _is_mapping(field.annotation):
             kind = {"type": "object", "default": {}}
         elif get_origin(field.annotation) is tuple:
             kind = {"type": "array", "items": {"type": "string"}, "default": list(field.default)}
@@ -106,7 +106,16 @@ def _descriptions(model: type[Settings]) -> Mapping[str, str]:
     return found
 
 
+def _is_mapping(annotation: Any) -> bool:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _is_mapping(get_args(annotation)[0])
+    return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
 def _default(field: FieldInfo, value: Any) -> str:
+    if field.default_factory is dict:
+        return "`{}`"
     if value is PydanticUndefined:
         return "none, required" if field.is_required() else "see effect"
     if isinstance(value, str):
@@ -125,7 +134,7 @@ def _type(annotation: Any) -> str:
         return "list" if _model_in(annotation) else f"list of {_type(arguments[0])}"
     if _model_in(annotation):
         return "mapping"
-    if isinstance(origin, type) and issubclass(origin, Mapping):
+    if _is_mapping(annotation):
         return "mapping"
     if get_origin(annotation) is not None and arguments:  # Annotated
         return _type(arguments[0])
@@ -133,11 +142,7 @@ def _type(annotation: Any) -> str:
 
 
 def _model_in(annotation: Any) -> type[Settings] | None:
-    if isinstance(annotation, type) and issubclass(annotation, Settings):
-        return annotation
-    if get_origin(annotation) in (Union, UnionType, tuple):
-        return next((model for each in get_args(annotation) if (model := _model_in(each))), None)
-    return None
+    return next(iter(models_in(annotation)), None)
 
 
 def _with_config(project: str) -> str:

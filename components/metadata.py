@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import pulumi
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
+
+from settings.platform import PlatformSettings
 
 SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 """Tells Pulumi not to wait for an object that the stack does not control, or whose pods it waits for anyway.
@@ -44,15 +47,21 @@ def selector(app: str) -> LabelSelectorArgs:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the objects of one component stand: in which namespace, with which labels, below which parent."""
+    """Where the objects of one component stand: in which namespace, with which labels, below which parent, on which ground."""
 
     namespace: pulumi.Input[str]
     labels: Mapping[str, str]
     parent: pulumi.Resource
+    platform: PlatformSettings
 
-    def metadata(self, name: str, annotations: Mapping[str, str] | None = None) -> ObjectMetaArgs:
-        """Metadata of an object with a fixed name."""
-        return ObjectMetaArgs(name=name, namespace=self.namespace, labels=self.labels, annotations=annotations)
+    def metadata(self, name: str, annotations: Mapping[str, str] = MappingProxyType({})) -> ObjectMetaArgs:
+        """Metadata of an object with a fixed name; the stack's own labels and annotations among them."""
+        return ObjectMetaArgs(
+            name=name,
+            namespace=self.namespace,
+            labels={**self.platform.labels, **self.labels},
+            annotations={**self.platform.annotations, **annotations} or None,
+        )
 
     @property
     def opts(self) -> pulumi.ResourceOptions:

@@ -8,43 +8,35 @@ from pulumi_kubernetes.apps.v1 import (
     StatefulSetPersistentVolumeClaimRetentionPolicyArgs,
     StatefulSetSpecArgs,
 )
-from pulumi_kubernetes.core.v1 import (
-    ContainerArgs,
-    ContainerPortArgs,
-    PersistentVolumeClaimArgs,
-    PodSpecArgs,
-    PodTemplateSpecArgs,
-    Service,
-    ServicePortArgs,
-    ServiceSpecArgs,
-    VolumeMountArgs,
-)
+from pulumi_kubernetes.core.v1 import PersistentVolumeClaimArgs, Service, ServicePortArgs, ServiceSpecArgs
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components import pod
 from components.account import service_account
 from components.claim import claim_spec, data_claim
 from components.disruption import disruption_budget
+from components.gpu import gpu_access
 from components.metadata import SKIP_AWAIT, Place, labels, selector
 from components.model_pull import pull_job, puller
 from components.network import pods, policy
-from components.security import container_context, pod_context
-from settings.network import NetworkSettings
+from components.outside import ca_variables, proxy_variables
+from components.scheduling import placement
 from settings.ollama import OllamaSettings
-from settings.stack import PodSecurity
+from settings.platform import PlatformSettings
+from settings.variables import variables
 
 PORT = 11434
 
 _HOME = "/home/ollama"
-_SCRATCH = "scratch"
+_SCRATCH = "tmp"
 
 
 class Ollama(pulumi.ComponentResource):
     """Ollama as a StatefulSet `<name>`, its headless Service `<name>`, a Service `<name>-service`, and a claim for each pod.
 
-    `name` names the objects and is the value of their `app` label. `namespace` must exist. `cluster_domain` ends
-    the URLs. `callers` are labels of the pods that may use Ollama, which has no authentication; where `network` is left out
-    there is no NetworkPolicy, and every pod may. `image_pull_secrets` are names of Secrets in the namespace.
+    `name` names the objects and is the value of their `app` label. `namespace` must exist. `callers` are labels of the pods
+    that may use Ollama, which has no authentication: without any, and with network policies, nobody may. `platform` is what
+    holds for every workload.
     """
 
     urls: Sequence[pulumi.Output[str]]
@@ -56,17 +48,14 @@ class Ollama(pulumi.ComponentResource):
         settings: OllamaSettings | None = None,
         *,
         namespace: pulumi.Input[str],
-        cluster_domain: str = "cluster.local",
         callers: Sequence[Mapping[str, str]] = (),
-        network: NetworkSettings | None = None,
-        pod_security: PodSecurity = "restricted",
-        image_pull_secrets: Sequence[str] = (),
+        platform: PlatformSettings | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("airis:components:Ollama", name, None, opts)
         settings = settings or OllamaSettings()
-        own_labels = labels(name, "ollama")
-        place = Place(namespace, own_labels, self)
+        platform = platform or PlatformSettings()
+        place = Place(namespace, labels(name, "ollama"), self, platform)
         volume = f"{name}-volume"
         existing = settings.storage.existing_claim
 
@@ -87,33 +76,31 @@ class Ollama(pulumi.ComponentResource):
             spec=ServiceSpecArgs(selector={"app": name}, ports=[_service_port()]),
             opts=place.opts,
         )
-        gpu = settings.gpu
+        gpu = gpu_access(settings.gpu)
         # Ollama keeps everything in $HOME/.ollama. Root's home is closed to other users, so theirs is another folder.
-        home = _HOME if pod_security == "restricted" else "/root"
-        scratch = {"tmp": "/tmp", "home": home} if pod_security == "restricted" else {"tmp": "/tmp"}  # noqa: S108
-        container = ContainerArgs(
-            name=name,
-            image=settings.image,
+        home = _HOME if platform.pod_security == "restricted" else "/root"
+        scratch = {_SCRATCH: "/tmp", "home": home} if home == _HOME else {_SCRATCH: "/tmp"}  # noqa: S108
+        container = pod.container(
+            place,
+            name,
+            settings.image,
             image_pull_policy=settings.image_pull_policy,
-            ports=[ContainerPortArgs(name=pod.PORT_NAME, container_port=PORT)],
-            env=[
-                *pod.env(
-                    {"HOME": home},
-                    # On a node with GPUs, the container runtime may hand all of them to a pod that asks for none
-                    {} if gpu else {"NVIDIA_VISIBLE_DEVICES": "void"},
-                    settings.env,
-                ),
-                *pod.secret_env(settings.secret_env),
-            ],
-            resources=pod.resources(settings.resources, {gpu.resource_name: gpu.count} if gpu else {}),
-            security_context=container_context(pod_security),
+            port=PORT,
+            environment=pod.env(
+                {"HOME": home},
+                gpu.variables,
+                variables(settings),
+                proxy_variables(platform, plain_http=False),
+                ca_variables(platform),
+                settings.env,
+                settings.secret_env,
+                settings.config_map_env,
+            ),
+            resources=pod.resources(settings.resources, gpu.limits),
             startup_probe=pod.probe("/api/version", settings.probes.startup),
             readiness_probe=pod.probe("/api/version", settings.probes.readiness),
             liveness_probe=pod.probe("/", settings.probes.liveness),
-            volume_mounts=[
-                *(VolumeMountArgs(name=each, mount_path=path) for each, path in scratch.items()),
-                VolumeMountArgs(name=volume, mount_path=f"{home}/.ollama"),
-            ],
+            mounts={**scratch, volume: f"{home}/.ollama"},
         )
         server = StatefulSet(
             name,
@@ -122,23 +109,17 @@ class Ollama(pulumi.ComponentResource):
                 service_name=headless.metadata.name,
                 replicas=settings.replicas,
                 selector=selector(name),
-                template=PodTemplateSpecArgs(
-                    metadata=ObjectMetaArgs(labels=own_labels),
-                    spec=PodSpecArgs(
-                        containers=[container],
-                        volumes=[
-                            *(pod.scratch(each, "1Gi") for each in scratch),
-                            *([pod.claimed(volume, existing)] if existing else []),
-                        ],
-                        security_context=pod_context(pod_security),
-                        service_account_name=service_account(name, place),
-                        automount_service_account_token=False,
-                        enable_service_links=False,
-                        priority_class_name=settings.priority_class,
-                        affinity=pod.node_affinity([*(gpu.node_affinity if gpu else ()), *settings.node_affinity]),
-                        tolerations=pod.tolerations([*(gpu.tolerations if gpu else ()), *settings.tolerations]),
-                        image_pull_secrets=pod.image_pull_secrets(image_pull_secrets),
-                    ),
+                template=pod.template(
+                    place,
+                    containers=[container],
+                    volumes=[
+                        *(pod.scratch(each, "1Gi") for each in scratch),
+                        *([pod.claimed(volume, existing)] if existing else []),
+                    ],
+                    labels={**settings.pod_labels, **place.labels},
+                    annotations=settings.pod_annotations,
+                    service_account_name=service_account(name, place),
+                    **placement(settings, name, node_affinity=gpu.node_affinity, tolerations=gpu.tolerations),
                 ),
                 volume_claim_templates=[]
                 if existing
@@ -153,24 +134,17 @@ class Ollama(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=claims, ignore_changes=["spec.volumeClaimTemplates"]),
         )
         for ordinal in range(settings.replicas if settings.models else 0):
-            pull_job(
-                name,
-                ordinal,
-                _url(f"{name}-{ordinal}", headless, cluster_domain),
-                settings,
-                place,
-                pod_security=pod_security,
-                image_pull_secrets=image_pull_secrets,
-                after=server,
-            )
+            pull_job(name, ordinal, _url(f"{name}-{ordinal}", headless, platform), settings, place, after=server)
         disruption_budget(name, settings.replicas, place)
         pullers = [{"app": puller(name)["app"]}] if settings.models else []
-        if network is not None and network.policies:
-            policy(name, network, port=PORT, callers=[pods(each) for each in (*callers, *pullers)], place=place)
+        if platform.network.policies:
+            policy(
+                name, platform.network, port=PORT, callers=[pods(each) for each in (*callers, *pullers)], place=place
+            )
         self.urls = (
-            [_url(f"{name}-{ordinal}", headless, cluster_domain) for ordinal in range(settings.replicas)]
+            [_url(f"{name}-{ordinal}", headless, platform) for ordinal in range(settings.replicas)]
             if settings.replicas > 1
-            else [_url(None, service, cluster_domain)]
+            else [_url(None, service, platform)]
         )
         self.register_outputs({"urls": self.urls})
 
@@ -179,8 +153,8 @@ def _service_port() -> ServicePortArgs:
     return ServicePortArgs(name=pod.PORT_NAME, port=PORT, target_port=PORT, protocol="TCP")
 
 
-def _url(pod_name: str | None, service: Service, cluster_domain: str) -> pulumi.Output[str]:
+def _url(pod_name: str | None, service: Service, platform: PlatformSettings) -> pulumi.Output[str]:
     """The URL of a Service, or of one pod behind a headless one, from what the API server says the Service is called."""
     host = pulumi.Output.format("{0}.{1}", service.metadata.name, service.metadata.namespace)
     prefix = f"{pod_name}." if pod_name else ""
-    return pulumi.Output.format("http://{0}{1}.svc.{2}:{3}", prefix, host, cluster_domain, PORT)
+    return pulumi.Output.format("http://{0}{1}.svc.{2}:{3}", prefix, host, platform.cluster_domain, PORT)

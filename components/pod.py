@@ -1,54 +1,67 @@
-"""From settings to the parts of a pod that WebUI and Ollama have in common."""
+"""From settings to the parts of a pod that all workloads have in common."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import pulumi
 from pulumi_kubernetes.core.v1 import (
-    AffinityArgs,
+    ConfigMapKeySelectorArgs,
+    ContainerArgs,
+    ContainerPortArgs,
     EmptyDirVolumeSourceArgs,
     EnvVarArgs,
     EnvVarSourceArgs,
     HTTPGetActionArgs,
     LocalObjectReferenceArgs,
-    NodeAffinityArgs,
-    NodeSelectorArgs,
-    NodeSelectorRequirementArgs,
-    NodeSelectorTermArgs,
     PersistentVolumeClaimVolumeSourceArgs,
+    PodSpecArgs,
+    PodTemplateSpecArgs,
     ProbeArgs,
     ResourceRequirementsArgs,
     SecretKeySelectorArgs,
-    TolerationArgs,
     VolumeArgs,
+    VolumeMountArgs,
 )
+from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from components.metadata import Place
+from components.outside import ca_mounts, ca_volumes
+from components.security import container_context, pod_context
+from settings.images import mirrored
 from settings.probes import ProbeSettings
-from settings.secrets import SecretKeyRef
-from settings.workload import NodeSelectorRequirement, ResourceAmounts, Resources, Toleration
+from settings.references import ConfigMapKeyRef, SecretKeyRef
+from settings.workload import ResourceAmounts, Resources
 
 PORT_NAME = "http"
 
-
-def env(*sources: Mapping[str, pulumi.Input[str]]) -> list[EnvVarArgs]:
-    """Environment variables in the order of their sources; the settings make sure that no name stands twice."""
-    return [EnvVarArgs(name=name, value=value) for source in sources for name, value in source.items()]
+EnvValue = pulumi.Input[str] | SecretKeyRef | ConfigMapKeyRef | SecretKeySelectorArgs
+"""The value of an environment variable, or a reference to where it is kept."""
 
 
-def secret_env(*sources: Mapping[str, SecretKeyRef | SecretKeySelectorArgs]) -> list[EnvVarArgs]:
-    """Environment variables whose values stay in Secrets, in the order of their sources."""
+def env(*sources: Mapping[str, Any]) -> list[EnvVarArgs]:
+    """Environment variables from names and `EnvValue`s; the settings make sure that no name stands twice.
+
+    References come first: Kubernetes replaces `$(NAME)` in a value only by what stands before it.
+    """
+    values = {name: value for source in sources for name, value in source.items()}
+    references = {name: source for name, value in values.items() if (source := _source(value)) is not None}
     return [
-        EnvVarArgs(
-            name=name,
-            value_from=EnvVarSourceArgs(
-                secret_key_ref=SecretKeySelectorArgs(name=reference.name, key=reference.key)
-                if isinstance(reference, SecretKeyRef)
-                else reference
-            ),
-        )
-        for source in sources
-        for name, reference in source.items()
+        *(EnvVarArgs(name=name, value_from=source) for name, source in references.items()),
+        *(EnvVarArgs(name=name, value=value) for name, value in values.items() if name not in references),
     ]
+
+
+def _source(value: object) -> EnvVarSourceArgs | None:
+    match value:
+        case SecretKeyRef():
+            return EnvVarSourceArgs(secret_key_ref=SecretKeySelectorArgs(name=value.name, key=value.key))
+        case SecretKeySelectorArgs():
+            return EnvVarSourceArgs(secret_key_ref=value)
+        case ConfigMapKeyRef():
+            return EnvVarSourceArgs(config_map_key_ref=ConfigMapKeySelectorArgs(name=value.name, key=value.key))
+        case _:
+            return None
 
 
 def probe(path: str, settings: ProbeSettings) -> ProbeArgs:
@@ -82,36 +95,66 @@ def _amounts(amounts: ResourceAmounts) -> dict[str, str]:
     return {name: amount for name, amount in named.items() if amount is not None}
 
 
-def node_affinity(requirements: Sequence[NodeSelectorRequirement]) -> AffinityArgs | None:
-    """Requires a node that meets every condition; without conditions no affinity at all."""
-    if not requirements:
-        return None
-    expressions = [
-        NodeSelectorRequirementArgs(key=each.key, operator=each.operator, values=list(each.values) or None)
-        for each in requirements
-    ]
-    term = NodeSelectorTermArgs(match_expressions=expressions)
-    return AffinityArgs(
-        node_affinity=NodeAffinityArgs(
-            required_during_scheduling_ignored_during_execution=NodeSelectorArgs(node_selector_terms=[term])
-        )
+def container(
+    place: Place,
+    name: str,
+    image: str,
+    *,
+    environment: Sequence[EnvVarArgs],
+    mounts: Mapping[str, str],
+    resources: ResourceRequirementsArgs,
+    port: int | None = None,
+    **further: Any,
+) -> ContainerArgs:
+    """A container of the stack: its image from the mirror, if there is one, and its rights as the platform says.
+
+    `mounts` are paths by the names of volumes; `port` is served under the name `http`; `further` are arguments of
+    ContainerArgs.
+    """
+    return ContainerArgs(
+        name=name,
+        image=mirrored(image, place.platform.registry.mirror),
+        env=list(environment),
+        resources=resources,
+        ports=None if port is None else [ContainerPortArgs(name=PORT_NAME, container_port=port)],
+        security_context=container_context(place.platform.pod_security),
+        volume_mounts=[
+            *(VolumeMountArgs(name=volume, mount_path=path) for volume, path in mounts.items()),
+            *(
+                VolumeMountArgs(name=volume, mount_path=path, read_only=True)
+                for volume, path in ca_mounts(place.platform).items()
+            ),
+        ],
+        **further,
     )
 
 
-def tolerations(settings: Sequence[Toleration]) -> list[TolerationArgs] | None:
-    """Tolerations, or none at all."""
-    return [
-        TolerationArgs(
-            key=each.key,
-            operator=each.operator,
-            value=each.value,
-            effect=each.effect,
-            toleration_seconds=each.toleration_seconds,
-        )
-        for each in settings
-    ] or None
+def template(
+    place: Place,
+    *,
+    containers: Sequence[ContainerArgs],
+    volumes: Sequence[VolumeArgs],
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, pulumi.Input[str]] = MappingProxyType({}),
+    **further: Any,
+) -> PodTemplateSpecArgs:
+    """The template of a workload's pods, without a token for the API server.
 
-
-def image_pull_secrets(names: Sequence[str]) -> list[LocalObjectReferenceArgs] | None:
-    """References to Secrets with registry credentials, or none at all."""
-    return [LocalObjectReferenceArgs(name=name) for name in names] or None
+    `labels` are the pods' own where they are not those of the place; `further` are arguments of PodSpecArgs.
+    """
+    platform = place.platform
+    return PodTemplateSpecArgs(
+        metadata=ObjectMetaArgs(
+            labels={**platform.labels, **(place.labels if labels is None else labels)},
+            annotations={**platform.annotations, **annotations} or None,
+        ),
+        spec=PodSpecArgs(
+            containers=list(containers),
+            volumes=[*volumes, *ca_volumes(platform)],
+            security_context=pod_context(platform.pod_security),
+            automount_service_account_token=False,
+            enable_service_links=False,
+            image_pull_secrets=[LocalObjectReferenceArgs(name=name) for name in platform.image_pull_secrets] or None,
+            **further,
+        ),
+    )

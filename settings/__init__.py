@@ -4,9 +4,10 @@
 here: the docstring below it becomes its description in Pulumi.yaml and in docs/config.md.
 """
 
+from settings.gpu import GpuSettings
 from settings.ingress import IngressSettings
 from settings.load import SettingsError, load
-from settings.ollama import GpuSettings, OllamaSettings
+from settings.ollama import OllamaSettings
 from settings.stack import StackSettings
 from settings.webui import WebUISettings
 

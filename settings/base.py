@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Annotated, Any, Self, TypeVar
+from types import MappingProxyType, UnionType
+from typing import Annotated, Any, Self, TypeVar, Union, get_args, get_origin
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, model_validator
 from pydantic.alias_generators import to_camel
@@ -95,3 +95,12 @@ def _merge(default: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
             if isinstance(value, Settings) and isinstance(given.get(key), Mapping):
                 merged[key] = _merge(value, given[key])
     return merged
+
+
+def models_in(annotation: Any) -> tuple[type[Settings], ...]:
+    """The settings models that a field's annotation names: as itself, or as an alternative, or as the item of a list."""
+    if isinstance(annotation, type) and issubclass(annotation, Settings):
+        return (annotation,)
+    if get_origin(annotation) in (Annotated, Union, UnionType, tuple):
+        return tuple(model for each in get_args(annotation) for model in models_in(each))
+    return ()

@@ -1,4 +1,4 @@
-"""Whether an image reference always means the same image."""
+"""What an image reference means: whether it is always the same image, and where a mirror keeps it."""
 
 import re
 
@@ -15,3 +15,18 @@ def is_mutable(image: str) -> bool:
         return False
     tag = image.rpartition("/")[2].partition(":")[2]
     return _PINNED_TAG.fullmatch(tag) is None
+
+
+def mirrored(image: str, prefix: str | None) -> str:
+    """The reference of the same image in a mirror: `prefix` takes the place of the registry.
+
+    `ollama/ollama:0.17.4` is `registry.example.com/mirror/ollama/ollama:0.17.4` there, `ghcr.io/a/b:1` is
+    `registry.example.com/mirror/a/b:1`, and Docker Hub's own images are under `library`. Source: the grammar of
+    github.com/distribution/reference: the part before the first / is a registry when it has a dot or a port, or is localhost.
+    """
+    if prefix is None:
+        return image
+    first, slash, rest = image.partition("/")
+    if slash and ("." in first or ":" in first or first == "localhost"):
+        return f"{prefix}/{rest}"
+    return f"{prefix}/{image}" if slash else f"{prefix}/library/{image}"

@@ -1,10 +1,13 @@
 """Names as Kubernetes, DNS and container registries spell them. Each type says what it allows when it refuses."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
+
+from settings.base import FrozenMapping
 
 _LABEL = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 _SUBDOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
@@ -75,6 +78,21 @@ LabelValue = Annotated[
 ]
 """Value of a label or a taint."""
 
+
+def _not_managed(given: Mapping[str, str]) -> Mapping[str, str]:
+    """The selectors, the policies and the standard labels rest on these; they are not free."""
+    for key in given:
+        if key == "app" or key.startswith(("app.kubernetes.io/", "airis.dev/", "pulumi.com/")):
+            raise ValueError(f"no {key}: airis sets app, app.kubernetes.io/, airis.dev/ and pulumi.com/ keys itself")
+    return given
+
+
+LabelMapping = Annotated[FrozenMapping[LabelKey, LabelValue], AfterValidator(_not_managed)]
+"""Labels of objects, but for those that airis sets itself."""
+
+AnnotationMapping = Annotated[FrozenMapping[LabelKey, str], AfterValidator(_not_managed)]
+"""Annotations of objects, but for those that airis sets itself. Values are any text."""
+
 ResourceName = Annotated[
     str,
     AfterValidator(
@@ -127,3 +145,34 @@ ImageReference = Annotated[
     ),
 ]
 """A container image. Source: github.com/distribution/reference, reference.go (its grammar)."""
+
+
+def url_with(*schemes: str, example: str) -> Callable[[str], str]:
+    """A check for URLs of these schemes, with a host, and neither spaces nor a fragment."""
+
+    def check(given: str) -> str:
+        try:
+            parts = urlsplit(given)
+            valid = parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        except ValueError:
+            valid = False
+        if not valid or parts.fragment or re.search(r"\s", given):
+            raise ValueError(f"a URL such as {example}")
+        return given
+
+    return check
+
+
+HttpUrl = Annotated[str, AfterValidator(url_with("http", "https", example="https://api.example.com/v1"))]
+"""A URL of a server that speaks HTTP."""
+
+ImagePrefix = Annotated[
+    str,
+    AfterValidator(
+        _matching(
+            rf"{_REGISTRY}(?:/{_COMPONENT})*",
+            "a registry, with a path if need be, such as registry.example.com/mirror; without scheme and final /",
+        )
+    ),
+]
+"""A registry and the beginning of the repositories in it."""

@@ -1,54 +1,30 @@
 """Settings of the Ollama model server."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, StrictInt
 
-from settings.base import Broken, FrozenMapping, Settings
-from settings.names import ImageReference, LabelKey, LabelValue, ModelName, ResourceName
+from settings.base import Broken
+from settings.gpu import GpuSettings
+from settings.names import ImageReference, ModelName
+from settings.ollama_server import OllamaServerSettings
 from settings.probes import ProbeSettings, ProbesSettings
-from settings.workload import (
-    NodeSelectorRequirement,
-    ResourceAmounts,
-    Resources,
-    StorageSettings,
-    Toleration,
-    WorkloadSettings,
-)
+from settings.variables import declared
+from settings.workload import ResourceAmounts, Resources, StorageSettings, WorkloadSettings
 
-
-def _is_nvidia(earlier: Mapping[str, Any]) -> bool:
-    return str(earlier.get("resource_name")).startswith("nvidia.com/")
-
-
-class GpuSettings(Settings):
-    """GPUs for each Ollama pod: the limit, the nodes that have them, and the taint that keeps other pods away."""
-
-    count: Annotated[StrictInt, Field(ge=1)] = 1
-    """GPUs of each pod. A GPU is never shared or split by this number."""
-    resource_name: ResourceName = "nvidia.com/gpu"
-    """The extended resource that the device plugin advertises."""
-    node_labels: FrozenMapping[LabelKey, LabelValue] = Field(
-        default_factory=lambda earlier: {"nvidia.com/gpu.present": "true"} if _is_nvidia(earlier) else {}
-    )
-    """Labels of the nodes to run on; {} leaves the choice to the resource alone. Default: `nvidia.com/gpu.present: "true"`,
-    as GPU feature discovery sets it, for NVIDIA's resources; none for others."""
-    taint: LabelKey | None = Field(
-        default_factory=lambda earlier: "nvidia.com/gpu" if _is_nvidia(earlier) else earlier.get("resource_name")
-    )
-    """Key of the NoSchedule taint on GPU nodes that the pods tolerate; null for none. Default: `nvidia.com/gpu` for NVIDIA's
-    resources, MIG profiles included; the resource's own name for others."""
-
-    @property
-    def node_affinity(self) -> tuple[NodeSelectorRequirement, ...]:
-        """The node labels as conditions."""
-        return tuple(NodeSelectorRequirement(key=key, values=(value,)) for key, value in self.node_labels.items())
-
-    @property
-    def tolerations(self) -> tuple[Toleration, ...]:
-        """The taint as a toleration, whatever the taint's value is."""
-        return () if self.taint is None else (Toleration(key=self.taint, effect="NoSchedule"),)
+_FOLLOWING = {
+    "HOME": "airis:podSecurity",
+    "HTTPS_PROXY": "airis:proxy",
+    "HTTP_PROXY": "nothing, because Ollama's documentation advises against it",
+    "NO_PROXY": "airis:proxy",
+    "NVIDIA_VISIBLE_DEVICES": "airis:ollama.gpu",
+    "OLLAMA_HOST": "the image",
+    "OLLAMA_MODELS": "HOME",
+    "REQUESTS_CA_BUNDLE": "airis:caBundle",
+    "SSL_CERT_FILE": "airis:caBundle",
+}
+"""Variables of Ollama that follow from more than its own settings, and from what: where its data is, which GPUs it sees."""
 
 
 class OllamaSettings(WorkloadSettings):
@@ -74,6 +50,8 @@ class OllamaSettings(WorkloadSettings):
     nothing. `up` fails when a model cannot be pulled."""
     model_pull_seconds: Annotated[StrictInt, Field(ge=60)] = 3600
     """How long a pod's Job may take for all models, retries included."""
+    server: OllamaServerSettings = OllamaServerSettings()
+    """How the server shares its memory and time."""
     gpu: GpuSettings | None = None
     """GPUs; null runs on CPU. `gpu: {}` asks for one NVIDIA GPU."""
 
@@ -88,9 +66,9 @@ class OllamaSettings(WorkloadSettings):
             yield Broken("replicas", self.replicas, allowed, ("storage.existingClaim",))
 
     @property
-    def managed_env(self) -> frozenset[str]:
-        """Where Ollama's data is, and which GPUs it sees: none on CPU, those of the device plugin on GPU."""
-        return frozenset({"HOME", "NVIDIA_VISIBLE_DEVICES", "OLLAMA_MODELS"})
+    def managed_env(self) -> Mapping[str, str]:
+        """The variables that the component sets, whether or not these settings make it do so, and what decides on them."""
+        return {**declared(type(self), "airis:ollama"), **_FOLLOWING}
 
     @property
     def uses_gpu(self) -> bool:

@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
-from settings.base import Broken, Settings
-from settings.names import Dns1123Subdomain, SecretKey
+from settings.base import Broken, FrozenMapping, Settings
+from settings.names import SecretKey
+from settings.variables import Variable, declared
 
 
 def _not_empty(given: SecretStr) -> SecretStr:
@@ -27,28 +28,22 @@ MIN_SESSION_KEY_LENGTH = 32
 """Characters. The key signs every session; a short one can be guessed offline from any session token."""
 
 
-class SecretKeyRef(Settings):
-    """One key of a Secret that exists already in the stack's namespace."""
-
-    name: Dns1123Subdomain
-    """The Secret's name."""
-    key: SecretKey
-    """The key in it."""
-
-
 class SecretsSettings(Settings):
     """Credentials of the stack, encrypted: `pulumi config set --secret --path airis:secrets.databaseUrl`."""
 
-    session_key: Credential | None = None
+    session_key: Annotated[Credential | None, Variable("WEBUI_SECRET_KEY")] = None
     """`WEBUI_SECRET_KEY`, which signs sessions and encrypts stored tokens; null has one generated once, and kept."""
-    database_url: Credential | None = None
+    database_url: Annotated[Credential | None, Variable("DATABASE_URL")] = None
     """URL of the PostgreSQL database, `postgresql://user:password@host:5432/name`, special characters URL-encoded."""
-    redis_url: Credential | None = None
+    redis_url: Annotated[Credential | None, Variable("REDIS_URL"), Variable("WEBSOCKET_REDIS_URL")] = None
     """URL of Redis, `redis://:password@host:6379/0`, or `rediss://` with TLS."""
-    s3_access_key_id: Credential | None = None
+    s3_access_key_id: Annotated[Credential | None, Variable("S3_ACCESS_KEY_ID")] = None
     """Access key of the object storage."""
-    s3_secret_access_key: Credential | None = None
+    s3_secret_access_key: Annotated[Credential | None, Variable("S3_SECRET_ACCESS_KEY")] = None
     """Secret key of the object storage."""
+    values: FrozenMapping[SecretKey, Credential] = Field(default_factory=dict)
+    """Further values for the stack's own Secret, `airis-secrets`, by key: whatever setting wants a reference finds one there,
+    as in `keyFrom: {name: airis-secrets, key: openai}`."""
 
     def rules(self) -> Iterator[Broken]:
         """A value that cannot work is refused before the first pod crashes on it. Values are never shown."""
@@ -57,6 +52,8 @@ class SecretsSettings(Settings):
             value: SecretStr | None = getattr(self, name)
             if value is not None and not value.get_secret_value().startswith((*allowed, UNREADABLE)):
                 yield Broken(type(self).model_fields[name].alias or name, "[secret]", f"a URL that begins {allowed[0]}")
+        for name in sorted(self.values.keys() & declared(SecretsSettings, "").keys()):
+            yield Broken(f"values.{name}", "[secret]", "another key: this one holds a value that has its own setting")
         key = self.session_key.get_secret_value() if self.session_key else UNREADABLE
         if key != UNREADABLE and len(key) < MIN_SESSION_KEY_LENGTH:
             yield Broken("sessionKey", "[secret]", f"at least {MIN_SESSION_KEY_LENGTH} characters")

@@ -1,53 +1,39 @@
 """Everything that a stack file may say."""
 
 from collections.abc import Iterator
-from typing import Literal
 
 from pydantic import SecretStr, StrictBool
 
-from settings.base import Broken, Settings
+from settings.base import Broken
 from settings.images import is_mutable
 from settings.ingress import IngressSettings
-from settings.names import Dns1123Label, Dns1123Subdomain
-from settings.network import NetworkSettings
+from settings.names import Dns1123Label
 from settings.ollama import OllamaSettings
-from settings.secrets import SecretKeyRef, SecretsSettings
+from settings.platform import PlatformSettings
+from settings.references import SecretKeyRef
+from settings.secrets import SecretsSettings
 from settings.webui import WebUISettings
 
-PodSecurity = Literal["restricted", "baseline", "privileged"]
-"""A level of Kubernetes' Pod Security Standards."""
 
-
-class StackSettings(Settings):
+class StackSettings(PlatformSettings):
     """The settings of one stack. Each field is one `airis:` key of its stack file."""
 
     production: StrictBool = False
     """Whether people depend on this stack: images must then name one release."""
     namespace: Dns1123Label = "airis"
     """Namespace that everything lives in; it is created."""
-    pod_security: PodSecurity = "restricted"
-    """Pod Security level that the namespace enforces and the pods keep. `restricted`: a fixed user, nothing but the data and
-    scratch folders writable. `baseline`: root, as the images are made, with Ollama's data under /root/.ollama."""
-    cluster_domain: Dns1123Subdomain = "cluster.local"
-    """DNS domain of the cluster, the end of every Service's full name."""
-    image_pull_secrets: tuple[Dns1123Subdomain, ...] = ()
-    """Existing Secrets, in the stack's namespace, with the credentials of private image registries."""
     webui: WebUISettings = WebUISettings()
     """The Open WebUI front end."""
     ollama: OllamaSettings = OllamaSettings()
     """The Ollama model server."""
     ingress: IngressSettings = IngressSettings()
     """The way in from outside the cluster."""
-    network: NetworkSettings = NetworkSettings()
-    """Who may talk to whom."""
     secrets: SecretsSettings = SecretsSettings()
     """Credentials, encrypted with `pulumi config set --secret`."""
 
     def rules(self) -> Iterator[Broken]:
         """What one part of the stack needs of another."""
-        for index, name in enumerate(self.image_pull_secrets):
-            if name in self.image_pull_secrets[:index]:  # server-side apply refuses a pod that names a Secret twice
-                yield Broken(f"imagePullSecrets.{index}", name, "each Secret once")
+        yield from super().rules()
         if self.production:
             for key, image in self._images().items():
                 if is_mutable(image):

@@ -1,58 +1,39 @@
 """Settings of the Open WebUI front end."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictBool, StrictInt
+from pydantic import StrictBool
 
-from settings.base import Broken, Settings
+from settings.auth import AuthSettings
+from settings.base import Broken
+from settings.connections import ConnectionsSettings
 from settings.names import ImageReference
+from settings.observability import LoggingSettings, TelemetrySettings
 from settings.probes import ProbeSettings, ProbesSettings
-from settings.secrets import SecretKeyRef
+from settings.references import SecretKeyRef
+from settings.service import ServiceSettings
+from settings.state import DatabaseSettings, ObjectStorageSettings, RedisSettings
+from settings.variables import Variable, declared
 from settings.workload import ResourceAmounts, Resources, StorageSettings, WorkloadSettings
 
-
-class ServiceSettings(Settings):
-    """How the WebUI's Service is reached."""
-
-    type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
-    """ClusterIP: inside the cluster only; NodePort: on a port of every node; LoadBalancer: on an address of its own."""
-    node_port: Annotated[StrictInt, Field(ge=30000, le=32767)] | None = None
-    """The port on every node, with type NodePort or LoadBalancer; null lets Kubernetes choose."""
-
-    def rules(self) -> Iterator[Broken]:
-        """A ClusterIP Service has no node port."""
-        if self.node_port is not None and self.type == "ClusterIP":
-            yield Broken("nodePort", self.node_port, "only with type NodePort or LoadBalancer", ("type",))
-
-
-class DatabaseSettings(Settings):
-    """A PostgreSQL database in place of the SQLite file on the volume."""
-
-    url_from: SecretKeyRef | None = None
-    """An existing Secret with the database's URL; null takes `airis:secrets.databaseUrl`."""
-
-
-class RedisSettings(Settings):
-    """Redis, which several WebUI pods need to share sessions and websockets."""
-
-    url_from: SecretKeyRef | None = None
-    """An existing Secret with the URL of Redis; null takes `airis:secrets.redisUrl`."""
-
-
-class ObjectStorageSettings(Settings):
-    """S3 or a compatible store for uploads, in place of the volume."""
-
-    bucket: Annotated[str, Field(min_length=3, max_length=63)]
-    """The bucket; it must exist."""
-    region: str | None = None
-    """Region of the bucket."""
-    endpoint: str | None = None
-    """URL of the store where it is not Amazon's."""
-    access_key_id_from: SecretKeyRef | None = None
-    """An existing Secret with the access key; null takes `airis:secrets.s3AccessKeyId`."""
-    secret_access_key_from: SecretKeyRef | None = None
-    """An existing Secret with the secret key; null takes `airis:secrets.s3SecretAccessKey`."""
+_FOLLOWING = {
+    "CORS_ALLOW_ORIGIN": "airis:ingress",
+    "DATA_DIR": "the image",
+    "HOME": "the image",
+    "HTTPS_PROXY": "airis:proxy",
+    "HTTP_PROXY": "airis:proxy",
+    "NO_PROXY": "airis:proxy",
+    "OLLAMA_BASE_URL": "Ollama's Service",
+    "OLLAMA_BASE_URLS": "Ollama's Service",
+    "REQUESTS_CA_BUNDLE": "airis:caBundle",
+    "SSL_CERT_FILE": "airis:caBundle",
+    "STATIC_DIR": "the image",
+    "WEBUI_AUTH_COOKIE_SECURE": "airis:ingress",
+    "WEBUI_SESSION_COOKIE_SECURE": "airis:ingress",
+    "WEBUI_URL": "airis:ingress",
+}
+"""Variables of Open WebUI that follow from more than its own settings, and from what: folders, addresses, ways in and out."""
 
 
 class WebUISettings(WorkloadSettings):
@@ -75,11 +56,19 @@ class WebUISettings(WorkloadSettings):
         liveness=ProbeSettings(period_seconds=30, timeout_seconds=10, failure_threshold=6),
     )
     """How patiently Kubernetes asks. The first start downloads and migrates: its budget is 10 minutes."""
-    session_key_from: SecretKeyRef | None = None
+    session_key_from: Annotated[SecretKeyRef | None, Variable("WEBUI_SECRET_KEY")] = None
     """An existing Secret with `WEBUI_SECRET_KEY`; null takes `airis:secrets.sessionKey`, or one generated once."""
-    enable_persistent_config: StrictBool = True
+    enable_persistent_config: Annotated[StrictBool, Variable("ENABLE_PERSISTENT_CONFIG")] = True
     """Open WebUI's `ENABLE_PERSISTENT_CONFIG`. True: what administrators set in the browser is kept, and wins over the
     environment from the second start on. False: the environment always wins, and their changes are lost at a restart."""
+    auth: AuthSettings = AuthSettings()
+    """Who may sign in, and how."""
+    connections: ConnectionsSettings = ConnectionsSettings()
+    """The servers that the WebUI works with, beside the stack's own Ollama."""
+    logging: LoggingSettings = LoggingSettings()
+    """What the WebUI writes to its log."""
+    telemetry: TelemetrySettings | None = None
+    """OpenTelemetry; null sends nothing."""
     database: DatabaseSettings | None = None
     """PostgreSQL; null keeps SQLite on the volume."""
     redis: RedisSettings | None = None
@@ -87,38 +76,16 @@ class WebUISettings(WorkloadSettings):
     object_storage: ObjectStorageSettings | None = None
     """Object storage for uploads; null keeps them on the volume. Needs a database and `pgvector`: without a volume, neither
     SQLite nor chroma has a place."""
-    vector_store: Literal["chroma", "pgvector"] = "chroma"
+    vector_store: Annotated[Literal["chroma", "pgvector"], Variable("VECTOR_DB")] = "chroma"
     """Where embeddings are kept: `chroma` in files on the volume, for one pod; `pgvector` in the PostgreSQL database."""
     rolling_updates: StrictBool = False
     """Whether a new pod starts before the old one stops. Two releases of Open WebUI must never serve one database, so this
     is only for changes that keep the release, and only where several pods may run."""
 
     @property
-    def managed_env(self) -> frozenset[str]:
-        """The variables that the component sets, whether or not these settings make it do so."""
-        return frozenset(
-            {
-                "OLLAMA_BASE_URL",
-                "OLLAMA_BASE_URLS",
-                "WEBUI_SECRET_KEY",
-                "ENABLE_PERSISTENT_CONFIG",
-                "DATA_DIR",
-                "STATIC_DIR",
-                "HOME",
-                "DATABASE_URL",
-                "REDIS_URL",
-                "WEBSOCKET_REDIS_URL",
-                "WEBSOCKET_MANAGER",
-                "ENABLE_WEBSOCKET_SUPPORT",
-                "STORAGE_PROVIDER",
-                "S3_ACCESS_KEY_ID",
-                "S3_SECRET_ACCESS_KEY",
-                "S3_ENDPOINT_URL",
-                "S3_BUCKET_NAME",
-                "S3_REGION_NAME",
-                "VECTOR_DB",
-            }
-        )
+    def managed_env(self) -> Mapping[str, str]:
+        """The variables that the component sets, whether or not these settings make it do so, and what decides on them."""
+        return {**declared(type(self), "airis:webui"), **_FOLLOWING}
 
     def rules(self) -> Iterator[Broken]:
         """What would lose data or mix two pods' work.

@@ -1,16 +1,19 @@
-"""Settings that every workload has: image, resources, storage, environment and where its pods may run."""
+"""Settings that every workload has: image, resources, storage and environment."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import combinations
 from typing import Annotated, Literal
 
 from pydantic import Field, StrictInt
 
 from settings.base import Broken, FrozenMapping, Settings
-from settings.names import Dns1123Subdomain, EnvName, ImageReference, LabelKey, LabelValue
+from settings.names import AnnotationMapping, Dns1123Subdomain, EnvName, ImageReference, LabelMapping
 from settings.probes import ProbesSettings
 from settings.quantity import Bytes, Cpu, as_bytes, cpu_millicores
-from settings.secrets import UNREADABLE, URL_WITH_PASSWORD, SecretKeyRef
+from settings.references import ConfigMapKeyRef, SecretKeyRef
+from settings.scheduling import SchedulingSettings
+from settings.secrets import UNREADABLE, URL_WITH_PASSWORD
 
 AccessMode = Literal["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany"]
 
@@ -19,20 +22,6 @@ CREDENTIAL = re.compile(
     r"(?:PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIALS|CREDENTIALS_JSON|(?:API|ACCESS|PRIVATE|SECRET|ENCRYPTION)_KEY)S?$"
 )
 """Names of variables that hold credentials, by the habit of those who name them."""
-
-GPU_LABEL_PREFIXES = (
-    "nvidia.com/",
-    "feature.node.kubernetes.io/pci-10de",
-    "amd.com/gpu",
-    "gpu.intel.com/",
-    "cloud.google.com/gke-accelerator",
-    "k8s.amazonaws.com/accelerator",
-    "kubernetes.azure.com/accelerator",
-)
-"""Beginnings of the node labels that only GPU nodes carry.
-
-Source: NVIDIA GPU feature discovery, AMD and Intel device plugins, and the documentation of GKE, EKS and AKS.
-"""
 
 
 class ResourceAmounts(Settings):
@@ -78,51 +67,7 @@ class StorageSettings(Settings):
     """Who may mount the volume: pods on one node (`ReadWriteOnce`), one pod, or pods on many nodes. Cannot change."""
 
 
-class NodeSelectorRequirement(Settings):
-    """A condition on a node's labels, as in Kubernetes' node affinity."""
-
-    key: LabelKey
-    """The label's key."""
-    operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"] = "In"
-    """How the label is compared with the values."""
-    values: tuple[LabelValue, ...] = ()
-    """The values: some for In and NotIn, one whole number for Gt and Lt, none for Exists and DoesNotExist."""
-
-    def rules(self) -> Iterator[Broken]:
-        """Values must fit the operator, or the API server refuses the pod."""
-        if self.operator in ("In", "NotIn") and not self.values:
-            yield Broken("values", list(self.values), f"some value with operator {self.operator}", ("operator",))
-        if self.operator in ("Exists", "DoesNotExist") and self.values:
-            yield Broken("values", list(self.values), f"no values with operator {self.operator}", ("operator",))
-        if self.operator in ("Gt", "Lt") and not (len(self.values) == 1 and self.values[0].isdecimal()):
-            yield Broken("values", list(self.values), f"one whole number with operator {self.operator}", ("operator",))
-
-
-class Toleration(Settings):
-    """A taint that pods may put up with."""
-
-    key: LabelKey | None = None
-    """The taint's key; null with operator Exists tolerates every taint."""
-    operator: Literal["Exists", "Equal"] = "Exists"
-    """Whether the taint's value matters."""
-    value: LabelValue | None = None
-    """The taint's value, with operator Equal."""
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    """The taint's effect; null tolerates every effect."""
-    toleration_seconds: Annotated[StrictInt, Field(ge=0)] | None = None
-    """With effect NoExecute: for how many seconds the pod stays; null for ever."""
-
-    def rules(self) -> Iterator[Broken]:
-        """Kubernetes' own rules for tolerations."""
-        if self.key is None and self.operator == "Equal":
-            yield Broken("key", None, "a key, or operator Exists", ("operator",))
-        if self.value and self.operator == "Exists":
-            yield Broken("value", self.value, "no value with operator Exists", ("operator",))
-        if self.toleration_seconds is not None and self.effect != "NoExecute":
-            yield Broken("tolerationSeconds", self.toleration_seconds, "only with effect NoExecute", ("effect",))
-
-
-class WorkloadSettings(Settings):
+class WorkloadSettings(SchedulingSettings):
     """What WebUI and Ollama have in common."""
 
     image: ImageReference
@@ -139,49 +84,35 @@ class WorkloadSettings(Settings):
     """Further environment variables, by name. Those that airis sets itself are refused."""
     secret_env: FrozenMapping[EnvName, SecretKeyRef] = Field(default_factory=dict)
     """Further environment variables whose values are in existing Secrets, by name."""
+    config_map_env: FrozenMapping[EnvName, ConfigMapKeyRef] = Field(default_factory=dict)
+    """Further environment variables whose values are in existing ConfigMaps, by name."""
     probes: ProbesSettings = ProbesSettings()
     """How patiently Kubernetes asks whether a pod starts, works and may have traffic."""
-    priority_class: Dns1123Subdomain | None = None
-    """An existing PriorityClass: who is evicted first when a node runs out of room."""
-    node_affinity: tuple[NodeSelectorRequirement, ...] = ()
-    """Conditions that a node must meet, all of them."""
-    tolerations: tuple[Toleration, ...] = ()
-    """Taints that the pods tolerate."""
+    pod_labels: LabelMapping = Field(default_factory=dict)
+    """Further labels of the pods alone, beside `airis:labels`."""
+    pod_annotations: AnnotationMapping = Field(default_factory=dict)
+    """Further annotations of the pods alone, beside `airis:annotations`."""
 
     @property
-    def uses_gpu(self) -> bool:
-        """Whether the pods ask for a GPU."""
-        return False
-
-    @property
-    def managed_env(self) -> frozenset[str]:
-        """Names of the environment variables that the component sets itself."""
-        return frozenset()
+    def managed_env(self) -> Mapping[str, str]:
+        """Names of the environment variables that the component sets itself, with what decides on them."""
+        return {}
 
     def rules(self) -> Iterator[Broken]:
-        """What the API server refuses, what leaves pods Pending, and credentials in plain text.
-
-        A variable set twice would depend on the order. Without a GPU, conditions that only GPU nodes meet would occupy one of
-        those, or none.
-        """
-        for key, names in (("env", self.env.keys()), ("secretEnv", self.secret_env.keys())):
-            for name in sorted(names & self.managed_env):
-                allowed = "another name: it duplicates a variable that airis itself sets"
+        """A variable that is set twice would depend on the order, and credentials do not belong in plain text."""
+        yield from super().rules()
+        managed = self.managed_env
+        sources = {"env": self.env, "secretEnv": self.secret_env, "configMapEnv": self.config_map_env}
+        for key, names in sources.items():
+            for name in sorted(names.keys() & managed.keys()):
+                allowed = f"another name: airis sets this one itself, by {managed[name]}"
                 yield Broken(f"{key}.{name}", "[not shown]", allowed)
-        for name in sorted(self.env.keys() & self.secret_env.keys()):
-            yield Broken(
-                f"env.{name}", "[not shown]", "a name once: it stands in secretEnv too", (f"secretEnv.{name}",)
-            )
-        for name in sorted(self.env.keys() - self.managed_env):
+        for key, other in combinations(sources, 2):
+            for name in sorted(sources[key].keys() & sources[other].keys()):
+                allowed = f"a name once: it stands in {other} too"
+                yield Broken(f"{key}.{name}", "[not shown]", allowed, (f"{other}.{name}",))
+        for name in sorted(self.env.keys() - managed.keys()):
             value = self.env[name]
             if CREDENTIAL.search(name) or URL_WITH_PASSWORD.search(value) or value == UNREADABLE:
                 allowed = "no credential in plain text: put it into a Secret, and its reference into secretEnv"
                 yield Broken(f"env.{name}", "[not shown]", allowed)
-        for index, requirement in enumerate(() if self.uses_gpu else self.node_affinity):
-            if requirement.key.startswith(GPU_LABEL_PREFIXES) and requirement.operator not in ("NotIn", "DoesNotExist"):
-                yield Broken(
-                    f"nodeAffinity.{index}.key",
-                    requirement.key,
-                    "a label that CPU nodes carry: these pods ask for no GPU (airis:ollama.gpu would)",
-                    ("gpu", f"nodeAffinity.{index}.operator"),
-                )

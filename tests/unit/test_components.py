@@ -61,6 +61,7 @@ def test_webui_alone(tmp_path: Path) -> None:
     drawn = draw_program(tmp_path, WEBUI_ALONE)
     assert sorted(map(str, drawn.objects)) == [
         "Deployment/chat-deployment",
+        "NetworkPolicy/chat",
         "PersistentVolumeClaim/chat-pvc",
         "Secret/chat-secrets",
         "Service/chat-service",
@@ -77,6 +78,7 @@ def test_webui_alone(tmp_path: Path) -> None:
 def test_ollama_alone(tmp_path: Path) -> None:
     drawn = draw_program(tmp_path, OLLAMA_ALONE)
     assert sorted(map(str, drawn.objects)) == [
+        "NetworkPolicy/models",
         "PersistentVolumeClaim/models-volume-models-0",
         "Service/models",
         "Service/models-service",
@@ -99,8 +101,8 @@ def test_two_of_each_share_nothing(tmp_path: Path) -> None:
         """,
     )
     identities = [(each.kind, each.name) for each in drawn.objects]
-    assert len(set(identities)) == len(identities) == 20
-    assert len({each.urn for each in drawn.objects}) == 20
+    assert len(set(identities)) == len(identities) == 24
+    assert len({each.urn for each in drawn.objects}) == 24
     for service in ("red-chat-service", "red-models", "red-models-service"):
         assert manifest(drawn, "Service", service)["spec"]["selector"]["app"] == service.removesuffix("-service")
 
@@ -112,7 +114,7 @@ def test_children_follow_their_component_to_its_parent_and_provider(tmp_path: Pa
         name: ["pulumi:pulumi:Stack$acme:apps:Team", "red"] for name in ("chat", "models")
     }
     children = [each for each in registrations if each.type.startswith(("kubernetes:", "pulumi:index:Stash"))]
-    assert len(children) == 12
+    assert len(children) == 14
     for child in children:
         component = "WebUI::chat" if child.name.startswith("chat") else "Ollama::models"
         assert child.parent.endswith(f"$airis:components:{component}")

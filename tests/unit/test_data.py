@@ -166,8 +166,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
         from components.claim import data_claim
         from components.metadata import Place
         from settings import WebUISettings
+        from settings.platform import PlatformSettings
 
-        place = Place("apps", {{}}, pulumi.ComponentResource("tests:claims:All", "all"))
+        place = Place("apps", {{}}, pulumi.ComponentResource("tests:claims:All", "all"), PlatformSettings())
         for number, storage in enumerate(json.loads({json.dumps(every)!r})):
             data_claim(f"claim-{{number}}", WebUISettings.model_validate({{"storage": storage}}).storage, place)
         """,

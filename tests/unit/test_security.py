@@ -284,9 +284,8 @@ def test_an_ollama_that_nobody_is_named_for_is_closed(tmp_path: Path) -> None:
         tmp_path,
         """
         from components import Ollama
-        from settings.network import NetworkSettings
 
-        Ollama("models", namespace="apps", network=NetworkSettings())
+        Ollama("models", namespace="apps")
         """,
     )
     spec = policy(drawn, "models")

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from settings import GpuSettings, OllamaSettings, StackSettings, WebUISettings, load
-from settings.secrets import SecretKeyRef
+from settings.references import SecretKeyRef
 from settings.workload import ResourceAmounts, Resources, StorageSettings
 
 pytestmark = pytest.mark.timeout(60)

@@ -4,9 +4,22 @@ from dataclasses import dataclass
 
 import pytest
 
+from settings.base import Settings
+from settings.ingress import IngressSettings
+from settings.stack import StackSettings
 from tests.unit.conftest import Refuse
 
 pytestmark = pytest.mark.timeout(60)
+
+
+def keys_of(model: type[Settings]) -> str:
+    """What a refusal of an unknown key says: the keys that there are."""
+    return f"the keys here are {', '.join(sorted(str(field.alias) for field in model.model_fields.values()))}"
+
+
+def managed(by: str) -> str:
+    return f"another name: airis sets this one itself, by {by}"
+
 
 BYTES = "bytes with a Kubernetes suffix: Ki, Mi, Gi, Ti (powers of 1024) or k, M, G, T (powers of 1000), such as 4Gi"
 CPU = "CPU cores such as 2 or 0.5, or millicores such as 500m; more than 0, no finer than 1m"
@@ -20,12 +33,8 @@ LABEL_KEY = (
     "-, _ or ."
 )
 IMAGE = "an image reference such as ollama/ollama:0.17.4 or registry.example.com/team/airis@sha256:..."
-STACK_KEYS = (
-    "the keys here are clusterDomain, imagePullSecrets, ingress, namespace, network, ollama, podSecurity, production, "
-    "secrets, webui"
-)
+STACK_KEYS = keys_of(StackSettings)
 TOLERATION_KEYS = "the keys here are effect, key, operator, tolerationSeconds, value"
-MANAGED = "another name: it duplicates a variable that airis itself sets"
 GPU_LABEL = "a label that CPU nodes carry: these pods ask for no GPU (airis:ollama.gpu would)"
 IN_PLAIN_TEXT = "no credential in plain text: put it into a Secret, and its reference into secretEnv"
 CIDR = "an address range such as 10.0.0.0/8, without host bits"
@@ -53,7 +62,7 @@ UNKNOWN_KEYS = [
         "airis:ingress: {hots: a.example.com}",
         "airis:ingress.hots",
         '"a.example.com"',
-        "host (was that meant?); the keys here are className, host",
+        f"host (was that meant?); {keys_of(IngressSettings)}",
     ),
     Refusal(
         "airis:webui: {resources: {limits: {memry: 2Gi}}}",
@@ -225,17 +234,23 @@ NAMES = [
 
 ENVIRONMENT = [
     Refusal(
-        "airis:webui: {env: {OLLAMA_BASE_URL: 'http://x'}}", "airis:webui.env.OLLAMA_BASE_URL", "[not shown]", MANAGED
+        "airis:webui: {env: {OLLAMA_BASE_URL: 'http://x'}}",
+        "airis:webui.env.OLLAMA_BASE_URL",
+        "[not shown]",
+        managed("Ollama's Service"),
     ),
     Refusal(
-        "airis:webui: {env: {OLLAMA_BASE_URLS: 'http://x'}}", "airis:webui.env.OLLAMA_BASE_URLS", "[not shown]", MANAGED
+        "airis:webui: {env: {OLLAMA_BASE_URLS: 'http://x'}}",
+        "airis:webui.env.OLLAMA_BASE_URLS",
+        "[not shown]",
+        managed("Ollama's Service"),
     ),
     *(
         Refusal(
             f"airis:ollama: {{gpu: {gpu}, env: {{NVIDIA_VISIBLE_DEVICES: all}}}}",
             "airis:ollama.env.NVIDIA_VISIBLE_DEVICES",
             "[not shown]",
-            MANAGED,
+            managed("airis:ollama.gpu"),
         )
         for gpu in ("null", "{}")
     ),
@@ -420,8 +435,8 @@ CREDENTIALS = [
         )
     ),
     Refusal(
-        "airis:ollama: {env: {HTTPS_PROXY: 'http://user:hunter2@proxy:3128'}}",
-        "airis:ollama.env.HTTPS_PROXY",
+        "airis:ollama: {env: {HF_ENDPOINT: 'http://user:hunter2@proxy:3128'}}",
+        "airis:ollama.env.HF_ENDPOINT",
         "[not shown]",
         IN_PLAIN_TEXT,
     ),
@@ -436,16 +451,18 @@ CREDENTIALS = [
             f"airis:{workload}: {{secretEnv: {{{name}: {{name: a, key: b}}}}}}",
             f"airis:{workload}.secretEnv.{name}",
             "[not shown]",
-            MANAGED,
+            managed(by),
         )
-        for workload, name in [
-            ("webui", "WEBUI_SECRET_KEY"),
-            ("webui", "DATABASE_URL"),
-            ("webui", "REDIS_URL"),
-            ("webui", "WEBSOCKET_REDIS_URL"),
-            ("webui", "S3_SECRET_ACCESS_KEY"),
-            ("ollama", "HOME"),
-            ("ollama", "OLLAMA_MODELS"),
+        for workload, name, by in [
+            ("webui", "WEBUI_SECRET_KEY", "airis:webui.sessionKeyFrom"),
+            ("webui", "DATABASE_URL", "airis:webui.database.urlFrom"),
+            ("webui", "REDIS_URL", "airis:webui.redis.urlFrom"),
+            ("webui", "WEBSOCKET_REDIS_URL", "airis:webui.redis.urlFrom"),
+            ("webui", "S3_SECRET_ACCESS_KEY", "airis:webui.objectStorage.secretAccessKeyFrom"),
+            ("webui", "STORAGE_PROVIDER", "airis:webui.objectStorage"),
+            ("webui", "HTTPS_PROXY", "airis:proxy"),
+            ("ollama", "HOME", "airis:podSecurity"),
+            ("ollama", "OLLAMA_MODELS", "HOME"),
         ]
     ),
     Refusal(
