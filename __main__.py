@@ -1,5 +1,7 @@
 """Open WebUI and Ollama on Kubernetes: settings -> components -> exports."""
 
+from pathlib import Path
+
 import pulumi
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 from pulumi_kubernetes.core.v1 import Namespace
@@ -7,6 +9,7 @@ from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components import Ollama, WebUI
 from components.metadata import namespace_labels
+from components.transform import load_hook
 from settings import SettingsError, load
 
 try:
@@ -21,6 +24,8 @@ except SettingsError as error:
 for warning in settings.warnings():
     pulumi.log.warn(warning)
 
+hook = load_hook(Path(__file__).parent, settings.transform.file)
+
 # The claims live in the namespace: deleting it would delete them
 namespace = Namespace(
     "namespace",
@@ -29,10 +34,15 @@ namespace = Namespace(
         labels={**settings.labels, **namespace_labels(settings.pod_security)},
         annotations=dict(settings.annotations) or None,
     ),
-    opts=pulumi.ResourceOptions(protect=True, retain_on_delete=True),
+    opts=pulumi.ResourceOptions(protect=True, retain_on_delete=True, transformations=hook.transformations),
 )
 ollama = Ollama(
-    "ollama", settings.ollama, namespace=namespace.metadata.name, callers=[{"app": "airis"}], platform=settings
+    "ollama",
+    settings.ollama,
+    namespace=namespace.metadata.name,
+    callers=[{"app": "airis"}],
+    platform=settings,
+    opts=pulumi.ResourceOptions(transformations=hook.transformations),
 )
 webui = WebUI(
     "airis",
@@ -43,7 +53,9 @@ webui = WebUI(
     secrets=settings.secrets,
     ingress=settings.ingress,
     platform=settings,
+    opts=pulumi.ResourceOptions(transformations=hook.transformations),
 )
+hook.add_objects(namespace.metadata.name)
 
 gpu = settings.ollama.gpu
 pulumi.export("url", webui.url)

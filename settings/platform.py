@@ -25,7 +25,7 @@ ProxyUrl = Annotated[str, AfterValidator(url_with("http", "https", example="http
 
 
 def _bypassing(given: str) -> str:
-    if not given or any(character in given for character in ", \t\n/*"):
+    if not given or "://" in given or any(character in given for character in ", \t\n*"):
         raise ValueError("a host, a domain such as .example.com, an address or an address range, without scheme or *")
     return given
 

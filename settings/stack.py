@@ -12,6 +12,7 @@ from settings.ollama import OllamaSettings
 from settings.platform import PlatformSettings
 from settings.references import SecretKeyRef
 from settings.secrets import SecretsSettings
+from settings.transform import TransformSettings
 from settings.webui import WebUISettings
 
 
@@ -28,6 +29,8 @@ class StackSettings(PlatformSettings):
     """The Ollama model server."""
     ingress: IngressSettings = IngressSettings()
     """The way in from outside the cluster."""
+    transform: TransformSettings = TransformSettings()
+    """Changes to objects that no setting covers."""
     secrets: SecretsSettings = SecretsSettings()
     """Credentials, encrypted with `pulumi config set --secret`."""
 
