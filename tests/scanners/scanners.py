@@ -1,6 +1,5 @@
 """checkov and kube-score: pinned, installed once into the user's cache, and what they find in manifests."""
 
-import hashlib
 import json
 import re
 import subprocess
@@ -11,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from airis.errors import EnvironmentProblem
 from airis.progress import step
 from airis.sandbox import toolchain
 from airis.sandbox.locking import held, lock_at
 from airis.sandbox.places import cache_root
+from tests import pinned
 
 HERE = Path(__file__).parent
 
@@ -71,14 +70,14 @@ def _scan(command: Sequence[Path | str], manifests: str) -> Any:
 def _checkov() -> Path:
     """The Python with checkov, in an environment of its own: it pins many packages, and none of them is airis's."""
     requirements = HERE / "requirements.txt"
-    folder = _place("checkov", requirements.read_bytes() + sys.version.encode())
+    folder = pinned.place("scanners", "checkov", requirements.read_bytes() + sys.version.encode())
     python = folder / "bin" / "python"
     done = folder / "installed"
     with held(lock_at(folder.with_suffix(".lock")), "it installs checkov"):
         if not done.exists():
             with step("Installing checkov"):
                 venv.create(folder, clear=True, with_pip=True)
-                _run([python, "-m", "pip", *_PIP_INSTALL, str(requirements)])
+                pinned.run([python, "-m", "pip", *_PIP_INSTALL, str(requirements)], folder=HERE)
             done.touch()
     return python
 
@@ -86,7 +85,7 @@ def _checkov() -> Path:
 def _kube_score() -> Path:
     """kube-score, built with Go."""
     pins = b"".join((HERE / name).read_bytes() for name in ("go.mod", "go.sum"))
-    program = _place("kube-score", pins) / "kube-score"
+    program = pinned.place("scanners", "kube-score", pins) / "kube-score"
     with held(lock_at(program.parent.with_suffix(".lock")), "it builds kube-score"):
         if not program.exists():
             minimum = re.search(r"^go (\S+)$", (HERE / "go.mod").read_text(encoding="utf-8"), re.MULTILINE)
@@ -96,23 +95,6 @@ def _kube_score() -> Path:
                 flags = ("-mod=readonly", "-trimpath", "-ldflags=-s -w")
                 package = "github.com/zegl/kube-score/cmd/kube-score"
                 part = program.with_suffix(".part")
-                _run([go, "build", *flags, "-o", part, package], CGO_ENABLED="0", GOFLAGS="")
+                pinned.run([go, "build", *flags, "-o", part, package], folder=HERE, CGO_ENABLED="0", GOFLAGS="")
             part.replace(program)
     return program
-
-
-def _place(name: str, pins: bytes) -> Path:
-    """A folder of the cache, another one as soon as a pin changes."""
-    return cache_root() / "scanners" / f"{name}-{hashlib.sha256(pins).hexdigest()[:12]}"
-
-
-def _run(command: Sequence[Path | str], **environment: str) -> None:
-    """Runs an installer. Raises EnvironmentProblem when it cannot; what is not what was pinned is a failure, though."""
-    result = subprocess.run(
-        command, cwd=HERE, env={**toolchain.environment(), **environment}, capture_output=True, text=True, check=False
-    )
-    if result.returncode:
-        assert not re.search("do not match the hashes|checksum mismatch", result.stderr, re.IGNORECASE), result.stderr
-        raise EnvironmentProblem(
-            result.stderr.strip().rpartition("\n")[2], "the package registries must be reachable once"
-        )
