@@ -1,18 +1,19 @@
-"""What the settings models say about themselves: the config section of Pulumi.yaml, and docs/config.md.
+"""What the settings models say about themselves: the config section of Pulumi.yaml, docs/config.md and docs/since.json.
 
-`python -m airis.reference` writes both; a test keeps them fresh.
+`python -m airis.reference` writes them; a test keeps them fresh.
 """
 
 import ast
 import inspect
 import json
 import re
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Union, cast, get_args, get_origin
 
 import yaml
 from pydantic.fields import FieldInfo
@@ -21,7 +22,17 @@ from pydantic_core import PydanticUndefined
 from airis.stacks import PROJECT_FILE, project_root
 from settings import StackSettings
 from settings.base import Settings, models_in
+from settings.quantity import Bytes, Cpu
+from settings.references import ConfigMapKeyRef, SecretKeyRef
+from settings.variables import of_field
 
+SINCE_FILE = Path("docs") / "since.json"
+"""Remembers in which version each key came; only `make reference` writes it."""
+
+_REFERENCES: Mapping[type[Settings], str] = {
+    SecretKeyRef: "reference (Secret)",
+    ConfigMapKeyRef: "reference (ConfigMap)",
+}
 _MARK = "# The keys below follow from settings/ and are written by `make reference`.\n"
 
 
@@ -45,48 +56,102 @@ def pulumi_config() -> dict[str, dict[str, Any]]:
     return section
 
 
-def config_markdown() -> str:
-    """docs/config.md: every key of a stack file with its type, default and effect."""
+class Row(NamedTuple):
+    """A key of a stack file, as docs/config.md shows it."""
+
+    key: str
+    type: str
+    default: str
+    unit: str
+    effect: str
+
+
+def rows() -> Iterator[Row]:
+    """Every key that a stack file may hold, nested ones included, in the order of the models."""
+    for name, field in StackSettings.model_fields.items():
+        key = f"airis:{field.alias or name}"
+        if (model := _model_in(field.annotation)) is None:
+            yield _row(key, field, field.default, _descriptions(StackSettings)[name])
+        else:
+            yield from _rows(key, model, field.default)
+
+
+def config_markdown(since: Mapping[str, str]) -> str:
+    """docs/config.md: every key of a stack file with its type, default, unit and effect, and since which version it exists."""
     lines = [
         "# Configuration",
         "",
         "Every key of a stack file `Pulumi.<stack>.yaml`. A key that is not listed here is an error. What a stack file does",
         "not say keeps its default, at every depth. This page follows from `settings/`; `make reference` writes it.",
+        "",
+        "A *reference* is `{name: ..., key: ...}`: one key of a Secret, or of a ConfigMap, that exists already in the stack's",
+        "namespace; or of the stack's own Secret, `airis-secrets`, which holds what is in `airis:secrets.values`.",
+        "`Sets` names the environment variable that a key decides on; free `env` maps may not set those.",
     ]
-    scalars: list[tuple[str, str, str, str]] = []
-    sections: list[str] = []
-    for name, field in StackSettings.model_fields.items():
-        key = f"airis:{field.alias or name}"
+    by_section: dict[str, list[Row]] = {}
+    for row in rows():
+        section, _, inner = row.key.partition(".")
+        by_section.setdefault(section if inner else "", []).append(row)
+    scalars = by_section.pop("", [])
+    lines += ["", *_table(scalars, since)]
+    for section, found in by_section.items():
+        field = next(each for each in StackSettings.model_fields.values() if f"airis:{each.alias}" == section)
         model = _model_in(field.annotation)
-        if model is None:
-            scalars.append(_row(key, field, field.default, _descriptions(StackSettings)[name]))
-            continue
-        about = inspect.cleandoc(model.__doc__ or "")
-        sections += ["", f"## `{key}`", "", about, "", *_table(_rows(key, model, field.default))]
-    return "\n".join([*lines, "", *_table(scalars), *sections, ""])
+        about = inspect.cleandoc(model.__doc__ or "") if model else ""
+        lines += ["", f"## `{section}`", "", about, "", *_table(found, since)]
+    return "\n".join([*lines, ""])
 
 
-def _rows(prefix: str, model: type[Settings], default: Settings | None) -> Iterator[tuple[str, str, str, str]]:
+def since(root: Path) -> dict[str, str]:
+    """In which version of airis each key came: what docs/since.json says, and for new keys the version of today."""
+    known = json.loads((root / SINCE_FILE).read_text(encoding="utf-8")) if (root / SINCE_FILE).is_file() else {}
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    return {row.key: known.get(row.key, project["project"]["version"]) for row in rows()}
+
+
+def _rows(prefix: str, model: type[Settings], default: Settings | None) -> Iterator[Row]:
     for name, field in model.model_fields.items():
         key, effect = f"{prefix}.{field.alias or name}", _descriptions(model)[name]
         value = getattr(default, name) if default is not None else field.default
-        inner = _model_in(field.annotation)
+        inner = [each for each in models_in(field.annotation) if each not in _REFERENCES]
         is_list = get_origin(field.annotation) is tuple
-        if inner is None or is_list or NoneType in get_args(field.annotation):
+        if not inner or is_list or NoneType in get_args(field.annotation):
             yield _row(key, field, value, effect)
-        if inner is not None:
-            yield from _rows(f"{key}[]" if is_list else key, inner, value if isinstance(value, Settings) else None)
+        for each in inner:
+            yield from _rows(f"{key}[]" if is_list else key, each, value if isinstance(value, Settings) else None)
 
 
-def _row(key: str, field: FieldInfo, value: Any, effect: str) -> tuple[str, str, str, str]:
-    return f"`{key}`", _type(field.annotation), _default(field, value), effect
+def _row(key: str, field: FieldInfo, value: Any, effect: str) -> Row:
+    sets = " and ".join(f"`{name}`" for name in of_field(field.metadata))
+    return Row(
+        key,
+        _type(field.annotation),
+        _default(field, value),
+        _unit(key, field),
+        f"{effect} Sets {sets}." if sets else effect,
+    )
 
 
-def _table(rows: Iterable[tuple[str, str, str, str]]) -> list[str]:
+def _unit(key: str, field: FieldInfo) -> str:
+    if key.endswith("Seconds"):
+        return "s"
+    if key.endswith("Percent"):
+        return "%"
+    checks = [*field.metadata, *(each for part in get_args(field.annotation) for each in get_args(part)[1:])]
+    for type_, unit in ((Bytes, "bytes"), (Cpu, "cores")):
+        if any(each in checks for each in get_args(type_)[1:]):
+            return unit
+    return ""
+
+
+def _table(found: Iterable[Row], since: Mapping[str, str]) -> list[str]:
     return [
-        "| key | type | default | effect |",
-        "|---|---|---|---|",
-        *(f"| {' | '.join(row)} |" for row in rows),
+        "| key | type | default | unit | effect | since |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| `{row.key}` | {row.type} | {row.default} | {row.unit} | {row.effect} | {since[row.key]} |"
+            for row in found
+        ),
     ]
 
 
@@ -132,8 +197,8 @@ def _type(annotation: Any) -> str:
         return ", ".join(f"`{each}`" for each in arguments)
     if origin is tuple:
         return "list" if _model_in(annotation) else f"list of {_type(arguments[0])}"
-    if _model_in(annotation):
-        return "mapping"
+    if (model := _model_in(annotation)) is not None:
+        return _REFERENCES.get(model, "mapping")
     if _is_mapping(annotation):
         return "mapping"
     if get_origin(annotation) is not None and arguments:  # Annotated
@@ -154,8 +219,12 @@ def _with_config(project: str) -> str:
 
 def files(root: Path) -> dict[Path, str]:
     """The files that follow from the models, with what they must hold."""
-    project = root / PROJECT_FILE
-    return {project: _with_config(project.read_text(encoding="utf-8")), root / "docs" / "config.md": config_markdown()}
+    project, versions = root / PROJECT_FILE, since(root)
+    return {
+        project: _with_config(project.read_text(encoding="utf-8")),
+        root / "docs" / "config.md": config_markdown(versions),
+        root / SINCE_FILE: json.dumps(versions, indent=1, sort_keys=True) + "\n",
+    }
 
 
 if __name__ == "__main__":
