@@ -15,8 +15,8 @@ help: ## Show this list
 up: $(VENV)/.run ## Deploy STACK (default cpu); without a cluster, rehearse it
 	@$(BIN)/airis up --stack $(STACK)
 
-test: lint types sandbox ## Lint, types, unit tests and rehearsals
-	$(BIN)/pytest
+test: lint types unit sandbox ## Lint, types, unit tests, rehearsals, and what the pinned releases say
+	$(BIN)/pytest --ignore=tests/unit
 
 test-app: $(VENV)/.dev ## Run Open WebUI as the rendered pod says (root; 7 GB once)
 	@$(BIN)/python -m tests.app.environment
@@ -30,7 +30,7 @@ types: $(VENV)/.dev ## Check types
 	$(BIN)/mypy
 
 unit: $(VENV)/.dev ## Unit tests only: no control plane
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest tests/unit --numprocesses=auto --maxprocesses=8
 
 sandbox: $(VENV)/.run ## Download or build the control plane for rehearsals
 	@$(BIN)/airis sandbox build

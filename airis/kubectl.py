@@ -20,6 +20,52 @@ class KubectlError(AirisError):
     exit_code = ExitCode.NOT_READY
 
 
+LISTED = ("--output=json", "--ignore-not-found")
+"""Options of `kubectl get` whose answer `listed` reads."""
+
+
+def environment() -> dict[str, str]:
+    """The user's environment, but for the preferences (kuberc), which could change what a command means."""
+    return {**os.environ, "KUBERC": "off"}
+
+
+def call(
+    command: Sequence[str], what: str, *, stdin: str | None = None, timeout: float = 60.0, own_session: bool = False
+) -> str:
+    """Runs one kubectl command and returns its stdout; errors call it `what`.
+
+    `stdin` is the text that it reads; `timeout` counts in seconds; in a session of its own it does not hear Ctrl-C. Raises
+    KubectlError when it fails, cannot be started or takes longer.
+    """
+    try:
+        result = subprocess.run(
+            command,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            env=environment(),
+            start_new_session=own_session,
+        )
+    except subprocess.TimeoutExpired:
+        raise KubectlError(f"{what}: no answer within {timeout:g} s") from None
+    except OSError as error:
+        raise KubectlError(f"{what}: {error.strerror or error}: {command[0]}") from None
+    if result.returncode:
+        raise KubectlError(f"{what}: {result.stderr.strip() or f'exit code {result.returncode}'}")
+    return result.stdout
+
+
+def listed(text: str) -> list[dict[str, Any]]:
+    """The objects in the answer of `kubectl get`; an empty answer holds none."""
+    if not text.strip():
+        return []
+    found: dict[str, Any] = json.loads(text)
+    return list(found["items"]) if found.get("kind", "").endswith("List") else [found]
+
+
 @dataclass(frozen=True)
 class Kubectl:
     """Runs kubectl against one cluster.
@@ -43,36 +89,14 @@ class Kubectl:
             f"--cache-dir={self.kubeconfig.parent / 'kubectl-cache'}",
             *args,
         ]
-        what = f"kubectl {' '.join(args)}"
-        try:
-            result = subprocess.run(
-                command,
-                input=stdin,
-                stdin=subprocess.DEVNULL if stdin is None else None,
-                capture_output=True,
-                text=True,
-                timeout=timeout,
-                check=False,
-                env={**os.environ, "KUBERC": "off"},
-            )
-        except subprocess.TimeoutExpired:
-            raise KubectlError(f"{what}: no answer within {timeout:g} s") from None
-        except OSError as error:
-            raise KubectlError(f"{what}: {error.strerror or error}: {self.binary}") from None
-        if result.returncode:
-            raise KubectlError(f"{what}: {result.stderr.strip() or f'exit code {result.returncode}'}")
-        return result.stdout
+        return call(command, f"kubectl {' '.join(args)}", stdin=stdin, timeout=timeout)
 
     def get(self, *args: str, timeout: float = 60.0) -> list[dict[str, Any]]:
         """Returns the objects that `kubectl get <args>` finds; none found is an empty list, never an error.
 
         A kind that the server does not know, or a server that does not answer, raises KubectlError.
         """
-        text = self.run("get", *args, "--output=json", "--ignore-not-found", timeout=timeout)
-        if not text.strip():
-            return []
-        found: dict[str, Any] = json.loads(text)
-        return list(found["items"]) if found.get("kind", "").endswith("List") else [found]
+        return listed(self.run("get", *args, *LISTED, timeout=timeout))
 
     def apply(
         self,

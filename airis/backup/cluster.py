@@ -20,7 +20,7 @@ from airis.backup import agent
 from airis.backup.archive import Advance, BrokenStream
 from airis.cluster import configured_cluster
 from airis.errors import AirisError, EnvironmentProblem
-from airis.kubectl import KubectlError
+from airis.kubectl import LISTED, KubectlError, call, environment, listed
 from airis.sandbox.binaries import cached
 from airis.stacks import StackFile
 
@@ -57,33 +57,12 @@ class Cluster:
     def run(self, *args: str, stdin: str | None = None, timeout: float = 60.0) -> str:
         """Runs one command and returns its stdout. Raises KubectlError with kubectl's own words when it fails."""
         what = f"kubectl {' '.join(args[:2])}"
-        try:
-            result = subprocess.run(
-                self._command(*args),
-                input=stdin,
-                stdin=subprocess.DEVNULL if stdin is None else None,
-                capture_output=True,
-                text=True,
-                timeout=timeout,
-                check=False,
-                env=_environment(),
-                start_new_session=True,  # Ctrl-C is for airis, which tidies up with further commands
-            )
-        except subprocess.TimeoutExpired:
-            raise KubectlError(f"{what}: no answer within {timeout:g} s") from None
-        except OSError as error:
-            raise KubectlError(f"{what}: {error.strerror or error}: {self.binary}") from None
-        if result.returncode:
-            raise KubectlError(f"{what}: {result.stderr.strip() or f'exit code {result.returncode}'}")
-        return result.stdout
+        # Ctrl-C is for airis, which tidies up with further commands
+        return call(self._command(*args), what, stdin=stdin, timeout=timeout, own_session=True)
 
     def get(self, *args: str) -> list[dict[str, Any]]:
         """The objects that `kubectl get <args>` finds; none is an empty list."""
-        text = self.run("get", *args, "--output=json", "--ignore-not-found")
-        if not text.strip():
-            return []
-        found: dict[str, Any] = json.loads(text)
-        return list(found["items"]) if found.get("kind", "").endswith("List") else [found]
+        return listed(self.run("get", *args, *LISTED))
 
     def agent(
         self,
@@ -125,7 +104,7 @@ class Cluster:
         pipe = subprocess.PIPE
         try:
             process = subprocess.Popen(
-                command, stdin=pipe, stdout=pipe, stderr=errors, env=_environment(), start_new_session=True
+                command, stdin=pipe, stdout=pipe, stderr=errors, env=environment(), start_new_session=True
             )
         except OSError as error:
             raise KubectlError(f"kubectl exec: {error.strerror or error}: {self.binary}") from None
@@ -140,10 +119,6 @@ class Cluster:
 
     def _command(self, *args: str) -> list[str]:
         return [str(self.binary), *self.options, f"--namespace={self.namespace}", *args]
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "KUBERC": "off"}  # the user's preferences could change what a command means
 
 
 def _send(archive: Path, stdin: BinaryIO, advance: Advance) -> None:
