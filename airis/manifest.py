@@ -22,6 +22,9 @@ _ORDER = (
     "PersistentVolume",
     "PersistentVolumeClaim",
     "NetworkPolicy",
+    "DeviceClass",
+    "ResourceClaimTemplate",
+    "ResourceClaim",
     "Service",
     "StatefulSet",
     "Deployment",
@@ -29,6 +32,7 @@ _ORDER = (
     "HorizontalPodAutoscaler",
     "Job",
     "Ingress",
+    "HTTPRoute",
 )
 """What others need comes first, as kubectl and Helm order manifests; unknown kinds come last."""
 

@@ -10,7 +10,7 @@ from airis import manifest, program
 from airis.kubectl import Kubectl, KubectlError, KubeObject
 from airis.progress import step
 from airis.readiness import Live, key_of
-from airis.sandbox import Sandbox, borrowed_sandbox, load_nodes
+from airis.sandbox import Sandbox, borrowed_sandbox, definitions_for, load_nodes
 from airis.stacks import read_stack
 from airis.verdict import Finding, State, Verdict
 
@@ -18,6 +18,8 @@ POLL_SECONDS = 0.4
 SETTLED_SECONDS = 8.0
 """When nothing has changed for this long, what is still pending stays so: the scheduler and the controllers answer
 within a second, and a volume is provisioned within two."""
+
+_DEFINED_SECONDS = 30.0
 
 _OWN_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
@@ -59,6 +61,7 @@ def rehearse(
     `advance` is told how many objects are where they should be.
     """
     start = time.monotonic()
+    define(definitions_for(wanted), kubectl)
     refusals = _apply(wanted, kubectl)
     kinds = ",".join(sorted({"Pod", *(_resource(body) for body in wanted)}))
     findings: list[Finding] = []
@@ -75,6 +78,25 @@ def rehearse(
         time.sleep(POLL_SECONDS)
     seconds = time.monotonic() - start
     return Verdict(name, tuple(_with_reasons(findings, refusals, kubectl)), seconds)
+
+
+def define(definitions: Sequence[KubeObject], kubectl: Kubectl) -> None:
+    """Makes kinds known that a bare API server lacks, and waits until it serves them.
+
+    Raises KubectlError when it does not within half a minute.
+    """
+    kubectl.apply(definitions)
+    deadline = time.monotonic() + _DEFINED_SECONDS
+    for each in definitions:
+        while True:
+            # `kubectl wait` fails on a definition that has no conditions yet, so ask for what is needed itself
+            try:
+                kubectl.get(each["metadata"]["name"], "--all-namespaces")
+                break
+            except KubectlError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_SECONDS)
 
 
 def clean(kubectl: Kubectl, *, wait: bool = True) -> None:

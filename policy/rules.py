@@ -4,6 +4,7 @@ Sources: Kubernetes, "Pod Security Standards" (restricted), "Configure Liveness,
 Management for Pods and Containers"; docs/security.md says what each rule prevents.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +13,12 @@ from typing import Any
 from settings.images import is_mutable
 from settings.secrets import URL_WITH_PASSWORD
 from settings.workload import CREDENTIAL
+
+_REFERENCES_ALONE = re.compile(r"(?:\$\(\w+\)|;)+")
+"""A value that names other variables of the container, and holds nothing itself. Those are looked at too."""
+
+_ROUTES = ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute")
+"""Kinds of the Gateway API that lead to Services."""
 
 OLLAMA_PORT = 11434
 """The port by which Ollama is known, under whatever name it is deployed. It has no authentication."""
@@ -139,6 +146,8 @@ def _credentials(registered: Registered) -> Found:
             value = each.get("value")
             if value is None or value == "":
                 continue
+            if isinstance(value, str) and _REFERENCES_ALONE.fullmatch(value):
+                continue
             if not isinstance(value, str) or CREDENTIAL.search(each["name"]) or URL_WITH_PASSWORD.search(value):
                 yield (
                     f"{path}.env[{each['name']}].value",
@@ -179,14 +188,12 @@ def _public(registered: Registered) -> Found:
                 yield "spec.type", f"set ClusterIP. {remedy}"
             if _at(spec, "externalIPs"):
                 yield "spec.externalIPs", f"leave it out. {remedy}"
-    if kind == "Ingress":
+    if kind == "Ingress" or kind in _ROUTES:
         if labelled:
             yield "metadata.labels", remedy
-        for field, backend in _backends(spec):
-            service = _at(backend, "service") or {}
-            name = str(service.get("name", ""))
-            if _at(service, "port", "number") == OLLAMA_PORT or name == "ollama" or name.startswith("ollama-"):
-                yield f"{field}.service", remedy
+        for field, name, port in _routed(spec) if kind in _ROUTES else _backends(spec):
+            if port == OLLAMA_PORT or name == "ollama" or str(name).startswith("ollama-"):
+                yield field, remedy
 
 
 def _token(registered: Registered) -> Found:
@@ -245,9 +252,18 @@ def _containers(manifest: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str,
         yield from _named(path, pod, field)
 
 
-def _backends(spec: Any) -> Iterator[tuple[str, Any]]:
-    """The backends of an Ingress."""
-    yield "spec.defaultBackend", _at(spec, "defaultBackend")
+def _backends(spec: Any) -> Iterator[tuple[str, Any, Any]]:
+    """The Services behind an Ingress: field, name and port."""
+    found = [("spec.defaultBackend", _at(spec, "defaultBackend"))]
     for number, rule in enumerate(_items(_at(spec, "rules"))):
         for index, path in enumerate(_items(_at(rule, "http", "paths"))):
-            yield f"spec.rules[{number}].http.paths[{index}].backend", _at(path, "backend")
+            found.append((f"spec.rules[{number}].http.paths[{index}].backend", _at(path, "backend")))
+    for field, backend in found:
+        yield f"{field}.service", _at(backend, "service", "name"), _at(backend, "service", "port", "number")
+
+
+def _routed(spec: Any) -> Iterator[tuple[str, Any, Any]]:
+    """The same behind a route of the Gateway API."""
+    for number, rule in enumerate(_items(_at(spec, "rules"))):
+        for index, backend in enumerate(_items(_at(rule, "backendRefs"))):
+            yield f"spec.rules[{number}].backendRefs[{index}]", _at(backend, "name"), _at(backend, "port")

@@ -93,6 +93,8 @@ ADDITIONS = [
     Addition(ALL, "Deployment/airis-deployment", "spec.template.spec.containers[airis].env[STATIC_DIR]"),
     Addition(ALL, "Deployment/airis-deployment", "spec.template.spec.containers[airis].env[HOME]"),
     Addition(ALL, "Deployment/airis-deployment", "spec.template.spec.containers[airis].env[VECTOR_DB]"),
+    Addition(ALL, "Deployment/airis-deployment", "spec.template.spec.containers[airis].env[WEBUI_URL]"),
+    Addition(ALL, "Deployment/airis-deployment", "spec.template.spec.containers[airis].env[CORS_ALLOW_ORIGIN]"),
     Addition(ALL, "Deployment/airis-deployment", "spec.template.spec.containers[airis].volumeMounts[/tmp]"),
     Addition(ALL, "Deployment/airis-deployment", "spec.template.spec.volumes[scratch]"),
     Addition(ALL, "StatefulSet/ollama", "spec.template.spec.containers[ollama].env[HOME]"),
