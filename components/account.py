@@ -1,14 +1,22 @@
 """ServiceAccounts that give a pod a name of its own, and no way to the API server."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import pulumi
 from pulumi_kubernetes.core.v1 import ServiceAccount
 
 from components.metadata import Place
 
 
-def service_account(name: str, place: Place) -> pulumi.Output[str]:
-    """Makes a ServiceAccount without a token, and returns its name."""
+def service_account(
+    name: str, place: Place, annotations: Mapping[str, str] = MappingProxyType({})
+) -> pulumi.Output[str]:
+    """Makes a ServiceAccount without a token, and returns its name.
+
+    `annotations` may give it an identity in a cloud, whose webhooks mount a token of their own.
+    """
     account = ServiceAccount(
-        name, metadata=place.metadata(name), automount_service_account_token=False, opts=place.opts
+        name, metadata=place.metadata(name, annotations), automount_service_account_token=False, opts=place.opts
     )
     return account.metadata.name

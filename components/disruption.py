@@ -6,7 +6,10 @@ from components.metadata import Place, selector
 
 
 def disruption_budget(name: str, replicas: int, place: Place) -> None:
-    """One pod at a time, where there are several; a budget for a single pod would only keep nodes from being drained."""
+    """One pod at a time, where there are always several; a budget for a single pod would only keep nodes from being drained.
+
+    `replicas` are the pods that there are at least.
+    """
     if replicas > 1:
         PodDisruptionBudget(
             name,

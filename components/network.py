@@ -61,7 +61,8 @@ def policy(
         spec=NetworkPolicySpecArgs(
             pod_selector=selector(name),
             policy_types=["Ingress", "Egress"] if settings.restrict_egress else ["Ingress"],
-            ingress=[from_callers] if callers else [],
+            # The API server does not keep an empty list, and would see a change in each further one
+            ingress=[from_callers] if callers else None,
             egress=egress if settings.restrict_egress else None,
         ),
         opts=place.opts,

@@ -7,14 +7,19 @@ from pulumi_kubernetes.apps.v1 import Deployment, DeploymentSpecArgs, Deployment
 
 from components import pod
 from components.account import service_account
+from components.autoscaler import autoscaler
 from components.claim import data_claim
+from components.connections import ollama_variables
 from components.credentials import stack_secret
 from components.disruption import disruption_budget
-from components.exposure import expose, exposure_variables, public_url, service
+from components.exposure import Exposure, expose, service
 from components.metadata import Place, labels, selector
 from components.network import addresses, namespaces, pods, policy
 from components.outside import ca_variables, proxy_variables
+from components.redis import Redis
 from components.scheduling import placement
+from components.state import authority_variables, redis_variables
+from settings.gateway import GatewaySettings
 from settings.ingress import IngressSettings
 from settings.platform import PlatformSettings
 from settings.secrets import SecretsSettings
@@ -36,9 +41,10 @@ class WebUI(pulumi.ComponentResource):
     """Open WebUI as a Deployment `<name>-deployment`, with `<name>-service`, `<name>-pvc` and, with a host, `<name>-ingress`.
 
     `name` names the objects and is the value of their `app` label. `namespace` must exist. `ollama_urls` are the
-    Ollama servers to use; none leaves the choice to the administrator. `ollama_pods` are the labels of their pods, for
-    where egress is restricted. `secrets` are the credentials that the stack itself keeps, in `<name>-secrets`, with a session
-    key that is generated once where none is given. `platform` is what holds for every workload.
+    Ollama servers to use, before those of the settings; None leaves the choice to the administrator. `ollama_pods` are the
+    labels of their pods, for where egress is restricted. `secrets` are the credentials that the stack itself keeps, in
+    `<name>-secrets`, with a session key that is generated once where none is given. `platform` is what holds for every
+    workload. `ingress` and `gateway` lead to it from outside the cluster; a gateway makes `<name>-route`.
     """
 
     url: pulumi.Output[str]
@@ -53,18 +59,25 @@ class WebUI(pulumi.ComponentResource):
         settings: WebUISettings | None = None,
         *,
         namespace: pulumi.Input[str],
-        ollama_urls: Sequence[pulumi.Input[str]] = (),
+        ollama_urls: Sequence[pulumi.Input[str]] | None = None,
         ollama_pods: Mapping[str, str] | None = None,
         secrets: SecretsSettings | None = None,
         ingress: IngressSettings | None = None,
+        gateway: GatewaySettings | None = None,
         platform: PlatformSettings | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("airis:components:WebUI", name, None, opts)
         settings = settings or WebUISettings()
-        ingress = ingress or IngressSettings()
         platform = platform or PlatformSettings()
         place = Place(namespace, labels(name, "open-webui"), self, platform)
+        exposure = Exposure(
+            ingress=ingress or IngressSettings(),
+            gateway=gateway,
+            url=settings.url,
+            cors_origins=settings.cors_origins,
+            several_pods=settings.max_pods > 1,
+        )
 
         if settings.object_storage is not None:
             # uploads are in the object storage and the database elsewhere: what is left here are caches
@@ -72,8 +85,19 @@ class WebUI(pulumi.ComponentResource):
         else:
             existing = settings.storage.existing_claim
             data = pod.claimed(_DATA, existing or data_claim(f"{name}-pvc", settings.storage, place).metadata.name)
+        bundled = settings.redis.bundled if settings.redis else None
+        redis = bundled and Redis(
+            f"{name}-redis",
+            bundled,
+            namespace=namespace,
+            callers=[{"app": name}],
+            platform=platform,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        shared = redis.connection if redis else None
         credentials = stack_secret(f"{name}-secrets", settings, secrets or SecretsSettings(), place)
-        front = service(f"{name}-service", name, PORT, settings.service, place)
+        _, front_annotations = exposure.annotations
+        front = service(f"{name}-service", name, PORT, settings.service, place, annotations=front_annotations)
         container = pod.container(
             place,
             name,
@@ -81,12 +105,14 @@ class WebUI(pulumi.ComponentResource):
             image_pull_policy=settings.image_pull_policy,
             port=PORT,
             environment=pod.env(
-                _ollama_variables(ollama_urls),
+                ollama_variables(ollama_urls, settings.connections),
                 _FOLDERS,
                 variables(settings),
-                exposure_variables(ingress),
+                exposure.variables,
                 proxy_variables(platform, plain_http=True),
                 ca_variables(platform),
+                authority_variables(settings, platform),
+                redis_variables(shared),
                 credentials.variables,
                 settings.env,
                 settings.secret_env,
@@ -102,7 +128,8 @@ class WebUI(pulumi.ComponentResource):
             f"{name}-deployment",
             metadata=place.metadata(f"{name}-deployment"),
             spec=DeploymentSpecArgs(
-                replicas=settings.replicas,
+                # A number here would be set again at each `up`, against the autoscaler
+                replicas=settings.replicas if settings.autoscaling is None or settings.replicas == 0 else None,
                 selector=selector(name),
                 # Two releases must never serve one database, nor two pods wait for one another's volume
                 strategy=DeploymentStrategyArgs(type="RollingUpdate" if settings.rolling_updates else "Recreate"),
@@ -112,18 +139,24 @@ class WebUI(pulumi.ComponentResource):
                     volumes=[data, pod.scratch(_SCRATCH, "1Gi")],
                     labels={**settings.pod_labels, **place.labels},
                     # A Secret with a fixed name changes in place: without the checksum, pods would keep the old values
-                    annotations={**settings.pod_annotations, "airis.dev/secrets-checksum": credentials.checksum},
-                    service_account_name=service_account(name, place),
+                    annotations={
+                        **settings.pod_annotations,
+                        "airis.dev/secrets-checksum": credentials.checksum,
+                        **({"airis.dev/redis-checksum": shared.checksum} if shared else {}),
+                    },
+                    service_account_name=service_account(name, place, settings.service_account_annotations),
                     **placement(settings, name),
                 ),
             ),
-            opts=place.opts,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[redis] if redis else None),
         )
-        disruption_budget(name, settings.replicas, place)
+        if settings.autoscaling is not None:
+            autoscaler(name, f"{name}-deployment", settings.autoscaling, place)
+        disruption_budget(name, settings.min_pods, place)
         if platform.network.policies:
             # A Service that is open to the outside on purpose must not be closed again here
             outside = ["0.0.0.0/0", "::/0"] if settings.service.type != "ClusterIP" else []
-            ingress_namespaces = platform.network.ingress_namespaces
+            ingress_namespaces = list(dict.fromkeys([*platform.network.ingress_namespaces, *exposure.namespaces]))
             policy(
                 name,
                 platform.network,
@@ -133,23 +166,13 @@ class WebUI(pulumi.ComponentResource):
                     *([namespaces(ingress_namespaces)] if ingress_namespaces else []),
                     *addresses([*platform.network.webui_from, *outside]),
                 ],
-                callees=[pods(ollama_pods)] if ollama_pods else [],
+                callees=[pods(each) for each in (ollama_pods, shared and shared.pods) if each],
                 place=place,
             )
-        expose(name, ingress, port=PORT, backend=front, place=place)
+        expose(name, exposure, port=PORT, backend=front, place=place)
         inside = pulumi.Output.format("http://{0}.{1}.svc:{2}", front.metadata.name, front.metadata.namespace, PORT)
-        outside_url = public_url(ingress)
-        self.url = inside if outside_url is None else pulumi.Output.from_input(outside_url)
+        self.url = inside if exposure.public_url is None else pulumi.Output.from_input(exposure.public_url)
         self.port_forward = pulumi.Output.format(
             "kubectl -n {0} port-forward service/{1} {2}:{2}", front.metadata.namespace, front.metadata.name, PORT
         )
         self.register_outputs({"url": self.url, "portForward": self.port_forward})
-
-
-def _ollama_variables(urls: Sequence[pulumi.Input[str]]) -> dict[str, pulumi.Input[str]]:
-    """One server goes by `OLLAMA_BASE_URL`; several, separated by semicolons, by `OLLAMA_BASE_URLS`."""
-    if not urls:
-        return {}
-    if len(urls) == 1:
-        return {"OLLAMA_BASE_URL": urls[0]}
-    return {"OLLAMA_BASE_URLS": pulumi.Output.all(*urls).apply(";".join)}

@@ -35,6 +35,8 @@ class SecretsSettings(Settings):
     """`WEBUI_SECRET_KEY`, which signs sessions and encrypts stored tokens; null has one generated once, and kept."""
     database_url: Annotated[Credential | None, Variable("DATABASE_URL")] = None
     """URL of the PostgreSQL database, `postgresql://user:password@host:5432/name`, special characters URL-encoded."""
+    database_password: Annotated[Credential | None, Variable("PGPASSWORD")] = None
+    """Password of the PostgreSQL database, as it is, where `airis:webui.database` names it by its parts."""
     redis_url: Annotated[Credential | None, Variable("REDIS_URL"), Variable("WEBSOCKET_REDIS_URL")] = None
     """URL of Redis, `redis://:password@host:6379/0`, or `rediss://` with TLS."""
     s3_access_key_id: Annotated[Credential | None, Variable("S3_ACCESS_KEY_ID")] = None

@@ -1,43 +1,68 @@
 """Settings of the Open WebUI front end."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, get_args
 
-from pydantic import StrictBool
+from pydantic import Field, StrictBool, StrictInt
 
 from settings.auth import AuthSettings
+from settings.autoscaling import AutoscalingSettings
 from settings.base import Broken
 from settings.connections import ConnectionsSettings
-from settings.names import ImageReference
+from settings.database import DatabaseSettings, SqliteSettings
+from settings.exposure import Origin
+from settings.names import AnnotationMapping, ImageReference
+from settings.object_storage import ObjectStorageSettings
 from settings.observability import LoggingSettings, TelemetrySettings
 from settings.probes import ProbeSettings, ProbesSettings
+from settings.redis import RedisSettings
 from settings.references import SecretKeyRef
 from settings.service import ServiceSettings
-from settings.state import DatabaseSettings, ObjectStorageSettings, RedisSettings
-from settings.variables import Variable, declared
+from settings.variables import Value, Variable, VariableSettings, declared
+from settings.vectors import (
+    ChromaSettings,
+    ElasticsearchSettings,
+    MilvusSettings,
+    OpenSearchSettings,
+    PgvectorSettings,
+    QdrantSettings,
+    VectorStore,
+    WeaviateSettings,
+    vector_store_rules,
+)
 from settings.workload import ResourceAmounts, Resources, StorageSettings, WorkloadSettings
 
 _FOLLOWING = {
-    "CORS_ALLOW_ORIGIN": "airis:ingress",
+    "CORS_ALLOW_ORIGIN": "airis:webui.corsOrigins, airis:ingress and airis:gateway",
     "DATA_DIR": "the image",
+    "ENABLE_OLLAMA_API": "airis:ollama.enabled and airis:webui.connections.ollamaUrls",
+    "ELASTICSEARCH_CA_CERTS": "airis:caBundle",
     "HOME": "the image",
     "HTTPS_PROXY": "airis:proxy",
     "HTTP_PROXY": "airis:proxy",
+    "MILVUS_SERVER_PEM_PATH": "airis:caBundle",
     "NO_PROXY": "airis:proxy",
     "OLLAMA_BASE_URL": "Ollama's Service",
     "OLLAMA_BASE_URLS": "Ollama's Service",
+    "PGSSLROOTCERT": "airis:caBundle",
     "REQUESTS_CA_BUNDLE": "airis:caBundle",
     "SSL_CERT_FILE": "airis:caBundle",
     "STATIC_DIR": "the image",
-    "WEBUI_AUTH_COOKIE_SECURE": "airis:ingress",
-    "WEBUI_SESSION_COOKIE_SECURE": "airis:ingress",
-    "WEBUI_URL": "airis:ingress",
+    "WEBUI_AUTH_COOKIE_SECURE": "airis:webui.url, airis:ingress and airis:gateway",
+    "WEBUI_SESSION_COOKIE_SECURE": "airis:webui.url, airis:ingress and airis:gateway",
+    "WEBUI_URL": "airis:webui.url, airis:ingress and airis:gateway",
 }
 """Variables of Open WebUI that follow from more than its own settings, and from what: folders, addresses, ways in and out."""
 
 
-class WebUISettings(WorkloadSettings):
+_THREADS = 2000
+"""Threads of each pod where several share the work. Source: Open WebUI documentation, "Scaling"."""
+
+
+class WebUISettings(WorkloadSettings, VariableSettings):
     """The Open WebUI front end: one Deployment, its Service, its claim and, with a host, its Ingress."""
+
+    DERIVED: ClassVar = frozenset({"THREAD_POOL_SIZE"})
 
     image: ImageReference = "ghcr.io/airis/airis:main"
     """Container image, with a tag or a digest."""
@@ -51,6 +76,15 @@ class WebUISettings(WorkloadSettings):
     """The volume for chats, users, uploads and the database."""
     service: ServiceSettings = ServiceSettings()
     """The Service in front of the pods."""
+    url: Origin | None = None
+    """URL under which people reach the WebUI, such as `https://chat.example.com`: for links, sign-in by OAuth and cookies. Null
+    takes the first host of Ingress or Gateway. Needed where these do not tell: TLS that ends in front of them, another port,
+    wildcard hosts, a load balancer. Sets `WEBUI_URL` and `CORS_ALLOW_ORIGIN`, and with https:// both
+    `WEBUI_SESSION_COOKIE_SECURE` and `WEBUI_AUTH_COOKIE_SECURE`."""
+    cors_origins: tuple[Origin, ...] = ()
+    """Further origins whose pages may use the WebUI, beside `url` and the hosts: Open WebUI refuses the websockets of all
+    others. Without any host, `url` or origin it refuses none. `http://localhost:8080`, for `kubectl port-forward`, is among
+    them by itself where nothing goes by HTTPS."""
     probes: ProbesSettings = ProbesSettings(
         startup=ProbeSettings(period_seconds=10, failure_threshold=60),
         liveness=ProbeSettings(period_seconds=30, timeout_seconds=10, failure_threshold=6),
@@ -71,21 +105,71 @@ class WebUISettings(WorkloadSettings):
     """OpenTelemetry; null sends nothing."""
     database: DatabaseSettings | None = None
     """PostgreSQL; null keeps SQLite on the volume."""
+    sqlite: SqliteSettings = SqliteSettings()
+    """What SQLite takes of the pod's memory, where there is no `database`."""
     redis: RedisSettings | None = None
     """Redis; null shares nothing between pods."""
     object_storage: ObjectStorageSettings | None = None
-    """Object storage for uploads; null keeps them on the volume. Needs a database and `pgvector`: without a volume, neither
-    SQLite nor chroma has a place."""
-    vector_store: Annotated[Literal["chroma", "pgvector"], Variable("VECTOR_DB")] = "chroma"
-    """Where embeddings are kept: `chroma` in files on the volume, for one pod; `pgvector` in the PostgreSQL database."""
+    """Object storage for uploads; null keeps them on the volume. Needs a database and a `vectorStore` that is elsewhere:
+    without a volume, neither SQLite nor chroma's files have a place."""
+    vector_store: Annotated[VectorStore, Variable("VECTOR_DB")] = "chroma"
+    """Where embeddings are kept: `chroma` in files on the volume, for one pod, or with its block in a Chroma server; `pgvector`
+    in the PostgreSQL database; the others in their own server, which their block names. A change leaves the embeddings
+    behind: knowledge bases have to be indexed anew (Admin Settings, Documents)."""
+    chroma: ChromaSettings | None = None
+    """A Chroma server, with `vectorStore: chroma`; null for files on the volume."""
+    pgvector: PgvectorSettings | None = None
+    """More on PostgreSQL, with `vectorStore: pgvector`."""
+    qdrant: QdrantSettings | None = None
+    """The Qdrant server, with `vectorStore: qdrant`."""
+    milvus: MilvusSettings | None = None
+    """The Milvus server, with `vectorStore: milvus`."""
+    weaviate: WeaviateSettings | None = None
+    """The Weaviate server, with `vectorStore: weaviate`."""
+    opensearch: OpenSearchSettings | None = None
+    """The OpenSearch server, with `vectorStore: opensearch`."""
+    elasticsearch: ElasticsearchSettings | None = None
+    """The Elasticsearch server, with `vectorStore: elasticsearch`."""
     rolling_updates: StrictBool = False
     """Whether a new pod starts before the old one stops. Two releases of Open WebUI must never serve one database, so this
     is only for changes that keep the release, and only where several pods may run."""
+    autoscaling: AutoscalingSettings | None = None
+    """Pods that come and go with the load, in place of `replicas`; null for a fixed number. `replicas: 0` still pauses."""
+    thread_pool_size: Annotated[StrictInt | None, Field(ge=1), Variable("THREAD_POOL_SIZE")] = None
+    """Threads of each pod for work that blocks; null for 2000 where there are several pods, and else leaves it to Open WebUI
+    (40)."""
+    active_status_interval_seconds: Annotated[
+        StrictInt | None, Field(ge=0, lt=180), Variable("DATABASE_USER_ACTIVE_STATUS_UPDATE_INTERVAL")
+    ] = None
+    """How often it is noted that a user is there; 0 for never, null leaves it to Open WebUI (60). From 180 on, users would seem
+    to be gone in between."""
+    service_account_annotations: AnnotationMapping = Field(default_factory=dict)
+    """Annotations of the pods' ServiceAccount: by these, clouds give the pods an identity (`eks.amazonaws.com/role-arn`,
+    `iam.gke.io/gcp-service-account`, `azure.workload.identity/client-id`)."""
 
     @property
     def managed_env(self) -> Mapping[str, str]:
         """The variables that the component sets, whether or not these settings make it do so, and what decides on them."""
         return {**declared(type(self), "airis:webui"), **_FOLLOWING}
+
+    @property
+    def vectors_on_volume(self) -> bool:
+        """Whether the embeddings are files of one pod."""
+        return self.vector_store == "chroma" and self.chroma is None
+
+    @property
+    def min_pods(self) -> int:
+        """How many pods there are at least."""
+        return self.replicas if self.autoscaling is None or self.replicas == 0 else self.autoscaling.min_replicas
+
+    @property
+    def max_pods(self) -> int:
+        """How many pods there may be."""
+        return self.replicas if self.autoscaling is None else self.autoscaling.max_replicas
+
+    def derived(self) -> Mapping[str, Value]:
+        """Threads for many users, where the number of pods says that there are many."""
+        return {"THREAD_POOL_SIZE": str(_THREADS)} if self.thread_pool_size is None and self.max_pods > 1 else {}
 
     def rules(self) -> Iterator[Broken]:
         """What would lose data or mix two pods' work.
@@ -93,24 +177,50 @@ class WebUISettings(WorkloadSettings):
         Source: Open WebUI documentation, "Scaling" and "Multi-replica"; backend/open_webui/env.py.
         """
         yield from super().rules()
+        yield from self.auth.open_to(self.service.type)
         missing = self._missing_for_several_pods()
+        keys = ("database", "redis", "objectStorage", "storage.accessMode", "vectorStore", "chroma")
+        also = f"or also set {'; '.join(missing)}"
         if self.replicas > 1 and missing:
-            keys = ("database", "redis", "objectStorage", "storage.accessMode", "vectorStore")
-            yield Broken("replicas", self.replicas, f"at most 1, or also set {'; '.join(missing)}", keys)
+            yield Broken("replicas", self.replicas, f"at most 1, {also}", keys)
         if self.rolling_updates and missing:
-            keys = ("database", "redis", "objectStorage", "storage.accessMode", "vectorStore")
-            yield Broken("rollingUpdates", True, f"false, or also set {'; '.join(missing)}", keys)
+            yield Broken("rollingUpdates", True, f"false, {also}", keys)
+        if self.autoscaling is not None:
+            yield from self._autoscaling_rules(self.autoscaling, also if missing else "", keys)
         if self.object_storage is not None and self.database is None:
             allowed = "null, or also set database: without a volume the SQLite database would be lost with the pod"
-            yield Broken("objectStorage", {"bucket": self.object_storage.bucket}, allowed, ("database",))
-        if self.object_storage is not None and self.vector_store == "chroma":
-            allowed = "pgvector, because objectStorage leaves no volume for chroma's files"
-            yield Broken("vectorStore", self.vector_store, allowed, ("objectStorage",))
+            yield Broken("objectStorage", dict(self.object_storage.where), allowed, ("database",))
+        if self.object_storage is not None and self.vectors_on_volume:
+            allowed = "pgvector or another server, because objectStorage leaves no volume for chroma's files"
+            yield Broken("vectorStore", self.vector_store, allowed, ("objectStorage", "chroma"))
         if self.object_storage is not None and self.storage.existing_claim is not None:
             allowed = "null, because objectStorage takes the volume's place"
             yield Broken("storage.existingClaim", self.storage.existing_claim, allowed, ("objectStorage",))
-        if self.vector_store == "pgvector" and self.database is None:
-            yield Broken("vectorStore", self.vector_store, "chroma, or also set database", ("database",))
+        yield from vector_store_rules(self.vector_store, {name: getattr(self, name) for name in get_args(VectorStore)})
+        own_vectors = self.pgvector is not None and self.pgvector.url_from is not None
+        if self.vector_store == "pgvector" and self.database is None and not own_vectors:
+            yield Broken("vectorStore", self.vector_store, "chroma, or also set database", ("database", "pgvector"))
+        if self.database is not None and self.sqlite != SqliteSettings():
+            for name, field in SqliteSettings.model_fields.items():
+                if (value := getattr(self.sqlite, name)) is not None:
+                    yield Broken(
+                        f"sqlite.{field.alias}", value, "null, because database takes its place", ("database",)
+                    )
+        if self.env.get("UVICORN_WORKERS", "1") != "1":
+            allowed = "1: each pod is one process; replicas and autoscaling make more of them"
+            yield Broken("env.UVICORN_WORKERS", "[not shown]", allowed)
+
+    def _autoscaling_rules(self, settings: AutoscalingSettings, also: str, keys: tuple[str, ...]) -> Iterator[Broken]:
+        """What makes several pods possible, and what the autoscaler measures by."""
+        if self.replicas > 1:
+            yield Broken("replicas", self.replicas, "1, because autoscaling decides; or 0 to pause", ("autoscaling",))
+        if settings.max_replicas > 1 and also:
+            yield Broken("autoscaling.maxReplicas", settings.max_replicas, f"at most 1, {also}", keys)
+        for key, percent in (("cpu", settings.cpu_percent), ("memory", settings.memory_percent)):
+            request = getattr(self.resources.requests, key)
+            if percent is not None and request is None:
+                allowed = f"null, or also set resources.requests.{key}, which it is a part of"
+                yield Broken(f"autoscaling.{key}Percent", percent, allowed, (f"resources.requests.{key}",))
 
     def _missing_for_several_pods(self) -> list[str]:
         missing = []
@@ -120,6 +230,6 @@ class WebUISettings(WorkloadSettings):
             missing.append("redis")
         if self.object_storage is None and self.storage.access_mode != "ReadWriteMany":
             missing.append("objectStorage, or storage.accessMode ReadWriteMany (the volume is now for one node)")
-        if self.vector_store == "chroma":
-            missing.append("vectorStore pgvector")
+        if self.vectors_on_volume:
+            missing.append("vectorStore pgvector, or another server")
         return missing

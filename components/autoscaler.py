@@ -1,0 +1,39 @@
+"""HorizontalPodAutoscalers: how many pods a workload has, by what they use."""
+
+from pulumi_kubernetes.autoscaling.v2 import (
+    CrossVersionObjectReferenceArgs,
+    HorizontalPodAutoscaler,
+    HorizontalPodAutoscalerSpecArgs,
+    MetricSpecArgs,
+    MetricTargetArgs,
+    ResourceMetricSourceArgs,
+)
+
+from components.metadata import Place
+from settings.autoscaling import AutoscalingSettings
+
+
+def autoscaler(name: str, deployment: str, settings: AutoscalingSettings, place: Place) -> HorizontalPodAutoscaler:
+    """Makes the autoscaler `name` of a Deployment, which must not say a number of pods itself."""
+    metrics = [("cpu", settings.cpu_percent), ("memory", settings.memory_percent)]
+    return HorizontalPodAutoscaler(
+        name,
+        metadata=place.metadata(name),
+        spec=HorizontalPodAutoscalerSpecArgs(
+            # By its name, not by its output: the Deployment is only there once its pods are, and these may be too few
+            scale_target_ref=CrossVersionObjectReferenceArgs(api_version="apps/v1", kind="Deployment", name=deployment),
+            min_replicas=settings.min_replicas,
+            max_replicas=settings.max_replicas,
+            metrics=[
+                MetricSpecArgs(
+                    type="Resource",
+                    resource=ResourceMetricSourceArgs(
+                        name=metric, target=MetricTargetArgs(type="Utilization", average_utilization=percent)
+                    ),
+                )
+                for metric, percent in metrics
+                if percent is not None
+            ],
+        ),
+        opts=place.opts,
+    )

@@ -1,0 +1,34 @@
+"""Variables of the WebUI's state that follow from more than its own settings."""
+
+from collections.abc import Mapping
+
+from pulumi_kubernetes.core.v1 import SecretKeySelectorArgs
+
+from components.outside import ca_variables
+from components.redis import RedisConnection
+from settings.database import VERIFYING
+from settings.platform import PlatformSettings
+from settings.webui import WebUISettings
+
+
+def redis_variables(redis: RedisConnection | None) -> Mapping[str, SecretKeySelectorArgs]:
+    """Where a Redis of the stack's own is found, for sessions and for websockets."""
+    return {} if redis is None else dict.fromkeys(("REDIS_URL", "WEBSOCKET_REDIS_URL"), redis.url)
+
+
+def authority_variables(settings: WebUISettings, platform: PlatformSettings) -> Mapping[str, str]:
+    """Where clients find the certificate authorities that do not look where all the others do.
+
+    Source: PostgreSQL documentation, "Client Verification of Server Certificates" (with `require`, a file of authorities
+    would mean `verify-ca`: so only where that was asked for); open_webui/config.py.
+    """
+    bundle = ca_variables(platform).get("SSL_CERT_FILE")
+    if bundle is None:
+        return {}
+    database, elasticsearch, milvus = settings.database, settings.elasticsearch, settings.milvus
+    names = {
+        "PGSSLROOTCERT": database is not None and database.ssl_mode in VERIFYING,
+        "ELASTICSEARCH_CA_CERTS": elasticsearch is not None and elasticsearch.url.startswith("https:"),
+        "MILVUS_SERVER_PEM_PATH": milvus is not None and milvus.url.startswith("https:"),
+    }
+    return {name: bundle for name, used in names.items() if used}

@@ -1,0 +1,171 @@
+"""Pods that come and go with the load: the autoscaler, and what several pods need besides."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.conftest import Refuse
+from tests.unit.drawing import draw_once, env, manifest, names
+
+pytestmark = pytest.mark.timeout(60)
+
+REFERENCE = {"name": "a", "key": "b"}
+SHARED: dict[str, Any] = {
+    "database": {"urlFrom": REFERENCE},
+    "redis": {"bundled": {}},
+    "vectorStore": "pgvector",
+    "objectStorage": {"bucket": "files", "workloadIdentity": True},
+}
+SHARED_TEXT = (
+    "database: {urlFrom: {name: a, key: b}}, redis: {bundled: {}}, vectorStore: pgvector, "
+    "objectStorage: {bucket: files, workloadIdentity: true}"
+)
+
+
+def deployment(**webui: object) -> Any:
+    return manifest(draw_once(webui={**SHARED, **webui}), "Deployment", "airis-deployment")
+
+
+def spec(**autoscaling: object) -> Any:
+    drawn = draw_once(webui={**SHARED, "autoscaling": autoscaling})
+    return manifest(drawn, "HorizontalPodAutoscaler", "airis")["spec"]
+
+
+def metric(name: str, percent: int) -> dict[str, Any]:
+    target = {"type": "Utilization", "averageUtilization": percent}
+    return {"type": "Resource", "resource": {"name": name, "target": target}}
+
+
+def test_a_fixed_number_has_no_autoscaler() -> None:
+    for drawn in (draw_once(), draw_once(webui={**SHARED, "replicas": 3})):
+        assert names(drawn, "HorizontalPodAutoscaler") == []
+
+
+def test_the_autoscaler_decides_and_the_deployment_says_no_number() -> None:
+    drawn = draw_once(webui={**SHARED, "autoscaling": {"minReplicas": 3, "maxReplicas": 9}})
+    scaler = manifest(drawn, "HorizontalPodAutoscaler", "airis")
+    assert scaler["apiVersion"] == "autoscaling/v2"
+    assert scaler["spec"] == {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "airis-deployment"},
+        "minReplicas": 3,
+        "maxReplicas": 9,
+        "metrics": [metric("cpu", 70)],
+    }
+    assert "replicas" not in manifest(drawn, "Deployment", "airis-deployment")["spec"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "metrics"),
+    [
+        ({"cpuPercent": 50}, [metric("cpu", 50)]),
+        ({"memoryPercent": 80}, [metric("cpu", 70), metric("memory", 80)]),
+        ({"cpuPercent": None, "memoryPercent": 80}, [metric("memory", 80)]),
+    ],
+)
+def test_what_it_measures(settings: dict[str, Any], metrics: list[Any]) -> None:
+    found = spec(maxReplicas=4, **settings)
+    assert found["metrics"] == metrics
+    assert (found["minReplicas"], found["maxReplicas"]) == (2, 4)
+
+
+def test_none_pauses_the_autoscaler_too() -> None:
+    """Kubernetes leaves a workload alone that has no pods on purpose."""
+    assert deployment(replicas=0, autoscaling={"maxReplicas": 4})["spec"]["replicas"] == 0
+
+
+@pytest.mark.parametrize(("least", "budgets"), [(1, []), (2, ["airis"])])
+def test_the_disruption_budget_follows_the_least_number(least: int, budgets: list[str]) -> None:
+    drawn = draw_once(webui={**SHARED, "autoscaling": {"minReplicas": least, "maxReplicas": 4}})
+    assert names(drawn, "PodDisruptionBudget") == budgets
+
+
+def test_a_paused_autoscaler_has_no_budget() -> None:
+    assert (
+        names(draw_once(webui={**SHARED, "replicas": 0, "autoscaling": {"maxReplicas": 4}}), "PodDisruptionBudget")
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("webui", "threads"),
+    [
+        ({}, None),
+        ({"replicas": 0}, None),
+        ({"replicas": 2}, "2000"),
+        ({"autoscaling": {"maxReplicas": 4}}, "2000"),
+        ({"autoscaling": {"minReplicas": 1, "maxReplicas": 1}}, None),
+        ({"replicas": 2, "threadPoolSize": 100}, "100"),
+        ({"threadPoolSize": 100}, "100"),
+    ],
+)
+def test_several_pods_are_for_many_users_and_get_more_threads(webui: dict[str, Any], threads: str | None) -> None:
+    assert env(deployment(**webui)).get("THREAD_POOL_SIZE") == threads
+
+
+def test_how_often_it_is_noted_that_users_are_there() -> None:
+    name = "DATABASE_USER_ACTIVE_STATUS_UPDATE_INTERVAL"
+    assert name not in env(deployment(replicas=2))  # 60 s by itself; 180 s without a note, and a user seems gone
+    assert env(deployment(activeStatusIntervalSeconds=120))[name] == "120"
+
+
+def test_one_pod_at_most_needs_nothing_shared() -> None:
+    drawn = draw_once(webui={"autoscaling": {"minReplicas": 1, "maxReplicas": 1}})
+    assert names(drawn, "HorizontalPodAutoscaler") == ["airis"]
+
+
+MISSING = (
+    "database (PostgreSQL); redis; objectStorage, or storage.accessMode ReadWriteMany (the volume is now for one node); "
+    "vectorStore pgvector, or another server"
+)
+
+
+@pytest.mark.parametrize(
+    ("webui", "key", "given", "allowed"),
+    [
+        ("autoscaling: {maxReplicas: 2}", "autoscaling.maxReplicas", "2", f"at most 1, or also set {MISSING}"),
+        (
+            f"{SHARED_TEXT}, replicas: 3, autoscaling: {{maxReplicas: 4}}",
+            "replicas",
+            "3",
+            "1, because autoscaling decides; or 0 to pause",
+        ),
+        (
+            f"{SHARED_TEXT}, autoscaling: {{minReplicas: 3, maxReplicas: 2}}",
+            "autoscaling.maxReplicas",
+            "2",
+            "at least minReplicas, 3",
+        ),
+        (
+            f"{SHARED_TEXT}, autoscaling: {{maxReplicas: 2, cpuPercent: null}}",
+            "autoscaling.cpuPercent",
+            "null",
+            "a percentage, or set memoryPercent",
+        ),
+        (
+            f"{SHARED_TEXT}, autoscaling: {{maxReplicas: 2, cpuPercent: 0}}",
+            "autoscaling.cpuPercent",
+            "0",
+            "a whole number, at least 1",
+        ),
+        (f"{SHARED_TEXT}, autoscaling: {{}}", "autoscaling.maxReplicas", "nothing", "a value: this key is required"),
+        (
+            f"{SHARED_TEXT}, resources: {{requests: {{cpu: null}}}}, autoscaling: {{maxReplicas: 2}}",
+            "autoscaling.cpuPercent",
+            "70 (the default)",
+            "null, or also set resources.requests.cpu, which it is a part of",
+        ),
+        (
+            f"{SHARED_TEXT}, resources: {{requests: {{memory: null}}}}, autoscaling: {{maxReplicas: 2, memoryPercent: 80}}",
+            "autoscaling.memoryPercent",
+            "80",
+            "null, or also set resources.requests.memory, which it is a part of",
+        ),
+    ],
+)
+def test_refused(webui: str, key: str, given: str, allowed: str, refuse: Refuse) -> None:
+    assert refuse(f"airis:webui: {{{webui}}}") == (
+        "Pulumi.test.yaml: 1 setting is wrong, nothing was changed.\n"
+        f"  airis:webui.{key}\n"
+        f"    given    {given}\n"
+        f"    allowed  {allowed}"
+    )
