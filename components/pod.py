@@ -15,9 +15,12 @@ from pulumi_kubernetes.core.v1 import (
     HTTPGetActionArgs,
     LocalObjectReferenceArgs,
     PersistentVolumeClaimVolumeSourceArgs,
+    PodResourceClaimArgs,
+    PodSecurityContextArgs,
     PodSpecArgs,
     PodTemplateSpecArgs,
     ProbeArgs,
+    ResourceClaimArgs,
     ResourceRequirementsArgs,
     SecretKeySelectorArgs,
     VolumeArgs,
@@ -84,10 +87,21 @@ def claimed(name: str, claim: pulumi.Input[str]) -> VolumeArgs:
     return VolumeArgs(name=name, persistent_volume_claim=PersistentVolumeClaimVolumeSourceArgs(claim_name=claim))
 
 
-def resources(settings: Resources, extended: Mapping[str, int] = MappingProxyType({})) -> ResourceRequirementsArgs:
-    """Requests and limits; extended resources (GPUs) go into the limits, from where Kubernetes copies them."""
+def resources(
+    settings: Resources,
+    extended: Mapping[str, int] = MappingProxyType({}),
+    claims: Sequence[PodResourceClaimArgs] = (),
+) -> ResourceRequirementsArgs:
+    """Requests and limits; extended resources (GPUs) go into the limits, from where Kubernetes copies them.
+
+    `claims` are those of the pod that the container uses.
+    """
     limits = _amounts(settings.limits) | {name: str(count) for name, count in extended.items()}
-    return ResourceRequirementsArgs(requests=_amounts(settings.requests) or None, limits=limits or None)
+    return ResourceRequirementsArgs(
+        requests=_amounts(settings.requests) or None,
+        limits=limits or None,
+        claims=[ResourceClaimArgs(name=each.name) for each in claims] or None,
+    )
 
 
 def _amounts(amounts: ResourceAmounts) -> dict[str, str]:
@@ -136,13 +150,19 @@ def template(
     volumes: Sequence[VolumeArgs],
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, pulumi.Input[str]] = MappingProxyType({}),
+    supplemental_groups: Sequence[int] = (),
     **further: Any,
 ) -> PodTemplateSpecArgs:
     """The template of a workload's pods, without a token for the API server.
 
-    `labels` are the pods' own where they are not those of the place; `further` are arguments of PodSpecArgs.
+    `labels` are the pods' own where they are not those of the place; `supplemental_groups` are numbers of groups beside the
+    processes' own; `further` are arguments of PodSpecArgs.
     """
     platform = place.platform
+    context = pod_context(platform.pod_security)
+    if supplemental_groups:
+        context = context or PodSecurityContextArgs()
+        context.supplemental_groups = list(supplemental_groups)
     return PodTemplateSpecArgs(
         metadata=ObjectMetaArgs(
             labels={**platform.labels, **(place.labels if labels is None else labels)},
@@ -151,7 +171,7 @@ def template(
         spec=PodSpecArgs(
             containers=list(containers),
             volumes=[*volumes, *ca_volumes(platform)],
-            security_context=pod_context(platform.pod_security),
+            security_context=context,
             automount_service_account_token=False,
             enable_service_links=False,
             image_pull_secrets=[LocalObjectReferenceArgs(name=name) for name in platform.image_pull_secrets] or None,

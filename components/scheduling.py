@@ -5,14 +5,32 @@ from typing import Any
 
 from pulumi_kubernetes.core.v1 import (
     AffinityArgs,
+    HostAliasArgs,
     NodeAffinityArgs,
     NodeSelectorArgs,
     NodeSelectorRequirementArgs,
     NodeSelectorTermArgs,
+    PodAffinityArgs,
+    PodAffinityTermArgs,
+    PodAntiAffinityArgs,
     TolerationArgs,
+    TopologySpreadConstraintArgs,
+    WeightedPodAffinityTermArgs,
+)
+from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
+
+from components.metadata import selector
+from settings.scheduling import (
+    HostAlias,
+    NodeSelectorRequirement,
+    PodAffinityTerm,
+    SchedulingSettings,
+    Toleration,
+    TopologySpread,
 )
 
-from settings.scheduling import NodeSelectorRequirement, SchedulingSettings, Toleration
+_WEIGHT = 100
+"""Of preferences of one kind among each other; there is but one kind here, so they all weigh the same."""
 
 
 def placement(
@@ -21,32 +39,88 @@ def placement(
     *,
     node_affinity: Sequence[NodeSelectorRequirement] = (),
     tolerations: Sequence[Toleration] = (),
+    runtime_class: str | None = None,
 ) -> dict[str, Any]:
-    """Arguments of PodSpecArgs: where the pods of the installation `app` may run.
+    """Arguments of PodSpecArgs: where the pods of the installation `app` may run, and as what.
 
-    `node_affinity` and `tolerations` are conditions and taints beside those of the settings, and stand before them.
+    `node_affinity` and `tolerations` are conditions and taints beside those of the settings, and stand before them;
+    `runtime_class` goes before that of the settings.
     """
     return {
         "priority_class_name": settings.priority_class,
-        "affinity": _affinity([*node_affinity, *settings.node_affinity]),
+        "affinity": _affinity(settings, app, [*node_affinity, *settings.node_affinity]),
         "tolerations": _tolerations([*tolerations, *settings.tolerations]),
+        "node_selector": dict(settings.node_selector) or None,
+        "topology_spread_constraints": [_spread(each, app) for each in settings.topology_spread] or None,
+        "runtime_class_name": runtime_class or settings.runtime_class,
+        "scheduler_name": settings.scheduler_name,
+        "host_aliases": [_alias(each) for each in settings.host_aliases] or None,
+        "termination_grace_period_seconds": settings.termination_grace_period_seconds,
     }
 
 
-def _affinity(requirements: Sequence[NodeSelectorRequirement]) -> AffinityArgs | None:
-    """Requires a node that meets every condition; without conditions no affinity at all."""
-    if not requirements:
+def _affinity(
+    settings: SchedulingSettings, app: str, requirements: Sequence[NodeSelectorRequirement]
+) -> AffinityArgs | None:
+    """Nodes that meet every condition, and nearness to pods; without either no affinity at all."""
+    near = [(each.required, _term(each)) for each in settings.pod_affinity]
+    away = [(each.required, _term(each)) for each in settings.pod_anti_affinity]
+    if (own := settings.anti_affinity) is not None:
+        term = PodAffinityTermArgs(topology_key=own.topology_key, label_selector=selector(app))
+        away.insert(0, (own.required, term))
+    if not requirements and not near and not away:
         return None
+    return AffinityArgs(
+        node_affinity=_node_affinity(requirements) if requirements else None,
+        pod_affinity=PodAffinityArgs(**_by_force(near)) if near else None,
+        pod_anti_affinity=PodAntiAffinityArgs(**_by_force(away)) if away else None,
+    )
+
+
+def _node_affinity(requirements: Sequence[NodeSelectorRequirement]) -> NodeAffinityArgs:
+    """Requires a node that meets every condition."""
     expressions = [
         NodeSelectorRequirementArgs(key=each.key, operator=each.operator, values=list(each.values) or None)
         for each in requirements
     ]
     term = NodeSelectorTermArgs(match_expressions=expressions)
-    return AffinityArgs(
-        node_affinity=NodeAffinityArgs(
-            required_during_scheduling_ignored_during_execution=NodeSelectorArgs(node_selector_terms=[term])
-        )
+    return NodeAffinityArgs(
+        required_during_scheduling_ignored_during_execution=NodeSelectorArgs(node_selector_terms=[term])
     )
+
+
+def _term(settings: PodAffinityTerm) -> PodAffinityTermArgs:
+    return PodAffinityTermArgs(
+        topology_key=settings.topology_key,
+        label_selector=LabelSelectorArgs(match_labels=dict(settings.labels)),
+        namespaces=list(settings.namespaces) or None,
+    )
+
+
+def _by_force(terms: Sequence[tuple[bool, PodAffinityTermArgs]]) -> dict[str, Any]:
+    """What is required, and what is only preferred."""
+    preferred = [
+        WeightedPodAffinityTermArgs(weight=_WEIGHT, pod_affinity_term=term) for must, term in terms if not must
+    ]
+    return {
+        "required_during_scheduling_ignored_during_execution": [term for must, term in terms if must] or None,
+        "preferred_during_scheduling_ignored_during_execution": preferred or None,
+    }
+
+
+def _spread(settings: TopologySpread, app: str) -> TopologySpreadConstraintArgs:
+    """Spreads the pods of the installation, and of no other."""
+    return TopologySpreadConstraintArgs(
+        topology_key=settings.topology_key,
+        max_skew=settings.max_skew,
+        when_unsatisfiable=settings.when_unsatisfiable,
+        label_selector=selector(app),
+        node_taints_policy="Honor",  # else GPU nodes count as places, which these pods cannot go to
+    )
+
+
+def _alias(settings: HostAlias) -> HostAliasArgs:
+    return HostAliasArgs(ip=settings.ip, hostnames=list(settings.hostnames))
 
 
 def _tolerations(settings: Sequence[Toleration]) -> list[TolerationArgs] | None:

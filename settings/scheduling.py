@@ -1,26 +1,23 @@
-"""Settings of where pods may run: conditions on nodes, taints that they tolerate, and who goes first."""
+"""Settings of where pods may run: conditions on nodes, tolerated taints, nearness to other pods, and who goes first."""
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Annotated, Literal
 
-from pydantic import Field, StrictInt
+from pydantic import AfterValidator, Field, StrictBool, StrictInt
 
-from settings.base import Broken, Settings
-from settings.names import Dns1123Subdomain, LabelKey, LabelValue
+from settings.base import Broken, FrozenMapping, Settings
+from settings.gpu_nodes import LABEL_PREFIXES, RUNTIME_CLASSES
+from settings.names import Dns1123Label, Dns1123Subdomain, LabelKey, LabelValue
 
-GPU_LABEL_PREFIXES = (
-    "nvidia.com/",
-    "feature.node.kubernetes.io/pci-10de",
-    "amd.com/gpu",
-    "gpu.intel.com/",
-    "cloud.google.com/gke-accelerator",
-    "k8s.amazonaws.com/accelerator",
-    "kubernetes.azure.com/accelerator",
-)
-"""Beginnings of the node labels that only GPU nodes carry.
+_HOSTNAME = "kubernetes.io/hostname"
 
-Source: NVIDIA GPU feature discovery, AMD and Intel device plugins, and the documentation of GKE, EKS and AKS.
-"""
+
+def _address(given: str) -> str:
+    try:
+        return str(ip_address(given))
+    except ValueError:
+        raise ValueError("an IP address such as 192.0.2.10") from None
 
 
 class NodeSelectorRequirement(Settings):
@@ -67,6 +64,59 @@ class Toleration(Settings):
             yield Broken("tolerationSeconds", self.toleration_seconds, "only with effect NoExecute", ("effect",))
 
 
+class TopologySpread(Settings):
+    """How evenly the workload's own pods are spread over zones, nodes or whatever else a node label tells."""
+
+    topology_key: LabelKey
+    """The node label whose values are the places: `topology.kubernetes.io/zone`, `kubernetes.io/hostname`."""
+    max_skew: Annotated[StrictInt, Field(ge=1)] = 1
+    """How many pods more one place may have than another."""
+    when_unsatisfiable: Literal["DoNotSchedule", "ScheduleAnyway"] = "ScheduleAnyway"
+    """Whether a pod that would break this waits (`DoNotSchedule`) or runs all the same."""
+
+
+class OwnAntiAffinity(Settings):
+    """Keeps the workload's own pods apart."""
+
+    topology_key: LabelKey = _HOSTNAME
+    """The node label whose value may not be the same for two of them; the default keeps them on different nodes."""
+    required: StrictBool = False
+    """True: a pod that finds no such place waits; with rolling updates, there must be one place more than pods. False: it runs
+    all the same."""
+
+
+class PodAffinityTerm(Settings):
+    """Other pods to be near to, or away from."""
+
+    labels: FrozenMapping[LabelKey, LabelValue]
+    """Labels of those pods."""
+    namespaces: tuple[Dns1123Label, ...] = ()
+    """Namespaces of those pods; none is the stack's own."""
+    topology_key: LabelKey = _HOSTNAME
+    """The node label whose value is the same for what counts as near; the default is the same node."""
+    required: StrictBool = False
+    """Whether a pod waits for such a place; else it runs all the same."""
+
+    def rules(self) -> Iterator[Broken]:
+        """No label at all would be every pod."""
+        if not self.labels:
+            yield Broken("labels", {}, "some label of the other pods")
+
+
+class HostAlias(Settings):
+    """A line of the pods' /etc/hosts."""
+
+    ip: Annotated[str, AfterValidator(_address)]
+    """The address."""
+    hostnames: tuple[Dns1123Subdomain, ...]
+    """The names that it goes by."""
+
+    def rules(self) -> Iterator[Broken]:
+        """An address without a name would be no line."""
+        if not self.hostnames:
+            yield Broken("hostnames", [], "some host name")
+
+
 class SchedulingSettings(Settings):
     """Where a workload's pods may run."""
 
@@ -76,6 +126,25 @@ class SchedulingSettings(Settings):
     """Conditions that a node must meet, all of them."""
     tolerations: tuple[Toleration, ...] = ()
     """Taints that the pods tolerate."""
+    node_selector: FrozenMapping[LabelKey, LabelValue] = Field(default_factory=dict)
+    """Labels that a node must have, all of them; beside `nodeAffinity`."""
+    topology_spread: tuple[TopologySpread, ...] = ()
+    """How evenly the workload's pods are spread; none leaves it to the cluster's defaults."""
+    anti_affinity: OwnAntiAffinity | None = None
+    """Keeps the workload's own pods apart; `{}` prefers different nodes. Null does not care."""
+    pod_affinity: tuple[PodAffinityTerm, ...] = ()
+    """Other pods to be near to."""
+    pod_anti_affinity: tuple[PodAffinityTerm, ...] = ()
+    """Other pods to be away from."""
+    runtime_class: Dns1123Subdomain | None = None
+    """An existing RuntimeClass, such as one of gVisor or Kata Containers; null takes the nodes' default. The one that gives
+    GPUs is `airis:ollama.gpu.runtimeClass`."""
+    scheduler_name: Dns1123Subdomain | None = None
+    """Another scheduler than Kubernetes' own; it must run, or the pods wait."""
+    host_aliases: tuple[HostAlias, ...] = ()
+    """Names that the pods resolve without DNS."""
+    termination_grace_period_seconds: Annotated[StrictInt, Field(ge=1)] | None = None
+    """Seconds that a pod has to end before it is killed; null is Kubernetes' 30."""
 
     @property
     def uses_gpu(self) -> bool:
@@ -83,13 +152,29 @@ class SchedulingSettings(Settings):
         return False
 
     def rules(self) -> Iterator[Broken]:
-        """Without a GPU, conditions that only GPU nodes meet would occupy one of those, or none."""
+        """Without a GPU, conditions that only GPU nodes meet would occupy one of those, or none. The rest the API refuses."""
         yield from super().rules()
-        for index, requirement in enumerate(() if self.uses_gpu else self.node_affinity):
-            if requirement.key.startswith(GPU_LABEL_PREFIXES) and requirement.operator not in ("NotIn", "DoesNotExist"):
-                yield Broken(
-                    f"nodeAffinity.{index}.key",
-                    requirement.key,
-                    "a label that CPU nodes carry: these pods ask for no GPU (airis:ollama.gpu would)",
-                    ("gpu", f"nodeAffinity.{index}.operator"),
-                )
+        if not self.uses_gpu:
+            yield from self._gpu_rules()
+        for index, spread in enumerate(self.topology_spread):
+            # Kubernetes takes a key twice: once as a demand, and once as a wish
+            earlier = [(each.topology_key, each.when_unsatisfiable) for each in self.topology_spread[:index]]
+            if (spread.topology_key, spread.when_unsatisfiable) in earlier:
+                allowed = f"each key once with {spread.when_unsatisfiable}"
+                yield Broken(f"topologySpread.{index}.topologyKey", spread.topology_key, allowed)
+        for index, alias in enumerate(self.host_aliases):
+            if alias.ip in [each.ip for each in self.host_aliases[:index]]:
+                yield Broken(f"hostAliases.{index}.ip", alias.ip, "each address once, with all of its hostnames")
+
+    def _gpu_rules(self) -> Iterator[Broken]:
+        allowed = "a label that CPU nodes carry: these pods ask for no GPU (airis:ollama.gpu would)"
+        for index, requirement in enumerate(self.node_affinity):
+            if requirement.key.startswith(LABEL_PREFIXES) and requirement.operator not in ("NotIn", "DoesNotExist"):
+                reads = ("gpu", f"nodeAffinity.{index}.operator")
+                yield Broken(f"nodeAffinity.{index}.key", requirement.key, allowed, reads)
+        for key, value in self.node_selector.items():
+            if key.startswith(LABEL_PREFIXES):
+                yield Broken("nodeSelector", {key: value}, allowed, ("gpu",))
+        if self.runtime_class in RUNTIME_CLASSES:
+            allowed = "a class that gives no GPUs: these pods ask for none (airis:ollama.gpu would)"
+            yield Broken("runtimeClass", self.runtime_class, allowed, ("gpu",))
