@@ -1,5 +1,6 @@
 """Open WebUI and Ollama on Kubernetes: settings -> components -> exports."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pulumi
@@ -36,30 +37,33 @@ namespace = Namespace(
     ),
     opts=pulumi.ResourceOptions(protect=True, retain_on_delete=True, transformations=hook.transformations),
 )
-ollama = Ollama(
-    "ollama",
-    settings.ollama,
-    namespace=namespace.metadata.name,
-    callers=[{"app": "airis"}],
-    platform=settings,
-    opts=pulumi.ResourceOptions(transformations=hook.transformations),
-)
+ollama_urls: Sequence[pulumi.Output[str]] = ()
+if settings.ollama.enabled:
+    ollama_urls = Ollama(
+        "ollama",
+        settings.ollama,
+        namespace=namespace.metadata.name,
+        callers=[{"app": "airis"}],
+        platform=settings,
+        opts=pulumi.ResourceOptions(transformations=hook.transformations),
+    ).urls
 webui = WebUI(
     "airis",
     settings.webui,
     namespace=namespace.metadata.name,
-    ollama_urls=ollama.urls,
-    ollama_pods={"app": "ollama"},
+    ollama_urls=ollama_urls,
+    ollama_pods={"app": "ollama"} if settings.ollama.enabled else None,
     secrets=settings.secrets,
     ingress=settings.ingress,
+    gateway=settings.gateway,
     platform=settings,
     opts=pulumi.ResourceOptions(transformations=hook.transformations),
 )
 hook.add_objects(namespace.metadata.name)
 
-gpu = settings.ollama.gpu
+gpu = settings.ollama.gpu if settings.ollama.enabled else None
 pulumi.export("url", webui.url)
 pulumi.export("namespace", namespace.metadata.name)
 pulumi.export("portForward", webui.port_forward)
-pulumi.export("ollamaUrls", ollama.urls)
-pulumi.export("gpu", {gpu.resource_name: gpu.count * settings.ollama.replicas} if gpu else {})
+pulumi.export("ollamaUrls", ollama_urls)
+pulumi.export("gpu", {gpu.asked_for: gpu.count * settings.ollama.replicas} if gpu else {})

@@ -35,7 +35,9 @@ class Live:
             found.append(Finding(kind, name, namespace, state, reason=_reason(live) if state is State.PENDING else ""))
             if kind in _WORKLOADS:
                 pods = self._selected(live, live["spec"]["selector"]["matchLabels"])
-                found += [_pod(pod) for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))]
+                if kind == "Job" and state is State.READY:  # what failed before it succeeded is of no account
+                    pods = [pod for pod in pods if pod.get("status", {}).get("phase") != "Failed"]
+                found += [pod_finding(pod) for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))]
         return found
 
     def _state(self, live: KubeObject) -> State:
@@ -101,7 +103,8 @@ def _scheduling_reason(scheduled: Mapping[str, Any]) -> str:
     return message.partition(" no new claims to deallocate")[0].partition(" preemption:")[0]
 
 
-def _pod(pod: KubeObject) -> Finding:
+def pod_finding(pod: KubeObject) -> Finding:
+    """How far a pod came, and in whose words it went no further."""
     name, namespace = pod["metadata"]["name"], pod["metadata"].get("namespace", "")
     node = pod["spec"].get("nodeName", "")
     scheduled = _condition(pod, "PodScheduled")
@@ -109,9 +112,18 @@ def _pod(pod: KubeObject) -> Finding:
         return Finding("Pod", name, namespace, State.READY, node)
     if scheduled.get("status") == "False":
         return Finding("Pod", name, namespace, State.PENDING, reason=_scheduling_reason(scheduled))
-    waiting = [
-        state["waiting"].get("message") or state["waiting"]["reason"]
-        for container in pod.get("status", {}).get("containerStatuses", [])
-        if "waiting" in (state := container.get("state", {}))
-    ]
-    return Finding("Pod", name, namespace, State.PENDING, node, "; ".join(waiting))
+    status = pod.get("status", {})
+    containers = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+    found = [text for each in containers if (text := _trouble(each))]
+    return Finding("Pod", name, namespace, State.PENDING, node, "; ".join(found))
+
+
+def _trouble(container: Mapping[str, Any]) -> str:
+    """Why a container does not run: what it said last when it failed, or what it waits for; nothing if it does."""
+    state = container.get("state", {})
+    stopped = state.get("terminated") or container.get("lastState", {}).get("terminated") or {}
+    if stopped.get("exitCode"):
+        last = str(stopped.get("message", "")).strip().rpartition("\n")[2]
+        return f"{container['name']}: {last or stopped.get('reason', 'failed')}"
+    waiting = state.get("waiting", {})
+    return str(waiting.get("message") or waiting.get("reason", ""))

@@ -17,7 +17,7 @@ from components.claim import claim_spec, data_claim
 from components.disruption import disruption_budget
 from components.gpu import gpu_access
 from components.metadata import SKIP_AWAIT, Place, labels, selector
-from components.model_pull import pull_job, puller
+from components.models import model_jobs, puller
 from components.network import pods, policy
 from components.outside import ca_variables, proxy_variables
 from components.scheduling import placement
@@ -76,7 +76,7 @@ class Ollama(pulumi.ComponentResource):
             spec=ServiceSpecArgs(selector={"app": name}, ports=[_service_port()]),
             opts=place.opts,
         )
-        gpu = gpu_access(settings.gpu)
+        gpu = gpu_access(settings.gpu, name, place)
         # Ollama keeps everything in $HOME/.ollama. Root's home is closed to other users, so theirs is another folder.
         home = _HOME if platform.pod_security == "restricted" else "/root"
         scratch = {_SCRATCH: "/tmp", "home": home} if home == _HOME else {_SCRATCH: "/tmp"}  # noqa: S108
@@ -96,7 +96,7 @@ class Ollama(pulumi.ComponentResource):
                 settings.secret_env,
                 settings.config_map_env,
             ),
-            resources=pod.resources(settings.resources, gpu.limits),
+            resources=pod.resources(settings.resources, gpu.limits, gpu.claims),
             startup_probe=pod.probe("/api/version", settings.probes.startup),
             readiness_probe=pod.probe("/api/version", settings.probes.readiness),
             liveness_probe=pod.probe("/", settings.probes.liveness),
@@ -119,7 +119,15 @@ class Ollama(pulumi.ComponentResource):
                     labels={**settings.pod_labels, **place.labels},
                     annotations=settings.pod_annotations,
                     service_account_name=service_account(name, place),
-                    **placement(settings, name, node_affinity=gpu.node_affinity, tolerations=gpu.tolerations),
+                    resource_claims=list(gpu.claims) or None,
+                    supplemental_groups=gpu.supplemental_groups,
+                    **placement(
+                        settings,
+                        name,
+                        node_affinity=gpu.node_affinity,
+                        tolerations=gpu.tolerations,
+                        runtime_class=gpu.runtime_class,
+                    ),
                 ),
                 volume_claim_templates=[]
                 if existing
@@ -131,21 +139,22 @@ class Ollama(pulumi.ComponentResource):
                 ),
             ),
             # The template cannot change on a live StatefulSet; the claims above are what grows
-            opts=pulumi.ResourceOptions(parent=self, depends_on=claims, ignore_changes=["spec.volumeClaimTemplates"]),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=claims,
+                ignore_changes=["spec.volumeClaimTemplates"],
+            ),
         )
-        for ordinal in range(settings.replicas if settings.models else 0):
-            pull_job(name, ordinal, _url(f"{name}-{ordinal}", headless, platform), settings, place, after=server)
+        each_pod = [_url(f"{name}-{ordinal}", headless, platform) for ordinal in range(settings.replicas)]
+        model_jobs(name, each_pod, settings, place, after=server)
         disruption_budget(name, settings.replicas, place)
-        pullers = [{"app": puller(name)["app"]}] if settings.models else []
         if platform.network.policies:
-            policy(
-                name, platform.network, port=PORT, callers=[pods(each) for each in (*callers, *pullers)], place=place
-            )
-        self.urls = (
-            [_url(f"{name}-{ordinal}", headless, platform) for ordinal in range(settings.replicas)]
-            if settings.replicas > 1
-            else [_url(None, service, platform)]
-        )
+            pullers = [puller(name)["app"]] if settings.has_model_job else []
+            known = [*callers, *({"app": each} for each in pullers)]
+            policy(name, platform.network, port=PORT, callers=[pods(each) for each in known], place=place)
+            for each in pullers:  # nobody asks them anything, and all that they ask is Ollama
+                policy(each, platform.network, port=PORT, callers=[], callees=[pods({"app": name})], place=place)
+        self.urls = each_pod if settings.replicas > 1 else [_url(None, service, platform)]
         self.register_outputs({"urls": self.urls})
 
 

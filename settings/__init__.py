@@ -4,6 +4,7 @@
 here: the docstring below it becomes its description in Pulumi.yaml and in docs/config.md.
 """
 
+from settings.gateway import GatewaySettings
 from settings.gpu import GpuSettings
 from settings.ingress import IngressSettings
 from settings.load import SettingsError, load
@@ -12,6 +13,7 @@ from settings.stack import StackSettings
 from settings.webui import WebUISettings
 
 __all__ = [
+    "GatewaySettings",
     "GpuSettings",
     "IngressSettings",
     "OllamaSettings",

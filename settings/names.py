@@ -119,11 +119,13 @@ SecretKey = Annotated[
 ]
 """Key in a Secret's data. Source: Kubernetes, "Secrets"."""
 
+_MODEL_PART = r"[A-Za-z0-9_][-A-Za-z0-9_.]{0,79}"
+
 ModelName = Annotated[
     str,
     AfterValidator(
         _matching(
-            r"(?:[A-Za-z0-9][-.A-Za-z0-9]*(?::\d+)?/)?(?:[A-Za-z0-9][-.\w]*/)?[A-Za-z0-9][-.\w]*(?::[A-Za-z0-9][-.\w]*)?",
+            rf"(?:(?:[A-Za-z0-9_][-A-Za-z0-9_.]*(?::\d+)?/)?[A-Za-z0-9_][-A-Za-z0-9_]{{0,79}}/)?{_MODEL_PART}(?::{_MODEL_PART})?",
             "a model such as llama3.2:1b or hf.co/someone/model:tag",
         )
     ),

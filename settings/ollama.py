@@ -1,17 +1,24 @@
 """Settings of the Ollama model server."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated
+from typing import Any
 
-from pydantic import Field, StrictInt
+from pydantic import StrictBool, model_validator
 
 from settings.base import Broken
-from settings.gpu import GpuSettings
-from settings.names import ImageReference, ModelName
+from settings.gpu import GpuSettings, is_amd
+from settings.model_fit import memory_warnings, volume_too_small, volume_warnings
+from settings.models import ModelsSettings
+from settings.names import ImageReference
 from settings.ollama_server import OllamaServerSettings
 from settings.probes import ProbeSettings, ProbesSettings
 from settings.variables import declared
 from settings.workload import ResourceAmounts, Resources, StorageSettings, WorkloadSettings
+
+_IMAGE = "ollama/ollama:0.17.4"
+_OWN_IMAGE = "/ollama/ollama"
+_AMD_SUFFIX = "-rocm"
+"""Ends the tags of Ollama's own images for AMD GPUs. Source: github.com/ollama/ollama, .github/workflows/release.yaml."""
 
 _FOLLOWING = {
     "HOME": "airis:podSecurity",
@@ -21,17 +28,29 @@ _FOLLOWING = {
     "NVIDIA_VISIBLE_DEVICES": "airis:ollama.gpu",
     "OLLAMA_HOST": "the image",
     "OLLAMA_MODELS": "HOME",
+    "OLLAMA_VULKAN": "airis:ollama.gpu.vendor",
     "REQUESTS_CA_BUNDLE": "airis:caBundle",
     "SSL_CERT_FILE": "airis:caBundle",
 }
 """Variables of Ollama that follow from more than its own settings, and from what: where its data is, which GPUs it sees."""
 
 
-class OllamaSettings(WorkloadSettings):
+_MODELS_IN_MEMORY = 3
+"""Models that Ollama keeps in memory for each GPU, or on CPU, when nothing is said. Source: Ollama's server/sched.go."""
+
+_LIBRARIES = {"nvidia": "cuda_", "amd": "rocm", "intel": "vulkan"}
+"""How the names of the libraries begin that Ollama uses for whose GPUs. Source: Ollama's CMakePresets.json."""
+
+
+class OllamaSettings(ModelsSettings, WorkloadSettings):
     """The Ollama model server: one StatefulSet, its Services and a claim for each pod."""
 
-    image: ImageReference = "ollama/ollama:0.17.4"
-    """Container image, with a tag or a digest."""
+    enabled: StrictBool = True
+    """Whether the stack has an Ollama of its own. False makes none of its objects: the WebUI then uses
+    `airis:webui.connections`. On a running stack, `replicas: 0` pauses it and keeps the models; see docs/connections.md
+    before taking it away, because its claims are protected."""
+    image: ImageReference = _IMAGE
+    """Container image, with a tag or a digest. With AMD GPUs, the default is its variant `-rocm`."""
     resources: Resources = Resources(
         requests=ResourceAmounts(cpu="2", memory="2Gi", ephemeral_storage="100Mi"),
         limits=ResourceAmounts(cpu="4", memory="4Gi", ephemeral_storage="2Gi"),
@@ -45,25 +64,94 @@ class OllamaSettings(WorkloadSettings):
     )
     """How patiently Kubernetes asks. Looking for GPUs at the start takes up to a minute for each library: the budget is
     5 minutes."""
-    models: tuple[ModelName, ...] = ()
-    """Models that each pod is to have. A Job for each pod pulls them once the pod is ready; what is there already costs
-    nothing. `up` fails when a model cannot be pulled."""
-    model_pull_seconds: Annotated[StrictInt, Field(ge=60)] = 3600
-    """How long a pod's Job may take for all models, retries included."""
     server: OllamaServerSettings = OllamaServerSettings()
     """How the server shares its memory and time."""
     gpu: GpuSettings | None = None
     """GPUs; null runs on CPU. `gpu: {}` asks for one NVIDIA GPU."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _image_for_the_gpu(cls, given: Any) -> Any:
+        """The default image has no library for AMD GPUs; its variant has."""
+        if not isinstance(given, Mapping) or not is_amd(given.get("gpu")) or given.get("image", _IMAGE) != _IMAGE:
+            return given
+        return {**given, "image": f"{_IMAGE}{_AMD_SUFFIX}"}
+
     def rules(self) -> Iterator[Broken]:
-        """One claim is for one pod, and one pull for one model."""
+        """One claim is for one pod, and has room for its models; GPUs need an image with their vendor's library."""
         yield from super().rules()
-        for index, model in enumerate(self.models):
-            if model in self.models[:index]:
-                yield Broken(f"models.{index}", model, "each model once")
+        if self.gpu is not None:
+            yield from self._gpu_matches(self.gpu)
+        yield from self._models_fit()
+        yield from self._server_has_gpus()
         if self.replicas > 1 and self.storage.existing_claim is not None:
             allowed = "at most 1, because storage.existingClaim is one claim, and each pod needs its own"
             yield Broken("replicas", self.replicas, allowed, ("storage.existingClaim",))
+
+    def _models_fit(self) -> Iterator[Broken]:
+        """What cannot be on the volume, and what cannot be in memory together."""
+        if self.storage.existing_claim is None and (needed := volume_too_small(self)):
+            yield Broken("storage.size", self.storage.size, needed, ("models", "create", "storage.existingClaim"))
+        most = self.server.max_loaded_models or _MODELS_IN_MEMORY * (self.gpu.count if self.gpu else 1)
+        if len(self.preload) > most:
+            allowed = f"at most {most}, as many as are in memory at once (server.maxLoadedModels)"
+            yield Broken("preload", list(self.preload), allowed, ("server.maxLoadedModels", "gpu"))
+
+    def _server_has_gpus(self) -> Iterator[Broken]:
+        """What the server's settings say about GPUs is about those that there are."""
+        library, maker = self.server.llm_library, self.gpu.maker if self.gpu else None
+        if self.gpu is None:
+            given = {"llmLibrary": library, "gpuOverhead": self.server.gpu_overhead}
+            for key, value in given.items():
+                if value is not None:
+                    yield Broken(f"server.{key}", value, "only together with airis:ollama.gpu", ("gpu",))
+        elif library is not None and maker is not None and not library.startswith(_LIBRARIES[maker]):
+            allowed = f"null, or a library of the GPUs' maker: {_LIBRARIES[maker]}"
+            yield Broken("server.llmLibrary", library, allowed, ("gpu",))
+
+    def warnings(self) -> Iterator[str]:
+        """Where models are too large for what they are to be in, as far as their sizes are known."""
+        if self.storage.existing_claim is None:
+            yield from volume_warnings(self)
+        yield from memory_warnings(self)
+
+    def _gpu_matches(self, gpu: GpuSettings) -> Iterator[Broken]:
+        """What the pods' other settings must be with these GPUs. Only Ollama's own images tell by their tag what is in them."""
+        tag = self._own_tag
+        if tag and gpu.maker == "amd" and not tag.endswith(_AMD_SUFFIX):
+            yield Broken("image", self.image, f"a tag that ends in {_AMD_SUFFIX}, because the GPUs are AMD's", ("gpu",))
+        if tag and gpu.maker in ("nvidia", "intel") and tag.endswith(_AMD_SUFFIX):
+            yield Broken("image", self.image, f"a tag without {_AMD_SUFFIX}, because the GPUs are not AMD's", ("gpu",))
+        if self.runtime_class is not None and gpu.runtime_class is not None:
+            yield Broken("runtimeClass", self.runtime_class, "null, because gpu.runtimeClass is set", ("gpu",))
+        for key in self.node_selector.keys() & gpu.node_labels.keys():
+            if self.node_selector[key] != gpu.node_labels[key]:
+                allowed = f"{gpu.node_labels[key]} for it, as gpu.nodeLabels has; leave it out"
+                yield Broken("nodeSelector", {key: self.node_selector[key]}, allowed, ("gpu",))
+        if self.replicas > 1 and gpu.dra is not None and gpu.dra.existing_claim is not None:
+            allowed = (
+                "at most 1, because gpu.dra.existingClaim is one claim; existingClaimTemplate makes one for each pod"
+            )
+            yield Broken("replicas", self.replicas, allowed, ("gpu",))
+
+    def gpu_warnings(self, *, restricted: bool) -> Iterator[tuple[str, str]]:
+        """What works with these GPUs, and may surprise: keys and words. `restricted` is the Pod Security level."""
+        if self.gpu is None:
+            return
+        yield from ((f"gpu.{key}", words) for key, words in self.gpu.warnings())
+        if self.gpu.maker == "intel" and self._own_tag:
+            yield "image", "Ollama's own images hold no Vulkan driver for Intel's GPUs: without one, Ollama runs on CPU"
+        if restricted and self.gpu.maker in ("amd", "intel") and not self.gpu.supplemental_groups:
+            words = "without the group of the nodes' /dev/dri, Ollama may not open the GPU, and run on CPU: docs/gpu.md"
+            yield "gpu.supplementalGroups", words
+
+    @property
+    def _own_tag(self) -> str:
+        """The tag of an image that Ollama publishes, or of a mirror of it; "" for any other, which may hold anything."""
+        image, _, digest = self.image.partition("@")
+        name, _, tag = image.rpartition("/")[2].partition(":")
+        own = f"/{image.rpartition('/')[0]}/{name}".endswith(_OWN_IMAGE)
+        return (tag or ("" if digest else "latest")) if own else ""
 
     @property
     def managed_env(self) -> Mapping[str, str]:

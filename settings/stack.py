@@ -1,10 +1,14 @@
 """Everything that a stack file may say."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from pydantic import SecretStr, StrictBool
 
 from settings.base import Broken
+from settings.database import VERIFYING
+from settings.exposure import exposure_rules, exposure_warnings
+from settings.gateway import GatewaySettings
 from settings.images import is_mutable
 from settings.ingress import IngressSettings
 from settings.names import Dns1123Label
@@ -14,6 +18,26 @@ from settings.references import SecretKeyRef
 from settings.secrets import SecretsSettings
 from settings.transform import TransformSettings
 from settings.webui import WebUISettings
+
+
+@dataclass(frozen=True)
+class _Credential:
+    """One that may stand in a Secret of somebody else's, or in the stack's own."""
+
+    section: str
+    """The part of `airis:webui` that it is for."""
+    key: str
+    """The key of the reference there."""
+    reference: SecretKeyRef | None
+    secret: str
+    """The key under `airis:secrets`."""
+    value: SecretStr | None
+    used: bool
+    """Whether it is needed."""
+    instead: str
+    """What would be right where it is not, if that is not simply the section."""
+    decided_by: tuple[str, ...]
+    """The keys of the section that say whether it is needed."""
 
 
 class StackSettings(PlatformSettings):
@@ -28,7 +52,9 @@ class StackSettings(PlatformSettings):
     ollama: OllamaSettings = OllamaSettings()
     """The Ollama model server."""
     ingress: IngressSettings = IngressSettings()
-    """The way in from outside the cluster."""
+    """The way in from outside the cluster, by an Ingress."""
+    gateway: GatewaySettings | None = None
+    """The way in by a Gateway (Gateway API); null makes no HTTPRoute. Both at once lead to the same WebUI, as in a move."""
     transform: TransformSettings = TransformSettings()
     """Changes to objects that no setting covers."""
     secrets: SecretsSettings = SecretsSettings()
@@ -41,44 +67,122 @@ class StackSettings(PlatformSettings):
             for key, image in self._images().items():
                 if is_mutable(image):
                     yield Broken(key, image, "a release or a digest, because this stack is production", ("production",))
-        for section, used, name, reference, secret, value in self._credentials():
-            key = f"{section}.{name}"
-            if not used and value is not None:  # the stack would run on without it, and nobody would notice
-                yield Broken(f"secrets.{secret}", "[secret]", f"only together with airis:{section}", (section,))
-            if used and reference is None and value is None:
-                allowed = f"a reference to an existing Secret, or set airis:secrets.{secret} (encrypted)"
-                yield Broken(key, None, allowed, (f"secrets.{secret}",))
-            if reference is not None and value is not None:
-                yield Broken(key, {"name": reference.name}, f"one of this and airis:secrets.{secret}, not both")
+        for each in self._credentials():
+            key, secret = f"webui.{each.section}.{each.key}", f"secrets.{each.secret}"
+            if not each.used and each.value is not None:  # the stack would run on without it, and nobody would notice
+                allowed = each.instead or f"only together with airis:webui.{each.section}"
+                yield Broken(secret, "[secret]", allowed, (f"webui.{each.section}",))
+            if each.used and each.reference is None and each.value is None:
+                allowed = f"a reference to an existing Secret, or set airis:{secret} (encrypted)"
+                reads = (secret, *(f"webui.{each.section}.{other}" for other in each.decided_by))
+                yield Broken(key, None, allowed, reads)
+            if each.reference is not None and each.value is not None:
+                yield Broken(key, {"name": each.reference.name}, f"one of this and airis:{secret}, not both")
         if self.webui.session_key_from is not None and self.secrets.session_key is not None:
             allowed = "one of this and airis:secrets.sessionKey, not both"
             yield Broken("webui.sessionKeyFrom", {"name": self.webui.session_key_from.name}, allowed)
+        database, bundle = self.webui.database, self.ca_bundle
+        if database is not None and database.ssl_mode in VERIFYING and not (bundle.config_map or bundle.secret):
+            allowed = "require, or also set airis:caBundle: PostgreSQL's client knows no authorities by itself"
+            yield Broken("webui.database.sslMode", database.ssl_mode, allowed, ("caBundle",))
+        yield from exposure_rules(self.webui.url, self.webui.service, self.ingress, self.gateway)
+        ways_in = {"ingress.host": self.ingress.host, "gateway": self.gateway}
+        used = [key for key, way in ways_in.items() if way is not None]
+        yield from self.webui.auth.in_stack(production=self.production, ways_in=used)
+        yield from self.webui.connections.in_stack(own_ollama=self.ollama.enabled)
 
     def warnings(self) -> Iterator[str]:
         """What works, and may surprise later."""
         for key, image in self._images().items():
             if is_mutable(image):
                 yield f"airis:{key}: {image} may be another image tomorrow; a release or a digest never is"
+        yield from self.ollama.warnings() if self.ollama.enabled else ()
+        webui = self.webui
+        yield from exposure_warnings(webui.url, webui.cors_origins, webui.service, self.ingress, self.gateway)
+        gpu_warnings = self.ollama.gpu_warnings(restricted=self.pod_security == "restricted")
+        for key, words in gpu_warnings if self.ollama.enabled else ():
+            yield f"airis:ollama.{key}: {words}"
+        yield from webui.auth.warnings(policies=self.network.policies)
+        network = self.network
+        closed = network.policies and network.restrict_egress and not network.egress_to
+        yield from webui.connections.warnings(closed=closed)
+        for key in self._external_state() if closed else ():
+            yield f"airis:network.egressTo: empty, so that the WebUI cannot reach what airis:webui.{key} names"
+
+    def _external_state(self) -> Iterator[str]:
+        """The keys of `airis:webui` that name servers outside of the stack."""
+        webui = self.webui
+        if webui.database is not None:
+            yield "database"
+        if webui.redis is not None and webui.redis.bundled is None:
+            yield "redis"
+        if webui.object_storage is not None:
+            yield "objectStorage"
+        if webui.vector_store != "pgvector" and not webui.vectors_on_volume:
+            yield webui.vector_store
 
     def _images(self) -> dict[str, str]:
-        return {"webui.image": self.webui.image, "ollama.image": self.ollama.image}
+        images = {"webui.image": self.webui.image}
+        if self.ollama.enabled:
+            images["ollama.image"] = self.ollama.image
+        if self.webui.redis is not None and self.webui.redis.bundled is not None:
+            images["webui.redis.bundled.image"] = self.webui.redis.bundled.image
+        return images
 
-    def _credentials(self) -> Iterator[tuple[str, bool, str, SecretKeyRef | None, str, SecretStr | None]]:
-        """Each credential: the section that it is for, whether that is used, the reference, and the stack's own secret."""
+    def _credentials(self) -> Iterator[_Credential]:
+        """What the WebUI's state needs, as it is set up."""
         database, redis, store, own = self.webui.database, self.webui.redis, self.webui.object_storage, self.secrets
-        url = database.url_from if database else None
-        yield "webui.database", database is not None, "urlFrom", url, "databaseUrl", own.database_url
-        url = redis.url_from if redis else None
-        yield "webui.redis", redis is not None, "urlFrom", url, "redisUrl", own.redis_url
-        used = store is not None
-        reference = store.access_key_id_from if store else None
-        yield "webui.objectStorage", used, "accessKeyIdFrom", reference, "s3AccessKeyId", own.s3_access_key_id
-        reference = store.secret_access_key_from if store else None
-        yield (
-            "webui.objectStorage",
-            used,
+        parts = database is not None and database.host is not None
+        yield _Credential(
+            "database",
+            "urlFrom",
+            database.url_from if database else None,
+            "databaseUrl",
+            own.database_url,
+            used=database is not None and not parts,
+            instead="null, because airis:webui.database names the database by host" if parts else "",
+            decided_by=("host",),
+        )
+        yield _Credential(
+            "database",
+            "passwordFrom",
+            database.password_from if database else None,
+            "databasePassword",
+            own.database_password,
+            used=database is not None and parts and not database.iam_token,
+            instead="only where airis:webui.database has a host, and no iamToken",
+            decided_by=("host", "iamToken"),
+        )
+        bundled = redis is not None and redis.bundled is not None
+        yield _Credential(
+            "redis",
+            "urlFrom",
+            redis.url_from if redis else None,
+            "redisUrl",
+            own.redis_url,
+            used=redis is not None and not bundled,
+            instead="null, because airis:webui.redis.bundled has a URL of its own" if bundled else "",
+            decided_by=("bundled",),
+        )
+        keys = store is not None and store.is_s3 and not store.workload_identity
+        instead = "null, because airis:webui.objectStorage takes no keys of S3" if store and not keys else ""
+        yield _Credential(
+            "objectStorage",
+            "accessKeyIdFrom",
+            store.access_key_id_from if store else None,
+            "s3AccessKeyId",
+            own.s3_access_key_id,
+            used=keys,
+            instead=instead,
+            decided_by=("gcs", "azure", "workloadIdentity"),
+        )
+        yield _Credential(
+            "objectStorage",
             "secretAccessKeyFrom",
-            reference,
+            store.secret_access_key_from if store else None,
             "s3SecretAccessKey",
             own.s3_secret_access_key,
+            used=keys,
+            instead=instead,
+            decided_by=("gcs", "azure", "workloadIdentity"),
         )

@@ -1,0 +1,179 @@
+"""Sizes of models: what is known, and what is said of a volume or a memory that is too small for them."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from settings import StackSettings, load
+from settings.model_sizes import full_name, same_model, size_of
+from tests.unit.conftest import Refuse
+from tests.unit.drawing import COMMITTED, ROOT
+
+pytestmark = pytest.mark.timeout(60)
+
+DATA = yaml.safe_load((ROOT / "settings" / "model_sizes.yaml").read_text(encoding="utf-8"))
+ROOMY = {"limits": {"memory": "1Ti"}}
+
+
+def read(**ollama: Any) -> StackSettings:
+    config = {"airis:ollama": json.dumps(ollama), "airis:webui": json.dumps({"image": "ghcr.io/a/b:1.2.3"})}
+    return load(config, source="Pulumi.x.yaml")
+
+
+def warnings(**ollama: Any) -> list[str]:
+    return list(read(**ollama).warnings())
+
+
+def test_every_source_says_where_and_when() -> None:
+    assert DATA["sources"]
+    for source in DATA["sources"]:
+        assert source["url"].startswith("https://")
+        assert re.fullmatch(r"\d{4}(-\d\d){0,2}", source["date"])
+        for model, size in source["models"].items():
+            assert re.fullmatch(r"\d+(\.\d)?(MB|GB)", size), model
+            assert size_of(model) is not None
+
+
+@pytest.mark.parametrize(
+    ("model", "printed", "size", "least"),
+    [
+        ("llama3.2:1b", "1.3GB", 1_300_000_000, 1_250_000_000),
+        ("gemma3:1b", "815MB", 815_000_000, 814_500_000),
+        ("llama3.3", "43GB", 43_000_000_000, 42_500_000_000),
+        ("llama3.2", "2.0GB", 2_000_000_000, 1_950_000_000),
+    ],
+)
+def test_a_size_is_as_exact_as_it_was_printed(model: str, printed: str, size: int, least: int) -> None:
+    found = size_of(model)
+    assert found is not None
+    assert (found.printed, found.bytes, found.least_bytes) == (printed, size, least)
+
+
+def test_a_name_without_a_tag_moves_on() -> None:
+    moving, staying = size_of("gpt-oss"), size_of("gpt-oss:20b")
+    assert moving is not None
+    assert staying is not None
+    assert (moving.moves, staying.moves) == (True, False)
+
+
+@pytest.mark.parametrize("model", ["llama3.2:8b-instruct", "hf.co/someone/llama3.2:1b", "team/llama3.2:1b", "unheard"])
+def test_nothing_is_guessed(model: str) -> None:
+    assert size_of(model) is None
+
+
+@pytest.mark.parametrize(
+    ("model", "full"),
+    [
+        ("llama3.2", ("registry.ollama.ai", "library", "llama3.2", "latest")),
+        ("Llama3.2:1B", ("registry.ollama.ai", "library", "llama3.2", "1b")),
+        ("team/model", ("registry.ollama.ai", "team", "model", "latest")),
+        ("localhost:5000/team/model", ("localhost:5000", "team", "model", "latest")),
+        ("localhost:5000/team/model:a", ("localhost:5000", "team", "model", "a")),
+    ],
+)
+def test_a_name_is_completed_as_ollama_does(model: str, full: tuple[str, ...]) -> None:
+    assert full_name(model) == full
+
+
+def test_names_are_the_same_however_they_are_written() -> None:
+    assert same_model("llama3.2", "registry.ollama.ai/library/LLAMA3.2:latest")
+    assert not same_model("llama3.2", "llama3.2:1b")
+    assert not same_model("llama3.2", "team/llama3.2")
+
+
+@pytest.mark.parametrize("stack", COMMITTED)
+def test_the_committed_stacks_fit(stack: str) -> None:
+    config = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
+    settings = load(
+        {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}, source="x"
+    )
+    assert list(settings.ollama.warnings()) == []
+
+
+def test_models_that_fit_are_not_worth_a_word() -> None:
+    assert warnings(models=["llama3.2:1b", "nomic-embed-text", "unheard"]) == []
+
+
+@pytest.mark.parametrize(
+    ("models", "size", "needed"),
+    [
+        ("['llama3.1:70b']", "30Gi", "at least 40.0 GB for llama3.1:70b (40GB), and room for more"),
+        (
+            "['gemma3:27b', 'gpt-oss:20b']",
+            "27Gi",
+            "at least 31.0 GB for gemma3:27b (17GB), gpt-oss:20b (14GB), and room for more",
+        ),
+    ],
+)
+def test_a_volume_that_certainly_is_too_small_is_refused(models: str, size: str, needed: str, refuse: Refuse) -> None:
+    said = refuse(f"airis:ollama: {{models: {models}, storage: {{size: {size}}}}}")
+    assert f'  airis:ollama.storage.size\n    given    "{size}"\n    allowed  {needed}' in said
+
+
+def test_what_models_are_made_from_counts_too(refuse: Refuse) -> None:
+    said = refuse("airis:ollama: {create: [{name: a, from: 'llama3.1:70b'}]}")
+    assert '  airis:ollama.storage.size\n    given    "30Gi" (the default)' in said
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"models": ["llama3.1:70b"], "storage": {"size": "40G"}},  # 39.5 GB is printed as 40GB
+        {"models": ["llama3.3"]},  # tomorrow it may be another model
+        {"models": ["unheard:70b"]},
+        {"models": ["llama3.1:70b"], "storage": {"existingClaim": "large"}},  # of what size, nobody says
+    ],
+    ids=str,
+)
+def test_what_may_fit_is_not_refused(settings: dict[str, Any]) -> None:
+    read(**settings)
+
+
+def test_files_of_two_tags_count_once() -> None:
+    assert warnings(models=["gpt-oss", "gpt-oss:20b"], storage={"size": "16G"}, resources=ROOMY) == []
+
+
+def test_a_volume_that_will_be_almost_full_is_warned_of() -> None:
+    models = ["gemma3:27b", "gemma3:12b"]
+    (said,) = warnings(models=models, storage={"size": "27G"}, resources=ROOMY)
+    assert said == (
+        "airis:ollama.storage.size: 27G may be too small for gemma3:27b (17GB), gemma3:12b (8.1GB): 25.1 GB together"
+    )
+    assert warnings(models=models, storage={"size": "28G"}, resources=ROOMY) == []
+
+
+def test_an_existing_claim_is_not_measured() -> None:
+    settings = {"models": ["gemma3:27b"], "resources": ROOMY}
+    assert warnings(**settings, storage={"size": "18G"}) != []
+    assert warnings(**settings, storage={"size": "18G", "existingClaim": "large"}) == []
+
+
+def test_a_memory_limit_that_is_too_small_is_warned_of() -> None:
+    (said,) = warnings(models=["llama3.2:1b", "gemma3:12b"])
+    assert said == (
+        "airis:ollama.resources.limits.memory: gemma3:12b (8.1GB) needs about 8.9 GB with its context, more than 4Gi: "
+        "it may not load, or be killed"
+    )
+    assert warnings(models=["gemma3:12b"], resources={"limits": {"memory": "9G"}}) == []
+    assert warnings(models=["gemma3:12b"], resources={"limits": {"memory": None}}) == []
+
+
+def test_gpus_that_are_too_small_are_warned_of() -> None:
+    gpu = {"preset": "gpu-operator", "minMemory": "16Gi"}
+    (said,) = warnings(models=["gemma3:27b"], gpu=gpu)
+    assert said == (
+        "airis:ollama.gpu: gemma3:27b (17GB) needs about 18.7 GB with its context, more than 16Gi: "
+        "part of it may run on CPU, which is slow"
+    )
+    assert warnings(models=["gemma3:27b"], gpu={**gpu, "count": 2}) == []
+    assert warnings(models=["gemma3:27b"], gpu={}) == []  # of what size, nobody says
+
+
+def test_several_gpus_are_counted_together() -> None:
+    gpu = {"preset": "gpu-operator", "minMemory": "16Gi", "count": 2}
+    storage = {"size": "100Gi"}
+    (said,) = warnings(models=["llama3.1:70b"], gpu=gpu, storage=storage)
+    assert "more than 2 x 16Gi" in said

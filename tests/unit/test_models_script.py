@@ -1,0 +1,152 @@
+"""What the containers of the models' Job do, with a program in the place of `ollama`."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.unit.drawing import ROOT
+
+pytestmark = pytest.mark.timeout(60)
+
+SCRIPT = ROOT / "components" / "models.sh"
+STUB = """\
+#!/bin/sh
+printf '%s\\n' "$*" >>"$CALLS"
+case "$1" in
+  show) [ -e "$THERE/$2" ] || { echo "Error: model '$2' not found" >&2; exit 1; } ;;
+  pull)
+    echo "pulling manifest" >&2
+    [ -z "$PULL_FAILS" ] || { echo "Error: $PULL_FAILS" >&2; exit 1; }
+    : >"$THERE/$2"
+    ;;
+  rm) rm "$THERE/$2" 2>/dev/null || { echo "Error: ${RM_FAILS:-model '$2' not found}" >&2; exit 1; } ;;
+  create) cat "$4" ;;
+  run)
+    for last; do :; done
+    [ -z "$EMBEDS" ] || [ -n "$last" ] || { echo "Error: embedding models require input text. Usage: ..." >&2; exit 1; }
+    [ -z "$EMBEDS" ] || echo "[0.1,0.2]"
+    ;;
+esac
+"""
+
+
+class Pod:
+    """A pod of the Job: its containers share a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home, self.there, self.calls_file = folder / "tmp", folder / "models", folder / "calls"
+        for each in (self.home, self.there, folder / "bin"):
+            each.mkdir()
+        stub = folder / "bin" / "ollama"
+        stub.write_text(STUB, encoding="utf-8")
+        stub.chmod(0o755)
+        self.env = {
+            "PATH": f"{stub.parent}:/usr/bin:/bin",
+            "HOME": str(self.home),
+            "THERE": str(self.there),
+            "CALLS": str(self.calls_file),
+        }
+
+    def run(self, *args: str, **env: str) -> "subprocess.CompletedProcess[str]":
+        command = ["/bin/sh", str(SCRIPT), *args]
+        return subprocess.run(
+            command, env={**self.env, **env}, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+
+    @property
+    def calls(self) -> list[str]:
+        return self.calls_file.read_text(encoding="utf-8").splitlines()
+
+    def failures(self) -> str:
+        """What the last container says, which fails if there is anything to say."""
+        done = self.run("result")
+        assert done.returncode == (1 if done.stderr else 0)
+        return done.stderr
+
+
+@pytest.fixture
+def pod(tmp_path: Path) -> Pod:
+    return Pod(tmp_path)
+
+
+def test_a_model_that_is_there_needs_no_registry(pod: Pod) -> None:
+    (pod.there / "llama3.2:1b").touch()
+    done = pod.run("ensure", "llama3.2:1b")
+    assert (done.returncode, done.stdout) == (0, "llama3.2:1b is there already\n")
+    assert pod.calls == ["show llama3.2:1b"]
+    assert pod.failures() == ""
+
+
+@pytest.mark.parametrize("verb", ["ensure", "pull"])
+def test_a_model_that_is_not_there_is_pulled(pod: Pod, verb: str) -> None:
+    done = pod.run(verb, "llama3.2:1b")
+    assert (done.returncode, done.stdout) == (0, "pulling manifest\n")
+    assert (pod.there / "llama3.2:1b").exists()
+    assert pod.failures() == ""
+
+
+def test_always_means_always(pod: Pod) -> None:
+    (pod.there / "a").touch()
+    pod.run("pull", "a")
+    assert pod.calls == ["pull a"]
+
+
+def test_failures_are_told_at_the_end_by_name_and_do_not_stop_the_others(pod: Pod) -> None:
+    first = pod.run("ensure", "llama9", PULL_FAILS="pull model manifest: file does not exist")
+    second = pod.run("ensure", "llama3.2:1b")
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert first.stdout == "pulling manifest\nError: pull model manifest: file does not exist\n"
+    assert (pod.there / "llama3.2:1b").exists()
+    pod.run("create", "mario", "/no/such/file")
+    lines = pod.failures().splitlines()
+    assert lines[0] == "airis: ensure llama9 failed: pull model manifest: file does not exist"
+    assert lines[1:] == ["airis: create mario failed: no reason was given"]
+
+
+def test_a_failed_pull_of_a_model_that_is_there_is_a_failure(pod: Pod) -> None:
+    (pod.there / "a").touch()
+    pod.run("pull", "a", PULL_FAILS="dial tcp: lookup registry.ollama.ai: no such host")
+    assert "airis: pull a failed: dial tcp" in pod.failures()
+
+
+def test_what_is_to_be_absent_is_removed(pod: Pod) -> None:
+    (pod.there / "old").touch()
+    pod.run("remove", "old")
+    assert not (pod.there / "old").exists()
+    assert pod.failures() == ""
+
+
+def test_what_is_absent_already_is_fine(pod: Pod) -> None:
+    pod.run("remove", "old")
+    assert pod.failures() == ""
+
+
+@pytest.mark.parametrize("said", ["could not connect to ollama server", "model 'other' not found"])
+def test_a_server_that_cannot_say_is_a_failure(pod: Pod, said: str) -> None:
+    pod.run("remove", "old", RM_FAILS=said)
+    assert f"airis: remove old failed: {said}" in pod.failures()
+
+
+def test_a_model_is_created_from_its_file(pod: Pod, tmp_path: Path) -> None:
+    (tmp_path / ".0").write_text("FROM gemma3:1b\n", encoding="utf-8")
+    done = pod.run("create", "mario", str(tmp_path / ".0"))
+    assert done.stdout == "FROM gemma3:1b\n"
+    assert pod.calls == [f"create mario -f {tmp_path / '.0'}"]
+    assert pod.failures() == ""
+
+
+@pytest.mark.parametrize(
+    ("further", "call"), [((), "run llama3.2 "), (("--keepalive=-1s",), "run --keepalive=-1s llama3.2 ")]
+)
+def test_a_model_is_loaded_by_an_empty_prompt(pod: Pod, further: tuple[str, ...], call: str) -> None:
+    pod.run("load", "llama3.2", *further)
+    assert pod.calls == [call]
+    assert pod.failures() == ""
+
+
+def test_a_model_for_embeddings_is_loaded_by_some_text(pod: Pod) -> None:
+    done = pod.run("load", "bge-m3", "--keepalive=1h", EMBEDS="yes")
+    assert pod.calls == ["run --keepalive=1h bge-m3 ", "run --keepalive=1h bge-m3 loaded"]
+    assert "0.1" not in done.stdout  # nobody wants the numbers in the log
+    assert pod.failures() == ""
