@@ -40,12 +40,15 @@ def pulumi_config() -> dict[str, dict[str, Any]]:
     """The `config` section of Pulumi.yaml: each key with its type, default and description.
 
     Every key has a default: the engine asks for those without one in each stack file. An object's default is empty,
-    because its real defaults stand in its model (pulumi/pulumi, pkg/workspace/config.go).
+    because its real defaults stand in its model (pulumi/pulumi, pkg/workspace/config.go). A section that is null by default
+    is left out: the engine knows no such default, and hands the program an empty section instead, which is another thing.
     """
     # Secrets with fixed names change in place: replaced, they would be gone for a moment, and pods with them
     section: dict[str, dict[str, Any]] = {"kubernetes:enableSecretMutable": {"value": True}}
     for name, field in StackSettings.model_fields.items():
         kind: dict[str, Any]
+        if field.default is None:
+            continue
         if _model_in(field.annotation) or _is_mapping(field.annotation):
             kind = {"type": "object", "default": {}}
         elif get_origin(field.annotation) is tuple:
@@ -93,7 +96,7 @@ def config_markdown(since: Mapping[str, str]) -> str:
         section, _, inner = row.key.partition(".")
         by_section.setdefault(section if inner else "", []).append(row)
     scalars = by_section.pop("", [])
-    lines += ["", *_table(scalars, since)]
+    lines += ["", "## The whole stack", "", *_table(scalars, since)]
     for section, found in by_section.items():
         field = next(each for each in StackSettings.model_fields.values() if f"airis:{each.alias}" == section)
         model = _model_in(field.annotation)
@@ -114,7 +117,7 @@ def _rows(prefix: str, model: type[Settings], default: Settings | None) -> Itera
         key, effect = f"{prefix}.{field.alias or name}", _descriptions(model)[name]
         value = getattr(default, name) if default is not None else field.default
         inner = [each for each in models_in(field.annotation) if each not in _REFERENCES]
-        is_list = get_origin(field.annotation) is tuple
+        is_list = _is_list(field.annotation)
         if not inner or is_list or NoneType in get_args(field.annotation):
             yield _row(key, field, value, effect)
         for each in inner:
@@ -171,6 +174,12 @@ def _descriptions(model: type[Settings]) -> Mapping[str, str]:
     return found
 
 
+def _is_list(annotation: Any) -> bool:
+    if get_origin(annotation) in (Annotated, Union, UnionType):
+        return any(_is_list(each) for each in get_args(annotation))
+    return get_origin(annotation) is tuple
+
+
 def _is_mapping(annotation: Any) -> bool:
     origin = get_origin(annotation)
     if origin is Annotated:
@@ -191,6 +200,8 @@ def _default(field: FieldInfo, value: Any) -> str:
 def _type(annotation: Any) -> str:
     """The type in the words of a YAML file."""
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(arguments[0])
     if origin in (Union, UnionType):
         return " or ".join("null" if each is NoneType else _type(each) for each in arguments)
     if origin is Literal:
@@ -201,9 +212,7 @@ def _type(annotation: Any) -> str:
         return _REFERENCES.get(model, "mapping")
     if _is_mapping(annotation):
         return "mapping"
-    if get_origin(annotation) is not None and arguments:  # Annotated
-        return _type(arguments[0])
-    return {str: "text", int: "whole number", bool: "true or false"}.get(annotation, "text")
+    return {str: "text", int: "whole number", float: "number", bool: "true or false"}.get(annotation, "text")
 
 
 def _model_in(annotation: Any) -> type[Settings] | None:

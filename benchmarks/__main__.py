@@ -18,14 +18,17 @@ AIRIS = str(Path(sys.executable).with_name("airis"))
 
 def render() -> Iterator[Row]:
     """Rendering a stack, against the imports that no program can do without."""
-    bare, render, help_text, nothing = side_by_side(
+    bare, render, cpu, production, help_text, nothing = side_by_side(
         9,
         python("-c", BARE),
         command(AIRIS, "render", "--stack", "gpu"),
+        command(AIRIS, "render", "--stack", "cpu"),
+        command(AIRIS, "render", "--stack", "production"),
         command(AIRIS, "--help"),
         python("-c", "pass"),
     )
     yield Row("`airis render -s gpu`", render, "importing Pulumi and the typed modules", bare, 1.2)
+    yield Row("`airis render -s production`", production, "`airis render -s cpu`", cpu, 1.5)
     yield Row("`airis --help`", help_text, "`python -c pass`", nothing, 15)
 
 
@@ -75,7 +78,7 @@ def _kwokctl_alone(sandbox: Sandbox) -> None:
 
 def tests() -> Iterator[Row]:
     """The unit tests, as one of the things that people wait for."""
-    (unit,) = side_by_side(1, python("-m", "pytest", "-q", "tests/unit"))
+    (unit,) = side_by_side(1, python("-m", "pytest", "-q", "-nauto", "tests/unit"))
     yield Row("unit tests", unit, "the whole run", None, 20)
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from airis.manifest import in_order, manifest, to_yaml
 from airis.program import KubernetesObject, Rendering
-from airis.rehearsal import clean
-from airis.sandbox import Sandbox
+from airis.rehearsal import clean, define
+from airis.sandbox import Sandbox, definitions_for
 from tests.unit.drawing import container, draw, pod_spec, values, workloads
 from tests.unit.test_credentials import revealed
 from tests.unit.test_stacks_rendered import missing
@@ -20,6 +20,25 @@ pytestmark = pytest.mark.timeout(240)
 
 NAMESPACES = ("airis", "apps")
 MARKER = "marker-"
+PARENT = {"name": "public", "namespace": "infra", "sectionName": "https"}
+WAYS_IN: list[dict[str, Any]] = [
+    {},
+    {"ingress": {"host": "chat.example.com"}},
+    {"ingress": {"host": "*.example.com", "hosts": ["a.example.com"], "className": "nginx", "controller": "nginx"}},
+    {"ingress": {"host": "a.example.com", "controller": "traefik", "tls": {"clusterIssuer": "letsencrypt"}}},
+    {
+        "ingress": {"host": "a.example.com", "controller": "haproxy"},
+        "gateway": {"hosts": ["b.example.com"], "parentRefs": [PARENT], "tls": False, "requestTimeoutSeconds": None},
+    },
+    {
+        "gateway": {
+            "hosts": ["*.example.com", "b.example.com"],
+            "parentRefs": [PARENT],
+            "redirectFrom": [{**PARENT, "sectionName": "http"}],
+            "requestTimeoutSeconds": 60,
+        }
+    },
+]
 
 Config = dict[str, Any]
 
@@ -66,7 +85,7 @@ tolerations = st.lists(
     max_size=2,
     unique_by=str,
 )
-variables = st.dictionaries(st.sampled_from(["DEBUG", "_A", "LOG_FORMAT"]), st.sampled_from(["", "1", "ä b\n: {}"]))
+variables = st.dictionaries(st.sampled_from(["DEBUG", "_A", "NO_COLOR"]), st.sampled_from(["", "1", "ä b\n: {}"]))
 images = st.sampled_from(["airis:1.2.3", "localhost:5000/a/b__c", f"airis:main@sha256:{'0' * 64}"])
 secret_variables = st.dictionaries(st.sampled_from(["API_KEY", "HF_TOKEN"]), references)
 
@@ -160,9 +179,7 @@ def stacks(draw: st.DrawFn) -> Config:
         "imagePullSecrets": draw(st.lists(subdomains, max_size=2, unique=True)),
         "webui": draw(webuis(secrets)),
         "ollama": draw(ollamas()),
-        "ingress": draw(
-            st.sampled_from([{}, {"host": "chat.example.com"}, {"host": "*.example.com", "className": "nginx"}])
-        ),
+        **draw(st.sampled_from(WAYS_IN)),
         "network": draw(
             some(
                 policies=st.booleans(),
@@ -259,6 +276,7 @@ def cluster(sandbox: Sandbox) -> Sandbox:
     sandbox.kubectl.apply(
         [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in NAMESPACES]
     )
+    define(definitions_for([{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute"}]), sandbox.kubectl)
     return sandbox
 
 

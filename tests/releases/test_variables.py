@@ -21,7 +21,10 @@ EVERYWHERE = {
 }
 """Variables that neither application looks up itself: the libraries do, and these are their names."""
 
-WEBUI_LIBRARIES: dict[str, str] = {}
+WEBUI_LIBRARIES: dict[str, str] = {
+    "PGPASSWORD": "libpq, which psycopg2 and psycopg use",
+    "PGSSLROOTCERT": "as PGPASSWORD",
+}
 """The same for WebUI alone."""
 
 OWN = "AIRIS_"

@@ -1,5 +1,6 @@
 """Two scanners over the rendered stacks: they find nothing but what docs/security.md argues, and plenty in the reference."""
 
+import re
 from collections.abc import Callable, Iterator
 from itertools import chain
 
@@ -38,7 +39,9 @@ def scan(scanner: Scanner, manifests: str) -> list[Finding]:
 def test_the_page_argues_every_finding_and_no_other(scanner: Scanner) -> None:
     found = chain.from_iterable(scan(scanner, manifest.to_yaml(committed(stack).objects)) for stack in COMMITTED)
     name = scanner.__name__.replace("_", "-")
-    assert set(found) == {Finding(*row[:3]) for row in exceptions() if row[0] == name}
+    # a Job's name ends with a digest of what it does
+    named = {each._replace(object=re.sub(r"-\d+-[0-9a-f]{8}$", "", each.object)) for each in found}
+    assert named == {Finding(*row[:3]) for row in exceptions() if row[0] == name}
 
 
 def test_every_exception_stands_once_and_says_why() -> None:

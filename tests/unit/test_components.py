@@ -174,7 +174,9 @@ def test_names_come_from_what_the_api_server_answers(monkeypatch: pytest.MonkeyP
     drawn = draw(ingress={"host": "chat.example.com"})
     deployment = manifest(drawn, "Deployment", "airis-deployment")
     url = "http://ollama-service-x7.airis-x7.svc.cluster.local:11434"
-    assert env(deployment) == {"OLLAMA_BASE_URL": url, **webui_env("airis-secrets-x7")}
+    public = {"WEBUI_URL": "http://chat.example.com"}
+    public["CORS_ALLOW_ORIGIN"] = "http://chat.example.com;http://localhost:8080"
+    assert env(deployment) == {"OLLAMA_BASE_URL": url, **public, **webui_env("airis-secrets-x7")}
     assert pod_spec(deployment)["serviceAccountName"] == "airis-x7"
     assert pod_spec(manifest(drawn, "StatefulSet", "ollama"))["serviceAccountName"] == "ollama-x7"
     assert drawn.exports["ollamaUrls"] == [url]

@@ -160,7 +160,7 @@ def test_every_number_of_a_probe_is_a_setting_and_leaves_its_neighbours() -> Non
 
 
 def test_only_the_webui_reaches_ollama() -> None:
-    for stack in COMMITTED:
+    for stack in ("cpu", "gpu"):
         assert policy(committed(stack), "ollama") == {
             "podSelector": {"matchLabels": {"app": "ollama"}},
             "policyTypes": ["Ingress"],
@@ -171,6 +171,18 @@ def test_only_the_webui_reaches_ollama() -> None:
                 }
             ],
         }
+
+
+def test_the_pods_that_pull_models_reach_ollama_and_are_reached_by_nobody() -> None:
+    drawn = draw_once(ollama={"models": ["llama3.2:1b"]}, network={"restrictEgress": True})
+    ollama = {"podSelector": {"matchLabels": {"app": "ollama"}}}
+    callers = [each["podSelector"]["matchLabels"] for each in policy(drawn, "ollama")["ingress"][0]["from"]]
+    assert callers == [{"app": "airis"}, {"app": "ollama-pull"}]
+    spec = policy(drawn, "ollama-pull")
+    assert spec["podSelector"] == {"matchLabels": {"app": "ollama-pull"}}
+    assert spec.get("ingress", []) == []
+    assert [rule["to"] for rule in spec["egress"] if "to" in rule] == [[ollama]]
+    assert "ollama-pull" not in names(draw_once(), "NetworkPolicy")
 
 
 def test_who_reaches_the_webui() -> None:

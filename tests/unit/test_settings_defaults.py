@@ -119,7 +119,7 @@ S3 = {"bucket": "uploads", "accessKeyIdFrom": a_key("s3"), "secretAccessKeyFrom"
         ),
         ({"webui": {"database": SHARED["database"]}}, "chroma on the volume beside a database"),
         ({"webui": {"env": {"OPENAI_API_BASE_URL": "https://user@example.com:443/v1"}}}, "a URL without a password"),
-        ({"webui": {"env": {"ENABLE_API_KEYS": "True", "MAX_TOKENS": "1", "JWT_EXPIRES_IN": "4w"}}}, "no credentials"),
+        ({"webui": {"env": {"ENABLE_API_KEYS": "True", "MAX_TOKENS": "1", "TOKEN_LIFE": "4w"}}}, "no credentials"),
         ({"webui": {"secretEnv": {"OPENAI_API_KEY": {"name": "openai", "key": "key"}}}}, "a credential by reference"),
         ({"webui": {"storage": {"existingClaim": "chats"}}}, "an existing claim"),
         ({"ollama": {"storage": {"existingClaim": "models"}}}, "an existing claim for one Ollama"),
@@ -136,7 +136,7 @@ S3 = {"bucket": "uploads", "accessKeyIdFrom": a_key("s3"), "secretAccessKeyFrom"
         ({"ollama": {"env": {"OLLAMA_BASE_URL": "x"}}}, "a variable that is only the WebUI's"),
         ({"webui": {"service": {"type": "LoadBalancer", "nodePort": 30080}}}, "a node port"),
         ({"webui": {"tolerations": [{}]}}, "a toleration of everything"),
-        ({"ingress": {"host": "*.example.com", "className": "nginx"}}, "a wildcard host"),
+        ({"ingress": {"host": "*.example.com", "hosts": ["a.example.com"]}}, "a wildcard host beside another"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

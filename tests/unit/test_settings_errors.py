@@ -70,7 +70,7 @@ def test_object_storage_needs_a_place_for_everything_else_that_was_on_the_volume
         "    allowed  null, or also set database: without a volume the SQLite database would be lost with the pod",
         "  airis:webui.vectorStore",
         '    given    "chroma" (the default)',
-        "    allowed  pgvector, because objectStorage leaves no volume for chroma's files",
+        "    allowed  pgvector or another server, because objectStorage leaves no volume for chroma's files",
     ]
 
 

@@ -62,7 +62,7 @@ UNKNOWN_KEYS = [
         "airis:ingress: {hots: a.example.com}",
         "airis:ingress.hots",
         '"a.example.com"',
-        f"host (was that meant?); {keys_of(IngressSettings)}",
+        f"hosts (was that meant?); {keys_of(IngressSettings)}",
     ),
     Refusal(
         "airis:webui: {resources: {limits: {memry: 2Gi}}}",
@@ -350,7 +350,7 @@ NEEDED = {
     POSTGRES: "database (PostgreSQL)",
     REDIS: "redis",
     SHARED: "objectStorage, or storage.accessMode ReadWriteMany (the volume is now for one node)",
-    PGVECTOR: "vectorStore pgvector",
+    PGVECTOR: "vectorStore pgvector, or another server",
 }
 """What several pods need, and the words in which it is missed."""
 
@@ -377,7 +377,7 @@ DATA = [
         f"airis:webui: {{{S3}, {POSTGRES}}}",
         "airis:webui.vectorStore",
         '"chroma" (the default)',
-        "pgvector, because objectStorage leaves no volume for chroma's files",
+        "pgvector or another server, because objectStorage leaves no volume for chroma's files",
     ),
     Refusal(
         f"airis:webui: {{{S3}, {POSTGRES}, {PGVECTOR}, storage: {{existingClaim: chats}}}}",
@@ -424,14 +424,14 @@ CREDENTIALS = [
         Refusal(f"airis:webui: {{env: {{{name}: plain}}}}", f"airis:webui.env.{name}", "[not shown]", IN_PLAIN_TEXT)
         for name in (
             "OPENAI_API_KEY",
-            "OPENAI_API_KEYS",
-            "OAUTH_CLIENT_SECRET",
-            "LDAP_APP_PASSWORD",
+            "FIRECRAWL_API_KEYS",
+            "FEISHU_CLIENT_SECRET",
+            "SMTP_PASSWORD",
             "HF_TOKEN",
             "AWS_SECRET_ACCESS_KEY",
             "LANGFUSE_SECRET_KEY",
             "OAUTH_SESSION_TOKEN_ENCRYPTION_KEY",
-            "GOOGLE_APPLICATION_CREDENTIALS_JSON",
+            "VERTEX_CREDENTIALS_JSON",
         )
     ),
     Refusal(
