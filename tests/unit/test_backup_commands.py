@@ -4,7 +4,9 @@ It answers from files, and runs the agent on a folder of this machine; tests/reh
 """
 
 import json
+import signal
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -219,6 +221,15 @@ def test_a_restore_whose_connection_breaks_says_which_data_is_there(
     assert contents(world.volume) == (old if whose == "the old" else contents(made.path.parent / "new"))
 
 
+@pytest.fixture
+def heeding_ctrl_c() -> Iterator[None]:
+    """Ctrl-C as in a terminal: a shell makes what it starts in the background deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeding_ctrl_c")
 def test_ctrl_c_makes_the_volume_whole_and_starts_webui_again(world: World, made: Archive, command: Command) -> None:
     data_folder(world.volume, rows=9)
     world.does("restore", "kill -INT $PPID; sleep 20")
