@@ -1,7 +1,5 @@
 """PodDisruptionBudgets: how many pods a node drain may take away at a time."""
 
-from pulumi_kubernetes.policy.v1 import PodDisruptionBudget, PodDisruptionBudgetSpecArgs
-
 from components.metadata import Place, selector
 
 
@@ -11,6 +9,8 @@ def disruption_budget(name: str, replicas: int, place: Place) -> None:
     `replicas` are the pods that there are at least.
     """
     if replicas > 1:
+        from pulumi_kubernetes.policy.v1 import PodDisruptionBudget, PodDisruptionBudgetSpecArgs
+
         PodDisruptionBudget(
             name,
             metadata=place.metadata(name),

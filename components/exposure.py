@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 from pulumi_kubernetes.core.v1 import Service, ServicePortArgs, ServiceSpecArgs
 
 from components import pod
-from components.gateway import http_routes
 from components.ingress import ingress_for
 from components.metadata import SKIP_AWAIT, Place
 from settings.controllers import Visits
@@ -119,4 +118,6 @@ def expose(name: str, exposure: Exposure, *, port: int, backend: Service, place:
         ingress_annotations, _ = exposure.annotations
         ingress_for(f"{name}-ingress", exposure.ingress, ingress_annotations, port=port, backend=backend, place=place)
     if exposure.gateway is not None:
+        from components.gateway import http_routes
+
         http_routes(f"{name}-route", exposure.gateway, port=port, backend=backend, place=place)

@@ -1,22 +1,10 @@
 """From GPU settings to what a pod needs to get one."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pulumi
 from pulumi_kubernetes.core.v1 import PodResourceClaimArgs
-from pulumi_kubernetes.resource.v1 import (
-    CELDeviceSelectorArgs,
-    DeviceClaimArgs,
-    DeviceRequestArgs,
-    DeviceSelectorArgs,
-    ExactDeviceRequestArgs,
-    ResourceClaimSpecArgs,
-    ResourceClaimTemplate,
-    ResourceClaimTemplateSpecArgs,
-)
 
 from components.metadata import Place
 from settings.gpu import GpuSettings
@@ -24,7 +12,7 @@ from settings.gpu_claims import DraSettings
 from settings.scheduling import NodeSelectorRequirement, Toleration
 
 _CLAIM = "gpu"
-"""The name of the claim in the pod, and of the request in the claim."""
+"""The name of the claim in the pod."""
 
 
 @dataclass(frozen=True)
@@ -81,32 +69,7 @@ def _claim(settings: GpuSettings, dra: DraSettings, name: str, place: Place) -> 
         return PodResourceClaimArgs(name=_CLAIM, resource_claim_name=dra.existing_claim)
     template: pulumi.Input[str] | None = dra.existing_claim_template
     if template is None:
-        template = _template(settings, dra, name, place).metadata.name
+        from components.gpu_claims import claim_template
+
+        template = claim_template(settings, dra, name, place).metadata.name
     return PodResourceClaimArgs(name=_CLAIM, resource_claim_template_name=template)
-
-
-def _template(settings: GpuSettings, dra: DraSettings, name: str, place: Place) -> ResourceClaimTemplate:
-    """A template of claims, `<name>-gpu-<hash>`.
-
-    Its spec is immutable. The name changes with it, so the new template stands beside the old one until the pods have gone
-    over; a pod that has its claim already needs its template no more.
-    """
-    request = {"class": settings.device_class, "count": settings.count, "selectors": dra.selectors}
-    digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:8]
-    selectors = [DeviceSelectorArgs(cel=CELDeviceSelectorArgs(expression=each)) for each in dra.selectors]
-    exactly = ExactDeviceRequestArgs(
-        device_class_name=settings.device_class,
-        allocation_mode="ExactCount",
-        count=settings.count,
-        selectors=selectors or None,
-    )
-    return ResourceClaimTemplate(
-        f"{name}-gpu-{digest}",
-        metadata=place.metadata(f"{name}-gpu-{digest}"),
-        spec=ResourceClaimTemplateSpecArgs(  # no metadata in here: labels may change, and this may not
-            spec=ResourceClaimSpecArgs(
-                devices=DeviceClaimArgs(requests=[DeviceRequestArgs(name=_CLAIM, exactly=exactly)])
-            )
-        ),
-        opts=place.opts,
-    )

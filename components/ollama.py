@@ -17,7 +17,6 @@ from components.claim import claim_spec, data_claim
 from components.disruption import disruption_budget
 from components.gpu import gpu_access
 from components.metadata import SKIP_AWAIT, Place, labels, selector
-from components.models import model_jobs, puller
 from components.network import pods, policy
 from components.outside import ca_variables, proxy_variables
 from components.scheduling import placement
@@ -146,10 +145,14 @@ class Ollama(pulumi.ComponentResource):
             ),
         )
         each_pod = [_url(f"{name}-{ordinal}", headless, platform) for ordinal in range(settings.replicas)]
-        model_jobs(name, each_pod, settings, place, after=server)
+        pullers: list[str] = []
+        if settings.has_model_job:
+            from components.models import model_jobs, puller
+
+            model_jobs(name, each_pod, settings, place, after=server)
+            pullers.append(puller(name)["app"])
         disruption_budget(name, settings.replicas, place)
         if platform.network.policies:
-            pullers = [puller(name)["app"]] if settings.has_model_job else []
             known = [*callers, *({"app": each} for each in pullers)]
             policy(name, platform.network, port=PORT, callers=[pods(each) for each in known], place=place)
             for each in pullers:  # nobody asks them anything, and all that they ask is Ollama

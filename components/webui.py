@@ -7,7 +7,6 @@ from pulumi_kubernetes.apps.v1 import Deployment, DeploymentSpecArgs, Deployment
 
 from components import pod
 from components.account import service_account
-from components.autoscaler import autoscaler
 from components.claim import data_claim
 from components.connections import ollama_variables
 from components.credentials import stack_secret
@@ -151,6 +150,8 @@ class WebUI(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[redis] if redis else None),
         )
         if settings.autoscaling is not None:
+            from components.autoscaler import autoscaler
+
             autoscaler(name, f"{name}-deployment", settings.autoscaling, place)
         disruption_budget(name, settings.min_pods, place)
         if platform.network.policies:

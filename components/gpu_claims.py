@@ -1,0 +1,49 @@
+"""ResourceClaimTemplates: devices by Dynamic Resource Allocation."""
+
+import hashlib
+import json
+
+from pulumi_kubernetes.resource.v1 import (
+    CELDeviceSelectorArgs,
+    DeviceClaimArgs,
+    DeviceRequestArgs,
+    DeviceSelectorArgs,
+    ExactDeviceRequestArgs,
+    ResourceClaimSpecArgs,
+    ResourceClaimTemplate,
+    ResourceClaimTemplateSpecArgs,
+)
+
+from components.metadata import Place
+from settings.gpu import GpuSettings
+from settings.gpu_claims import DraSettings
+
+REQUEST = "gpu"
+"""The name of the request in the claim."""
+
+
+def claim_template(settings: GpuSettings, dra: DraSettings, name: str, place: Place) -> ResourceClaimTemplate:
+    """A template of claims, `<name>-gpu-<hash>`.
+
+    Its spec is immutable. The name changes with it, so the new template stands beside the old one until the pods have gone
+    over; a pod that has its claim already needs its template no more.
+    """
+    request = {"class": settings.device_class, "count": settings.count, "selectors": dra.selectors}
+    digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:8]
+    selectors = [DeviceSelectorArgs(cel=CELDeviceSelectorArgs(expression=each)) for each in dra.selectors]
+    exactly = ExactDeviceRequestArgs(
+        device_class_name=settings.device_class,
+        allocation_mode="ExactCount",
+        count=settings.count,
+        selectors=selectors or None,
+    )
+    return ResourceClaimTemplate(
+        f"{name}-gpu-{digest}",
+        metadata=place.metadata(f"{name}-gpu-{digest}"),
+        spec=ResourceClaimTemplateSpecArgs(  # no metadata in here: labels may change, and this may not
+            spec=ResourceClaimSpecArgs(
+                devices=DeviceClaimArgs(requests=[DeviceRequestArgs(name=REQUEST, exactly=exactly)])
+            )
+        ),
+        opts=place.opts,
+    )
