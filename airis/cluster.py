@@ -1,6 +1,8 @@
 """Which cluster `pulumi up` would deploy to, as far as the configuration says."""
 
 import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +14,82 @@ from airis.stacks import StackFile
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
-def configured_cluster(stack: StackFile) -> str | None:
-    """A few words on the cluster that the stack would go to, or None where none is configured.
+@dataclass(frozen=True)
+class Address:
+    """Where the configuration leads, as far as files can tell; the cluster itself has not been asked."""
+
+    words: str
+    """A few words for people."""
+    context: str | None = None
+    """Name of the kubeconfig's context."""
+    server: str | None = None
+    """URL of the API server."""
+
+    def __str__(self) -> str:
+        return self.words
+
+
+def configured_cluster(stack: StackFile) -> Address | None:
+    """The cluster that the stack would go to, or None where none is configured.
 
     Looks where the Kubernetes provider looks: the stack's `kubernetes:kubeconfig` and `kubernetes:context`, then
     $KUBECONFIG, ~/.kube/config, and the pod that this runs in. Whether the cluster answers is not asked. Raises
     AirisError when the stack names a context that no kubeconfig has.
     """
-    if "kubernetes:kubeconfig" in stack.config:
-        return "the kubeconfig in the stack file"
     wanted = stack.config.get("kubernetes:context")
-    files = _kubeconfig_files()
-    configs = [_read(path) for path in files if path.is_file()]
-    contexts = {each["name"]: each for config in configs for each in config.get("contexts") or []}
+    own = stack.config.get("kubernetes:kubeconfig")
+    if own is not None:
+        return _in_stack_file(stack, own, wanted)
+    files = [path for path in _kubeconfig_files() if path.is_file()]
+    configs = [_read(path) for path in files]
+    contexts = _named(configs, "contexts")
     if wanted is not None and wanted not in contexts:
         known = ", ".join(sorted(contexts)) or "none"
         raise AirisError(
             f"{stack.path.name}: kubernetes:context is {wanted!r}, which no kubeconfig has",
             f"the contexts are: {known}",
         )
-    current = next((config["current-context"] for config in configs if config.get("current-context")), None)
-    context = wanted or current
+    context = wanted or _current(configs)
     if context in contexts:
-        return f"context {context} ({', '.join(str(path) for path in files if path.is_file())})"
-    return "the cluster that this pod runs in" if _SERVICE_ACCOUNT.exists() else None
+        where = ", ".join(map(str, files))
+        return Address(f"context {context} ({where})", context, _server(configs, str(context)))
+    return Address("the cluster that this pod runs in") if _SERVICE_ACCOUNT.exists() else None
+
+
+def _in_stack_file(stack: StackFile, own: str, wanted: str | None) -> Address:
+    """`kubernetes:kubeconfig` is a kubeconfig itself, or the path of one."""
+    words = "the kubeconfig in the stack file"
+    if "kubernetes:kubeconfig" in stack.secret_keys:
+        return Address(words)
+    config: dict[str, Any]
+    if "\n" in own or own.lstrip().startswith("{"):
+        try:
+            config = yaml.safe_load(own)
+        except yaml.YAMLError:
+            config = {}
+    else:
+        config = _read(stack.path.parent / Path(own).expanduser())
+    context = wanted or _current([config])
+    return Address(words, context, _server([config], context) if context else None)
+
+
+def _named(configs: Sequence[Mapping[str, Any]], kind: str) -> dict[str, Any]:
+    """The entries of a kubeconfig's list by their names; of two with one name the first counts, as for kubectl."""
+    found: dict[str, Any] = {}
+    for config in configs:
+        for each in config.get(kind) or []:
+            found.setdefault(each["name"], each)
+    return found
+
+
+def _current(configs: Sequence[Mapping[str, Any]]) -> str | None:
+    return next((str(config["current-context"]) for config in configs if config.get("current-context")), None)
+
+
+def _server(configs: Sequence[Mapping[str, Any]], context: str) -> str | None:
+    at = _named(configs, "contexts").get(context, {}).get("context") or {}
+    server = (_named(configs, "clusters").get(str(at.get("cluster")), {}).get("cluster") or {}).get("server")
+    return None if server is None else str(server)
 
 
 def _kubeconfig_files() -> list[Path]:

@@ -67,3 +67,9 @@ class Place:
     def opts(self) -> pulumi.ResourceOptions:
         """Options of an object: a child of the component."""
         return pulumi.ResourceOptions(parent=self.parent)
+
+    @property
+    def ready_timeouts(self) -> pulumi.CustomTimeouts:
+        """How long Pulumi waits for a workload's pods. It belongs on the workload itself: a component's own is ignored."""
+        seconds = f"{self.platform.cluster.ready_seconds}s"
+        return pulumi.CustomTimeouts(create=seconds, update=seconds)

@@ -142,6 +142,7 @@ class Ollama(pulumi.ComponentResource):
                 parent=self,
                 depends_on=claims,
                 ignore_changes=["spec.volumeClaimTemplates"],
+                custom_timeouts=place.ready_timeouts,
             ),
         )
         each_pod = [_url(f"{name}-{ordinal}", headless, platform) for ordinal in range(settings.replicas)]

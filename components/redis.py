@@ -132,7 +132,7 @@ class Redis(pulumi.ComponentResource):
                     **placement(settings, name),
                 ),
             ),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, custom_timeouts=place.ready_timeouts),
         )
         if platform.network.policies:
             _policy(name, callers, place)

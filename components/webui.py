@@ -147,7 +147,9 @@ class WebUI(pulumi.ComponentResource):
                     **placement(settings, name),
                 ),
             ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[redis] if redis else None),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[redis] if redis else None, custom_timeouts=place.ready_timeouts
+            ),
         )
         if settings.autoscaling is not None:
             from components.autoscaler import autoscaler

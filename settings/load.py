@@ -22,6 +22,7 @@ _Path = tuple[str | int, ...]
 
 _SECRETS = "secrets"
 _HIDDEN = "[not shown]"
+_CONTEXT = "kubernetes:context"
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ def load(config: Mapping[str, str], *, source: str, secret_keys: AbstractSet[str
     """Reads the settings of one stack.
 
     `config` maps Pulumi config keys (`airis:ollama`) to their values as Pulumi hands them over: text, with objects as
-    JSON. Keys of other namespaces (`kubernetes:context`) are left alone. `source` is the file to name in errors;
-    values under `secret_keys` are never shown.
+    JSON. Keys of other namespaces are left alone, but for `kubernetes:context`: `airis:cluster.context` has to be the same.
+    `source` is the file to name in errors; values under `secret_keys` are never shown.
 
     Raises SettingsError with every problem at once, undeclared `airis:` keys included (the engine reports none of
     them: pulumi/pulumi, pkg/workspace/config.go).
@@ -82,9 +83,20 @@ def load(config: Mapping[str, str], *, source: str, secret_keys: AbstractSet[str
             if not dropped:
                 raise SettingsError(source, list(problems.values())) from None
         else:
+            pinned = settings.cluster.context
+            if pinned is not None and config.get(_CONTEXT) != pinned:
+                path = ("cluster", "context")
+                allowed = f"the same as {_CONTEXT}, {_context_of(config)}"
+                problems[path] = Problem(_key(path), _shown(pinned, path, secret), allowed)
             if problems:
                 raise SettingsError(source, list(problems.values()))
             return settings
+
+
+def _context_of(config: Mapping[str, str]) -> str:
+    """Pulumi's own setting decides where the stack goes: that is what has to agree with the pin."""
+    given = config.get(_CONTEXT)
+    return f"which is {json.dumps(given)}" if given is not None else "which is not set: `pulumi config set` it too"
 
 
 def _decode(key: str, value: str) -> Any:

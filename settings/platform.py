@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from settings.base import Broken, Settings
+from settings.cluster import ClusterSettings
 from settings.names import (
     AnnotationMapping,
     Dns1123Subdomain,
@@ -84,6 +85,8 @@ class CaBundleSettings(Settings):
 class PlatformSettings(Settings):
     """What holds for every workload of the stack."""
 
+    cluster: ClusterSettings = ClusterSettings()
+    """The cluster that the stack belongs to, and how long `up` waits for its pods."""
     pod_security: PodSecurity = "restricted"
     """Pod Security level that the namespace enforces and the pods keep. `restricted`: a fixed user, nothing but the data and
     scratch folders writable. `baseline`: root, as the images are made, with Ollama's data under /root/.ollama."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from airis import guard
 from airis.backup import agent, archive
 from airis.backup.archive import Archive
 from airis.backup.cluster import Refusal, answer, connected
@@ -37,6 +38,8 @@ def backup_stack(
     now = datetime.now(UTC)
     path = (output or Path(f"airis-{name}-{now:%Y%m%dT%H%M%SZ}.tar.gz")).absolute()
     archive.free_output(path)
+    if kubeconfig is None:
+        guard.refuse_another(stack)
     with connected(stack, target.namespace, kubeconfig) as cluster, interruptible():
         site = site_of(cluster, target, timeout_seconds)
         about = {
@@ -100,6 +103,8 @@ def restore_stack(
     """
     stack = read_stack(name)
     target = target_of(stack)
+    if kubeconfig is None:
+        guard.refuse_another(stack)
     with step(f"Checking {file.name}"):
         checked = archive.verify(file)
     with connected(stack, target.namespace, kubeconfig) as cluster, interruptible():
