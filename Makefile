@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help up test test-app lint types unit sandbox rehearsal bench reference lock clean
+.PHONY: help up test test-app lint types unit sandbox rehearsal engine bench reference lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -37,6 +37,9 @@ sandbox: $(VENV)/.run ## Download or build the control plane for rehearsals
 
 rehearsal: $(VENV)/.dev ## Rehearsal tests only: on the sandbox
 	$(BIN)/pytest tests/rehearsal
+
+engine: $(VENV)/.dev ## Tests with the real Pulumi, which must be on PATH
+	$(BIN)/pytest tests/engine
 
 bench: $(VENV)/.dev ## Measure speed, as ratios of one run
 	$(BIN)/python -m benchmarks

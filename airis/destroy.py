@@ -1,27 +1,36 @@
 """`airis destroy`: takes the stack away, leaves its data, and says what remains."""
 
-from airis import engine, program
-from airis.cluster import configured_cluster
-from airis.errors import EnvironmentProblem
+import sys
+
+from airis import guard, program
+from airis.engine import Engine
+from airis.errors import ExitCode
 from airis.manifest import in_order
+from airis.recovery import recover, unlocked
 from airis.stacks import StackFile, read_stack
+from airis.up import Asking
 
 
 def destroy(name: str, *, yes: bool) -> int:
-    """Destroys the stack in its cluster, all but what holds data. Returns Pulumi's exit code.
+    """Destroys the stack in its cluster, all but what holds data. Returns the exit code.
 
-    Raises EnvironmentProblem where no cluster is configured.
+    Raises EnvironmentProblem where no cluster is configured, and AirisError where it is another one than the stack's.
     """
     stack = read_stack(name)
-    cluster = configured_cluster(stack)
-    if cluster is None:
-        raise EnvironmentProblem("no cluster is configured (no $KUBECONFIG, no ~/.kube/config): nothing to destroy")
+    ask = Asking(yes=yes)
+    target = guard.target_of(stack)
     remaining = what_remains(stack)
-    print(f"Destroying stack {name} in {cluster}.", flush=True)
-    code = engine.destroy(stack, yes=yes)
-    if code == 0:
-        print(remaining)
-    return code
+    guard.announce(target, stack, "Destroying")
+    engine = Engine.open(stack)
+    with guard.kubectl(stack, target.namespace) as cluster:
+        recover(engine, cluster, ask)
+    engine.preview_destroy()
+    if not ask(f"Destroy it in {target}?"):
+        print("Nothing was changed.", file=sys.stderr)
+        return ExitCode.OK
+    unlocked(engine, engine.destroy, ask)
+    print(remaining)
+    return ExitCode.OK
 
 
 def what_remains(stack: StackFile) -> str:

@@ -1,5 +1,6 @@
 """Applies a stack to the sandbox and waits for what becomes of it."""
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -11,7 +12,7 @@ from airis.kubectl import Kubectl, KubectlError, KubeObject
 from airis.progress import step
 from airis.readiness import Live, key_of
 from airis.sandbox import Sandbox, borrowed_sandbox, definitions_for, load_nodes
-from airis.stacks import read_stack
+from airis.stacks import StackFile, read_stack
 from airis.verdict import Finding, State, Verdict
 
 POLL_SECONDS = 0.4
@@ -24,13 +25,17 @@ _DEFINED_SECONDS = 30.0
 _OWN_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
-def rehearse_stack(name: str, nodes: Path | None, *, timeout_seconds: float, keep: bool = False) -> Verdict:
+def rehearse_stack(
+    name: str, nodes: Path | None, *, timeout_seconds: float, keep: bool = False, engine: bool = False
+) -> Verdict:
     """Rehearses a stack of this project on the sandbox, which is started for it if it does not run already.
 
     `nodes` describes other nodes than the default ones. With `keep`, the objects and the sandbox stay for a look.
+    With `engine`, Pulumi deploys the stack, if it is there; the objects are applied without it otherwise, and that is said.
     Raises AirisError for a bad stack or nodes file, before anything is started.
     """
-    wanted = [manifest.manifest(each) for each in manifest.in_order(program.run(read_stack(name)).objects)]
+    stack_file = read_stack(name)
+    wanted = [manifest.manifest(each) for each in manifest.in_order(program.run(stack_file).objects)]
     node_objects = load_nodes(nodes)
     with ExitStack() as stack:
         if keep:
@@ -42,7 +47,14 @@ def rehearse_stack(name: str, nodes: Path | None, *, timeout_seconds: float, kee
         clean(sandbox.kubectl)
         sandbox.set_nodes(node_objects)
         with step(f"Rehearsing stack {name}", total=len(wanted)) as advance:
-            verdict = rehearse(name, wanted, sandbox.kubectl, timeout_seconds=timeout_seconds, advance=advance)
+            verdict = rehearse(
+                name,
+                wanted,
+                sandbox.kubectl,
+                timeout_seconds=timeout_seconds,
+                advance=advance,
+                engine_for=stack_file if engine and _engine_is_available() else None,
+            )
         if not keep:
             clean(sandbox.kubectl, wait=False)
     return verdict
@@ -55,14 +67,45 @@ def rehearse(
     *,
     timeout_seconds: float,
     advance: Callable[[float, str], None] = lambda done, detail: None,
+    engine_for: StackFile | None = None,
 ) -> Verdict:
     """Applies the objects with server-side apply, and waits until all are ready or nothing changes any more.
 
-    `advance` is told how many objects are where they should be.
+    `advance` is told how many objects are where they should be. With `engine_for`, Pulumi makes the objects of that stack,
+    which must be those that are wanted.
     """
     start = time.monotonic()
     define(definitions_for(wanted), kubectl)
-    refusals = _apply(wanted, kubectl)
+    if engine_for is None:
+        refusals = _apply(wanted, kubectl)
+        findings = _settled(wanted, kubectl, start + timeout_seconds, advance, lambda: False)
+    else:
+        from airis.engine_rehearsal import applied  # noqa: PLC0415  (as heavy as it is rare)
+
+        with applied(engine_for, kubectl.kubeconfig, timeout_seconds) as applying:
+            findings = _settled(wanted, kubectl, start + timeout_seconds, advance, lambda: applying.running)
+        refusals = {key_of(body): applying.refusal(key_of(body)[2]) for body in wanted}
+    seconds = time.monotonic() - start
+    return Verdict(name, tuple(_with_reasons(findings, refusals, kubectl)), seconds)
+
+
+def _engine_is_available() -> bool:
+    from airis.engine_rehearsal import is_available  # noqa: PLC0415  (as heavy as it is rare)
+
+    if is_available():
+        return True
+    print("Pulumi and its Kubernetes provider are not there: the objects are applied without them.", file=sys.stderr)
+    return False
+
+
+def _settled(
+    wanted: Sequence[KubeObject],
+    kubectl: Kubectl,
+    deadline: float,
+    advance: Callable[[float, str], None],
+    applying: Callable[[], bool],
+) -> list[Finding]:
+    """What became of the objects when all are ready, or nothing has changed for a while, or the time is over."""
     kinds = ",".join(sorted({"Pod", *(_resource(body) for body in wanted)}))
     findings: list[Finding] = []
     changed = time.monotonic()
@@ -72,12 +115,11 @@ def rehearse(
             findings, changed = now, time.monotonic()
         advance(sum(each.ok for each in findings), _first_pending(findings))
         settled = time.monotonic() - changed >= SETTLED_SECONDS
-        pending = any(each.state is State.PENDING for each in findings)
-        if not pending or settled or time.monotonic() - start >= timeout_seconds:
-            break
+        pending = applying() or any(each.state is State.PENDING for each in findings)
+        begun = any(each.state is not State.REFUSED for each in findings)
+        if not pending or (settled and (begun or not applying())) or time.monotonic() >= deadline:
+            return findings
         time.sleep(POLL_SECONDS)
-    seconds = time.monotonic() - start
-    return Verdict(name, tuple(_with_reasons(findings, refusals, kubectl)), seconds)
 
 
 def define(definitions: Sequence[KubeObject], kubectl: Kubectl) -> None:

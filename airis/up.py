@@ -1,22 +1,38 @@
-"""`airis up`: to a cluster by Pulumi and by nothing else; without a cluster, a rehearsal."""
+"""`airis up`, `preview` and `refresh`: to a cluster by Pulumi and by nothing else; without a cluster, `up` is a rehearsal."""
 
 import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
-from airis import engine, program
+from airis import guard, manifest, program
+from airis.backup.cluster import Cluster
 from airis.cluster import configured_cluster
+from airis.engine import Changes, Engine, EngineFailed
+from airis.errors import AirisError, ExitCode
+from airis.kubectl import KubectlError, KubeObject
+from airis.readiness import Live
+from airis.recovery import recover, tell_pending, unlocked
 from airis.rehearsal import rehearse_stack
 from airis.stacks import read_stack
 from airis.verdict import exit_code, print_verdict
+from airis.watch import Watch, watching
+
+_WORKLOADS = ("Deployment", "StatefulSet")
+_POLL_SECONDS = 1.0
+_YES = ("y", "yes")
+_CHANGING_NOTHING = ("same", "read")
 
 
-def deploy_or_rehearse(name: str, *, yes: bool, timeout_seconds: float = 60.0) -> int:
+def deploy_or_rehearse(name: str, *, yes: bool, force_conflicts: bool = False, timeout_seconds: float = 60.0) -> int:
     """Deploys the stack, or rehearses it where no cluster is configured, and says so first. Returns the exit code.
+
+    With `force_conflicts`, fields that somebody else has changed are taken back.
 
     Raises AirisError for a bad stack before anything is touched, and EnvironmentProblem where a tool is missing.
     """
     stack = read_stack(name)
-    cluster = configured_cluster(stack)
-    if cluster is None:
+    if configured_cluster(stack) is None:
         print(
             f"No cluster is configured (no $KUBECONFIG, no ~/.kube/config): rehearsing stack {name} on a local control "
             "plane instead. Nothing is deployed.",
@@ -26,6 +42,100 @@ def deploy_or_rehearse(name: str, *, yes: bool, timeout_seconds: float = 60.0) -
         print_verdict(verdict)
         return exit_code(verdict)
 
-    program.run(stack)  # a stack that does not hold is refused here, with every reason, before the engine starts
-    print(f"Deploying stack {name} to {cluster}.", file=sys.stderr, flush=True)
-    return engine.up(stack, yes=yes)
+    # a stack that does not hold is refused here, with every reason, before the engine starts
+    wanted = [manifest.manifest(each) for each in program.run(stack).objects if each.kind in _WORKLOADS]
+    ask = Asking(yes=yes)
+    target = guard.target_of(stack)
+    guard.announce(target, stack, "Deploying")
+    engine = Engine.open(stack, force_conflicts=force_conflicts)
+    with guard.kubectl(stack, target.namespace) as cluster:
+        recover(engine, cluster, ask)
+        if _any(engine.preview()) and not ask(f"Deploy to {target}?"):
+            print("Nothing was changed.", file=sys.stderr)
+            return ExitCode.OK
+        with watching(cluster, _tell) as watch, _summed_up(watch):
+            unlocked(engine, engine.up, ask)
+            if cluster is not None:
+                _await_ready(cluster, wanted, guard.settings_of(stack).cluster.ready_seconds)
+    return ExitCode.OK
+
+
+def preview(name: str, *, expect_no_changes: bool = False, diff: bool = False, force_conflicts: bool = False) -> int:
+    """Shows what `up` would do; touches nothing. Returns 3 where it would do something and should not."""
+    stack = read_stack(name)
+    program.run(stack)
+    guard.announce(guard.target_of(stack), stack, "Previewing")
+    engine = Engine.open(stack, force_conflicts=force_conflicts)
+    tell_pending(engine)
+    if _any(engine.preview(diff=diff)) and expect_no_changes:
+        print(f"Stack {name} is not what the cluster has.", file=sys.stderr)
+        return ExitCode.NOT_READY
+    return ExitCode.OK
+
+
+def refresh(name: str, *, yes: bool) -> int:
+    """Makes the state what the cluster is; changes nothing in the cluster. The next `up` then undoes the difference."""
+    stack = read_stack(name)
+    ask = Asking(yes=yes)
+    target = guard.target_of(stack)
+    guard.announce(target, stack, "Refreshing")
+    engine = Engine.open(stack)
+    with guard.kubectl(stack, target.namespace) as cluster:
+        recover(engine, cluster, ask)
+    if _any(engine.preview_refresh()) and not ask("Write this into the state?"):
+        print("Nothing was changed.", file=sys.stderr)
+        return ExitCode.OK
+    unlocked(engine, engine.refresh, ask)
+    return ExitCode.OK
+
+
+class Asking:
+    """Asks on the terminal; with `yes`, the answer is yes. Raises AirisError where there is nobody to ask."""
+
+    def __init__(self, *, yes: bool) -> None:
+        if not yes and not sys.stdin.isatty():
+            raise AirisError("this is no terminal: there is nobody to ask", "--yes goes on without asking")
+        self._yes = yes
+
+    def __call__(self, question: str) -> bool:
+        """Whether the answer is yes; an empty one is no."""
+        if self._yes:
+            return True
+        print(f"\n{question} [y/N] ", end="", file=sys.stderr, flush=True)
+        return sys.stdin.readline().strip().lower() in _YES
+
+
+def _await_ready(cluster: Cluster, wanted: Sequence[KubeObject], seconds: float) -> None:
+    """Waits until every pod runs the newest template. Raises EngineFailed when that takes longer.
+
+    Pulumi does not wait for a StatefulSet that went back to the template before, while a pod of the one between is stuck.
+    """
+    deadline = time.monotonic() + seconds
+    waiting = ["the cluster does not answer"]
+    while time.monotonic() < deadline:
+        with suppress(KubectlError):  # it is asked again
+            findings = Live(cluster.get("deployments,statefulsets,pods")).findings(wanted)
+            waiting = [f"{each.kind}/{each.name}" for each in findings if each.kind in _WORKLOADS and not each.ok]
+            if not waiting:
+                return
+        time.sleep(_POLL_SECONDS)
+    raise EngineFailed(f"all is made, and not ready within {seconds:g} s: {', '.join(waiting)}")
+
+
+def _any(changes: Changes) -> bool:
+    return any(count for operation, count in changes.items() if operation not in _CHANGING_NOTHING)
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _summed_up(watch: Watch) -> Iterator[None]:
+    """After a failure, says which pods it was: Pulumi's own words on them are far above by then."""
+    try:
+        yield
+    except (AirisError, KeyboardInterrupt):
+        if watch.lasting:
+            _tell(f"Not started: {', '.join(watch.lasting)}. The reasons stand above.")
+        raise

@@ -1,96 +1,196 @@
-"""How Pulumi is called. A stand-in for the CLI records what it is asked; the real one is not on any package registry."""
+"""How Pulumi is found, where its state lives, and what is done before and after it runs. tests/engine has the real one."""
 
+import importlib.metadata
+import json
+import os
+import signal
 import stat
-from collections.abc import Callable
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pulumi import automation
+from pulumi.automation import CommandResult
+from pulumi.automation.errors import create_command_error
 
-from airis import destroy, engine
-from airis.errors import EnvironmentProblem
+from airis import destroy, engine, guard, reference
+from airis import up as commands
+from airis.backup import backup_stack, restore_stack
+from airis.engine import Command, Engine, EngineFailed, EngineKilled, Locked
+from airis.engine_output import Quiet
+from airis.errors import AirisError, EnvironmentProblem
 from airis.stacks import StackFile, read_stack
-from airis.up import deploy_or_rehearse
+from airis.up import Asking, deploy_or_rehearse
+from settings import load
+from settings.stack import StackSettings
 
 pytestmark = pytest.mark.timeout(60)
 
-Calls = Callable[[], list[str]]
-
 KUBECONFIG = """
 contexts: [{name: home, context: {cluster: home, user: me}}, {name: work, context: {cluster: work, user: me}}]
+clusters:
+- {name: home, cluster: {server: "https://home.example.com:6443"}}
+- {name: work, cluster: {server: "https://work.example.com"}}
 current-context: home
 """
+UID = "3b0a1f52-3df2-4ab6-8ae4-3a3b0a3c2f10"
+Script = Callable[[str, str], Path]
 
 
 @pytest.fixture
-def calls(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
-    """A `pulumi` on PATH, a kubeconfig and a home of their own; returns what was asked of it so far."""
-    record = tmp_path / "calls"
-    program = tmp_path / "bin" / "pulumi"
-    program.parent.mkdir()
-    program.write_text(
-        f'#!/bin/sh\n[ "$1" = version ] && echo v3.999.0 && exit\n'
-        f'echo "$* backend=$PULUMI_BACKEND_URL passphrase=$PULUMI_CONFIG_PASSPHRASE_FILE" >> {record}\n'
-        f'[ "$1" != fail ] && exit ${{FAKE_EXIT:-0}}\n'
-    )
-    program.chmod(0o755)
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Script:
+    """Puts a program on PATH."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+
+    def write(name: str, text: str) -> Path:
+        program = folder / name
+        program.write_text(f"#!/bin/sh\n{text}\n")
+        program.chmod(0o755)
+        return program
+
+    return write
+
+
+AWAIT_READY = commands._await_ready
+EVERY_COMMAND: list[Callable[[], int]] = [
+    lambda: deploy_or_rehearse("test", yes=True),
+    lambda: commands.preview("test"),
+    lambda: commands.refresh("test", yes=True),
+    lambda: destroy.destroy("test", yes=True),
+]
+
+
+class FakeEngine:
+    """Stands in for Pulumi: records what it is asked to do."""
+
+    def __init__(self, asked: list[str], changes: Mapping[str, int]) -> None:
+        self.asked = asked
+        self.changes = changes
+        self.stack = None
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def do(**_: object) -> Any:
+            self.asked.append(name)
+            if name == "last_run_failed":
+                return False
+            if name == "export_state":
+                return {"version": 3, "deployment": {}}
+            return self.changes
+
+        return do
+
+
+@pytest.fixture
+def asked(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: Script) -> list[str]:
+    """A kubeconfig, a cluster that tells its UID, and a stand-in for Pulumi; returns what was asked of it so far."""
+    record: list[str] = []
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(KUBECONFIG)
-    monkeypatch.setenv("PATH", str(program.parent), prepend=":")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    script(
+        "kubectl", f'case "$*" in *kube-system*) echo \'{{"kind":"Namespace","metadata":{{"uid":"{UID}"}}}}\' ;; esac'
+    )
+    monkeypatch.setattr(commands, "_await_ready", lambda *_: None)
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
-    for name in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Engine, "open", lambda *_, **__: FakeEngine(record, {"create": 1}))
     monkeypatch.chdir(project)
-    return lambda: record.read_text().splitlines() if record.exists() else []
+    return record
 
 
-def test_up_goes_to_the_cluster_by_pulumi_alone(calls: Calls, capfd: pytest.CaptureFixture[str]) -> None:
-    assert deploy_or_rehearse("gpu", yes=True) == 0
-
-    select, up = calls()
-    assert select.startswith("stack select gpu --create --non-interactive ")
-    assert up.startswith("up --stack gpu --yes ")
-    assert "context home" in capfd.readouterr().err
+def write(project: Path, config: str) -> None:
+    (project / "Pulumi.test.yaml").write_text(f"config: {config}\n")
 
 
-def test_up_asks_unless_told_not_to(calls: Calls) -> None:
-    deploy_or_rehearse("gpu", yes=False)
-    assert "--yes" not in calls()[-1]
+def answer(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    class Terminal:
+        def isatty(self) -> bool:
+            return True
+
+        def readline(self) -> str:
+            return text
+
+    monkeypatch.setattr(sys, "stdin", Terminal())
 
 
-def test_a_bad_stack_never_reaches_pulumi(calls: Calls, project: Path) -> None:
-    (project / "Pulumi.bad.yaml").write_text("config: {airis:ollama: {gpu: {count: 0}}}\n")
-    with pytest.raises(Exception, match=r"airis:ollama\.gpu\.count"):
-        deploy_or_rehearse("bad", yes=True)
-    assert calls() == []
+# --- what the commands ask of Pulumi, and when
 
 
-def test_the_state_is_beside_the_stacks_with_a_passphrase_that_only_its_owner_reads(
-    calls: Calls, project: Path
+def test_up_says_where_it_goes_looks_first_and_then_deploys(
+    asked: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    deploy_or_rehearse("cpu", yes=True)
-
-    passphrase = project / ".state" / "passphrase"
-    assert f"backend={(project / '.state').as_uri()} passphrase={passphrase}" in calls()[-1]
-    assert stat.S_IMODE(passphrase.stat().st_mode) == 0o600
-    first = passphrase.read_text()
-    assert len(first) >= 32
-
-    deploy_or_rehearse("cpu", yes=True)
-    assert passphrase.read_text() == first
+    assert deploy_or_rehearse("gpu", yes=True) == 0
+    assert asked == ["export_state", "last_run_failed", "preview", "up"]
+    said = capfd.readouterr().err
+    assert "context home" in said
+    assert "server https://home.example.com:6443" in said
+    assert "namespace airis" in said
+    assert f"airis:cluster.uid {UID}" in said  # how to tie the stack to it
 
 
-def test_a_backend_of_ones_own_is_left_alone(calls: Calls, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://team")
-    deploy_or_rehearse("cpu", yes=True)
-    assert calls()[-1].endswith("backend=s3://team passphrase=")
-    assert not (project / ".state").exists()
+@pytest.mark.parametrize(("text", "calls"), [("y\n", ["preview", "up"]), ("\n", ["preview"]), ("no\n", ["preview"])])
+def test_up_asks_with_the_cluster_in_the_question(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], text: str, calls: list[str]
+) -> None:
+    answer(monkeypatch, text)
+    assert deploy_or_rehearse("gpu", yes=False) == 0
+    assert asked[2:] == calls
+    assert "Deploy to context home" in capfd.readouterr().err
 
 
-def test_destroy_leaves_the_data_and_says_how_to_delete_it(calls: Calls, capfd: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        lambda: deploy_or_rehearse("gpu", yes=False),
+        lambda: commands.refresh("gpu", yes=False),
+        lambda: destroy.destroy("gpu", yes=False),
+    ],
+)
+def test_without_a_terminal_nothing_is_asked_and_nothing_done(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch, command: Callable[[], int]
+) -> None:
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: False, raising=False)
+    with pytest.raises(AirisError, match="--yes"):
+        command()
+    assert asked == []
+
+
+def test_yes_needs_no_terminal() -> None:
+    assert Asking(yes=True)("?")
+
+
+def test_a_bad_stack_never_reaches_pulumi(asked: list[str], project: Path) -> None:
+    write(project, "{airis:ollama: {gpu: {count: 0}}}")
+    for command in EVERY_COMMAND:
+        with pytest.raises(AirisError, match=r"airis:ollama\.gpu\.count"):
+            command()
+    assert asked == []
+
+
+def test_preview_tells_whether_there_is_something_to_change(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert commands.preview("gpu") == 0
+    assert commands.preview("gpu", expect_no_changes=True) == 3
+    monkeypatch.setattr(Engine, "open", lambda *_, **__: FakeEngine(asked, {"same": 18, "read": 1}))
+    assert commands.preview("gpu", expect_no_changes=True) == 0
+    assert "up" not in asked
+
+
+def test_refresh_writes_only_after_a_look(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    answer(monkeypatch, "n\n")
+    commands.refresh("gpu", yes=False)
+    assert asked == ["export_state", "last_run_failed", "preview_refresh"]
+    assert commands.refresh("gpu", yes=True) == 0
+    assert asked[-1] == "refresh"
+
+
+def test_destroy_leaves_the_data_and_says_how_to_delete_it(asked: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert destroy.destroy("gpu", yes=True) == 0
-
-    assert calls()[-1].startswith("destroy --stack gpu --exclude-protected --yes ")
+    assert asked == ["export_state", "last_run_failed", "preview_destroy", "destroy"]
     said = capfd.readouterr().out
     for kept in ("PersistentVolumeClaim/airis-pvc", "PersistentVolumeClaim/ollama-volume-ollama-0", "Namespace/airis"):
         assert kept in said
@@ -99,35 +199,395 @@ def test_destroy_leaves_the_data_and_says_how_to_delete_it(calls: Calls, capfd: 
 
 
 def test_a_failed_destroy_promises_nothing(
-    calls: Calls, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], project: Path
+    asked: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(engine, "_run", lambda *_: 255)
-    assert destroy.destroy("gpu", yes=True) == 255
+    def fail(_: object) -> None:
+        raise EngineFailed("pulumi destroy failed")
+
+    monkeypatch.setattr(FakeEngine, "destroy", fail, raising=False)
+    with pytest.raises(EngineFailed):
+        destroy.destroy("gpu", yes=True)
     assert "These remain" not in capfd.readouterr().out
 
 
-def test_without_a_cluster_there_is_nothing_to_destroy(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("KUBECONFIG")
+def test_without_a_cluster_there_is_nothing_to_destroy(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/nowhere")
     with pytest.raises(EnvironmentProblem, match="no cluster is configured"):
         destroy.destroy("gpu", yes=True)
-    assert calls() == []
+    assert asked == []
 
 
-def test_a_context_that_no_kubeconfig_has_is_refused(calls: Calls, project: Path) -> None:
-    (project / "Pulumi.far.yaml").write_text("config: {kubernetes:context: moon}\n")
-    with pytest.raises(Exception, match="the contexts are: home, work"):
-        deploy_or_rehearse("far", yes=True)
-    assert calls() == []
+def test_a_context_that_no_kubeconfig_has_is_refused(asked: list[str], project: Path) -> None:
+    write(project, "{kubernetes:context: moon}")
+    with pytest.raises(AirisError, match="the contexts are: home, work"):
+        deploy_or_rehearse("test", yes=True)
+    assert asked == []
 
 
-def test_without_pulumi_and_without_network_the_manual_steps_are_told(
-    monkeypatch: pytest.MonkeyPatch, project: Path
+# --- the guard
+
+
+OTHER = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.mark.parametrize(
+    ("config", "key", "pinned", "found"),
+    [
+        (f"{{airis:cluster: {{uid: {OTHER}}}}}", "uid", OTHER, UID),
+        ("{airis:cluster: {server: 'https://work.example.com'}}", "server", "https://work", "https://home"),
+    ],
+)
+def test_another_cluster_is_refused_by_every_command(
+    asked: list[str], project: Path, *, config: str, key: str, pinned: str, found: str
 ) -> None:
-    def offline(*_: object, **__: object) -> object:
+    write(project, config)
+    for command in EVERY_COMMAND:
+        with pytest.raises(AirisError) as refused:
+            command()
+        assert f"airis:cluster.{key} is {pinned}" in str(refused.value)
+        assert found in str(refused.value)
+        assert refused.value.exit_code == 1
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        f"{{airis:cluster: {{uid: {UID}}}}}",
+        "{airis:cluster: {server: 'https://HOME.example.com:6443/'}}",
+        "{airis:cluster: {server: 'https://work.example.com:443'}, kubernetes:context: work}",
+        "{airis:cluster: {context: work}, kubernetes:context: work}",
+    ],
+)
+def test_its_own_cluster_is_not(asked: list[str], project: Path, config: str) -> None:
+    write(project, config)
+    assert deploy_or_rehearse("test", yes=True) == 0
+
+
+def test_a_stack_with_a_uid_asks_the_cluster_or_goes_nowhere(asked: list[str], project: Path, script: Script) -> None:
+    script("kubectl", 'echo "Error from server (Forbidden): namespaces is forbidden" >&2; exit 1')
+    assert deploy_or_rehearse("gpu", yes=True) == 0  # nobody asked for it
+    asked.clear()
+    write(project, f"{{airis:cluster: {{uid: {UID}}}}}")
+    with pytest.raises(EnvironmentProblem, match="is forbidden"):
+        deploy_or_rehearse("test", yes=True)
+    assert asked == []
+
+
+def test_a_cluster_that_does_not_answer_is_no_success(asked: list[str], script: Script) -> None:
+    script("kubectl", 'echo "dial tcp 10.0.0.1:6443: connect: connection refused" >&2; exit 1')
+    with pytest.raises(EnvironmentProblem, match="connection refused"):
+        commands.preview("gpu")
+    assert asked == []
+
+
+NOISE = """ +  kubernetes:core/v1:Secret airis create
+    pulumi:pulumi:Stack airis-gpu running Traceback (most recent call last):
+    pulumi:pulumi:Stack airis-gpu running   File "x.py", line 232, in <module>
+ ~  kubernetes:apps/v1:Deployment airis update
+    pulumi:pulumi:Stack airis-gpu running     loop.run()
+    pulumi:pulumi:Stack airis-gpu running KeyboardInterrupt
+    pulumi:pulumi:Stack airis-gpu running During handling of the above exception, another exception occurred:
+    pulumi:pulumi:Stack airis-gpu running Traceback (most recent call last):
+    pulumi:pulumi:Stack airis-gpu running KeyboardInterrupt
+ +  pulumi:pulumi:Stack airis-gpu creating (1s) Traceback (most recent call last):
+ +  pulumi:pulumi:Stack airis-gpu creating (1s)   File "x.py", line 232, in <module>
+ +  pulumi:pulumi:Stack airis-gpu creating (2s) KeyboardInterrupt
+Diagnostics:
+  pulumi:pulumi:Stack (airis-gpu):
+    error: preview failed
+
+    Traceback (most recent call last):
+      File "x.py", line 232, in <module>
+        ^^^^^^
+    KeyboardInterrupt
+
+Resources:
+    1 errored"""
+
+
+def test_a_program_that_the_engine_ended_leaves_no_traceback() -> None:
+    told: list[str] = []
+    quiet = Quiet(told.append)
+    for line in NOISE.splitlines():
+        quiet(line)
+    quiet.close()
+    assert [line for line in told if line] == [
+        " +  kubernetes:core/v1:Secret airis create",
+        " ~  kubernetes:apps/v1:Deployment airis update",
+        "Diagnostics:",
+        "  pulumi:pulumi:Stack (airis-gpu):",
+        "    error: preview failed",
+        "Resources:",
+        "    1 errored",
+    ]
+
+
+def test_what_the_program_itself_raised_is_told_whole() -> None:
+    told: list[str] = []
+    quiet = Quiet(told.append)
+    lines = NOISE.replace("KeyboardInterrupt", "ValueError: x").splitlines()
+    for line in lines:
+        quiet(line)
+    quiet.close()
+    assert sorted(told) == sorted(lines)
+
+
+def test_data_of_another_cluster_is_not_touched_either(asked: list[str], project: Path, tmp_path: Path) -> None:
+    write(project, f"{{airis:cluster: {{uid: {OTHER}}}}}")
+    for command in (lambda: backup_stack("test", tmp_path / "x.tar.gz"), lambda: restore_stack("test", tmp_path / "x")):
+        with pytest.raises(AirisError, match=f"airis:cluster.uid is {OTHER}, and the configured one has {UID}"):
+            command()
+
+
+def test_a_kubeconfig_in_the_stack_file_tells_its_server(asked: list[str], project: Path, tmp_path: Path) -> None:
+    write(
+        project,
+        f"{{kubernetes:kubeconfig: {tmp_path / 'kubeconfig'}, airis:cluster: {{server: 'https://x.example.com'}}}}",
+    )
+    with pytest.raises(AirisError, match=r"https://home\.example\.com:6443"):
+        guard.target_of(read_stack("test", project))
+
+
+# --- state
+
+
+@pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("PULUMI_HOME", str(home))
+    for name in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    return home
+
+
+def test_the_state_is_beside_the_stacks_with_a_passphrase_that_only_its_owner_reads(
+    own_home: Path, tmp_path: Path
+) -> None:
+    chosen = engine.backend(tmp_path)
+
+    passphrase = tmp_path / ".state" / "passphrase"
+    state = (tmp_path / ".state").as_uri()
+    assert chosen == {"PULUMI_BACKEND_URL": state, "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase)}
+    assert stat.S_IMODE(passphrase.stat().st_mode) == 0o600
+    assert stat.S_IMODE(passphrase.parent.stat().st_mode) == 0o700
+    first = passphrase.read_text()
+    assert len(first) >= 32
+
+    engine.backend(tmp_path)
+    assert passphrase.read_text() == first
+
+
+@pytest.mark.parametrize("name", ["PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"])
+def test_a_passphrase_of_ones_own_is_used(
+    own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "mine")
+    assert set(engine.backend(tmp_path)) == {"PULUMI_BACKEND_URL"}
+    assert not (tmp_path / ".state" / "passphrase").exists()
+
+
+def test_a_backend_of_ones_own_is_left_alone(own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://team")
+    assert engine.backend(tmp_path) == {}
+    assert not (tmp_path / ".state").exists()
+
+
+@pytest.mark.parametrize(
+    ("credentials", "logged_in"),
+    [({"current": "https://api.pulumi.com"}, True), ({"current": ""}, False), ({}, False), ([], False)],
+)
+def test_a_login_counts_until_the_logout(own_home: Path, tmp_path: Path, credentials: object, logged_in: bool) -> None:
+    (own_home / "credentials.json").write_text(json.dumps(credentials))
+    assert (engine.backend(tmp_path) == {}) == logged_in
+
+
+# --- the CLI and its provider
+
+
+@pytest.mark.parametrize(
+    ("version", "reason"), [("v3.100.0", "3.100.0"), ("nonsense", "parse"), (None, "none on PATH")]
+)
+def test_without_a_cli_that_fits_and_without_network_the_manual_steps_are_told(
+    script: Script, monkeypatch: pytest.MonkeyPatch, version: str | None, reason: str, tmp_path: Path
+) -> None:
+    def offline(**_: object) -> Command:
         raise OSError("Name or service not known")
 
-    monkeypatch.setattr(engine, "PulumiCommand", offline)
-    monkeypatch.setattr(offline, "install", offline, raising=False)
-    stack: StackFile = read_stack("cpu", project)
-    with pytest.raises(EnvironmentProblem, match="put `pulumi` on PATH"):
-        engine.up(stack, yes=True)
+    monkeypatch.setattr(Command, "install", offline)
+    if version is None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+    else:
+        script("pulumi", f"echo {version}")
+    with pytest.raises(EnvironmentProblem, match="put `pulumi` on PATH") as told:
+        engine.find_or_install()
+    assert reason in str(told.value)
+    assert "3.260.0 or newer" in str(told.value)
+
+
+def test_a_cli_that_fits_is_used(script: Script) -> None:
+    script("pulumi", "echo v3.999.0")
+    assert engine.find_or_install().command == "pulumi"
+
+
+def test_a_provider_that_is_there_is_not_downloaded(own_home: Path, script: Script) -> None:
+    script("pulumi", '[ "$1" = version ] && echo v3.999.0 || exit 1')
+    command = engine.find_or_install()
+    with pytest.raises(EnvironmentProblem, match="plugin install resource kubernetes v4") as told:
+        engine.ensure_provider(command, {})
+    assert "--file" in str(told.value)
+    version = importlib.metadata.version("pulumi-kubernetes")
+    (own_home / "plugins" / f"resource-kubernetes-v{version}").mkdir(parents=True)
+    assert engine.ensure_provider(command, {}) == version
+
+
+# --- how it runs
+
+
+def running(script: Script, text: str) -> Command:
+    script("pulumi", f'[ "$1" = version ] && echo v3.999.0 && exit\n{text}')
+    return Command()
+
+
+def test_its_words_arrive_while_it_runs(script: Script, tmp_path: Path) -> None:
+    command = running(script, 'echo "$1"; echo trouble >&2; sleep 1; echo last')
+    said: list[tuple[float, str]] = []
+    start = time.monotonic()
+    result = command.run(
+        ["up"], str(tmp_path), {}, lambda line: said.append((time.monotonic() - start, line)), lambda line: None
+    )
+    assert [line for _, line in said] == ["--non-interactive", "last"]
+    assert said[0][0] < 0.8 < said[1][0]
+    assert (result.stderr, result.code) == ("trouble", 0)
+
+
+def test_it_asks_nothing(script: Script, tmp_path: Path) -> None:
+    assert running(script, "cat").run(["up"], str(tmp_path), {}).stdout == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_ends_it_once_and_well(
+    script: Script, tmp_path: Path, capfd: pytest.CaptureFixture[str], number: signal.Signals
+) -> None:
+    command = running(script, "trap 'echo ended well; exit 255' INT\necho started\nwhile :; do sleep 0.05; done")
+    before = signal.getsignal(number)
+    started = threading.Event()
+
+    def interrupt() -> None:
+        if started.wait(10):
+            os.kill(os.getpid(), number)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(automation.CommandError):
+        command.run(["up"], str(tmp_path), {}, lambda line: started.set())
+    assert command.interrupted
+    assert command.last.stdout == "started\nended well"
+    assert "Pulumi ends what is under way" in capfd.readouterr().err
+    assert signal.getsignal(number) is before
+
+
+class FakeStack:
+    name = "test"
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def up(self, **_: object) -> None:
+        raise self.error
+
+
+def failing(result: CommandResult, *, interrupted: bool = False) -> Engine:
+    command = Command.__new__(Command)
+    command.last, command.interrupted = result, interrupted
+    stack: Any = FakeStack(create_command_error(result))
+    return Engine(stack, command)
+
+
+def lock_of(pid: int, host: str) -> str:
+    return (
+        "error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock "
+        f"file with `pulumi cancel`.\n  file:///x.json: created by me@{host} (pid {pid}) at 2026-01-02T03:04:05Z"
+    )
+
+
+def test_a_failure_is_told_in_pulumis_words_and_not_twice() -> None:
+    with pytest.raises(EngineFailed) as failed:
+        failing(CommandResult("secret words", "more", 255)).up()
+    assert "words" not in str(failed.value).replace("Pulumi's own words", "")
+    assert failed.value.exit_code == 3
+
+
+def test_fields_of_somebody_else_have_a_remedy() -> None:
+    with pytest.raises(EngineFailed, match="--force-conflicts"):
+        failing(CommandResult("server-side apply field conflict detected", "", 255)).up()
+
+
+def test_killed_is_not_failed() -> None:
+    with pytest.raises(EngineKilled, match="SIGKILL"):
+        failing(CommandResult("", "", -9)).up()
+
+
+def test_told_to_stop_is_not_failed() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        failing(CommandResult("", "", 255), interrupted=True).up()
+
+
+def test_a_lock_tells_whose_it_is_and_whether_they_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "here")
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    for pid, host, dead in ((ended.pid, "here", True), (ended.pid, "there", False), (1, "here", False)):
+        with pytest.raises(Locked) as locked:
+            failing(CommandResult("", lock_of(pid, host), 255)).up()
+        assert locked.value.dead is dead
+        assert f"me@{host} (process {pid}) since 2026-01-02T03:04:05Z" in str(locked.value)
+        assert "pulumi cancel" in str(locked.value)
+
+
+def test_the_secrets_passphrase_is_never_printed(
+    own_home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    engine.backend(tmp_path)
+    passphrase = (tmp_path / ".state" / "passphrase").read_text()
+    said = capfd.readouterr()
+    assert passphrase not in said.out + said.err
+
+
+def test_a_stack_file_of_the_project_is_enough(project: Path) -> None:
+    stack: StackFile = read_stack("gpu", project)
+    assert guard.settings_of(stack).cluster.uid is None
+
+
+def test_what_pulumi_yaml_gives_a_stack_is_what_it_would_have_without() -> None:
+    """The engine hands the program the project's defaults as if the stack file said them."""
+    given = {
+        key: each["default"] if isinstance(each["default"], str) else json.dumps(each["default"])
+        for key, each in reference.pulumi_config().items()
+        if key.startswith("airis:")
+    }
+    assert len(given) > 10
+    assert load(given, source="Pulumi.test.yaml") == StackSettings()
+
+
+def test_up_waits_for_what_pulumi_takes_for_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stateful_set(ready: int) -> list[dict[str, Any]]:
+        status = {"observedGeneration": 1, "replicas": 1, "readyReplicas": ready, "updatedReplicas": ready}
+        metadata = {"name": "ollama", "namespace": "airis", "generation": 1}
+        spec = {"replicas": 1, "selector": {"matchLabels": {"app": "ollama"}}}
+        return [{"kind": "StatefulSet", "metadata": metadata, "spec": spec, "status": status}]
+
+    class Cluster:
+        looks = 0
+
+        def get(self, *_: str) -> list[dict[str, Any]]:
+            self.looks += 1
+            return stateful_set(int(self.looks > 2))
+
+    monkeypatch.setattr(commands, "_POLL_SECONDS", 0.01)
+    cluster: Any = Cluster()
+    AWAIT_READY(cluster, stateful_set(0), 5)
+    assert cluster.looks == 3
+    cluster.looks = -1000
+    with pytest.raises(EngineFailed, match=r"not ready within 0\.05 s: StatefulSet/ollama"):
+        AWAIT_READY(cluster, stateful_set(0), 0.05)

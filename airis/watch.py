@@ -1,0 +1,234 @@
+"""Why pods do not start, told while Pulumi waits for them, and not when it gives up.
+
+Pulumi waits for a Deployment until its time is over, whatever its pods report (pulumi/pulumi-kubernetes, provider/pkg/await).
+So the namespace is looked at beside it. Nothing here ends the update: an autoscaler may bring a node, a registry may come back.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from airis.errors import AirisError
+from airis.kubectl import KubeObject
+from airis.readiness import pod_finding
+from airis.verdict import State
+
+POLL_SECONDS = 1.5
+
+SETTLING_SECONDS = 4.0
+"""A new pod is unschedulable for a moment, until its claim is bound: what passes by itself is not told."""
+
+_BROKEN = frozenset(
+    {
+        "CrashLoopBackOff",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "ErrImageNeverPull",
+        "ErrImagePull",
+        "ImageInspectError",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "RunContainerError",
+    }
+)
+"""What a kubelet gives as the reason of a container that waits and will not run by waiting. A container that merely starts
+has another one: ContainerCreating, PodInitializing. Source: Kubernetes, pkg/kubelet/images/types.go, kuberuntime."""
+
+_EVENTS = frozenset(
+    {"FailedCreate", "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "ProvisioningFailed"}
+)
+"""Events that tell what no pod's status does."""
+
+_REMEDIES = {
+    r"Insufficient (nvidia|amd|gpu)[\w.]*\.(com|intel)": "no node has so many GPUs free: lower airis:ollama.gpu.count, or add "
+    "a node",
+    r"Insufficient (cpu|memory|ephemeral-storage)": "no node has so much free: lower the workload's resources.requests, or add "
+    "a node",
+    r"untolerated taint": "the nodes that would fit are tainted: give the workload tolerations, or take the taint away",
+    r"node affinity|node selector": "no node has the labels asked for: `kubectl get nodes --show-labels` shows what there is",
+    r"unbound|persistentvolumeclaim|storageclass|ProvisioningFailed": "a claim has no volume: `kubectl get pvc,storageclass`, "
+    "then storage.storageClass",
+    r"ImagePull|ErrImage|InvalidImageName": "the image cannot be pulled: look at its name, airis:registry.mirror and "
+    "airis:imagePullSecrets",
+    r"OOMKilled": "it needs more memory than it may have: raise resources.limits.memory",
+    r"secret \"|configmap \"|CreateContainerConfigError": "what the pod refers to is missing: make that Secret or ConfigMap",
+    r"exceeded quota": "the namespace's quota is used up: raise it, or lower resources.requests",
+    r"violates PodSecurity": "the namespace allows no such pod: airis:podSecurity",
+}
+"""What helps, by what the reason says; the first that fits counts."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Something that keeps a pod from starting."""
+
+    what: str
+    """The object: `Pod/ollama-0`."""
+    reason: str
+    """In the words of scheduler, kubelet or controller."""
+    remedy: str
+    settling: bool = False
+    """Whether it may well pass by itself within seconds."""
+
+    def __str__(self) -> str:
+        return f"{self.what} does not start: {self.reason}\n  {self.remedy}"
+
+
+class Namespace(Protocol):
+    """Where the objects are asked for, by kubectl."""
+
+    def get(self, *args: str) -> list[dict[str, Any]]:
+        """The objects that `kubectl get <args>` finds."""
+
+    def run(self, *args: str) -> str:
+        """What kubectl prints."""
+
+
+def troubles(objects: Iterable[KubeObject], since: str = "") -> Iterator[Trouble]:
+    """What keeps pods from starting, by the pods themselves and by events later than `since` (RFC 3339, in UTC)."""
+    objects = list(objects)
+    living = {f"{each['kind']}/{each['metadata']['name']}" for each in objects if each["kind"] != "Event"}
+    told: set[str] = set()
+    for pod in objects:
+        if pod["kind"] == "Pod" and "deletionTimestamp" not in pod["metadata"] and (found := _of_pod(pod)):
+            told.add(found.what)
+            yield found
+    for event in objects:
+        if event["kind"] == "Event" and (found := _of_event(event, since)) and found.what not in told:
+            if found.what.startswith("Pod/") and found.what not in living:
+                continue
+            told.add(found.what)
+            yield found
+
+
+def _of_pod(pod: KubeObject) -> Trouble | None:
+    finding = pod_finding(pod)
+    what = f"Pod/{finding.name}"
+    if finding.state is not State.PENDING:
+        return None
+    if not finding.node and finding.reason:  # only the scheduler gives a reason without a node
+        return _trouble(what, finding.reason, settling=True)
+    status = pod.get("status", {})
+    for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
+        waiting = container.get("state", {}).get("waiting", {}).get("reason", "")
+        ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated") or {}
+        if waiting in _BROKEN or ended.get("exitCode"):
+            reasons = dict.fromkeys(filter(None, (waiting, str(ended.get("reason", "")), finding.reason)))
+            if ended.get("exitCode"):
+                reasons[f"exit code {ended['exitCode']}"] = None
+            return _trouble(what, ", ".join(reasons), container=str(container["name"]), ended=bool(ended))
+    return None
+
+
+def _of_event(event: KubeObject, since: str) -> Trouble | None:
+    if event.get("type") != "Warning" or event.get("reason") not in _EVENTS:
+        return None
+    series: Mapping[str, Any] = event.get("series") or {}
+    seen = str(series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or "")
+    if seen[:19] < since[:19]:
+        return None
+    about = event["involvedObject"]
+    return _trouble(f"{about['kind']}/{about['name']}", f"{event['reason']}: {event.get('message', '')}", settling=True)
+
+
+def _trouble(what: str, reason: str, *, settling: bool = False, container: str = "", ended: bool = False) -> Trouble:
+    remedy = next((words for pattern, words in _REMEDIES.items() if re.search(pattern, reason, re.IGNORECASE)), "")
+    if not remedy:
+        name = what.partition("/")[2]
+        remedy = (
+            f"`kubectl logs {name} --container={container} --previous` shows its last words"
+            if ended
+            else f"`kubectl describe {what.lower().replace('/', ' ', 1)}` shows more"
+        )
+    return Trouble(what, " ".join(reason.split()), remedy, settling)
+
+
+class Watch:
+    """Tells each trouble once, when it has lasted long enough, and when it is over."""
+
+    def __init__(self, tell: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self.tell = tell
+        self._clock = clock
+        self._first_seen: dict[str, float] = {}
+        self._told: dict[str, str] = {}
+
+    @property
+    def lasting(self) -> list[str]:
+        """The objects whose trouble has been told, and is not over."""
+        return sorted(self._told)
+
+    def look(self, objects: Sequence[KubeObject], since: str = "") -> None:
+        """Takes one look at the namespace."""
+        now = self._clock()
+        found = {each.what: each for each in troubles(objects, since)}
+        for what in [each for each in self._first_seen if each not in found]:
+            del self._first_seen[what]
+            if self._told.pop(what, None) is not None:
+                self.tell(f"{what}: that is over.")
+        for what, trouble in found.items():
+            first = self._first_seen.setdefault(what, now)
+            # The numbers in the reason change (restarts, free nodes): it is told anew only with another remedy
+            if self._told.get(what) == trouble.remedy or (trouble.settling and now - first < SETTLING_SECONDS):
+                continue
+            self._told[what] = trouble.remedy
+            self.tell(str(trouble))
+
+
+def stuck(objects: Iterable[KubeObject], lasting: Sequence[str]) -> Iterator[str]:
+    """The names of pods that a StatefulSet will not replace by itself: of an older template, and in lasting trouble.
+
+    The controller waits for such a pod to become ready before it takes the next step, and that pod never will
+    (Kubernetes, "StatefulSets: forced rollback").
+    """
+    objects = list(objects)
+    newest = {
+        each["metadata"]["uid"]: each.get("status", {}).get("updateRevision")
+        for each in objects
+        if each["kind"] == "StatefulSet"
+        and each.get("status", {}).get("observedGeneration", 0) >= each["metadata"]["generation"]
+    }
+    for pod in objects:
+        name, metadata = pod["metadata"]["name"], pod["metadata"]
+        if pod["kind"] != "Pod" or "deletionTimestamp" in metadata or f"Pod/{name}" not in lasting:
+            continue
+        for owner in metadata.get("ownerReferences", []):
+            revision = newest.get(owner["uid"])
+            if revision and metadata.get("labels", {}).get("controller-revision-hash") != revision:
+                yield name
+
+
+def _replace_stuck(namespace: Namespace, objects: Sequence[KubeObject], watch: "Watch") -> None:
+    for name in stuck(objects, watch.lasting):
+        watch.tell(f"Pod/{name} is of an older template, and its StatefulSet waits for it in vain: it is replaced now.")
+        namespace.run("delete", "pod", name, "--wait=false")
+
+
+@contextmanager
+def watching(namespace: Namespace | None, tell: Callable[[str], None]) -> Iterator[Watch]:
+    """Watches the namespace while the block runs. That it cannot be looked at is nothing to fail for."""
+    watch = Watch(tell)
+    if namespace is None:
+        yield watch
+        return
+    done = threading.Event()
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+    def run() -> None:
+        while not done.wait(POLL_SECONDS):
+            with suppress(AirisError):
+                objects = namespace.get("pods,events,statefulsets")
+                if not done.is_set():
+                    watch.look(objects, since)
+                    _replace_stuck(namespace, objects, watch)
+
+    thread = threading.Thread(target=run, name="watch", daemon=True)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        done.set()
+        thread.join(POLL_SECONDS)

@@ -1,0 +1,187 @@
+"""What a run that was cut off leaves in the state, and what becomes of it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from airis import recovery
+from airis.engine import EngineFailed, Locked
+from airis.kubectl import KubeObject
+from airis.recovery import Pending, pending, repaired, unlocked
+
+pytestmark = pytest.mark.timeout(60)
+
+STATEFUL_SET = {
+    "urn": "urn:pulumi:gpu::airis::kubernetes:apps/v1:StatefulSet::ollama",
+    "type": "kubernetes:apps/v1:StatefulSet",
+    "protect": True,
+    "parent": "urn:parent",
+    "inputs": {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "ollama", "namespace": "airis"}},
+}
+NAMESPACE = {
+    "urn": "urn:pulumi:gpu::airis::kubernetes:core/v1:Namespace::namespace",
+    "type": "kubernetes:core/v1:Namespace",
+    "inputs": {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "airis"}},
+}
+STASH = {
+    "urn": "urn:pulumi:gpu::airis::pulumi:index:Stash::key",
+    "type": "pulumi:index:Stash",
+    "inputs": {"input": "x"},
+}
+
+
+def state(*operations: tuple[str, Mapping[str, Any]]) -> dict[str, Any]:
+    listed = [{"type": doing, "resource": resource} for doing, resource in operations]
+    return {"version": 3, "deployment": {"resources": [{"urn": "urn:parent"}], "pending_operations": listed}}
+
+
+def live(each: Pending, manager: str = "pulumi-kubernetes-1a2b") -> KubeObject:
+    assert each.identity is not None
+    _, _, namespace, name = each.identity
+    metadata = {"name": name, "managedFields": [{"manager": manager}]}
+    return {"metadata": {**metadata, **({"namespace": namespace} if namespace else {})}}
+
+
+def test_a_clean_state_has_nothing_pending() -> None:
+    assert pending({"version": 3, "deployment": {}}) == []
+    assert pending({"version": 3, "deployment": None}) == []
+
+
+def test_what_is_pending_is_told_in_kubernetes_terms() -> None:
+    found = pending(state(("creating", STATEFUL_SET), ("updating", NAMESPACE), ("creating", STASH)))
+    assert [str(each) for each in found] == ["creating StatefulSet/ollama", "updating Namespace/airis", "creating key"]
+
+
+@pytest.mark.parametrize(
+    ("resource", "identifier"), [(STATEFUL_SET, "airis/ollama"), (NAMESPACE, "airis")], ids=["namespaced", "not"]
+)
+def test_what_was_made_becomes_a_resource_as_it_would_have(resource: dict[str, Any], identifier: str) -> None:
+    after, made = repaired(state(("creating", resource)), live)
+
+    (_, added) = after["deployment"]["resources"]
+    assert after["deployment"]["pending_operations"] == []
+    assert {key: added[key] for key in resource} == resource
+    assert added["id"] == identifier
+    assert added["outputs"]["__inputs"] == resource["inputs"]
+    assert len(made) == 1
+
+
+def test_what_was_not_made_is_forgotten() -> None:
+    after, made = repaired(state(("creating", STATEFUL_SET)), lambda each: None)
+    assert after["deployment"] == {"resources": [{"urn": "urn:parent"}], "pending_operations": []}
+    assert made == []
+
+
+def test_what_somebody_else_has_made_is_not_taken() -> None:
+    after, made = repaired(state(("creating", STATEFUL_SET)), lambda each: live(each, "helm"))
+    assert len(after["deployment"]["resources"]) == 1
+    assert made == []
+
+
+@pytest.mark.parametrize("doing", ["updating", "deleting", "reading"])
+def test_other_operations_are_left_to_the_refresh(doing: str) -> None:
+    after, made = repaired(state((doing, STATEFUL_SET)), live)
+    assert len(after["deployment"]["resources"]) == 1
+    assert after["deployment"]["pending_operations"] == []
+    assert made == []
+
+
+def test_a_resource_that_the_state_has_is_not_added_twice() -> None:
+    before = state(("creating", STATEFUL_SET))
+    before["deployment"]["resources"].append(STATEFUL_SET)
+    after, _ = repaired(before, live)
+    assert len(after["deployment"]["resources"]) == 2
+
+
+class FakeEngine:
+    def __init__(self, exported: dict[str, Any]) -> None:
+        self.exported = exported
+        self.asked: list[str] = []
+        self.imported: dict[str, Any] = {}
+        self.failed = False
+
+    def export_state(self) -> dict[str, Any]:
+        return self.exported
+
+    def import_state(self, state: dict[str, Any]) -> None:
+        self.imported = state
+
+    def last_run_failed(self) -> bool:
+        return self.failed
+
+    def refresh(self) -> None:
+        self.asked.append("refresh")
+
+    def cancel(self) -> None:
+        self.asked.append("cancel")
+
+
+class FakeCluster:
+    def __init__(self) -> None:
+        self.asked: tuple[str, ...] = ()
+
+    def get(self, *args: str) -> list[dict[str, Any]]:
+        self.asked = args
+        return [dict(live(Pending("creating", STATEFUL_SET)))]
+
+
+def fakes(exported: dict[str, Any]) -> tuple[Any, Any]:
+    return FakeEngine(exported), FakeCluster()
+
+
+def test_recovery_asks_the_cluster_by_version_and_group() -> None:
+    engine, cluster = fakes(state(("creating", STATEFUL_SET)))
+    recovery.recover(engine, cluster, lambda question: True)
+    assert cluster.asked == ("StatefulSet.v1.apps", "ollama", "--show-managed-fields", "--namespace=airis")
+    assert len(engine.imported["deployment"]["resources"]) == 2
+    assert engine.asked == ["refresh"]
+
+
+def test_nothing_is_written_without_a_yes() -> None:
+    engine, cluster = fakes(state(("creating", STATEFUL_SET)))
+    with pytest.raises(EngineFailed, match="nothing was changed"):
+        recovery.recover(engine, cluster, lambda question: False)
+    assert engine.imported == {}
+    assert engine.asked == []
+
+
+def test_nothing_is_forgotten_where_the_cluster_cannot_be_asked() -> None:
+    engine, _ = fakes(state(("creating", STATEFUL_SET)))
+    with pytest.raises(EngineFailed, match="cannot be found out"):
+        recovery.recover(engine, None, lambda question: True)
+    assert engine.imported == {}
+
+
+def test_a_state_in_order_is_left_alone() -> None:
+    engine, cluster = fakes({"version": 3, "deployment": {}})
+    recovery.recover(engine, cluster, lambda question: False)
+    assert engine.asked == []
+
+
+def test_after_a_run_that_failed_the_cluster_is_read_first() -> None:
+    engine, cluster = fakes({"version": 3, "deployment": {}})
+    engine.failed = True
+    recovery.recover(engine, cluster, lambda question: False)
+    assert engine.asked == ["refresh"]
+    assert engine.imported == {}
+
+
+@pytest.mark.parametrize(("dead", "yes", "goes_on"), [(True, True, True), (True, False, False), (False, True, False)])
+def test_only_the_lock_of_a_dead_process_is_given_back(dead: bool, yes: bool, goes_on: bool) -> None:
+    engine, _ = fakes({})
+    tries: list[int] = []
+
+    def operation() -> str:
+        tries.append(1)
+        if len(tries) == 1:
+            raise Locked("the stack is held", dead=dead)
+        return "done"
+
+    if goes_on:
+        assert unlocked(engine, operation, lambda question: yes) == "done"
+        assert engine.asked == ["cancel"]
+    else:
+        with pytest.raises(Locked):
+            unlocked(engine, operation, lambda question: yes)
+        assert engine.asked == []
