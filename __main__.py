@@ -1,5 +1,11 @@
 """Open WebUI and Ollama on Kubernetes: settings -> components -> exports."""
 
+import gc
+
+# The typed Kubernetes modules are a million objects that live as long as the program: collecting garbage after every 700th,
+# as is the default, costs a fifth of the whole preview
+gc.set_threshold(200_000, 20, 20)
+
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +15,9 @@ from pulumi_kubernetes.core.v1 import Namespace
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components import Ollama, WebUI
+from components.guard import only_on
 from components.metadata import namespace_labels
+from components.takeover import once_stopped, takeover_transformations
 from components.transform import load_hook
 from settings import SettingsError, load
 
@@ -26,38 +34,40 @@ for warning in settings.warnings():
     pulumi.log.warn(warning)
 
 hook = load_hook(Path(__file__).parent, settings.transform.file)
+transformations = [*takeover_transformations(settings.takeover), *hook.transformations]
 
 # The claims live in the namespace: deleting it would delete them
 namespace = Namespace(
     "namespace",
     metadata=ObjectMetaArgs(
-        name=settings.namespace,
+        name=only_on(settings.cluster, settings.namespace),
         labels={**settings.labels, **namespace_labels(settings.pod_security)},
         annotations=dict(settings.annotations) or None,
     ),
-    opts=pulumi.ResourceOptions(protect=True, retain_on_delete=True, transformations=hook.transformations),
+    opts=pulumi.ResourceOptions(protect=True, retain_on_delete=True, transformations=transformations),
 )
+inside = once_stopped(settings.takeover, namespace.metadata.name, settings.namespace)
 ollama_urls: Sequence[pulumi.Output[str]] = ()
 if settings.ollama.enabled:
     ollama_urls = Ollama(
         "ollama",
         settings.ollama,
-        namespace=namespace.metadata.name,
+        namespace=inside,
         callers=[{"app": "airis"}],
         platform=settings,
-        opts=pulumi.ResourceOptions(transformations=hook.transformations),
+        opts=pulumi.ResourceOptions(transformations=transformations),
     ).urls
 webui = WebUI(
     "airis",
     settings.webui,
-    namespace=namespace.metadata.name,
+    namespace=inside,
     ollama_urls=ollama_urls,
     ollama_pods={"app": "ollama"} if settings.ollama.enabled else None,
     secrets=settings.secrets,
     ingress=settings.ingress,
     gateway=settings.gateway,
     platform=settings,
-    opts=pulumi.ResourceOptions(transformations=hook.transformations),
+    opts=pulumi.ResourceOptions(transformations=transformations),
 )
 hook.add_objects(namespace.metadata.name)
 

@@ -42,6 +42,9 @@ Nodes = Annotated[
     ),
 ]
 Timeout = Annotated[float, typer.Option("--timeout", help="Seconds until the rehearsal gives up.", min=1)]
+ForceConflicts = Annotated[
+    bool, typer.Option("--force-conflicts", help="Take back the fields that somebody else has changed.")
+]
 
 
 class OutputFormat(StrEnum):
@@ -103,10 +106,14 @@ def check(stack: Stack) -> None:
 )
 def rehearse(
     stack: Stack,
+    *,
     nodes: Nodes = None,
     timeout: Timeout = 60.0,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the objects and the sandbox for a look with kubectl.")
+    ] = False,
+    engine: Annotated[
+        bool, typer.Option("--engine", help="Have Pulumi deploy it, if it is there, and not only apply its objects.")
     ] = False,
     output: Format = OutputFormat.TABLE,
 ) -> None:
@@ -117,7 +124,7 @@ def rehearse(
     from airis.rehearsal import rehearse_stack
     from airis.verdict import exit_code, print_verdict
 
-    verdict = rehearse_stack(stack, nodes, timeout_seconds=timeout, keep=keep)
+    verdict = rehearse_stack(stack, nodes, timeout_seconds=timeout, keep=keep, engine=engine)
     print_verdict(verdict, as_json=output is OutputFormat.JSON)
     raise typer.Exit(exit_code(verdict))
 
@@ -126,11 +133,44 @@ def rehearse(
 def up(
     stack: Stack,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Deploy without asking.")] = False,
+    force_conflicts: ForceConflicts = False,
 ) -> None:
-    """Deploy the stack with `pulumi up`; where no cluster is configured, rehearse it instead and say so."""
+    """Deploy the stack with Pulumi; where no cluster is configured, rehearse it instead and say so.
+
+    Shows cluster and changes, and asks. Says within seconds why a pod does not start. A run that was cut off is put right
+    first.
+    """
     from airis.up import deploy_or_rehearse
 
-    raise typer.Exit(deploy_or_rehearse(stack, yes=yes))
+    raise typer.Exit(deploy_or_rehearse(stack, yes=yes, force_conflicts=force_conflicts))
+
+
+@app.command(epilog="Examples:  `airis preview -s gpu --diff`  ·  `airis preview -s gpu --expect-no-changes`")
+def preview(
+    stack: Stack,
+    diff: Annotated[bool, typer.Option("--diff", help="Show every field, and not only the objects.")] = False,
+    expect_no_changes: Annotated[
+        bool, typer.Option("--expect-no-changes", help="End with 3 if there is anything to change.")
+    ] = False,
+    force_conflicts: ForceConflicts = False,
+) -> None:
+    """Show what `up` would change in the cluster. Touches nothing."""
+    from airis import up as commands
+
+    raise typer.Exit(
+        commands.preview(stack, expect_no_changes=expect_no_changes, diff=diff, force_conflicts=force_conflicts)
+    )
+
+
+@app.command(epilog="Example:  `airis refresh -s gpu`, then `airis up -s gpu` undoes what others have changed")
+def refresh(
+    stack: Stack,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")] = False,
+) -> None:
+    """Read the cluster into the stack's state, and show what others have changed. Changes nothing in the cluster."""
+    from airis import up as commands
+
+    raise typer.Exit(commands.refresh(stack, yes=yes))
 
 
 Kubeconfig = Annotated[
@@ -191,6 +231,34 @@ def destroy(
     from airis import destroy as command
 
     raise typer.Exit(command.destroy(stack, yes=yes))
+
+
+@app.command(epilog="Examples:  `airis adopt -s prod --namespace open-webui`  ·  `airis adopt -s prod --yes`")
+def adopt(
+    stack: Stack,
+    *,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Where Open WebUI and Ollama run now; airis if left out.")
+    ] = None,
+    kubeconfig: Kubeconfig = None,
+    context: Annotated[str | None, typer.Option("--context", help="The context in it, if not the current one.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Where the stack file exists, write Pulumi.STACK-adopted.yaml beside it.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Prepare the cluster for the first up without asking.")
+    ] = False,
+) -> None:
+    """Write the stack file that takes over an Open WebUI from Kustomize or Helm, and say what its first up changes.
+
+    Nothing is deployed. After asking, the cluster is prepared for that up.
+    """
+    from airis.adopt import adopt as command
+
+    def ask(question: str) -> bool:
+        return yes or (sys.stdin.isatty() and typer.confirm(question))
+
+    command(stack, namespace=namespace, kubeconfig=kubeconfig, context=context, force=force, ask=ask)
 
 
 @sandbox_app.command("build")

@@ -16,6 +16,7 @@ from settings.ollama import OllamaSettings
 from settings.platform import PlatformSettings
 from settings.references import SecretKeyRef
 from settings.secrets import SecretsSettings
+from settings.takeover import TakeoverSettings
 from settings.transform import TransformSettings
 from settings.webui import WebUISettings
 
@@ -57,6 +58,8 @@ class StackSettings(PlatformSettings):
     """The way in by a Gateway (Gateway API); null makes no HTTPRoute. Both at once lead to the same WebUI, as in a move."""
     transform: TransformSettings = TransformSettings()
     """Changes to objects that no setting covers."""
+    takeover: TakeoverSettings = TakeoverSettings()
+    """The first `up` over objects that kubectl or Helm made: `airis adopt` writes it."""
     secrets: SecretsSettings = SecretsSettings()
     """Credentials, encrypted with `pulumi config set --secret`."""
 

@@ -1,0 +1,256 @@
+"""What the first `up` would change: the live objects, held against what the API server would make of the render."""
+
+import copy
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airis.adopt.cluster import get, label, resource, tried
+from airis.adopt.environment import is_credential
+from airis.adopt.found import Found, Workload
+from airis.adopt.handover import was_deployed_by
+from airis.backup.cluster import Cluster
+from airis.errors import AirisError
+from airis.kubectl import KubectlError, KubeObject
+
+_SERVERS_OWN = (
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "managedFields",
+    "namespace",
+    "name",
+    "finalizers",
+)
+_SHORT = 90
+_HIDDEN = "[not shown]"
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_SERVICE_KEPT = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
+
+
+@dataclass(frozen=True)
+class Change:
+    """An object of the stack, and what becomes of it."""
+
+    wanted: KubeObject
+    live: KubeObject | None
+    """The object that it takes over, or takes the place of; None for a new one."""
+    in_place: bool
+    """Whether it takes over this very object."""
+    lines: tuple[str, ...] = ()
+    """Field by field: `+` comes, `-` goes, `~` changes."""
+
+    @property
+    def restarts(self) -> bool:
+        """Whether pods are replaced by it."""
+        return self.in_place and any(line[2:].startswith("spec.template") for line in self.lines)
+
+
+def changes(cluster: Cluster, wanted: Sequence[KubeObject], found: Found) -> list[Change]:
+    """What becomes of each object that the stack wants. The server tries it out, and keeps nothing.
+
+    Raises AirisError where an object of that name is something else's, and where the server would refuse the change.
+    """
+    pairs = [(each, _live(cluster, each, found)) for each in wanted]
+    if clashes := [label(each) for each, live in pairs if live is not None and not _belongs(live, each, found)]:
+        raise AirisError(
+            f"namespace {cluster.namespace}: {', '.join(clashes)} is there already, and is something else's",
+            "the stack needs these names: rename or remove what has them, or adopt into another namespace; nothing was changed",
+        )
+    return [
+        _in_place(cluster, each, live) if live is not None else _beside(cluster, each, found) for each, live in pairs
+    ]
+
+
+def _live(cluster: Cluster, wanted: KubeObject, found: Found) -> KubeObject | None:
+    if wanted["kind"] == "Secret":  # by its name alone: what is in it is nobody's business here
+        name = wanted["metadata"]["name"]
+        there = cluster.run("get", "secret", name, "--ignore-not-found", "--output=jsonpath={.metadata.name}")
+        return {"kind": "Secret", "metadata": {"name": name}} if there else None
+    return next(iter(get(cluster, resource(wanted), wanted["metadata"]["name"])), None)
+
+
+def _belongs(live: KubeObject, wanted: KubeObject, found: Found) -> bool:  # noqa: PLR0911
+    """Whether an object of the same name is one of the deployment's own."""
+    in_place = [each for each in found.workloads if each.in_place]
+    uids = [each.body["metadata"]["uid"] for each in in_place]
+    match wanted["kind"]:
+        case "Namespace":
+            return True
+        case "Deployment" | "StatefulSet":
+            return live["metadata"]["uid"] in uids
+        case "PersistentVolumeClaim":
+            return live["metadata"]["uid"] in [claim["metadata"]["uid"] for each in in_place for claim in each.claims]
+        case "Service":
+            same = live["spec"].get("selector") == wanted["spec"]["selector"]
+            return bool(
+                same and (live["spec"].get("clusterIP") == "None") == (wanted["spec"].get("clusterIP") == "None")
+            )
+        case "Ingress":
+            return found.ingress is not None and live["metadata"]["uid"] == found.ingress["metadata"]["uid"]
+        case "ServiceAccount":
+            others = [each["spec"]["template"]["spec"].get("serviceAccountName") for each in found.others]
+            return wanted["metadata"]["name"] not in others
+        case "NetworkPolicy":
+            return bool(live["spec"].get("podSelector") == wanted["spec"]["podSelector"])
+        case "PodDisruptionBudget":
+            return bool(live["spec"].get("selector") == wanted["spec"]["selector"])
+        case "HorizontalPodAutoscaler":
+            return bool(live["spec"].get("scaleTargetRef") == wanted["spec"]["scaleTargetRef"])
+    return False
+
+
+def _in_place(cluster: Cluster, wanted: KubeObject, live: KubeObject) -> Change:
+    try:
+        result = tried(cluster, "replace", _updated(live, wanted))
+    except KubectlError as error:
+        if "nvalid" not in error.message and "immutable" not in error.message:
+            raise
+        raise AirisError(
+            f"{label(live)} cannot be taken over as it is: {error.message}",
+            "these fields cannot change on a live object; nothing was changed",
+        ) from None
+    return Change(wanted, live, True, tuple(_lines(_comparable(live), _comparable(result))))
+
+
+def _beside(cluster: Cluster, wanted: KubeObject, found: Found) -> Change:
+    """Compares a new object with the one that it takes the place of, as far as they are of a kind."""
+    old = _counterpart(wanted, found)
+    if old is None:
+        return Change(wanted, None, False)
+    workload = "template" in wanted["spec"]
+    result = tried(cluster, "create", wanted)
+    paths = ("template", "replicas") if workload else ("type", "ports", "rules", "tls", "ingressClassName")
+    before, after = (
+        {"spec": {key: _comparable(each)["spec"][key] for key in paths if key in each["spec"]}}
+        for each in (old, result)
+    )
+    return Change(wanted, old, False, tuple(_lines(before, after)))
+
+
+def _counterpart(wanted: KubeObject, found: Found) -> KubeObject | None:
+    beside: dict[tuple[str, str], Workload | None] = {
+        ("Deployment", "airis-deployment"): found.webui,
+        ("StatefulSet", "ollama"): found.ollama,
+    }
+    key = (wanted["kind"], wanted["metadata"]["name"])
+    if (workload := beside.get(key)) is not None:
+        return workload.body
+    return {
+        ("Service", "airis-service"): found.service,
+        ("Service", "ollama-service"): found.ollama_service,
+        ("Ingress", "airis-ingress"): found.ingress,
+    }.get(key)
+
+
+def _updated(live: KubeObject, wanted: KubeObject) -> dict[str, Any]:
+    """The object as it would be afterwards: what the stack wants, what controllers own, and what the server gave it."""
+    body = copy.deepcopy(dict(wanted))
+    metadata = body["metadata"]
+    for group in ("labels", "annotations"):
+        owned = _owned(live, group) if wanted["kind"] not in ("Namespace", "PersistentVolumeClaim") else {_LAST_APPLIED}
+        there = {key: value for key, value in (live["metadata"].get(group) or {}).items() if key not in owned}
+        metadata[group] = {**there, **(metadata.get(group) or {})}
+    if live["metadata"].get("finalizers"):
+        metadata["finalizers"] = live["metadata"]["finalizers"]
+    spec = live.get("spec") or {}
+    if wanted["kind"] == "Namespace":
+        body["spec"] = spec
+    elif wanted["kind"] == "PersistentVolumeClaim":
+        body["spec"] = {**spec, **body["spec"]}
+    elif wanted["kind"] == "Service":
+        body["spec"] = {**{key: spec[key] for key in _SERVICE_KEPT if key in spec}, **body["spec"]}
+        if body["spec"].get("type", "ClusterIP") != "ClusterIP":
+            nodes = {each["port"]: each["nodePort"] for each in spec.get("ports") or [] if "nodePort" in each}
+            for port in body["spec"]["ports"]:
+                if port["port"] in nodes:
+                    port.setdefault("nodePort", nodes[port["port"]])
+    return body
+
+
+def _owned(body: KubeObject, group: str) -> set[str]:
+    """The labels or annotations that somebody set who deploys, and that go with the handover."""
+    fields = [
+        each["fieldsV1"].get("f:metadata", {}).get(f"f:{group}", {})
+        for each in body["metadata"].get("managedFields", [])
+        if was_deployed_by(each)
+    ]
+    return {key.removeprefix("f:") for each in fields for key in each}
+
+
+def _comparable(body: KubeObject) -> dict[str, Any]:
+    """The object without what the server keeps for itself; volumes by the paths where they are mounted."""
+    metadata = {key: value for key, value in body["metadata"].items() if key not in _SERVERS_OWN}
+    found = {"metadata": metadata, "spec": copy.deepcopy(dict(body.get("spec") or {}))}
+    pod = found["spec"].get("template", {}).get("spec")
+    if pod:
+        sources = {
+            each["name"]: {key: value for key, value in each.items() if key != "name"}
+            for each in pod.pop("volumes", [])
+        }
+        templates = {each["metadata"]["name"] for each in found["spec"].get("volumeClaimTemplates") or []}
+        for each in pod["containers"]:
+            each["name"] = "main" if len(pod["containers"]) == 1 else each["name"]
+            for mount in each.get("volumeMounts") or []:
+                name = mount.pop("name")
+                mount["from"] = "claim template" if name in templates else sources.get(name, {})
+    return found
+
+
+def _lines(before: Any, after: Any, path: str = "") -> Iterator[str]:
+    """Where two values differ; a field that only one of them has stands for everything below it."""
+    if isinstance(before, list) and isinstance(after, list) and (by := _key([*before, *after])):
+        one, other = ({str(each[by]): each for each in side} for side in (before, after))
+        yield from _entries(one, other, path, named=True)
+    elif isinstance(before, Mapping) and isinstance(after, Mapping):
+        yield from _entries(before, after, path, named=False)
+    elif before != after:
+        yield f"~ {path}{_shown(path, before)} ->{_shown(path, after)}"
+
+
+def _entries(before: Mapping[str, Any], after: Mapping[str, Any], path: str, *, named: bool) -> Iterator[str]:
+    """The same for the fields of a mapping, or the items of a list by their names."""
+    for key in sorted(before.keys() | after.keys()):
+        at = f"{path}[{key}]" if named or not key.isidentifier() else f"{path}.{key}".lstrip(".")
+        if key not in after:
+            yield f"- {at}{_shown(at, before[key])}"
+        elif key not in before:
+            yield f"+ {at}{_shown(at, after[key])}"
+        else:
+            yield from _lines(before[key], after[key], at)
+
+
+def _key(items: Sequence[Any]) -> str | None:
+    """By what the items of a list are told apart."""
+    for key in ("name", "mountPath", "containerPort", "port"):
+        if items and all(isinstance(each, Mapping) and key in each for each in items):
+            return key
+    return None
+
+
+def _shown(path: str, value: Any) -> str:
+    """A value in few words, and none that may be a credential."""
+    if _LAST_APPLIED in path:
+        return ""
+    text = json.dumps(_masked(value, path), ensure_ascii=False)
+    return f" {text}" if len(text) <= _SHORT else f" {text[:_SHORT]}..."
+
+
+def _masked(value: Any, path: str) -> Any:
+    """The value without what may be a credential: by the name of its variable, or as a password in a URL."""
+    if isinstance(value, Mapping):
+        if (
+            "name" in value
+            and isinstance(value.get("value"), str)
+            and is_credential(str(value["name"]), value["value"])
+        ):
+            return {**value, "value": _HIDDEN}
+        return {key: _masked(inner, f"{path}.{key}") for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_masked(each, path) for each in value]
+    variable = re.search(r"\.env\[(\w+)\]\.value$", path)
+    name = variable[1] if variable else ""
+    return _HIDDEN if isinstance(value, str) and is_credential(name, value) else value

@@ -1,0 +1,172 @@
+"""What has to be done in the cluster before the first `up`: each thing asked for, tried out first, and repeatable."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from airis.adopt.changes import Change
+from airis.adopt.cluster import get, label, patch, problem, resource
+from airis.adopt.found import Found, Workload, release_of
+from airis.adopt.handover import handed_over, managers, operations
+from airis.backup.cluster import Cluster
+from airis.errors import AirisError
+from airis.kubectl import KubectlError, KubeObject
+from airis.progress import step
+from components.takeover import FIELD_MANAGER
+
+_KEEP = {"helm.sh/resource-policy": "keep"}
+_GONE_SECONDS = 180.0
+_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is left to do, as far as was seen."""
+
+    stop: tuple[Workload, ...]
+    """Workloads to scale to 0: those that would go on beside the stack's, and one whose pod is stuck."""
+    hand_over: tuple[Change, ...]
+    """Objects whose fields are to be handed over."""
+    keep: tuple[KubeObject, ...]
+    """Claims of a Helm release that do not say yet that they are to be kept."""
+    reasons: tuple[str, ...] = field(default=())
+    """All of it in words, one line for each."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left to do."""
+        return not (self.stop or self.hand_over or self.keep)
+
+
+def preparation(found: Found, changes: Sequence[Change]) -> Preparation:
+    """What to do before the first `up`."""
+    beside = [each for each in found.beside if each.replicas]
+    stuck = [each for each in found.workloads if each.in_place and each.replicas and _waits_for_ever(found, each)]
+    over = [each for each in changes if each.in_place and each.live is not None and handed_over(each.live, each.wanted)]
+    claims = [
+        claim
+        for each in found.beside
+        for claim in each.claims
+        if release_of(claim) and not _KEEP.items() <= (claim["metadata"].get("annotations") or {}).items()
+    ]
+    reasons = [
+        f"stop {label(each.body)} (replicas 0): its pods use {_claims(each)}, which the stack's pods are to use alone"
+        for each in beside
+    ]
+    reasons += [
+        f"stop {label(each.body)} (replicas 0): its pod is not ready, and its controller would wait for it for ever; "
+        "the first up starts it anew"
+        for each in stuck
+    ]
+    reasons += [
+        f"hand over the fields of {label(each.live)} from {', '.join(managers(each.live))}: nothing but the record changes"
+        for each in over
+        if each.live is not None
+    ]
+    reasons += [
+        f"annotate {label(each)} with helm.sh/resource-policy: keep, so that no `helm upgrade` deletes it"
+        for each in claims
+    ]
+    return Preparation((*beside, *stuck), tuple(over), tuple(claims), tuple(reasons))
+
+
+def prepare(cluster: Cluster, plan: Preparation, wanted: Sequence[KubeObject]) -> None:
+    """Does it. All of it is tried out on the server before anything is done.
+
+    Raises AirisError that says what has been done, when something breaks; the same command goes on from there.
+    """
+    done: list[str] = []
+    try:
+        for change in plan.hand_over:
+            _hand_over(cluster, change, dry_run=True)
+        for workload in plan.stop:
+            _scale(cluster, workload.body, "--dry-run=server")
+        for claim in plan.keep:
+            _annotate(cluster, claim, dry_run=True)
+        for workload in plan.stop:
+            _scale(cluster, workload.body)
+            done.append(f"{label(workload.body)} is scaled to 0")
+        if plan.stop:
+            _await_gone(cluster, plan.stop)
+        for change in plan.hand_over:
+            _hand_over(cluster, change)
+            done.append(f"{label(change.wanted)} is handed over")
+        for claim in plan.keep:
+            _annotate(cluster, claim)
+            done.append(f"{label(claim)} is annotated")
+        check(cluster, wanted)
+    except KubectlError as error:
+        raise problem(error, done) from None
+
+
+def check(cluster: Cluster, wanted: Sequence[KubeObject]) -> None:
+    """Has the server try out what the first `up` applies, under the same name and without force. Secrets are left out.
+
+    Raises AirisError where something else owns a field that would change, and KubectlError for any other refusal.
+    """
+    objects = [each for each in wanted if each["kind"] != "Secret"]
+    options = ["--server-side", "--dry-run=server", f"--field-manager={FIELD_MANAGER}", "--filename=-"]
+    try:
+        cluster.run("apply", *options, stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    except KubectlError as error:
+        if "conflict" in error.message:
+            raise AirisError(
+                f"something else keeps fields that the stack would change: {error.message}",
+                "stop what sets them, or set the same value in the stack file, and run this again",
+            ) from None
+        if "nvalid" in error.message:
+            raise AirisError(f"the server would not take the stack over what is there: {error.message}") from None
+        raise
+
+
+def _claims(workload: Workload) -> str:
+    names = [each["metadata"]["name"] for each in workload.claims]
+    return f"the claim {', '.join(names)}" if names else "what the stack's pods take the place of"
+
+
+def _waits_for_ever(found: Found, workload: Workload) -> bool:
+    """A StatefulSet replaces no pod while one is not ready. Source: Kubernetes, "StatefulSets", forced rollback."""
+    if workload.body["kind"] != "StatefulSet":
+        return False
+    return any(not _is_ready(each) for each in found.pods_of(workload))
+
+
+def _is_ready(pod: KubeObject) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def _hand_over(cluster: Cluster, change: Change, *, dry_run: bool = False) -> None:
+    live = change.live
+    if not dry_run:  # stopping it has changed it
+        live = next(iter(get(cluster, resource(change.wanted), change.wanted["metadata"]["name"])), None)
+    fields = None if live is None else handed_over(live, change.wanted)
+    if live is not None and fields is not None:
+        patch(cluster, live, operations(fields), dry_run=dry_run)
+
+
+def _scale(cluster: Cluster, body: KubeObject, *options: str) -> None:
+    cluster.run("scale", resource(body), body["metadata"]["name"], "--replicas=0", *options)
+
+
+def _annotate(cluster: Cluster, claim: KubeObject, *, dry_run: bool = False) -> None:
+    pairs = [f"{key}={value}" for key, value in _KEEP.items()]
+    options = ["--dry-run=server"] if dry_run else []
+    cluster.run("annotate", resource(claim), claim["metadata"]["name"], *pairs, "--overwrite", *options)
+
+
+def _await_gone(cluster: Cluster, stopped: Sequence[Workload]) -> None:
+    """Waits until their pods are gone: only then nobody writes to the volumes."""
+    selectors = {
+        label(each.body): ",".join(
+            f"{key}={value}" for key, value in each.body["spec"]["selector"]["matchLabels"].items()
+        )
+        for each in stopped
+    }
+    deadline = time.monotonic() + _GONE_SECONDS
+    with step("Waiting for their pods to end"):
+        while left := [name for name, selector in selectors.items() if cluster.get("pods", f"--selector={selector}")]:
+            if time.monotonic() > deadline:
+                raise KubectlError(f"the pods of {', '.join(left)} do not end within {_GONE_SECONDS:.0f} s")
+            time.sleep(_POLL_SECONDS)
