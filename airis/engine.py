@@ -216,8 +216,7 @@ def ensure_provider(command: PulumiCommand, environment: Mapping[str, str]) -> s
 
 def provider_is_there(environment: Mapping[str, str]) -> bool:
     """Whether the Kubernetes provider that belongs to the pinned package is where Pulumi looks for it."""
-    home = Path(environment.get("PULUMI_HOME") or os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
-    plugin = home / "plugins" / f"resource-kubernetes-v{installed_version('pulumi-kubernetes')}"
+    plugin = _home(environment) / "plugins" / f"resource-kubernetes-v{installed_version('pulumi-kubernetes')}"
     return plugin.is_dir() or shutil.which("pulumi-resource-kubernetes") is not None
 
 
@@ -427,9 +426,13 @@ def backend(folder: Path) -> dict[str, str]:
 
 def _logged_in() -> bool:
     """Whether `pulumi login` has chosen a backend; after `pulumi logout` the file is there and names none."""
-    home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
     try:
-        credentials = json.loads((home / "credentials.json").read_text(encoding="utf-8"))
+        credentials = json.loads((_home(os.environ) / "credentials.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return bool(isinstance(credentials, dict) and credentials.get("current"))
+
+
+def _home(environment: Mapping[str, str]) -> Path:
+    """Pulumi's own folder, with its plugins and its credentials."""
+    return Path(environment.get("PULUMI_HOME") or os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")

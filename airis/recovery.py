@@ -5,7 +5,7 @@ somebody to find out. `pulumi refresh` only forgets such notes, and the next `up
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -103,8 +103,7 @@ def recover(engine: Engine, cluster: Cluster | None, ask: Ask) -> None:
             _say("The last run did not end well: what there is in the cluster is read first.")
             unlocked(engine, engine.refresh, ask)
         return
-    listed = "\n".join(f"  {each}" for each in unfinished)
-    _say(f"The last run was cut off, and left unknown what became of:\n{listed}")
+    _say(_unknown(unfinished))
     if not ask("Look what there is in the cluster, and put the state right?"):
         raise EngineFailed("nothing was changed", _BY_HAND)
     if cluster is None:
@@ -119,8 +118,12 @@ def recover(engine: Engine, cluster: Cluster | None, ask: Ask) -> None:
 def tell_pending(engine: Engine) -> None:
     """Says what is unknown, and leaves it."""
     if unfinished := pending(engine.export_state()):
-        listed = "\n".join(f"  {each}" for each in unfinished)
-        _say(f"The last run was cut off, and left unknown what became of:\n{listed}\n`airis up` finds out.")
+        _say(f"{_unknown(unfinished)}\n`airis up` finds out.")
+
+
+def _unknown(unfinished: Sequence[Pending]) -> str:
+    listed = "\n".join(f"  {each}" for each in unfinished)
+    return f"The last run was cut off, and left unknown what became of:\n{listed}"
 
 
 def unlocked(engine: Engine, operation: Callable[[], T], ask: Ask) -> T:

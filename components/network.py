@@ -42,11 +42,13 @@ def policy(
     port: int,
     callers: Sequence[NetworkPolicyPeerArgs],
     callees: Sequence[NetworkPolicyPeerArgs] = (),
+    sealed: bool = False,
     place: Place,
 ) -> NetworkPolicy:
     """The policy of the pods with the label `app: <name>`: `callers` may reach their port, and nobody else.
 
-    Only where egress is restricted: they may reach `callees`, DNS, and the address ranges of the settings.
+    Only where egress is restricted: they may reach `callees`, DNS, and the address ranges of the settings. Pods that are
+    `sealed` may reach nobody, restricted or not.
     """
     # A rule that names nobody would open the port to everybody; no rule at all closes it
     from_callers = NetworkPolicyIngressRuleArgs(
@@ -60,10 +62,10 @@ def policy(
         metadata=place.metadata(name),
         spec=NetworkPolicySpecArgs(
             pod_selector=selector(name),
-            policy_types=["Ingress", "Egress"] if settings.restrict_egress else ["Ingress"],
+            policy_types=["Ingress", "Egress"] if settings.restrict_egress or sealed else ["Ingress"],
             # The API server does not keep an empty list, and would see a change in each further one
             ingress=[from_callers] if callers else None,
-            egress=egress if settings.restrict_egress else None,
+            egress=egress if settings.restrict_egress and not sealed else None,
         ),
         opts=place.opts,
     )

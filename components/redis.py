@@ -21,19 +21,13 @@ from pulumi_kubernetes.core.v1 import (
     TCPSocketActionArgs,
     VolumeArgs,
 )
-from pulumi_kubernetes.networking.v1 import (
-    NetworkPolicy,
-    NetworkPolicyIngressRuleArgs,
-    NetworkPolicyPortArgs,
-    NetworkPolicySpecArgs,
-)
 
 from components import pod
 from components.account import service_account
 from components.claim import data_claim
 from components.generated import generated
 from components.metadata import SKIP_AWAIT, Place, labels, selector
-from components.network import pods
+from components.network import pods, policy
 from components.scheduling import placement
 from settings.platform import PlatformSettings
 from settings.redis import IDLE_TIMEOUT_SECONDS, RedisServerSettings
@@ -135,7 +129,9 @@ class Redis(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, custom_timeouts=place.ready_timeouts),
         )
         if platform.network.policies:
-            _policy(name, callers, place)
+            # Redis can be told to copy itself to another server
+            known = [pods(each) for each in callers]
+            policy(name, platform.network, port=PORT, callers=known, sealed=True, place=place)
         self.connection = RedisConnection(
             SecretKeySelectorArgs(name=secret.metadata.name, key="url"), {"app": name}, checksum
         )
@@ -205,25 +201,6 @@ def _service(name: str, app: str, place: Place, *, headless: bool = False) -> Se
             cluster_ip="None" if headless else None,
             selector={"app": app},
             ports=[ServicePortArgs(name=_PORT_NAME, port=PORT, target_port=PORT, protocol="TCP")],
-        ),
-        opts=place.opts,
-    )
-
-
-def _policy(name: str, callers: Sequence[Mapping[str, str]], place: Place) -> None:
-    """Nobody but the callers may reach it, and it may reach nobody: Redis can be told to copy itself to another server."""
-    from_callers = NetworkPolicyIngressRuleArgs(
-        from_=[pods(each) for each in callers], ports=[NetworkPolicyPortArgs(port=PORT, protocol="TCP")]
-    )
-    NetworkPolicy(
-        name,
-        metadata=place.metadata(name),
-        spec=NetworkPolicySpecArgs(
-            pod_selector=selector(name),
-            policy_types=["Ingress", "Egress"],
-            # A rule that names nobody would open the port to everybody. An empty list, which means the same as none, is not
-            # kept by the API server, and would be a change in each further `up`
-            ingress=[from_callers] if callers else None,
         ),
         opts=place.opts,
     )

@@ -15,11 +15,12 @@ _LABEL_NAME = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _SUBDOMAIN_LENGTH = 253
 
 
-def _matching(pattern: str, allowed: str, *, longest: int = _SUBDOMAIN_LENGTH) -> Callable[[str], str]:
+def matching(pattern: str, allowed: str, *, longest: int | None = _SUBDOMAIN_LENGTH) -> Callable[[str], str]:
+    """A check that a text is like the pattern as a whole, and not longer than that many characters; `allowed` says so."""
     compiled = re.compile(pattern)
 
     def check(given: str) -> str:
-        if len(given) > longest or compiled.fullmatch(given) is None:
+        if (longest is not None and len(given) > longest) or compiled.fullmatch(given) is None:
             raise ValueError(allowed)
         return given
 
@@ -28,7 +29,7 @@ def _matching(pattern: str, allowed: str, *, longest: int = _SUBDOMAIN_LENGTH) -
 
 def _host(given: str) -> str:
     """DNS is not case-sensitive, an Ingress is: hosts are lower case. An Ingress refuses addresses."""
-    return _matching(
+    return matching(
         rf"(?!\d+(?:\.\d+){{3}}$)(?:\*\.)?{_SUBDOMAIN}",
         "a host name such as chat.example.com, without scheme, port or path; not an IP address",
     )(given.lower().removesuffix("."))
@@ -37,7 +38,7 @@ def _host(given: str) -> str:
 Dns1123Label = Annotated[
     str,
     AfterValidator(
-        _matching(_LABEL, "a DNS-1123 label: lower-case letters, digits and -, at most 63 characters", longest=63)
+        matching(_LABEL, "a DNS-1123 label: lower-case letters, digits and -, at most 63 characters", longest=63)
     ),
 ]
 """Name of a namespace or a Service. Source: RFC 1123; Kubernetes, "Object Names and IDs"."""
@@ -45,7 +46,7 @@ Dns1123Label = Annotated[
 Dns1123Subdomain = Annotated[
     str,
     AfterValidator(
-        _matching(_SUBDOMAIN, "a DNS-1123 subdomain: lower-case letters, digits, - and ., at most 253 characters")
+        matching(_SUBDOMAIN, "a DNS-1123 subdomain: lower-case letters, digits, - and ., at most 253 characters")
     ),
 ]
 """Name of most objects: Secrets, claims, classes. Source: Kubernetes, "Object Names and IDs"."""
@@ -56,7 +57,7 @@ Host = Annotated[str, AfterValidator(_host)]
 LabelKey = Annotated[
     str,
     AfterValidator(
-        _matching(
+        matching(
             rf"(?:{_SUBDOMAIN}/)?{_LABEL_NAME}",
             "a label key such as nvidia.com/gpu.present: an optional DNS prefix and /, then at most 63 letters, digits, "
             "-, _ or .",
@@ -69,7 +70,7 @@ LabelKey = Annotated[
 LabelValue = Annotated[
     str,
     AfterValidator(
-        _matching(
+        matching(
             rf"(?:{_LABEL_NAME})?",
             "a label value: at most 63 letters, digits, -, _ or ., beginning and ending with a letter or digit",
             longest=63,
@@ -96,7 +97,7 @@ AnnotationMapping = Annotated[FrozenMapping[LabelKey, str], AfterValidator(_not_
 ResourceName = Annotated[
     str,
     AfterValidator(
-        _matching(
+        matching(
             rf"{_SUBDOMAIN}/{_LABEL_NAME}",
             "an extended resource such as nvidia.com/gpu: a DNS name, / and a name",
             longest=_SUBDOMAIN_LENGTH + 64,
@@ -108,14 +109,14 @@ ResourceName = Annotated[
 EnvName = Annotated[
     str,
     AfterValidator(
-        _matching(r"[A-Za-z_][A-Za-z0-9_]*", "an environment variable's name: letters, digits and _, no leading digit")
+        matching(r"[A-Za-z_][A-Za-z0-9_]*", "an environment variable's name: letters, digits and _, no leading digit")
     ),
 ]
 """Name of an environment variable."""
 
 SecretKey = Annotated[
     str,
-    AfterValidator(_matching(r"[-._A-Za-z0-9]+", "a key of a Secret: letters, digits, -, _ and .")),
+    AfterValidator(matching(r"[-._A-Za-z0-9]+", "a key of a Secret: letters, digits, -, _ and .")),
 ]
 """Key in a Secret's data. Source: Kubernetes, "Secrets"."""
 
@@ -124,7 +125,7 @@ _MODEL_PART = r"[A-Za-z0-9_][-A-Za-z0-9_.]{0,79}"
 ModelName = Annotated[
     str,
     AfterValidator(
-        _matching(
+        matching(
             rf"(?:(?:[A-Za-z0-9_][-A-Za-z0-9_.]*(?::\d+)?/)?[A-Za-z0-9_][-A-Za-z0-9_]{{0,79}}/)?{_MODEL_PART}(?::{_MODEL_PART})?",
             "a model such as llama3.2:1b or hf.co/someone/model:tag",
         )
@@ -138,7 +139,7 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 ImageReference = Annotated[
     str,
     AfterValidator(
-        _matching(
+        matching(
             rf"(?:{_REGISTRY}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[A-Za-z0-9_][-.A-Za-z0-9_]{{0,127}})?"
             r"(?:@sha256:[0-9a-f]{64})?",
             "an image reference such as ollama/ollama:0.17.4 or registry.example.com/team/airis@sha256:...",
@@ -171,7 +172,7 @@ HttpUrl = Annotated[str, AfterValidator(url_with("http", "https", example="https
 ImagePrefix = Annotated[
     str,
     AfterValidator(
-        _matching(
+        matching(
             rf"{_REGISTRY}(?:/{_COMPONENT})*",
             "a registry, with a path if need be, such as registry.example.com/mirror; without scheme and final /",
         )

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
-from settings.names import HttpUrl, url_with
+from settings.names import HttpUrl, matching, url_with
+
+_matching = partial(matching, longest=None)
 
 _EXPANDED = re.compile(r"\$[($]")
 """What the kubelet would replace in a variable's value: `$(NAME)` by another variable, `$$` by `$`."""
@@ -31,17 +34,6 @@ def _without(characters: str, allowed: str) -> Callable[[str], str]:
         if any(character in given for character in characters):
             raise ValueError(allowed)
         return _text(given)
-
-    return check
-
-
-def _matching(pattern: str, allowed: str) -> Callable[[str], str]:
-    compiled = re.compile(pattern)
-
-    def check(given: str) -> str:
-        if compiled.fullmatch(given) is None:
-            raise ValueError(allowed)
-        return given
 
     return check
 
