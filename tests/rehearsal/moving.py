@@ -1,5 +1,7 @@
 """Starting points of a move on the sandbox: the Kustomize deployment, a Helm release, and marks on their volumes."""
 
+import hashlib
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -65,7 +67,33 @@ def _folders(sandbox: Sandbox) -> dict[str, Path]:
 
 
 def versions(sandbox: Sandbox, namespace: str) -> dict[str, str]:
-    """The resourceVersion of everything that matters in a namespace: the same twice means that nothing was changed."""
+    """A digest of everything that matters in a namespace: the same twice means that nobody has changed anything.
+
+    What controllers report on their own account is left out; and it is waited until they have done what is theirs to do.
+    """
+    deadline = time.monotonic() + 60
+    seen = _digests(sandbox, namespace)
+    while True:
+        time.sleep(0.5)
+        again = _digests(sandbox, namespace)
+        if again == seen:
+            return seen
+        assert time.monotonic() < deadline, f"{namespace} does not come to rest"
+        seen = again
+
+
+def _digests(sandbox: Sandbox, namespace: str) -> dict[str, str]:
     kinds = "deployments,statefulsets,services,ingresses,persistentvolumeclaims,pods,networkpolicies,serviceaccounts,secrets"
-    objects = [*sandbox.kubectl.get(kinds, f"--namespace={namespace}"), *sandbox.kubectl.get("namespace", namespace)]
-    return {f"{each['kind']}/{each['metadata']['name']}": each["metadata"]["resourceVersion"] for each in objects}
+    there = f"--namespace={namespace}"
+    objects = [
+        *sandbox.kubectl.get(kinds, there, "--show-managed-fields"),
+        *sandbox.kubectl.get("namespace", namespace, "--show-managed-fields"),
+    ]
+    return {f"{each['kind']}/{each['metadata']['name']}": _digest(each) for each in objects}
+
+
+def _digest(body: dict[str, Any]) -> str:
+    metadata = {key: value for key, value in body["metadata"].items() if key != "resourceVersion"}
+    metadata["managedFields"] = [each for each in metadata.get("managedFields", []) if "subresource" not in each]
+    kept = {**{key: value for key, value in body.items() if key != "status"}, "metadata": metadata}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()

@@ -67,7 +67,8 @@ def test_a_second_apply_changes_no_job(clean_sandbox: Sandbox) -> None:
     assert rehearsed(clean_sandbox, ollama=OLLAMA).ok
 
     (after,) = clean_sandbox.kubectl.get("jobs", "--namespace=airis")
-    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert (after["metadata"]["generation"], after["spec"]) == (before["metadata"]["generation"], before["spec"])
 
 
 @pytest.mark.parametrize(

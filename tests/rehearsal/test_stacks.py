@@ -12,6 +12,7 @@ from airis.rehearsal import rehearse
 from airis.sandbox import Sandbox, load_nodes
 from airis.stacks import read_stack
 from airis.verdict import Finding, State, Verdict
+from tests.rehearsal.moving import versions
 from tests.unit import kustomize
 from tests.unit.drawing import ROOT, draw
 
@@ -129,20 +130,11 @@ def test_what_the_api_server_refuses_is_told_in_its_words_and_the_rest_comes_up(
 def test_a_second_apply_changes_nothing(clean_sandbox: Sandbox) -> None:
     objects = committed("gpu")
     assert rehearsed(objects, clean_sandbox).ok
-    before = versions(clean_sandbox, objects)
+    before = versions(clean_sandbox, "airis")
 
     assert rehearsed(objects, clean_sandbox).ok
 
-    assert versions(clean_sandbox, objects) == before
-
-
-def versions(sandbox: Sandbox, objects: list[dict[str, Any]]) -> dict[str, str]:
-    return {
-        f"{each['kind']}/{each['metadata']['name']}": sandbox.kubectl.get(
-            each["kind"], each["metadata"]["name"], f"--namespace={each['metadata'].get('namespace', 'default')}"
-        )[0]["metadata"]["resourceVersion"]
-        for each in objects
-    }
+    assert versions(clean_sandbox, "airis") == before
 
 
 def test_a_changed_image_rolls_the_pods(clean_sandbox: Sandbox) -> None:
