@@ -26,6 +26,7 @@ try:
         get_config_env(),
         source=f"Pulumi.{pulumi.get_stack()}.yaml",
         secret_keys=frozenset(get_config_secret_keys_env()),
+        root=Path(__file__).parent,
     )
 except SettingsError as error:
     raise pulumi.RunError(str(error)) from None

@@ -9,9 +9,8 @@ from rich.text import Text
 
 from airis import manifest, program
 from airis.errors import ExitCode
-from airis.stacks import read_stack
+from airis.stacks import StackFile, settings_of
 from policy.rules import RULES, Level, Problem, Registered, level
-from settings import load
 
 _STYLES = {Level.MANDATORY: "bold red", Level.ADVISORY: "yellow"}
 
@@ -51,11 +50,10 @@ class Report:
         return sum(each.level is wanted for each in self.broken)
 
 
-def check_stack(name: str) -> Report:
-    """Checks the stack of that name. Raises AirisError when the stack itself is wrong."""
-    stack = read_stack(name)
+def check_stack(stack: StackFile) -> Report:
+    """Checks the stack. Raises AirisError when the stack itself is wrong."""
     objects = manifest.in_order(program.run(stack).objects)
-    settings = load(stack.config, source=stack.path.name, secret_keys=stack.secret_keys)
+    settings = settings_of(stack)
 
     def broken() -> Iterator[Broken]:
         for each in objects:
@@ -66,7 +64,7 @@ def check_stack(name: str) -> Report:
 
     # a stable sort: what is refused first, in the order of the objects
     found = sorted(broken(), key=lambda each: each.level is Level.ADVISORY)
-    return Report(name, len(objects), tuple(found))
+    return Report(stack.name, len(objects), tuple(found))
 
 
 def opened(value: Any) -> Any:

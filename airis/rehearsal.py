@@ -2,17 +2,22 @@
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from airis import manifest, program
+from airis.errors import AirisError
 from airis.kubectl import Kubectl, KubectlError, KubeObject
-from airis.progress import step
+from airis.many import for_each
+from airis.progress import Advance, step
 from airis.readiness import Live, key_of
 from airis.sandbox import Sandbox, borrowed_sandbox, definitions_for, load_nodes
-from airis.stacks import StackFile, read_stack
+from airis.stacks import StackFile, read_stacks
 from airis.verdict import Finding, State, Verdict
 
 POLL_SECONDS = 0.4
@@ -22,42 +27,81 @@ within a second, and a volume is provisioned within two."""
 
 _DEFINED_SECONDS = 30.0
 
+_DELETED_SECONDS = 2.0
+"""How much longer one more namespace takes to go."""
+
+_APPLYING = 4
+"""How many stacks are applied at once: the API server answers them faster than one kubectl asks."""
+
 _OWN_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
 def rehearse_stack(
-    name: str, nodes: Path | None, *, timeout_seconds: float, keep: bool = False, engine: bool = False
+    name: str,
+    nodes: Path | None,
+    *,
+    timeout_seconds: float,
+    keep: bool = False,
+    engine: bool = False,
+    sandbox: Sandbox | None = None,
 ) -> Verdict:
-    """Rehearses a stack of this project on the sandbox, which is started for it if it does not run already.
+    """Rehearses one stack of this project; see `rehearse_stacks`."""
+    (verdict,) = rehearse_stacks(
+        [name], nodes, timeout_seconds=timeout_seconds, keep=keep, engine=engine, sandbox=sandbox
+    )
+    return verdict
 
-    `nodes` describes other nodes than the default ones. With `keep`, the objects and the sandbox stay for a look.
-    With `engine`, Pulumi deploys the stack, if it is there; the objects are applied without it otherwise, and that is said.
-    Raises AirisError for a bad stack or nodes file, before anything is started.
+
+def rehearse_stacks(
+    names: Sequence[str],
+    nodes: Path | None,
+    *,
+    timeout_seconds: float,
+    keep: bool = False,
+    engine: bool = False,
+    sandbox: Sandbox | None = None,
+) -> list[Verdict]:
+    """Rehearses stacks of this project, all at once, on the sandbox, which is started if it does not run already.
+
+    `names` may hold patterns. `nodes` describes other nodes than the default ones. With `keep`, the objects and the sandbox
+    stay for a look. With `engine`, Pulumi deploys the stack, if it is there; the objects are applied without it otherwise,
+    and that is said. `sandbox` is one that runs and that the caller holds: several rehearsals in a row need only one.
+
+    Raises AirisError for a bad stack or nodes file, for stacks that make one object of the same name, and for an engine that
+    should deploy several, before anything is started.
     """
-    stack_file = read_stack(name)
-    wanted = [manifest.manifest(each) for each in manifest.in_order(program.run(stack_file).objects)]
+    stacks = read_stacks(names)
+    if engine and len(stacks) > 1:
+        raise AirisError("the engine deploys one stack at a time", "rehearse them one by one, or without --engine")
+    rendered = for_each(stacks, manifests, f"Rendering {len(stacks)} stacks")
+    _refuse_common([each.name for each in stacks], rendered)
     node_objects = load_nodes(nodes)
     with ExitStack() as stack:
-        if keep:
+        if sandbox is None and keep:
             sandbox = Sandbox()
             sandbox.up()
-        else:
+        elif sandbox is None:
             sandbox = stack.enter_context(borrowed_sandbox())
         stack.enter_context(sandbox.hold())
         clean(sandbox.kubectl)
         sandbox.set_nodes(node_objects)
-        with step(f"Rehearsing stack {name}", total=len(wanted)) as advance:
-            verdict = rehearse(
-                name,
-                wanted,
+        label = f"stack {stacks[0].name}" if len(stacks) == 1 else f"{len(stacks)} stacks"
+        with step(f"Rehearsing {label}", total=sum(map(len, rendered))) as advance:
+            verdicts = rehearse_together(
+                {each.name: wanted for each, wanted in zip(stacks, rendered, strict=True)},
                 sandbox.kubectl,
                 timeout_seconds=timeout_seconds,
                 advance=advance,
-                engine_for=stack_file if engine and _engine_is_available() else None,
+                engine_for=stacks[0] if engine and _engine_is_available() else None,
             )
         if not keep:
             clean(sandbox.kubectl, wait=False)
-    return verdict
+    return verdicts
+
+
+def manifests(stack: StackFile) -> list[dict[str, Any]]:
+    """The stack's objects as plain manifests, those first that others need."""
+    return [manifest.manifest(each) for each in manifest.in_order(program.run(stack).objects)]
 
 
 def rehearse(
@@ -66,18 +110,34 @@ def rehearse(
     kubectl: Kubectl,
     *,
     timeout_seconds: float,
-    advance: Callable[[float, str], None] = lambda done, detail: None,
+    advance: Advance = lambda done, detail="": None,
     engine_for: StackFile | None = None,
 ) -> Verdict:
+    """Rehearses the objects of one stack; see `rehearse_together`."""
+    (verdict,) = rehearse_together(
+        {name: wanted}, kubectl, timeout_seconds=timeout_seconds, advance=advance, engine_for=engine_for
+    )
+    return verdict
+
+
+def rehearse_together(
+    stacks: Mapping[str, Sequence[KubeObject]],
+    kubectl: Kubectl,
+    *,
+    timeout_seconds: float,
+    advance: Advance = lambda done, detail="": None,
+    engine_for: StackFile | None = None,
+) -> list[Verdict]:
     """Applies the objects with server-side apply, and waits until all are ready or nothing changes any more.
 
     `advance` is told how many objects are where they should be. With `engine_for`, Pulumi makes the objects of that stack,
-    which must be those that are wanted.
+    which must be those that are wanted. Returns a verdict for each stack, in their order.
     """
     start = time.monotonic()
+    wanted = [body for objects in stacks.values() for body in objects]
     define(definitions_for(wanted), kubectl)
     if engine_for is None:
-        refusals = _apply(wanted, kubectl)
+        refusals = _apply(list(stacks.values()), kubectl)
         findings = _settled(wanted, kubectl, start + timeout_seconds, advance, lambda: False)
     else:
         from airis.engine_rehearsal import applied  # noqa: PLC0415  (as heavy as it is rare)
@@ -86,7 +146,35 @@ def rehearse(
             findings = _settled(wanted, kubectl, start + timeout_seconds, advance, lambda: applying.running)
         refusals = {key_of(body): applying.refusal(key_of(body)[2]) for body in wanted}
     seconds = time.monotonic() - start
-    return Verdict(name, tuple(_with_reasons(findings, refusals, kubectl)), seconds)
+    findings = _with_reasons(findings, refusals, kubectl)
+    return [Verdict(name, tuple(found), seconds) for name, found in _by_stack(stacks, findings)]
+
+
+def _by_stack(
+    stacks: Mapping[str, Sequence[KubeObject]], findings: Sequence[Finding]
+) -> Iterator[tuple[str, list[Finding]]]:
+    """Each stack's part of the findings. A workload's pods stand below it, and are no objects of the stack themselves."""
+    owners = {key_of(body): name for name, objects in stacks.items() for body in objects}
+    parts: dict[str, list[Finding]] = {name: [] for name in stacks}
+    owner = ""
+    for each in findings:
+        owner = owners.get((each.kind, each.namespace, each.name), owner)
+        parts[owner].append(each)
+    yield from parts.items()
+
+
+def _refuse_common(names: Sequence[str], rendered: Sequence[Sequence[KubeObject]]) -> None:
+    """Raises AirisError where two stacks make one object: on one control plane they would take it from each other."""
+    makers: dict[tuple[str, str, str], str] = {}
+    for name, objects in zip(names, rendered, strict=True):
+        for body in objects:
+            kind, namespace, called = key_of(body)
+            other = makers.setdefault((kind, namespace, called), name)
+            if other != name:
+                raise AirisError(
+                    f"stacks {other} and {name} both make {kind}/{called}" + (f" in {namespace}" if namespace else ""),
+                    "rehearse them one by one, or give each an airis:namespace of its own",
+                )
 
 
 def _engine_is_available() -> bool:
@@ -102,7 +190,7 @@ def _settled(
     wanted: Sequence[KubeObject],
     kubectl: Kubectl,
     deadline: float,
-    advance: Callable[[float, str], None],
+    advance: Advance,
     applying: Callable[[], bool],
 ) -> list[Finding]:
     """What became of the objects when all are ready, or nothing has changed for a while, or the time is over."""
@@ -148,14 +236,25 @@ def clean(kubectl: Kubectl, *, wait: bool = True) -> None:
         # No container runs, so there is nothing to end gracefully; left to the namespace, it takes three times as long
         kinds = "deployments,statefulsets,jobs,pods,persistentvolumeclaims"
         kubectl.run("delete", kinds, "--all", "--all-namespaces", "--wait=false", "--grace-period=0", "--force")
-        kubectl.delete(namespaces, wait=wait)
+        kubectl.delete(namespaces, wait=wait, timeout=60 + _DELETED_SECONDS * len(namespaces))
 
 
-def _apply(wanted: Sequence[KubeObject], kubectl: Kubectl) -> dict[tuple[str, str, str], str]:
+def _apply(stacks: Sequence[Sequence[KubeObject]], kubectl: Kubectl) -> dict[tuple[str, str, str], str]:
     """Applies everything; returns the API server's words for each object that it refused."""
+    refusals: dict[tuple[str, str, str], str] = {}
+    with ThreadPoolExecutor(_APPLYING) as pool:  # kubectl sends one object after the other
+        for found in pool.map(partial(_apply_stack, kubectl=kubectl), stacks):
+            refusals |= found
+    return refusals
+
+
+def _apply_stack(wanted: Sequence[KubeObject], kubectl: Kubectl) -> dict[tuple[str, str, str], str]:
     try:
         kubectl.apply(wanted)
     except KubectlError:
+        kubectl.run(
+            "get", "--raw", "/readyz"
+        )  # a server that is gone has refused nothing: that is an error, told at once
         # kubectl's errors do not always say which object they are about; asked one by one, they do
         refusals = {}
         for body in wanted:

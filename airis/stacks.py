@@ -2,19 +2,22 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from airis.errors import AirisError
-from settings.secrets import UNREADABLE
-
-PROJECT_FILE = "Pulumi.yaml"
+from airis.root import PROJECT_FILE as PROJECT_FILE  # noqa: PLC0414  (most look for it here)
+from airis.root import project_root as project_root  # noqa: PLC0414
+from settings import SettingsError, StackSettings, load
+from settings.secrets import UNREADABLE, holds_encrypted
+from settings.yaml_file import YamlError, read_yaml
 
 SECRETS_KEY = "airis:secrets"
+
+_PATTERN = re.compile(r"[*?[]")
 
 _STACK_FILE = re.compile(r"Pulumi\.(?P<name>[^/]+)\.yaml")
 
@@ -33,18 +36,25 @@ class StackFile:
     """Keys whose value is encrypted. Their value in `config` is a placeholder: nothing here can decrypt it."""
 
 
-def project_root(start: Path | None = None) -> Path:
-    """The folder with Pulumi.yaml: this one or the nearest above. Raises AirisError where there is none."""
-    start = (start or Path.cwd()).resolve()
-    for folder in (start, *start.parents):
-        if (folder / PROJECT_FILE).is_file():
-            return folder
-    raise AirisError(f"{start}: no {PROJECT_FILE} here or above", "run airis in the folder of the airis program")
-
-
 def stack_names(root: Path) -> list[str]:
     """The stacks that have a file, sorted."""
     return sorted(match["name"] for path in root.iterdir() if (match := _STACK_FILE.fullmatch(path.name)))
+
+
+def read_stacks(names: Sequence[str], root: Path | None = None) -> list[StackFile]:
+    """Reads the stacks of those names; a name with `*`, `?` or `[` stands for every stack that it fits. None comes twice.
+
+    Raises AirisError as `read_stack` does, and for a pattern that fits no stack.
+    """
+    root = root or project_root()
+    there = stack_names(root)
+    found: dict[str, None] = {}
+    for name in names:
+        fitting = [each for each in there if fnmatchcase(each, name)] if _PATTERN.search(name) else [name]
+        if not fitting:
+            raise AirisError(f"no stack is called {name!r}", f"the stacks here are: {', '.join(there) or 'none'}")
+        found |= dict.fromkeys(fitting)
+    return [read_stack(each, root) for each in found]
 
 
 def read_stack(name: str, root: Path | None = None) -> StackFile:
@@ -78,29 +88,35 @@ def read_stack(name: str, root: Path | None = None) -> StackFile:
         name=name,
         path=path,
         config={_full_key(key): _value(value) for key, value in config.items()},
-        secret_keys=frozenset(_full_key(key) for key, value in config.items() if _holds_secret(value)),
+        secret_keys=frozenset(_full_key(key) for key, value in config.items() if holds_encrypted(value)),
     )
+
+
+def settings_of(stack: StackFile) -> StackSettings:
+    """The stack's settings. Raises AirisError with everything that is wrong with them."""
+    try:
+        return load(stack.config, source=stack.path.name, secret_keys=stack.secret_keys, root=stack.path.parent)
+    except SettingsError as error:
+        raise AirisError(str(error)) from None
 
 
 def _plain_secrets(config: Mapping[str, Any]) -> list[str]:
     """Paths of credentials that are not encrypted. The engine does not tell: it only knows whether some value is."""
     secrets = next((value for key, value in config.items() if _full_key(key) == SECRETS_KEY), None)
-    if not isinstance(secrets, Mapping):
-        return []
-    return [
-        f"{SECRETS_KEY}.{name}" for name, value in secrets.items() if value is not None and not _holds_secret(value)
-    ]
+    return list(_plain_at(SECRETS_KEY, secrets)) if isinstance(secrets, Mapping) else []
+
+
+def _plain_at(path: str, value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items() if set(value) != {"secure"} else ():
+            yield from _plain_at(f"{path}.{name}", inner)
+    elif value is not None:
+        yield path
 
 
 def _full_key(key: object) -> str:
     """A key without a namespace belongs to the project."""
     return str(key) if ":" in str(key) else f"airis:{key}"
-
-
-def _holds_secret(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return set(value) == {"secure"} or any(map(_holds_secret, value.values()))
-    return isinstance(value, list) and any(map(_holds_secret, value))
 
 
 def _value(value: Any) -> str:
@@ -116,40 +132,8 @@ def _placeholders(value: Any) -> Any:
     return [_placeholders(inner) for inner in value] if isinstance(value, list) else value
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2's few plain types, as the engine's own parser has them; and a key that stands twice is an error."""
-
-    yaml_implicit_resolvers = {  # noqa: RUF012  (as the base class has it)
-        first: [
-            (tag, pattern)
-            for tag, pattern in resolvers
-            if tag.rpartition(":")[2] in ("null", "int", "float")
-            or (tag.endswith(":bool") and first in "tTfF")  # yes, no, on and off are text
-        ]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key must be plain text", key.start_mark)
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} stands twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
 def _parse(path: Path) -> Any:
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506  (a SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise AirisError(
-            f"{path.name}{place}: {error.problem}", "the file must be YAML in which every key stands once"
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise AirisError(f"{path.name}: it is not text in YAML: {error}") from None
+        return read_yaml(path)
+    except YamlError as error:
+        raise AirisError(f"{path.name}{error.place}: {error.problem}", error.allowed) from None

@@ -3,8 +3,10 @@
 import dataclasses
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -75,17 +77,50 @@ _STYLES = {State.REFUSED: "bold red", State.PENDING: "red"}
 _PLAIN_WIDTH = 160
 
 
+def print_verdicts(verdicts: Sequence[Verdict], *, as_json: bool = False) -> None:
+    """Prints the verdicts of stacks that were rehearsed together: of several, a line each, and what did not come up."""
+    if len(verdicts) == 1:
+        print_verdict(verdicts[0], as_json=as_json)
+        return
+    if as_json:
+        print(json.dumps([_as_json(each) for each in verdicts], indent=2))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("Stack", "Objects and pods", "Ready or admitted", "State"):
+        table.add_column(heading, no_wrap=True)
+    for each in verdicts:
+        good = sum(finding.ok for finding in each.findings)
+        state = Text("comes up", style="green") if each.ok else Text("does not come up", style="red")
+        table.add_row(each.stack, str(len(each.findings)), str(good), state)
+    console = _console()
+    console.print(table)
+    bad = [each for each in verdicts if not each.ok]
+    for each in bad:
+        console.print()
+        _print_findings(each, [found for found in each.findings if not found.ok])
+    console.print()
+    words = f"{len(verdicts) - len(bad)} of {len(verdicts)} stacks come up, in {max(each.seconds for each in verdicts):.1f} s."
+    console.print(words, style="bold red" if bad else "bold green")
+
+
+def _as_json(verdict: Verdict) -> dict[str, Any]:
+    return {**dataclasses.asdict(verdict), "ok": verdict.ok}
+
+
 def print_verdict(verdict: Verdict, *, as_json: bool = False) -> None:
     """Prints the verdict on stdout; colours only on a terminal."""
     if as_json:
-        body = {**dataclasses.asdict(verdict), "ok": verdict.ok}
-        print(json.dumps(body, indent=2))
+        print(json.dumps(_as_json(verdict), indent=2))
         return
+    _print_findings(verdict, verdict.findings)
+
+
+def _print_findings(verdict: Verdict, findings: Sequence[Finding]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("Object", "State", "Node"):
         table.add_column(heading, no_wrap=True)
     table.add_column("Reason", overflow="fold")
-    for finding in verdict.findings:
+    for finding in findings:
         indent = "  " if finding.kind == "Pod" else ""
         state = Text(finding.state.value, style=_STYLES.get(finding.state, "green"))
         table.add_row(f"{indent}{finding.kind}/{finding.name}", state, finding.node, Text(finding.reason))
@@ -100,9 +135,9 @@ def _console() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
 
 
-def exit_code(verdict: Verdict) -> ExitCode:
+def exit_code(*verdicts: Verdict) -> ExitCode:
     """What the command returns to the shell."""
-    return ExitCode.OK if verdict.ok else ExitCode.NOT_READY
+    return ExitCode.OK if all(each.ok for each in verdicts) else ExitCode.NOT_READY
 
 
 def print_status(status: SandboxStatus) -> None:

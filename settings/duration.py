@@ -38,7 +38,14 @@ def _text(given: Any) -> str:
 GoDuration = Annotated[
     str,
     BeforeValidator(_text),
-    WithJsonSchema({"type": ["string", "integer"], "description": ALLOWED, "examples": ["30m"]}),
+    WithJsonSchema(
+        {
+            "type": ["string", "integer"],
+            "pattern": rf"^\s*(?:-?\d+|-?(?:{_PART.pattern})+)\s*$",
+            "patternErrorMessage": ALLOWED,
+            "examples": ["30m"],
+        }
+    ),
 ]
 """A length of time. A plain number means seconds, and gets its unit: not every place in Ollama knows it without.
 

@@ -3,8 +3,9 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, cast, get_args, get_origin
 
@@ -12,7 +13,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from settings.base import RULES_ERROR
+from settings.project_file import yaml_file
 from settings.secrets import URL_WITH_PASSWORD, SecretsSettings
+from settings.shared import over, read_base
 from settings.stack import StackSettings
 
 PROJECT = "airis"
@@ -20,6 +23,7 @@ PROJECT = "airis"
 
 _Path = tuple[str | int, ...]
 
+_BASE = "base"
 _SECRETS = "secrets"
 _HIDDEN = "[not shown]"
 _CONTEXT = "kubernetes:context"
@@ -48,21 +52,30 @@ class SettingsError(Exception):
         super().__init__(f"{source}: {count} wrong, nothing was changed.\n{listed}")
 
 
-def load(config: Mapping[str, str], *, source: str, secret_keys: AbstractSet[str] = frozenset()) -> StackSettings:
+def load(
+    config: Mapping[str, str],
+    *,
+    source: str,
+    secret_keys: AbstractSet[str] = frozenset(),
+    root: Path = Path(),
+) -> StackSettings:
     """Reads the settings of one stack.
 
     `config` maps Pulumi config keys (`airis:ollama`) to their values as Pulumi hands them over: text, with objects as
     JSON. Keys of other namespaces are left alone, but for `kubernetes:context`: `airis:cluster.context` has to be the same.
-    `source` is the file to name in errors; values under `secret_keys` are never shown.
+    `source` is the file to name in errors; values under `secret_keys` are never shown. `root` is the folder with Pulumi.yaml,
+    from which on `airis:base` names its file.
 
     Raises SettingsError with every problem at once, undeclared `airis:` keys included (the engine reports none of
     them: pulumi/pulumi, pkg/workspace/config.go).
     """
-    given = {
+    own = {
         key.removeprefix(f"{PROJECT}:"): _decode(key.removeprefix(f"{PROJECT}:"), value)
         for key, value in config.items()
         if key.startswith(f"{PROJECT}:")
     }
+    shared = _shared(own.get(_BASE), root, source)
+    given: Mapping[str, Any] = over(shared, own)
     secret = {key.removeprefix(f"{PROJECT}:") for key in secret_keys}
     problems: dict[_Path, Problem] = dict(_plain_secrets(given, secret))
     wrong: set[_Path] = set()
@@ -81,7 +94,7 @@ def load(config: Mapping[str, str], *, source: str, secret_keys: AbstractSet[str
                 remaining, found = _without(remaining, path)
                 dropped = dropped or found
             if not dropped:
-                raise SettingsError(source, list(problems.values())) from None
+                raise SettingsError(source, _placed(problems, own, shared)) from None
         else:
             pinned = settings.cluster.context
             if pinned is not None and config.get(_CONTEXT) != pinned:
@@ -89,8 +102,28 @@ def load(config: Mapping[str, str], *, source: str, secret_keys: AbstractSet[str
                 allowed = f"the same as {_CONTEXT}, {_context_of(config)}"
                 problems[path] = Problem(_key(path), _shown(pinned, path, secret), allowed)
             if problems:
-                raise SettingsError(source, list(problems.values()))
+                raise SettingsError(source, _placed(problems, own, shared))
             return settings
+
+
+def _shared(base: object, root: Path, source: str) -> Mapping[str, Any]:
+    """What `airis:base` brings; nothing where it is not a text at all, which is told with everything else."""
+    if not isinstance(base, str):
+        return {}
+    try:
+        return read_base(root / yaml_file(base))
+    except ValueError as error:
+        raise SettingsError(source, [Problem(_key((_BASE,)), json.dumps(base), str(error))]) from None
+
+
+def _placed(problems: Mapping[_Path, Problem], own: Any, shared: Any) -> list[Problem]:
+    """The problems, with a word on those whose value stands in the shared file."""
+    return [
+        replace(each, key=f"{each.key} (from {own[_BASE]})")
+        if _at(own, path) is _ABSENT and _at(shared, path) is not _ABSENT
+        else each
+        for path, each in problems.items()
+    ]
 
 
 def _context_of(config: Mapping[str, str]) -> str:

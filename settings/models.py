@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from math import isfinite
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StrictInt, WithJsonSchema
 
 from settings.base import Broken, Settings
 from settings.duration import GoDuration
@@ -38,9 +38,9 @@ def _number(low: float = -_UNLIMITED, high: float = _UNLIMITED) -> Callable[[Any
 
 Number = Annotated[float, BeforeValidator(_number())]
 """Any number."""
-Amount = Annotated[float, BeforeValidator(_number(0))]
+Amount = Annotated[float, BeforeValidator(_number(0)), WithJsonSchema({"type": "number", "minimum": 0})]
 """A number that is not negative."""
-Share = Annotated[float, BeforeValidator(_number(0, 1))]
+Share = Annotated[float, BeforeValidator(_number(0, 1)), WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
 """A probability."""
 
 _Whole = StrictInt | None

@@ -15,16 +15,24 @@ _LABEL_NAME = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _SUBDOMAIN_LENGTH = 253
 
 
-def matching(pattern: str, allowed: str, *, longest: int | None = _SUBDOMAIN_LENGTH) -> Callable[[str], str]:
+class Matching:
     """A check that a text is like the pattern as a whole, and not longer than that many characters; `allowed` says so."""
-    compiled = re.compile(pattern)
 
-    def check(given: str) -> str:
-        if (longest is not None and len(given) > longest) or compiled.fullmatch(given) is None:
-            raise ValueError(allowed)
+    def __init__(self, pattern: str, allowed: str, longest: int | None) -> None:
+        self.pattern = re.compile(pattern)
+        self.allowed = allowed
+        self.longest = longest
+
+    def __call__(self, given: str) -> str:
+        """The text as it is. Raises ValueError with what is allowed."""
+        if (self.longest is not None and len(given) > self.longest) or self.pattern.fullmatch(given) is None:
+            raise ValueError(self.allowed)
         return given
 
-    return check
+
+def matching(pattern: str, allowed: str, *, longest: int | None = _SUBDOMAIN_LENGTH) -> Matching:
+    """The check for names and texts of that pattern."""
+    return Matching(pattern, allowed, longest)
 
 
 def _host(given: str) -> str:

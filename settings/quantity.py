@@ -84,12 +84,22 @@ def _canonical_bytes(given: Any) -> str:
     return str(size)
 
 
-def _schema(allowed: str, example: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": ["string", "number"], "description": allowed, "examples": [example]})
+def _schema(allowed: str, example: str, suffixes: str) -> WithJsonSchema:
+    return WithJsonSchema(
+        {
+            "type": ["string", "number"],
+            "pattern": rf"^\s*(?:\d+(?:\.\d*)?|\.\d+)(?:{suffixes})?\s*$",
+            "exclusiveMinimum": 0,
+            "patternErrorMessage": allowed,
+            "examples": [example],
+        }
+    )
 
 
-Cpu = Annotated[str, BeforeValidator(_canonical_cpu), _schema(CPU_ALLOWED, "500m")]
+Cpu = Annotated[str, BeforeValidator(_canonical_cpu), _schema(CPU_ALLOWED, "500m", "m")]
 """CPU, in cores."""
 
-Bytes = Annotated[str, BeforeValidator(_canonical_bytes), _schema(BYTES_ALLOWED, "4Gi")]
+Bytes = Annotated[
+    str, BeforeValidator(_canonical_bytes), _schema(BYTES_ALLOWED, "4Gi", "|".join([*_BINARY, *_DECIMAL]))
+]
 """Memory or storage, in bytes."""

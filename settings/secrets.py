@@ -1,8 +1,8 @@
 """Credentials: encrypted in the stack file, or in Secrets that exist already. Never plain text."""
 
 import re
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, SecretStr
 
@@ -26,6 +26,13 @@ URL_WITH_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 
 MIN_SESSION_KEY_LENGTH = 32
 """Characters. The key signs every session; a short one can be guessed offline from any session token."""
+
+
+def holds_encrypted(value: Any) -> bool:
+    """Whether a value of a stack file is encrypted (`secure: ...`), or anything in it is."""
+    if isinstance(value, Mapping):
+        return set(value) == {"secure"} or any(map(holds_encrypted, value.values()))
+    return isinstance(value, list) and any(map(holds_encrypted, value))
 
 
 class SecretsSettings(Settings):

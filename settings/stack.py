@@ -14,6 +14,7 @@ from settings.ingress import IngressSettings
 from settings.names import Dns1123Label
 from settings.ollama import OllamaSettings
 from settings.platform import PlatformSettings
+from settings.project_file import YamlFile
 from settings.references import SecretKeyRef
 from settings.secrets import SecretsSettings
 from settings.takeover import TakeoverSettings
@@ -44,6 +45,9 @@ class _Credential:
 class StackSettings(PlatformSettings):
     """The settings of one stack. Each field is one `airis:` key of its stack file."""
 
+    base: YamlFile | None = None
+    """A file with settings that several stacks share; null for none. It looks like a stack file. What stands in the stack file
+    itself goes first: mappings are merged at every depth, and everything else is replaced. docs/tenants.md shows it."""
     production: StrictBool = False
     """Whether people depend on this stack: images must then name one release."""
     namespace: Dns1123Label = "airis"

@@ -1,17 +1,7 @@
 """Settings of the hook for what no setting covers."""
 
-from typing import Annotated
-
-from pydantic import AfterValidator
-
 from settings.base import Settings
-
-
-def _python_file(given: str) -> str:
-    parts = given.split("/")
-    if not given.endswith(".py") or given.startswith("/") or "\\" in given or any(part in ("", "..") for part in parts):
-        raise ValueError("a Python file of the project such as transforms/sidecar.py, by its path from Pulumi.yaml on")
-    return given
+from settings.project_file import PythonFile
 
 
 class TransformSettings(Settings):
@@ -20,5 +10,5 @@ class TransformSettings(Settings):
     docs/transform.md shows how. What it does is rehearsed, and held against the policies, like everything else.
     """
 
-    file: Annotated[str, AfterValidator(_python_file)] | None = None
+    file: PythonFile | None = None
     """The file, by its path from Pulumi.yaml on; null for none. It has a function `transform`, or `objects`, or both."""

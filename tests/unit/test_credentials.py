@@ -330,6 +330,7 @@ def test_show_secrets_prints_a_real_key_in_the_secret_and_nowhere_else(command: 
         ("{databaseUrl: 'postgresql://a:marker-b@db/c'}", "databaseUrl"),
         ("{sessionKey: {secure: v1:abc}, redisUrl: 'redis://:marker-b@redis'}", "redisUrl"),
         ("{s3AccessKeyId: 5}", "s3AccessKeyId"),
+        ("{values: {one: {secure: v1:abc}, two: marker-b}}", "values.two"),
     ],
 )
 @pytest.mark.parametrize("prefix", ["airis:", ""])

@@ -1,0 +1,31 @@
+"""A stack as Kubernetes YAML, with a word on what is not in it."""
+
+from dataclasses import dataclass
+
+from airis import manifest, program
+from airis.errors import AirisError
+from airis.stacks import StackFile
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A stack's objects as text."""
+
+    yaml: str
+    redacted: tuple[str, ...]
+    """The Secrets that read `[secret]` in it, as `Secret/airis-secrets`."""
+
+
+def rendered(stack: StackFile, *, show_secrets: bool = False) -> Rendered:
+    """The stack as multi-document YAML, sorted for kubectl.
+
+    Raises AirisError where secrets should be shown that only Pulumi can decrypt, and when the stack itself is wrong.
+    """
+    if show_secrets and stack.secret_keys:
+        raise AirisError(
+            f"{stack.path.name}: {', '.join(sorted(stack.secret_keys))} is encrypted, and only Pulumi can decrypt it",
+            f"`pulumi config --show-secrets --stack {stack.name}` shows it",
+        )
+    objects = program.run(stack, generate_secrets=show_secrets).objects
+    secrets = () if show_secrets else tuple(str(each) for each in objects if each.kind == "Secret")
+    return Rendered(manifest.to_yaml(objects, show_secrets=show_secrets), secrets)
