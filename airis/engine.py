@@ -409,7 +409,7 @@ def backend(folder: Path) -> dict[str, str]:
 
     The passphrase for that folder's secrets is made up on first use, in a file that only its owner can read.
     """
-    if "PULUMI_BACKEND_URL" in os.environ or _logged_in():
+    if "PULUMI_BACKEND_URL" in os.environ or logged_in():
         return {}
     state = folder / STATE_FOLDER
     state.mkdir(exist_ok=True, mode=0o700)
@@ -424,7 +424,7 @@ def backend(folder: Path) -> dict[str, str]:
     return variables
 
 
-def _logged_in() -> bool:
+def logged_in() -> bool:
     """Whether `pulumi login` has chosen a backend; after `pulumi logout` the file is there and names none."""
     try:
         credentials = json.loads((_home(os.environ) / "credentials.json").read_text(encoding="utf-8"))

@@ -6,12 +6,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from airis.backup.cluster import Cluster, connected
-from airis.cluster import Address, configured_cluster
+from airis.cluster import Address, Cluster, configured_cluster, connected
 from airis.errors import AirisError, EnvironmentProblem
 from airis.kubectl import KubectlError
-from airis.stacks import StackFile
-from settings import SettingsError, load
+from airis.stacks import StackFile, settings_of
 from settings.cluster import ClusterSettings
 from settings.stack import StackSettings
 
@@ -32,14 +30,6 @@ class Target:
         return f"{self.address}{server}, namespace {self.namespace}"
 
 
-def settings_of(stack: StackFile) -> StackSettings:
-    """The stack's settings. Raises AirisError with everything that is wrong with them."""
-    try:
-        return load(stack.config, source=stack.path.name, secret_keys=stack.secret_keys)
-    except SettingsError as error:
-        raise AirisError(str(error)) from None
-
-
 def target_of(stack: StackFile) -> Target:
     """The cluster that the stack goes to, which is the one it belongs to.
 
@@ -55,13 +45,22 @@ def target_of(stack: StackFile) -> Target:
 
 def check(stack: StackFile, settings: StackSettings, address: Address) -> Target:
     """Compares what the stack says about its cluster with the cluster that is configured."""
-    pinned = settings.cluster
+    compare_address(stack, settings.cluster, address)
+    uid = _uid(stack, settings.cluster)
+    compare_uid(stack, settings.cluster, uid)
+    return Target(address, uid, settings.namespace)
+
+
+def compare_address(stack: StackFile, pinned: ClusterSettings, address: Address) -> None:
+    """Raises AirisError where the stack belongs to another context or server. Asks nothing."""
     _compare(stack, "context", pinned.context, address.context, "`kubectl config use-context`, or another kubeconfig")
     if pinned.server is not None and _plain(pinned.server) != _plain(address.server or ""):
         _refuse(stack, "server", pinned.server, address.server, "another kubeconfig or context")
-    uid = _uid(stack, pinned)
+
+
+def compare_uid(stack: StackFile, pinned: ClusterSettings, uid: str | None) -> None:
+    """Raises AirisError where the stack belongs to a cluster of another UID. Asks nothing."""
     _compare(stack, "uid", pinned.uid, uid, "another kubeconfig or context")
-    return Target(address, uid, settings.namespace)
 
 
 def refuse_another(stack: StackFile) -> None:

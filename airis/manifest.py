@@ -41,15 +41,12 @@ _FIRST_KEYS = ("apiVersion", "kind", "metadata", "name", "namespace")
 
 def in_order(objects: Iterable[KubernetesObject]) -> list[KubernetesObject]:
     """The objects sorted by kind (what others need first), namespace and name: the same in every run."""
-    return sorted(
-        objects,
-        key=lambda each: (
-            _ORDER.index(each.kind) if each.kind in _ORDER else len(_ORDER),
-            each.kind,
-            each.namespace or "",
-            each.name,
-        ),
-    )
+    return sorted(objects, key=lambda each: place(each.kind, each.namespace, each.name))
+
+
+def place(kind: str, namespace: str | None, name: str) -> tuple[int, str, str, str]:
+    """Where an object stands in that order."""
+    return _ORDER.index(kind) if kind in _ORDER else len(_ORDER), kind, namespace or "", name
 
 
 def manifest(each: KubernetesObject, *, show_secrets: bool = False) -> dict[str, Any]:

@@ -54,6 +54,8 @@ class KubernetesObject:
     """Whether Pulumi refuses to delete or replace it."""
     retain: bool
     """Whether it stays in the cluster when it leaves the stack, and after `destroy`."""
+    ignores: tuple[str, ...] = ()
+    """Fields of which Pulumi overlooks changes (`ignore_changes`), as paths such as `spec.accessModes`."""
 
     @property
     def kind(self) -> str:
@@ -192,6 +194,7 @@ class _Recorder(mocks.MockMonitor):
                     urn=self.make_urn(request.parent, request.type, request.name),
                     protect=request.protect,
                     retain=request.retainOnDelete,
+                    ignores=tuple(request.ignoreChanges),
                 )
             )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]

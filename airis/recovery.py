@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from airis.backup.cluster import Cluster
+from airis.cluster import Cluster
 from airis.engine import Engine, EngineFailed, Locked
 from airis.kubectl import KubeObject
 

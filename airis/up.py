@@ -6,15 +6,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from airis import guard, manifest, program
-from airis.backup.cluster import Cluster
-from airis.cluster import configured_cluster
+from airis.cluster import Cluster, configured_cluster
 from airis.engine import Changes, Engine, EngineFailed
 from airis.errors import AirisError, ExitCode
 from airis.kubectl import KubectlError, KubeObject
 from airis.readiness import Live
 from airis.recovery import recover, tell_pending, unlocked
 from airis.rehearsal import rehearse_stack
-from airis.stacks import read_stack
+from airis.stacks import read_stack, settings_of
 from airis.verdict import exit_code, print_verdict
 from airis.watch import Watch, watching
 
@@ -56,7 +55,7 @@ def deploy_or_rehearse(name: str, *, yes: bool, force_conflicts: bool = False, t
         with watching(cluster, _tell) as watch, _summed_up(watch):
             unlocked(engine, engine.up, ask)
             if cluster is not None:
-                _await_ready(cluster, wanted, guard.settings_of(stack).cluster.ready_seconds)
+                _await_ready(cluster, wanted, settings_of(stack).cluster.ready_seconds)
     return ExitCode.OK
 
 

@@ -1,17 +1,15 @@
 """What the first `up` would change: the live objects, held against what the API server would make of the render."""
 
 import copy
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from airis.adopt.cluster import get, label, resource, tried
-from airis.adopt.environment import is_credential
 from airis.adopt.found import Found, Workload
 from airis.adopt.handover import was_deployed_by
-from airis.backup.cluster import Cluster
+from airis.cluster import Cluster
+from airis.diff.fields import ABSENT, differences, masked, one_line
 from airis.errors import AirisError
 from airis.kubectl import KubectlError, KubeObject
 
@@ -26,7 +24,6 @@ _SERVERS_OWN = (
     "finalizers",
 )
 _SHORT = 90
-_HIDDEN = "[not shown]"
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _SERVICE_KEPT = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
 
@@ -200,57 +197,17 @@ def _comparable(body: KubeObject) -> dict[str, Any]:
     return found
 
 
-def _lines(before: Any, after: Any, path: str = "") -> Iterator[str]:
+def _lines(before: Any, after: Any) -> Iterator[str]:
     """Where two values differ; a field that only one of them has stands for everything below it."""
-    if isinstance(before, list) and isinstance(after, list) and (by := _key([*before, *after])):
-        one, other = ({str(each[by]): each for each in side} for side in (before, after))
-        yield from _entries(one, other, path, named=True)
-    elif isinstance(before, Mapping) and isinstance(after, Mapping):
-        yield from _entries(before, after, path, named=False)
-    elif before != after:
-        yield f"~ {path}{_shown(path, before)} ->{_shown(path, after)}"
-
-
-def _entries(before: Mapping[str, Any], after: Mapping[str, Any], path: str, *, named: bool) -> Iterator[str]:
-    """The same for the fields of a mapping, or the items of a list by their names."""
-    for key in sorted(before.keys() | after.keys()):
-        at = f"{path}[{key}]" if named or not key.isidentifier() else f"{path}.{key}".lstrip(".")
-        if key not in after:
-            yield f"- {at}{_shown(at, before[key])}"
-        elif key not in before:
-            yield f"+ {at}{_shown(at, after[key])}"
+    for each in differences(before, after):
+        if each.after is ABSENT:
+            yield f"- {each.path}{_shown(each.path, each.before)}"
+        elif each.before is ABSENT:
+            yield f"+ {each.path}{_shown(each.path, each.after)}"
         else:
-            yield from _lines(before[key], after[key], at)
-
-
-def _key(items: Sequence[Any]) -> str | None:
-    """By what the items of a list are told apart."""
-    for key in ("name", "mountPath", "containerPort", "port"):
-        if items and all(isinstance(each, Mapping) and key in each for each in items):
-            return key
-    return None
+            yield f"~ {each.path}{_shown(each.path, each.before)} ->{_shown(each.path, each.after)}"
 
 
 def _shown(path: str, value: Any) -> str:
     """A value in few words, and none that may be a credential."""
-    if _LAST_APPLIED in path:
-        return ""
-    text = json.dumps(_masked(value, path), ensure_ascii=False)
-    return f" {text}" if len(text) <= _SHORT else f" {text[:_SHORT]}..."
-
-
-def _masked(value: Any, path: str) -> Any:
-    """The value without what may be a credential: by the name of its variable, or as a password in a URL."""
-    if isinstance(value, Mapping):
-        if (
-            "name" in value
-            and isinstance(value.get("value"), str)
-            and is_credential(str(value["name"]), value["value"])
-        ):
-            return {**value, "value": _HIDDEN}
-        return {key: _masked(inner, f"{path}.{key}") for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_masked(each, path) for each in value]
-    variable = re.search(r"\.env\[(\w+)\]\.value$", path)
-    name = variable[1] if variable else ""
-    return _HIDDEN if isinstance(value, str) and is_credential(name, value) else value
+    return "" if _LAST_APPLIED in path else f" {one_line(masked(value, path), _SHORT)}"

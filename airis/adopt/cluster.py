@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from airis.backup.cluster import Cluster, connected
+from airis.cluster import Cluster, connected
 from airis.errors import AirisError, EnvironmentProblem
 from airis.kubectl import KubectlError, KubeObject
 from airis.stacks import StackFile

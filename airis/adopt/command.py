@@ -13,7 +13,7 @@ from airis.adopt.environment import SECRET
 from airis.adopt.found import Found, look
 from airis.adopt.preparation import Preparation, check, preparation, prepare
 from airis.adopt.stackfile import Draft, as_yaml, drafted
-from airis.backup.cluster import Cluster
+from airis.cluster import Cluster
 from airis.errors import AirisError
 from airis.kubectl import KubectlError, KubeObject
 from airis.stacks import StackFile, project_root, read_stack

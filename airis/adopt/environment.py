@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from settings.secrets import URL_WITH_PASSWORD
-from settings.workload import CREDENTIAL
+from airis.diff.fields import is_credential
 
 SECRET = "airis-adopted"  # noqa: S105  (its name)
 """The Secret that plain credentials are to be put into: one key for each variable."""
@@ -60,11 +59,6 @@ def sections_of(
     for name, key, _, _ in waiting:
         notes.dropped.append(f"the variable {name}: {key} decides on it, and does not say the same")
     return section
-
-
-def is_credential(name: str, value: str) -> bool:
-    """Whether a plain value must not stand in a stack file."""
-    return CREDENTIAL.search(name) is not None or URL_WITH_PASSWORD.search(value) is not None
 
 
 def put(section: Config, path: str, value: Any) -> Config:

@@ -6,7 +6,7 @@ from typing import Any
 
 from airis.adopt.cluster import get, label
 from airis.adopt.handover import managers
-from airis.backup.cluster import Cluster
+from airis.cluster import Cluster
 from airis.errors import AirisError
 from airis.kubectl import KubeObject
 from components.webui import DATA_PATH

@@ -9,7 +9,7 @@ from airis.adopt.changes import Change
 from airis.adopt.cluster import get, label, patch, problem, resource
 from airis.adopt.found import Found, Workload, release_of
 from airis.adopt.handover import handed_over, managers, operations
-from airis.backup.cluster import Cluster
+from airis.cluster import Cluster
 from airis.errors import AirisError
 from airis.kubectl import KubectlError, KubeObject
 from airis.progress import step

@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 import yaml
 
 from airis.adopt.cluster import label
-from airis.adopt.environment import Config, Notes, is_credential, put, sections_of
+from airis.adopt.environment import Config, Notes, put, sections_of
 from airis.adopt.found import Found, Workload
+from airis.diff.fields import is_credential
 from airis.errors import AirisError
 from airis.kubectl import KubeObject
+from airis.schema import REFERENCE_LINE
 from components.exposure import EXPOSURE_VARIABLES, LOCAL_ORIGIN
 from settings import SettingsError, load
 from settings.gpu import GpuSettings
@@ -99,6 +101,7 @@ def drafted(found: Found) -> Draft:
 def as_yaml(draft: Draft, found: Found, stack: str) -> str:
     """The text of the stack file."""
     head = [
+        REFERENCE_LINE,
         f"# Written by `airis adopt`, from what ran in the namespace {found.namespace['metadata']['name']}: docs/moving.md.",
         "# airis:takeover and kubernetes:upsertExistingObjects are for the first up; take both out once it is through.",
     ]

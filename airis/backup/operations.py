@@ -11,9 +11,10 @@ from typing import BinaryIO
 from airis import guard
 from airis.backup import agent, archive
 from airis.backup.archive import Archive
-from airis.backup.cluster import Refusal, answer, connected
 from airis.backup.pods import Pause, Site, interruptible, site_of, undisturbed
+from airis.backup.remote import Refusal, answer, run_agent
 from airis.backup.target import target_of
+from airis.cluster import connected
 from airis.errors import AirisError
 from airis.kubectl import KubectlError
 from airis.progress import Advance, step
@@ -55,7 +56,7 @@ def backup_stack(
             def receive(stdout: BinaryIO) -> Archive:
                 return archive.write(stdout, path, about, advance)
 
-            made = cluster.agent(pod, target.container, "backup", target.folder, receive=receive)
+            made = run_agent(cluster, pod, target.container, "backup", target.folder, receive=receive)
     _warn(made)
     return made
 
@@ -126,7 +127,7 @@ def _refuse_early(site: Site, checked: Archive, *, overwrite: bool) -> None:
     pod = site.running_pod()
     if pod is None:
         return
-    found = site.cluster.agent(pod, site.target.container, "inspect", site.target.folder, receive=answer)
+    found = run_agent(site.cluster, pod, site.target.container, "inspect", site.target.folder, receive=answer)
     if not found["empty"] and not overwrite:
         raise AirisError(
             f"there is data on the claim {site.target.claim} already",
@@ -144,8 +145,14 @@ def _replace(site: Site, checked: Archive, pause: Pause, advance: Advance, *, ov
     try:
         with site.helper() as pod:
             pause.whole = False
-            result = site.cluster.agent(
-                pod, site.target.container, *arguments, receive=answer, archive=checked.path, advance=advance
+            result = run_agent(
+                site.cluster,
+                pod,
+                site.target.container,
+                *arguments,
+                receive=answer,
+                archive=checked.path,
+                advance=advance,
             )
             pause.whole = True
     except Refusal:
@@ -168,7 +175,9 @@ def _recover(site: Site, receipt: str) -> str:
     with undisturbed():
         try:
             with site.helper() as pod:
-                found = site.cluster.agent(pod, site.target.container, "recover", site.target.folder, receive=answer)
+                found = run_agent(
+                    site.cluster, pod, site.target.container, "recover", site.target.folder, receive=answer
+                )
         except AirisError as error:
             raise KubectlError(
                 f"the restore was interrupted, and the volume could not be made whole: {error.message}", error.remedy

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from airis.backup.cluster import Cluster
 from airis.backup.target import Target
+from airis.cluster import Cluster
 from airis.errors import AirisError, ExitCode
 from airis.kubectl import KubectlError, KubeObject
 

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, cast
 
 from airis.backup import agent, archive
 from airis.backup.archive import Archive
-from airis.backup.cluster import START
+from airis.backup.remote import START
 
 SOURCE = Path(agent.__file__).read_bytes()
 

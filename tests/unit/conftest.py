@@ -5,18 +5,23 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import hypothesis
 import pytest
+import typer.main
 
 from airis import cli, program
 from tests.unit.drawing import ROOT
 
 # The typed Kubernetes modules are a million objects, and every collection of garbage looks through them
 gc.set_threshold(200_000, 20, 20)
+
+# The same command line for every test that runs the command: Typer builds it anew for each call, which takes 8 ms
+typer.main.get_command = cache(typer.main.get_command)
 
 # The same examples in every run, and no failure because a machine was busy
 hypothesis.settings.register_profile("airis", deadline=None, derandomize=True)

@@ -8,14 +8,16 @@ from typing import Any, cast
 import pytest
 
 from airis import program
-from airis.adopt.changes import _lines, _masked
+from airis.adopt.changes import _lines
 from airis.adopt.cluster import problem
 from airis.adopt.found import Found, look
 from airis.adopt.handover import handed_over, merged
 from airis.adopt.stackfile import Draft, as_yaml, drafted, settings_of
-from airis.backup.cluster import Cluster
+from airis.cluster import Cluster
+from airis.diff.fields import masked
 from airis.errors import AirisError, EnvironmentProblem, ExitCode
 from airis.kubectl import KubectlError
+from airis.schema import REFERENCE_LINE
 from airis.stacks import read_stack
 from components.takeover import _runs
 from tests.unit import kustomize
@@ -111,6 +113,7 @@ def test_the_written_file_is_read_as_it_was_meant(tmp_path: Any) -> None:
     stack = read_stack("moved", tmp_path)
     assert stack.config["kubernetes:upsertExistingObjects"] == "true"
     assert settings_of(stack.config) == draft.settings()
+    assert stack.path.read_text().startswith(f"{REFERENCE_LINE}\n")
 
 
 def test_a_typed_key_is_found_for_a_variable_and_checked() -> None:
@@ -448,7 +451,7 @@ def test_no_credential_is_shown_in_a_change() -> None:
     told = lines({"spec": before}, {"spec": after})
     assert not any("hunter2" in line for line in told)
     assert any('"secretKeyRef": {"name": "s", "key": "k"}' in line for line in told)
-    assert _masked({"name": "API_KEY", "value": "hunter2"}, "x") == {"name": "API_KEY", "value": "[not shown]"}
+    assert masked({"name": "API_KEY", "value": "hunter2"}, "x") == {"name": "API_KEY", "value": "[not shown]"}
     last = {"metadata": {"annotations": {"kubectl.kubernetes.io/last-applied-configuration": "hunter2"}}}
     assert not any("hunter2" in line for line in lines(last, {"metadata": {"annotations": {}}}))
 

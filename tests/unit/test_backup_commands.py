@@ -16,9 +16,10 @@ import pytest
 
 from airis.backup import archive, operations
 from airis.backup.archive import Archive
-from airis.backup.cluster import START, connected
 from airis.backup.pods import helper_pod
+from airis.backup.remote import START
 from airis.backup.target import Target, target_of
+from airis.cluster import connected
 from airis.errors import AirisError, EnvironmentProblem
 from airis.stacks import StackFile, read_stack
 from tests.unit.backups import SOURCE, backed_up, contents, data_folder, listing

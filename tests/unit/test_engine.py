@@ -24,7 +24,7 @@ from airis.backup import backup_stack, restore_stack
 from airis.engine import Command, Engine, EngineFailed, EngineKilled, Locked
 from airis.engine_output import Quiet
 from airis.errors import AirisError, EnvironmentProblem
-from airis.stacks import StackFile, read_stack
+from airis.stacks import StackFile, read_stack, settings_of
 from airis.up import Asking, deploy_or_rehearse
 from settings import load
 from settings.stack import StackSettings
@@ -556,7 +556,7 @@ def test_the_secrets_passphrase_is_never_printed(
 
 def test_a_stack_file_of_the_project_is_enough(project: Path) -> None:
     stack: StackFile = read_stack("gpu", project)
-    assert guard.settings_of(stack).cluster.uid is None
+    assert settings_of(stack).cluster.uid is None
 
 
 def test_what_pulumi_yaml_gives_a_stack_is_what_it_would_have_without() -> None:

@@ -1,0 +1,67 @@
+"""`airis diff`: chooses the other side, and prints the diff."""
+
+import json
+import sys
+from pathlib import Path
+
+from airis.diff.model import Diff
+from airis.diff.revisions import diff_stacks, require
+from airis.errors import AirisError, ExitCode
+from airis.root import project_root
+
+CLUSTER = "cluster"
+MARKDOWN_BYTES = 1_000_000
+"""More than anybody reads; what goes into a comment is cut to GitHub's limit by whoever writes it."""
+
+
+class Usage(AirisError):
+    """Options that exclude each other."""
+
+    exit_code = ExitCode.USAGE
+
+
+def run(stack: str, base: str | None, against: str | None, output: str, *, expect_no_changes: bool) -> ExitCode:
+    """Compares the stack with the other side, prints how they differ, and returns what the command returns to the shell.
+
+    `output` is `table`, `markdown` or `json`. Raises AirisError for a stack, revision or file that is wrong.
+    """
+    diff = compared_with(stack, base, against)
+    if output == "json":
+        print(json.dumps(diff.to_json(), indent=2, ensure_ascii=False))
+    elif output == "markdown":
+        from airis.diff.markdown import written
+
+        sys.stdout.write(written(diff, MARKDOWN_BYTES))
+    else:
+        from airis.diff.terminal import print_diff
+
+        print_diff(diff)
+    return exit_code(diff, expect_no_changes=expect_no_changes)
+
+
+def compared_with(stack: str, base: str | None, against: str | None) -> Diff:
+    """The diff of the stack with a revision (HEAD if nothing is named), with the cluster, or with a file."""
+    if base is not None and against is not None:
+        raise Usage("--base and --against exclude each other", "compare with a revision, or with a cluster or file")
+    root = project_root()
+    if against is None:
+        return require(diff_stacks([stack], "HEAD" if base is None else base, root)[0])
+    from airis.stacks import read_stack
+
+    read = read_stack(stack, root)
+    if against == CLUSTER:
+        from airis.diff.live import diff_cluster
+
+        return diff_cluster(read)
+    from airis.diff.against import diff_file
+
+    return diff_file(read, Path(against))
+
+
+def exit_code(diff: Diff, *, expect_no_changes: bool = False) -> ExitCode:
+    """5 where data is touched, whatever else there is; 3 where a side is not known, or no change was expected."""
+    if diff.touches_data:
+        return ExitCode.DATA
+    if diff.broken or (expect_no_changes and diff.changes):
+        return ExitCode.NOT_READY
+    return ExitCode.OK

@@ -1,0 +1,135 @@
+"""Pairs the objects of two sides, and tells in which fields they differ and what becomes of each."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airis.diff.fields import ABSENT, Difference, Hidden, differences, masked
+from airis.diff.model import Action, FieldChange
+from airis.diff.replacement import covers, forcing
+from airis.diff.side import Item, Side
+from airis.manifest import place
+
+Pair = tuple[Item | None, Item | None]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """An object on both sides, and how they differ."""
+
+    before: Item | None
+    after: Item | None
+    action: Action
+    differences: tuple[Difference, ...] = ()
+    forced: frozenset[str] = frozenset()
+    """Paths of the differences that replace it."""
+    ignored: frozenset[str] = frozenset()
+    """Paths of the differences that Pulumi overlooks."""
+
+    @property
+    def item(self) -> Item:
+        """The object as it will be; or as it was, where it goes."""
+        found = self.after or self.before
+        assert found is not None  # noqa: S101  (a pair has one side at least)
+        return found
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What tells it apart in several comparisons with the same `before`."""
+        first = self.before or self.after
+        assert first is not None  # noqa: S101
+        return first.identity
+
+    def effective(self, field: str) -> list[Difference]:
+        """The differences in that field which Pulumi does not overlook."""
+        return [each for each in self.differences if each.path not in self.ignored and covers(field, each.path)]
+
+    def fields(self) -> Iterator[FieldChange]:
+        """The differences as they are shown."""
+        for each in self.differences:
+            before, after = shown(each)
+            yield FieldChange(each.path, before, after, each.path in self.forced, each.path in self.ignored)
+
+
+def shown(difference: Difference) -> tuple[Any, Any]:
+    """Both values without what is secret; None for what is not there."""
+    before, after = (
+        None if value is ABSENT else _ordered(masked(value, difference.path))
+        for value in (difference.before, difference.after)
+    )
+    if isinstance(difference.before, Hidden) and isinstance(difference.after, Hidden):
+        after = f"{after} changed"
+    return before, after
+
+
+def _ordered(value: Any) -> Any:
+    """The same in every run: what a program registers has no order of its own."""
+    if isinstance(value, Mapping):
+        return {key: _ordered(value[key]) for key in sorted(value, key=lambda key: (key != "name", key))}
+    return [_ordered(each) for each in value] if isinstance(value, list) else value
+
+
+def compared(before: Side, after: Side) -> list[Compared]:
+    """Every object that differs, in the order in which manifests list them."""
+    mutable = after.mutable or before.mutable
+    found = [each for pair in _pairs(before.items, after.items) if (each := _compared(*pair, mutable)) is not None]
+    return sorted(found, key=lambda each: place(each.item.kind, each.item.namespace, each.item.name))
+
+
+def _pairs(before: Sequence[Item], after: Sequence[Item]) -> Iterator[Pair]:
+    """By where they stand in the program, which is how Pulumi knows them; else by kind and name."""
+    left = list(after)
+    by_urn = {each.urn: each for each in left if each.urn}
+    waiting: list[Item] = []
+    for each in before:
+        other = by_urn.get(each.urn)
+        if other is None:
+            waiting.append(each)
+        else:
+            left.remove(other)
+            yield each, other
+    by_identity = {each.identity: each for each in left}
+    for each in waiting:
+        other = by_identity.pop(each.identity, None)
+        if other is not None:
+            left.remove(other)
+        yield each, other
+    for each in left:
+        yield None, each
+
+
+def _compared(before: Item | None, after: Item | None, mutable: Mapping[str, bool]) -> Compared | None:
+    if before is None:
+        return Compared(None, after, Action.CREATED)
+    if after is None:
+        return Compared(before, None, Action.KEPT if before.retain else Action.DELETED)
+    found = [*differences(before.body, after.body), *_options(before, after)]
+    if before.urn and after.urn and before.urn != after.urn:
+        found.append(Difference("(its place in the program)", _place_of(before.urn), _place_of(after.urn)))
+    if not found:
+        return None
+    ignored = {each.path for each in found if any(covers(field, each.path) for field in after.ignores)}
+    fields = forcing(after, mutable)
+    forced = {
+        each.path
+        for each in found
+        if each.path not in ignored
+        and (each.path == "(its place in the program)" or any(covers(field, each.path) for field in fields))
+    }
+    action = Action.REPLACED if forced else Action.CHANGED
+    return Compared(before, after, action, tuple(found), frozenset(forced), frozenset(ignored))
+
+
+def _options(before: Item, after: Item) -> Iterator[Difference]:
+    """What Pulumi knows beside the manifest. A side that no program rendered says nothing on it."""
+    if before.urn and after.urn:
+        for name, one, other in (
+            ("protect", before.protect, after.protect),
+            ("retainOnDelete", before.retain, after.retain),
+        ):
+            if one != other:
+                yield Difference(f"({name})", one, other)
+
+
+def _place_of(urn: str) -> str:
+    return urn.rpartition("::")[0].rpartition("::")[2] + "::" + urn.rpartition("::")[2]

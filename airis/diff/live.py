@@ -1,0 +1,299 @@
+"""Compares a stack with what runs in its cluster: live objects, held against what the API server would make of the render.
+
+The server tries each object out (server-side apply, dry run) as whoever applied it before: so its defaults, and what
+controllers own, show no difference, and what the stack no longer wants does.
+"""
+
+import copy
+import json
+import re
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from airis import guard
+from airis.cluster import Cluster, connected
+from airis.diff.against import rendered, without_secrets
+from airis.diff.fields import Hidden, by_names
+from airis.diff.model import Diff, Problem
+from airis.diff.side import Body, Item, Side
+from airis.diff.whole import whole
+from airis.errors import AirisError, EnvironmentProblem
+from airis.kubectl import KubectlError, listed
+from airis.progress import step
+from airis.stacks import StackFile
+
+_MANAGER = "airis-diff"
+_LOOKED_THROUGH = (
+    "ConfigMap",
+    "CronJob.batch",
+    "Deployment.apps",
+    "HorizontalPodAutoscaler.autoscaling",
+    "Ingress.networking.k8s.io",
+    "Job.batch",
+    "NetworkPolicy.networking.k8s.io",
+    "PersistentVolumeClaim",
+    "PodDisruptionBudget.policy",
+    "Service",
+    "ServiceAccount",
+    "StatefulSet.apps",
+)
+"""Kinds that every cluster has, and among which objects may be left over."""
+
+_SERVERS_OWN = (
+    "creationTimestamp",
+    "deletionGracePeriodSeconds",
+    "deletionTimestamp",
+    "finalizers",
+    "generation",
+    "managedFields",
+    "resourceVersion",
+    "selfLink",
+    "uid",
+)
+_CHECKSUM = "-checksum"
+_UNKNOWN_KIND = "doesn't have a resource type"
+_NOT_PERMITTED = re.compile(r"forbidden: User|Unauthorized|must be logged in")
+_TRIES = 3
+_KEYS_OF_SECRETS = r'{{range .items}}{{.metadata.name}}{{range $key, $value := .data}} {{$key}}{{end}}{{"\n"}}{{end}}'
+"""The names of Secrets and of their keys, and no value of any."""
+
+
+def diff_cluster(stack: StackFile) -> Diff:
+    """What `up` would change in the stack's cluster. Touches nothing, and reads no Secret's values.
+
+    Raises AirisError where the stack belongs to another cluster than the configured one, and EnvironmentProblem where none
+    is configured, it does not answer, or does not permit to look.
+    """
+    after = rendered(stack)
+    target = guard.target_of(stack)
+    with connected(stack, target.namespace, None) as cluster:
+        try:
+            before, wanted, problems = _sides(cluster, after)
+        except KubectlError as error:
+            raise _problem(error) from None
+    diff = whole(stack.name, replace(before, label=f"the cluster: {target}"), wanted)
+    return replace(diff, problems=(*diff.problems, *problems))
+
+
+def _problem(error: KubectlError) -> AirisError:
+    if _NOT_PERMITTED.search(error.message):
+        remedy = "nothing was changed; airis diff needs to get, list and (for dry runs) patch what the stack is made of"
+        return EnvironmentProblem(f"the cluster does not permit it: {error.message}", remedy)
+    return EnvironmentProblem(f"the cluster does not answer as it should: {error.message}", "nothing was changed")
+
+
+def _sides(cluster: Cluster, after: Side) -> tuple[Side, Side, list[Problem]]:
+    """What is there, what the server would make of the stack, and what it refuses."""
+    problems: list[Problem] = []
+    live = _live(cluster, after.items, problems)
+    wanted, before = [], []
+    with step("Asking the cluster what it would make of the stack", total=len(after.items)) as advance:
+        answers = _at_once(cluster, [(each, live[each.identity]) for each in after.items if each.identity in live])
+        for done, item in enumerate(after.items):
+            advance(done, str(item))
+            there = live.pop(item.identity, None)
+            if there is None:
+                wanted.append(item)
+                continue
+            one, other, refusal = _tried(cluster, item, there, answers.get(item.identity))
+            before.append(one)
+            wanted.append(other)
+            if refusal:
+                problems.append(Problem("reasons", refusal))
+    used = {name for each in before for name in _claims_of(each)}
+    extra = [_left_over(body, used) for body in live.values() if _belongs(body, after.items)]
+    return Side("", (*before, *extra)), replace(after, items=tuple(wanted)), problems
+
+
+def _live(cluster: Cluster, items: Sequence[Item], problems: list[Problem]) -> dict[tuple[str, str, str, str], Body]:
+    """What is in the cluster of the kinds that the stack makes, and of those that it may have made.
+
+    Secrets that nobody may look at are taken to be as they should; `problems` then says so.
+    """
+    kinds = dict.fromkeys(
+        (*_LOOKED_THROUGH, *(_resource(each) for each in items if each.kind not in ("Namespace", "Secret")))
+    )
+    found: list[Mapping[str, Any]] = []
+    try:
+        found += cluster.get(",".join(kinds), "--show-managed-fields")
+    except KubectlError as error:
+        if _UNKNOWN_KIND not in error.message:
+            raise
+        found += cluster.get(",".join(_LOOKED_THROUGH), "--show-managed-fields")  # the others are not there at all
+    for each in items:
+        if each.kind == "Namespace":
+            found += cluster.get("namespace", each.name, "--show-managed-fields")
+    if any(each.kind == "Secret" for each in items):
+        found += _secrets(cluster, items, problems)
+    return {Item(each).identity: each for each in found}
+
+
+def _secrets(cluster: Cluster, items: Sequence[Item], problems: list[Problem]) -> list[Mapping[str, Any]]:
+    """The Secrets of the namespace, with the names of their keys."""
+    try:
+        keys = cluster.run("get", "secrets", f"--output=go-template={_KEYS_OF_SECRETS}")
+    except KubectlError as error:
+        if not _NOT_PERMITTED.search(error.message):
+            raise
+        problems.append(Problem("reasons", f"Secrets are not compared: {error.message}"))
+        names = ("name", "namespace")
+        return [
+            {**each.body, "metadata": {key: each.body["metadata"].get(key) for key in names}}
+            for each in items
+            if each.kind == "Secret"
+        ]
+    found: list[Mapping[str, Any]] = []
+    for name, *held in (line.split(" ") for line in keys.splitlines() if line):
+        data = {"data": dict.fromkeys(held, Hidden(""))} if held else {}
+        metadata = {"name": name, "namespace": cluster.namespace}
+        found.append({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, **data})
+    return found
+
+
+def _resource(item: Item) -> str:
+    return f"{item.kind}.{item.group}".rstrip(".")
+
+
+def _belongs(body: Body, items: Sequence[Item]) -> bool:
+    """Whether an object carries the stack's labels, and no controller made it."""
+    labels = body["metadata"].get("labels") or {}
+    apps = {(each.body["metadata"].get("labels") or {}).get("app") for each in items} - {None}
+    return (
+        not body["metadata"].get("ownerReferences")
+        and labels.get("app.kubernetes.io/part-of") == "airis"
+        and labels.get("app") in apps
+    )
+
+
+def _claims_of(item: Item) -> Iterator[str]:
+    """The claims that a workload's pods have."""
+    for volume in item.pod.get("volumes") or []:
+        if volume.get("persistentVolumeClaim"):
+            yield str(volume["persistentVolumeClaim"]["claimName"])
+    spec = item.body.get("spec") or {}
+    for template in spec.get("volumeClaimTemplates") or []:
+        for ordinal in range(spec.get("replicas", 1)):
+            yield f"{template['metadata']['name']}-{item.name}-{ordinal}"
+
+
+def _left_over(body: Body, used: Container[str]) -> Item:
+    """Pulumi deletes what it made, but for what the program retains; nobody deletes what others made."""
+    by_pulumi = any(str(each.get("manager", "")).startswith("pulumi-") for each in _managers(body))
+    retained = body["kind"] in ("PersistentVolumeClaim", "Namespace") or not by_pulumi
+    stray = body["kind"] == "PersistentVolumeClaim" and body["metadata"]["name"] not in used
+    return Item(_comparable(body), retain=retained, stray=stray)
+
+
+def _tried(cluster: Cluster, item: Item, live: Body, answer: Body | None) -> tuple[Item, Item, str]:
+    """The object as it is and as it would be; where the server refuses that, only what the stack says of it."""
+    if item.kind == "Secret":
+        names = {"name": item.name, "namespace": item.namespace}
+        return (
+            replace(item, body=live),
+            replace(item, body={**live, "metadata": names, "data": item.body.get("data", {})}),
+            "",
+        )
+    try:
+        answer = answer or _applied(cluster, item, live)
+        for _ in range(_TRIES):
+            if answer["metadata"].get("resourceVersion") == live["metadata"].get("resourceVersion"):
+                break
+            # A controller was at it in between: what it did is no difference
+            live = next(iter(cluster.get(_resource(item), item.name, "--show-managed-fields")), live)
+            answer = _applied(cluster, item, live)
+    except KubectlError as error:
+        said = replace(item, body=_said(live, item.body))
+        if _NOT_PERMITTED.search(error.message):
+            why = "only what the stack says of it is compared, because it may not be tried out"
+        else:
+            why = "the server refuses it as it is wanted"
+        return said, item, f"{item}: {why}: {error.message}"
+    return replace(item, body=_comparable(live)), replace(item, body=_comparable(answer)), ""
+
+
+def _at_once(
+    cluster: Cluster, pairs: Sequence[tuple[Item, Body]]
+) -> dict[tuple[str, str, str, str], Mapping[str, Any]]:
+    """What the API server makes of the objects, by one command for all that the same manager applied.
+
+    Where it refuses one of them, none of these is answered here: each is then tried by itself.
+    """
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for item, live in pairs:
+        if item.kind != "Secret":
+            groups.setdefault(_manager(live), []).append(_kept(item, live))
+    found: list[dict[str, Any]] = []
+    for manager, bodies in groups.items():
+        with suppress(KubectlError):
+            found += _dry_run(cluster, manager, {"apiVersion": "v1", "kind": "List", "items": bodies})
+    return {Item(each).identity: each for each in found}
+
+
+def _applied(cluster: Cluster, item: Item, live: Body) -> Body:
+    """What the API server makes of the object, without keeping it."""
+    return _dry_run(cluster, _manager(live), _kept(item, live))[0]
+
+
+def _kept(item: Item, live: Body) -> dict[str, Any]:
+    """The object as Pulumi would send it: with the live value of what it overlooks."""
+    body = copy.deepcopy(dict(item.body))
+    for path in item.ignores:
+        _keep(body, live, path.split("."))
+    return body
+
+
+def _dry_run(cluster: Cluster, manager: str, body: Body) -> list[dict[str, Any]]:
+    options = ("--server-side", "--dry-run=server", "--force-conflicts", "--output=json", "--filename=-")
+    return listed(cluster.run("apply", f"--field-manager={manager}", *options, stdin=json.dumps(body)))
+
+
+def _managers(body: Body) -> Iterator[Mapping[str, Any]]:
+    yield from body["metadata"].get("managedFields") or []
+
+
+def _manager(live: Body) -> str:
+    """Who applied the object before: what it no longer wants, only it can take away."""
+    applied = [
+        str(each["manager"])
+        for each in _managers(live)
+        if each.get("operation") == "Apply" and not each.get("subresource")
+    ]
+    return next((each for each in applied if each.startswith("pulumi-")), applied[0] if applied else _MANAGER)
+
+
+def _keep(body: Any, live: Any, path: Sequence[str]) -> None:
+    """Puts the live value where Pulumi overlooks what the program says."""
+    for key in path[:-1]:
+        body, live = (
+            body.get(key) if isinstance(body, dict) else None,
+            live.get(key) if isinstance(live, Mapping) else None,
+        )
+    if isinstance(body, dict) and isinstance(live, Mapping):
+        if path[-1] in live:
+            body[path[-1]] = live[path[-1]]
+        else:
+            body.pop(path[-1], None)
+
+
+def _comparable(body: Body) -> Body:
+    """Without what the server keeps for itself, and what follows from credentials that only Pulumi knows."""
+    metadata = {key: value for key, value in body["metadata"].items() if key not in _SERVERS_OWN}
+    found = {key: copy.deepcopy(value) for key, value in body.items() if key not in ("status", "metadata")}
+    template = (found.get("spec") or {}).get("template") or {}
+    annotations = (template.get("metadata") or {}).get("annotations") or {}
+    for key in [each for each in annotations if each.endswith(_CHECKSUM)]:
+        del annotations[key]
+    return without_secrets({**found, "metadata": metadata})
+
+
+def _said(live: Any, wanted: Any) -> Any:
+    """Of the live object, what the wanted one speaks of."""
+    if isinstance(live, Mapping) and isinstance(wanted, Mapping):
+        return {key: _said(live[key], value) for key, value in wanted.items() if key in live}
+    if isinstance(live, list) and isinstance(wanted, list) and (named := by_names(live, wanted)):
+        return [_said(body, named[1].get(name, body)) for name, body in named[0].items()]
+    if isinstance(live, list) and isinstance(wanted, list) and len(live) == len(wanted):
+        return [_said(one, other) for one, other in zip(live, wanted, strict=True)]
+    return live

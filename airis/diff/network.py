@@ -1,0 +1,79 @@
+"""Connections inside of the stack that NetworkPolicies let through, before and after."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from airis.diff.pods import called
+from airis.diff.side import Item, Side
+
+
+def closed(before: Side, after: Side) -> Iterator[tuple[Item, str]]:
+    """Connections between the stack's own pods that NetworkPolicies let through before and no more; each with its policy."""
+    for target in _meeting(after):
+        for source in _meeting(after):
+            if source is target or not any(each.identity == source.identity for each in before.items):
+                continue
+            if not any(each.identity == target.identity for each in before.items):
+                continue
+            blocking = _blocking(after.items, source, target)
+            if blocking is not None and _blocking(before.items, source, target) is None:
+                yield (
+                    blocking,
+                    f"{called(source)} no longer reaches {called(target)}: no rule of {blocking} lets it in",
+                )
+
+
+def confined(before: Side, after: Side) -> Iterator[tuple[Item, str]]:
+    """Workloads of which a NetworkPolicy now limits what they reach; each with its policy."""
+    for source in _meeting(after):
+        policy = _limiting(after.items, source)
+        there = any(each.identity == source.identity for each in before.items)
+        if policy is not None and there and _limiting(before.items, source) is None:
+            yield policy, f"{called(source)} reaches only what the egress rules of {policy} list"
+
+
+def _limiting(items: Sequence[Item], source: Item) -> Item | None:
+    for each in items:
+        spec = each.body.get("spec") or {}
+        if (
+            each.kind == "NetworkPolicy"
+            and each.namespace == source.namespace
+            and "Egress" in spec.get("policyTypes", [])
+            and _selects(spec.get("podSelector"), source)
+        ):
+            return each
+    return None
+
+
+def _meeting(side: Side) -> list[Item]:
+    return [each for each in side.items if each.kind in ("Deployment", "StatefulSet")]
+
+
+def _blocking(items: Sequence[Item], source: Item, target: Item) -> Item | None:
+    """The first policy on the target, where none of them lets the source in; None where it gets in."""
+    policies = [
+        each
+        for each in items
+        if each.kind == "NetworkPolicy"
+        and each.namespace == target.namespace
+        and "Ingress" in each.body["spec"].get("policyTypes", ["Ingress"])
+        and _selects(each.body["spec"].get("podSelector"), target)
+    ]
+    if any(_lets_in(rule, source) for each in policies for rule in each.body["spec"].get("ingress") or []):
+        return None
+    return policies[0] if policies else None
+
+
+def _lets_in(rule: Mapping[str, Any], source: Item) -> bool:
+    peers = rule.get("from")
+    return not peers or any(
+        "podSelector" in each and "namespaceSelector" not in each and _selects(each["podSelector"], source)
+        for each in peers
+    )
+
+
+def _selects(selector: Mapping[str, Any] | None, item: Item) -> bool:
+    """By labels alone; a selector by expressions is taken to match, so that nothing is said that may be wrong."""
+    labels = (item.template.get("metadata") or {}).get("labels") or {}
+    wanted = (selector or {}).get("matchLabels") or {}
+    return wanted.items() <= labels.items()

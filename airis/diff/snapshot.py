@@ -1,0 +1,189 @@
+"""A revision of the project as plain data: what each stack registers there, and what its file says.
+
+It runs in two places. In this process it takes this side. As a script (`python snapshot.py < request`) it takes another
+revision, with that revision's own code: whatever it imports of airis is found in the folder that the request names. So it
+uses nothing of airis/diff, and of the rest only what every revision has.
+"""
+
+import contextlib
+import gc
+import hashlib
+import hmac
+import io
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+SECRET = "$secret"  # noqa: S105  (a key)
+"""The key of a mapping that stands for a secret value, and holds a digest of it."""
+
+_UNREADABLE = "[secret]"
+_ENCRYPTION = ("secretsprovider", "encryptedkey", "encryptionsalt")
+
+
+def snapshot(root: Path, names: Sequence[str], salt: str) -> dict[str, Any]:
+    """Each stack by its name: its objects, its configuration, or the problem that keeps it from being rendered.
+
+    `root` is the folder with Pulumi.yaml; a stack without a file there is left out. Secret values leave as digests that only
+    mean something beside another snapshot with the same `salt`.
+    """
+    found = [name for name in names or stacks_in(root) if (root / f"Pulumi.{name}.yaml").is_file()]
+    return {name: _stack(root, name, salt.encode()) for name in found}
+
+
+def stacks_in(root: Path) -> list[str]:
+    """The stacks that have a file, sorted."""
+    return sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in root.glob("Pulumi.?*.yaml"))
+
+
+def _stack(root: Path, name: str, salt: bytes) -> dict[str, Any]:
+    config: dict[str, str] = {}
+    try:
+        stack = configured(root, name)
+        config = dict(stack.config)
+        try:
+            return {"problem": "", **taken(stack, salt)}
+        except Exception:
+            if not stack.secret_keys:
+                raise
+            from airis.stacks import read_stack
+
+            # An older revision may want to see the one placeholder that it knows
+            return {"problem": "", **taken(read_stack(name, root), salt)}
+    except Exception as error:
+        return {"problem": _words(error), "config": config}
+
+
+def configured(root: Path, name: str) -> Any:
+    """The stack file, with a placeholder of its own for each encrypted value: a change of one shows in what it becomes."""
+    from dataclasses import replace
+
+    from airis.stacks import read_stack
+
+    stack = read_stack(name, root)
+    if not stack.secret_keys:
+        return stack
+    raw = _yaml(stack.path)
+    config = dict(stack.config)
+    for key, value in (raw.get("config") or {}).items():
+        full = key if ":" in key else f"airis:{key}"
+        if full in stack.secret_keys:
+            told = _placeholders(value)
+            config[full] = told if isinstance(told, str) else json.dumps(told, default=str)
+    return replace(stack, config=config)
+
+
+def taken(stack: Any, salt: bytes) -> dict[str, Any]:
+    """What the program makes of a stack file, as plain data."""
+    from airis import program
+
+    with contextlib.redirect_stderr(io.StringIO()):  # what the program warns of is not what this is about
+        objects = program.run(stack).objects
+    secret = program.Secret
+    return {
+        "objects": [
+            {
+                "body": _hidden(each.manifest, secret, salt),
+                "urn": each.urn,
+                "protect": bool(each.protect),
+                "retain": bool(each.retain),
+                "ignores": list(getattr(each, "ignores", ())),
+            }
+            for each in objects
+        ],
+        "config": dict(stack.config),
+        "provider": _provider(stack),
+        "encryption": [_yaml(stack.path).get(key) for key in _ENCRYPTION] if stack.secret_keys else [],
+    }
+
+
+def _provider(stack: Any) -> dict[str, bool]:
+    """Which objects the provider changes in place: set for the project, or for the stack."""
+    declared = _yaml(stack.path.parent / "Pulumi.yaml").get("config") or {}
+    found = {}
+    for key in ("enableSecretMutable", "enableConfigMapMutable"):
+        full = f"kubernetes:{key}"
+        value = declared.get(full)
+        value = value.get("value", value.get("default")) if isinstance(value, Mapping) else value
+        found[key] = str(stack.config.get(full, value)).lower() == "true"
+    return found
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    with contextlib.suppress(OSError, ValueError, yaml.YAMLError):
+        read = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  (both are safe)
+        return read if isinstance(read, dict) else {}
+    return {}
+
+
+def _placeholders(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        if set(value) == {"secure"}:  # the encrypted text is public, and so is its digest
+            return f"{_UNREADABLE} {hashlib.sha256(str(value['secure']).encode()).hexdigest()}"
+        return {str(key): _placeholders(inner) for key, inner in value.items()}
+    return [_placeholders(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _hidden(body: Mapping[str, Any], secret: type, salt: bytes) -> Any:
+    """The object with digests where secrets are; all that a Secret holds is one, marked as such or not."""
+
+    def digest(value: Any) -> dict[str, str]:
+        text = json.dumps(_bare(value, secret), sort_keys=True, default=str)
+        return {SECRET: hmac.new(salt, text.encode(), "sha256").hexdigest()}
+
+    def told(value: Any) -> Any:
+        if isinstance(value, secret):
+            return digest(value)
+        if isinstance(value, Mapping):
+            return {str(key): told(inner) for key, inner in value.items()}
+        return [told(inner) for inner in value] if isinstance(value, list) else value
+
+    if body.get("kind") != "Secret":
+        return told(body)
+    return {
+        key: {name: digest(inner) for name, inner in _bare(value, secret).items()}
+        if key in ("data", "stringData") and isinstance(_bare(value, secret), Mapping)
+        else told(value)
+        for key, value in body.items()
+    }
+
+
+def _bare(value: Any, secret: type) -> Any:
+    if isinstance(value, secret):
+        return _bare(value.value, secret)  # type: ignore[attr-defined]  # whatever revision's class it is
+    if isinstance(value, Mapping):
+        return {key: _bare(inner, secret) for key, inner in value.items()}
+    return [_bare(inner, secret) for inner in value] if isinstance(value, list) else value
+
+
+def _words(error: BaseException) -> str:
+    """What went wrong, in the words of whoever refused it; for a defect, where it is."""
+    if type(error).__name__ in ("AirisError", "RunError", "SettingsError"):  # whatever revision's class it is
+        return str(error)
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" ({Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno})" if trace else ""
+    return f"{type(error).__name__}: {error}{where}"
+
+
+def main() -> None:
+    """Answers the request on stdin on stdout, both JSON."""
+    gc.set_threshold(200_000, 20, 20)  # as airis/cli.py has it, and for the same reason
+    request = json.load(sys.stdin)
+    answer, sys.stdout = sys.stdout, sys.stderr  # the program may print
+    root = Path(request["root"])
+    sys.path[0] = str(root)
+    sys.dont_write_bytecode = True
+    json.dump(snapshot(root, request["stacks"], request["salt"]), answer)
+    answer.flush()
+    os._exit(0)  # taking a million objects apart one by one takes as long as rendering
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""`airis diff --against cluster` on a real API server: nothing after a deployment, and what somebody changed by hand."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from airis.diff import Action, Diff
+from airis.diff.live import diff_cluster
+from airis.errors import AirisError, EnvironmentProblem
+from airis.kubectl import Kubectl, KubectlError
+from airis.rehearsal import manifests
+from airis.sandbox import Sandbox
+from airis.stacks import StackFile
+from tests.unit.drawing import stack_of
+
+pytestmark = pytest.mark.timeout(120)
+
+SETTINGS = {
+    "ollama": {"models": ["llama3.2:1b"], "storage": {"size": "20Gi"}},
+    "ingress": {"host": "chat.example.com"},
+    "webui": {"service": {"type": "NodePort"}},
+}
+NAMESPACED = "--namespace=airis"
+SOMEBODY = "system:serviceaccount:airis:somebody"
+
+
+def stack_on(kubeconfig: Path, **settings: object) -> StackFile:
+    stack = stack_of(**{**SETTINGS, **settings})
+    return replace(stack, config={**stack.config, "kubernetes:kubeconfig": str(kubeconfig)})
+
+
+def told(diff: Diff) -> dict[str, set[str]]:
+    """The paths that differ, by object; an object that comes or goes by what becomes of it."""
+    return {str(each): {field.path for field in each.fields} or {f"({each.action})"} for each in diff.changes}
+
+
+@pytest.fixture
+def deployed(clean_sandbox: Sandbox) -> Iterator[Kubectl]:
+    """A stack that somebody has applied, and that nobody has changed since."""
+    clean_sandbox.kubectl.apply(manifests(stack_on(clean_sandbox.kubeconfig)))
+    yield clean_sandbox.kubectl
+
+
+def test_what_others_changed_by_hand_shows_and_nothing_else(deployed: Kubectl) -> None:
+    stack = stack_on(deployed.kubeconfig)
+    first = diff_cluster(stack)
+    assert told(first) == {}
+    assert first.problems == ()
+    assert first.totals_before == first.totals_after
+
+    deployed.run("set", "image", "deployment/airis-deployment", "airis=ghcr.io/airis/airis:other", NAMESPACED)
+    deployed.run("label", "service", "ollama", "app.kubernetes.io/name-", NAMESPACED)
+    deployed.run("scale", "statefulset/ollama", "--replicas=3", NAMESPACED)
+    deployed.run("delete", "networkpolicy", "ollama", NAMESPACED)
+    deployed.run("create", "configmap", "leftover", NAMESPACED)
+    deployed.run("create", "configmap", "foreign", NAMESPACED)
+    deployed.run("label", "configmap", "leftover", "app.kubernetes.io/part-of=airis", "app=ollama", NAMESPACED)
+    diff = diff_cluster(stack)
+
+    assert told(diff) == {
+        "ConfigMap/leftover": {"(kept)"},
+        "NetworkPolicy/ollama": {"(created)"},
+        "Service/ollama": {"metadata.labels[app.kubernetes.io/name]"},
+        "StatefulSet/ollama": {"spec.replicas"},
+        "Deployment/airis-deployment": {"spec.template.spec.containers[airis].image"},
+    }
+    image = diff.changes[-1].fields[0]
+    assert (image.before, image.after) == ("ghcr.io/airis/airis:other", "ghcr.io/airis/airis:main")
+    assert diff.totals_before.pods.high == 4
+    assert diff.totals_after.pods.high == 2
+    # nothing was written
+    (live,) = deployed.get("statefulset", "ollama", NAMESPACED)
+    assert live["spec"]["replicas"] == 3
+
+
+def test_what_the_stack_no_longer_says_shows_too(deployed: Kubectl) -> None:
+    stack = stack_on(
+        deployed.kubeconfig, ingress={}, ollama={"storage": {"size": "20Gi"}, "server": {"contextLength": 4096}}
+    )
+
+    diff = diff_cluster(stack)
+
+    changes = {str(each): each for each in diff.changes}
+    variables = {field.path.split("env")[-1] for field in changes["Deployment/airis-deployment"].fields}
+    assert "[WEBUI_URL]" in variables
+    assert {field.path for field in changes["StatefulSet/ollama"].fields} == {
+        "spec.template.spec.containers[ollama].env[OLLAMA_CONTEXT_LENGTH]"
+    }
+    assert changes["Ingress/airis-ingress"].action is Action.KEPT
+    assert "chat.example.com stops answering" in changes["Ingress/airis-ingress"].downtime[0]
+    assert not diff.touches_data
+
+
+def test_a_claim_that_is_in_use_is_touched_and_one_that_lies_around_is_not(clean_sandbox: Sandbox) -> None:
+    two = {"ollama": {"replicas": 2, "storage": {"size": "20Gi"}}}
+    clean_sandbox.kubectl.apply(manifests(stack_on(clean_sandbox.kubeconfig, **two)))
+    one = stack_on(clean_sandbox.kubeconfig, ollama={"storage": {"size": "20Gi"}})
+    assert diff_cluster(one).touches_data
+
+    clean_sandbox.kubectl.run("scale", "statefulset/ollama", "--replicas=1", NAMESPACED)
+    diff = diff_cluster(one)
+    assert "PersistentVolumeClaim/ollama-volume-ollama-1" in told(diff)
+    assert not diff.touches_data
+
+
+def test_a_change_that_the_server_refuses_is_told_by_field(deployed: Kubectl) -> None:
+    diff = diff_cluster(stack_on(deployed.kubeconfig, ollama={"storage": {"size": "10Gi"}}))
+
+    claim = next(each for each in diff.changes if each.kind == "PersistentVolumeClaim")
+    assert diff.touches_data
+    assert "shrink from 20Gi to 10Gi" in claim.data[0].words
+    assert any("PersistentVolumeClaim/ollama-volume-ollama-0" in each.words for each in diff.problems)
+    assert next(each for each in diff.changes if each.kind == "Job").action is Action.KEPT
+
+
+def test_an_empty_cluster_has_it_all_to_come(clean_sandbox: Sandbox) -> None:
+    diff = diff_cluster(stack_on(clean_sandbox.kubeconfig))
+    assert {each.action for each in diff.changes} == {Action.CREATED}
+    assert diff.totals_before.pods.high == 0
+
+
+def test_a_cluster_that_is_away_or_another_one(clean_sandbox: Sandbox, tmp_path: Path) -> None:
+    config = yaml.safe_load(clean_sandbox.kubeconfig.read_text())
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
+    away = tmp_path / "away.yaml"
+    away.write_text(yaml.safe_dump(config))
+    with pytest.raises(EnvironmentProblem, match="does not answer"):
+        diff_cluster(stack_on(away))
+    with pytest.raises(AirisError, match="belongs to another cluster"):
+        diff_cluster(stack_on(clean_sandbox.kubeconfig, cluster={"uid": "11111111-2222-3333-4444-555555555555"}))
+
+
+def permitted(kubectl: Kubectl) -> str:
+    """Whether the new role counts already: the API server takes a moment to hear of it."""
+    try:
+        return kubectl.run("auth", "can-i", "list", "services", f"--as={SOMEBODY}", NAMESPACED)
+    except KubectlError as error:  # which is how kubectl says no
+        return str(error)
+
+
+def test_who_may_only_look_sees_what_the_stack_says_and_who_may_not_is_told(deployed: Kubectl, tmp_path: Path) -> None:
+    deployed.run("create", "serviceaccount", "somebody", NAMESPACED)
+    token = deployed.run("create", "token", "somebody", NAMESPACED).strip()
+    config = yaml.safe_load(deployed.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": token}
+    theirs = tmp_path / "somebody.yaml"
+    theirs.write_text(yaml.safe_dump(config))
+    stack = stack_on(theirs)
+
+    with pytest.raises(EnvironmentProblem) as refused:
+        diff_cluster(stack)
+    assert "does not permit it" in refused.value.message
+    assert token not in str(refused.value)
+
+    deployed.run("set", "image", "deployment/airis-deployment", "airis=ghcr.io/airis/airis:other", NAMESPACED)
+    deployed.run("create", "rolebinding", "look", "--clusterrole=view", "--serviceaccount=airis:somebody", NAMESPACED)
+    deadline = time.monotonic() + 30
+    while permitted(deployed).strip() != "yes":
+        assert time.monotonic() < deadline
+    diff = diff_cluster(stack)
+
+    assert told(diff) == {"Deployment/airis-deployment": {"spec.template.spec.containers[airis].image"}}
+    assert any("Secrets are not compared" in each.words for each in diff.problems)
+    assert not diff.broken
