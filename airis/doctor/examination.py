@@ -1,0 +1,173 @@
+"""`airis doctor`: takes the look, makes the checks, and says what that amounts to."""
+
+import ipaddress
+import json
+import os
+import socket
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from airis import guard
+from airis.cluster import Address, Cluster, configured_cluster, connected
+from airis.doctor import access, exposure, hosts, machine, namespace, nodes, platform, references, running, storage
+from airis.doctor.fetch import server_of
+from airis.doctor.look import Look, named
+from airis.doctor.machine import this_machine
+from airis.doctor.model import CHECKS, Finding, Outcome, Scope, State
+from airis.doctor.wanted import Wanted
+from airis.errors import AirisError, EnvironmentProblem, ExitCode
+from airis.kubectl import KubectlError
+from airis.progress import step
+from airis.stacks import StackFile, project_root, read_stack, settings_of
+
+_DNS_SECONDS = 5.0
+_UPSERT = "kubernetes:upsertExistingObjects"
+_UPSERT_VARIABLE = "PULUMI_K8S_UPSERT_EXISTING_OBJECTS"
+_MODULES = (machine, access, namespace, storage, references, nodes, exposure, hosts, platform, running)
+"""What registers the checks."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was found."""
+
+    stack: str | None
+    findings: Sequence[Finding]
+    cluster_needed: bool
+    """Whether a cluster was asked for, by --stack or --kubeconfig."""
+    cluster_answers: bool
+
+    def count(self, state: State) -> int:
+        """How many findings are of that state."""
+        return sum(each.state is state for each in self.findings)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the command returns to the shell."""
+        if self.cluster_needed and not self.cluster_answers:
+            return ExitCode.ENVIRONMENT
+        return ExitCode.NOT_READY if self.count(State.PROBLEM) else ExitCode.OK
+
+
+def examine(name: str | None, kubeconfig: Path | None = None) -> Examination:
+    """Examines this machine and the cluster, and with a stack's name what that stack needs of them.
+
+    `kubeconfig` names another cluster than the one that `pulumi up` would go to. Nothing is changed. Raises AirisError for
+    a bad stack, before anything is asked.
+    """
+    stack = _nothing() if name is None else read_stack(name)
+    wanted = None if name is None else wanted_of(stack)
+    with step("Looking at this machine and the cluster"):
+        look = take(stack, wanted, kubeconfig)
+    return Examination(name, findings(look), name is not None or kubeconfig is not None, look.server is not None)
+
+
+def findings(look: Look) -> list[Finding]:
+    """What every check that applies finds, in the order of the checks."""
+    scopes = {Scope.MACHINE}
+    found: list[Finding] = []
+    if look.server is not None:
+        scopes.add(Scope.CLUSTER)
+        if look.wanted is not None:
+            scopes.add(Scope.STACK)
+            if look.deployed:
+                scopes.add(Scope.DEPLOYED)
+    for each in CHECKS.values():
+        if each.scope in scopes:
+            found += each.findings(look)
+    if Scope.STACK in scopes and Scope.DEPLOYED not in scopes:
+        found.append(
+            CHECKS["pods"].finding(Outcome(State.NOT_CHECKED, "the stack is not deployed: nothing of it runs"))
+        )
+    return found
+
+
+def take(stack: StackFile, wanted: Wanted | None, kubeconfig: Path | None) -> Look:
+    """Looks at this machine and at the cluster that the stack goes to."""
+    here = this_machine(stack.path.parent)
+    address = Address(f"the cluster of {kubeconfig}") if kubeconfig is not None else configured_cluster(stack)
+    if address is None:
+        return Look(here, wanted=wanted)
+    try:
+        with connected(stack, wanted.namespace if wanted else "default", kubeconfig) as cluster:
+            address = _in_use(cluster, address)
+            server = server_of(cluster, wanted)
+    except KubectlError as error:
+        return Look(here, address, silence=_last_line(error.message), wanted=wanted)
+    except EnvironmentProblem as error:  # there is no kubectl
+        return Look(here, address, silence=error.message, wanted=wanted)
+    look = Look(here, address, server=server, wanted=wanted)
+    if wanted is None:
+        return look
+    names = [*wanted.hosts, *hosts.addresses(look)]
+    return Look(here, address, "", server, wanted, _identity(stack, look), resolved(names))
+
+
+def wanted_of(stack: StackFile) -> Wanted:
+    """What the stack needs. Raises AirisError with everything that is wrong with it."""
+    from airis import manifest, program  # noqa: PLC0415  (heavy, and not needed without a stack)
+
+    objects = manifest.in_order(program.run(stack).objects)
+    upserts = "true" in (stack.config.get(_UPSERT), os.environ.get(_UPSERT_VARIABLE))
+    return Wanted(stack.name, settings_of(stack), [manifest.manifest(each) for each in objects], upserts)
+
+
+def _nothing() -> StackFile:
+    """A stack that says nothing, where none is named: then the command works outside of the project too."""
+    folder = Path.cwd()
+    with suppress(AirisError):
+        folder = project_root()
+    return StackFile("", folder / "Pulumi.yaml", {}, frozenset())
+
+
+def _in_use(cluster: Cluster, address: Address) -> Address:
+    """The context and the server that kubectl goes to."""
+    with suppress(KubectlError, ValueError, LookupError, TypeError):
+        config = json.loads(cluster.run("config", "view", "--minify", "--output=json"))
+        return Address(address.words, config["current-context"], config["clusters"][0]["cluster"]["server"])
+    return address
+
+
+def _identity(stack: StackFile, look: Look) -> str:
+    """How the cluster differs from the one that the stack belongs to; empty where it does not."""
+    pinned = look.stack.settings.cluster
+    system = named(look.cluster.objects.get("namespaces", ()), "kube-system")
+    try:
+        guard.compare_address(stack, pinned, look.address or Address(""))
+        guard.compare_uid(stack, pinned, None if system is None else str(system["metadata"]["uid"]))
+    except AirisError as error:
+        return error.message
+    return ""
+
+
+def resolved(names: Iterable[str]) -> dict[str, Sequence[str]]:
+    """The addresses of host names, by this machine's resolver; none where it does not answer in time."""
+    asked = [each for each in dict.fromkeys(names) if not _is_address(each)]
+    if not asked:
+        return {}
+    pool = ThreadPoolExecutor(len(asked))
+    tasks = {host: pool.submit(_addresses, host) for host in asked}
+    wait(tasks.values(), _DNS_SECONDS)
+    pool.shutdown(wait=False, cancel_futures=True)
+    return {host: task.result() if task.done() else () for host, task in tasks.items()}
+
+
+def _is_address(text: str) -> bool:
+    with suppress(ValueError):
+        ipaddress.ip_address(text)
+        return True
+    return False
+
+
+def _addresses(host: str) -> Sequence[str]:
+    try:
+        return sorted({str(each[4][0]) for each in socket.getaddrinfo(host, None)})
+    except (OSError, UnicodeError):
+        return ()
+
+
+def _last_line(message: str) -> str:
+    return message.strip().splitlines()[-1]

@@ -1,0 +1,184 @@
+"""Takes one look at a cluster: few commands, side by side. What may not be seen is noted with the reason, and no error."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from airis.cluster import Cluster
+from airis.doctor.look import Server
+from airis.doctor.questions import ABOUT_STACK, SECONDS, answer_inside, data_claim, fill
+from airis.doctor.wanted import Wanted
+from airis.errors import AirisError
+from airis.kubectl import KubectlError, KubeObject
+
+_ANSWER_SECONDS = 10
+_AT_ONCE = 4
+CLUSTER_WIDE = (
+    "nodes",
+    "namespaces",
+    "pods",
+    "persistentvolumes",
+    "daemonsets.apps",
+    "storageclasses.storage.k8s.io",
+    "csidrivers.storage.k8s.io",
+    "ingressclasses.networking.k8s.io",
+    "apiservices.apiregistration.k8s.io",
+)
+OWN = (
+    "events",
+    "persistentvolumeclaims",
+    "resourcequotas",
+    "limitranges",
+    "deployments.apps",
+    "statefulsets.apps",
+    "jobs.batch",
+    "ingresses.networking.k8s.io",
+)
+_FURTHER = {
+    "gateways.gateway.networking.k8s.io": True,
+    "deviceclasses.resource.k8s.io": True,
+    "resourceslices.resource.k8s.io": True,
+    "clusterissuers.cert-manager.io": True,
+    "issuers.cert-manager.io": False,
+    "resourceclaims.resource.k8s.io": False,
+    "resourceclaimtemplates.resource.k8s.io": False,
+}
+"""Resources that a cluster may not know, and whether the whole cluster's are needed."""
+
+
+@dataclass
+class _Seen:
+    """What the look has found so far."""
+
+    objects: dict[str, Sequence[KubeObject]] = field(default_factory=dict)
+    own: dict[str, Sequence[KubeObject]] = field(default_factory=dict)
+    unknown: dict[str, str] = field(default_factory=dict)
+
+
+def server_of(cluster: Cluster, wanted: Wanted | None) -> Server:
+    """Looks at a cluster; at one namespace of it in particular, where a stack is given. Changes nothing.
+
+    Raises KubectlError when the cluster does not answer at all.
+    """
+    version = json.loads(
+        cluster.run("version", "--output=json", f"--request-timeout={_ANSWER_SECONDS}s", timeout=_ANSWER_SECONDS + 5.0)
+    )
+    groups = _groups(cluster)
+    seen = _Seen()
+    further = [each for each in _FURTHER if each.partition(".")[2] in groups]
+    wide = [*CLUSTER_WIDE, *(each for each in further if _FURTHER[each])]
+    own = [] if wanted is None else [*OWN, *(each for each in further if not _FURTHER[each])]
+    found: dict[str, Any] = {}
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        tasks: list[Callable[[], None]] = [lambda: _list_all(cluster, wide, seen, namespaced=wanted is not None)]
+        if wanted is not None:
+            stack = wanted
+            tasks.append(lambda: _list_own(cluster, own, seen))
+            for what, task in ABOUT_STACK.items():
+                tasks.append(lambda what=what, task=task: _noted(seen, found, what, lambda: task(cluster, stack)))  # type: ignore[misc]
+        for done in [pool.submit(each) for each in tasks]:
+            done.result()
+        if wanted is not None:
+            _deployed(cluster, wanted, seen, found, pool)
+    return Server(
+        version=str(version.get("serverVersion", {}).get("gitVersion", "")),
+        client=str(version.get("clientVersion", {}).get("gitVersion", "")),
+        groups=groups,
+        objects=seen.objects,
+        own=seen.own,
+        unknown=seen.unknown,
+        secrets=found.get("secrets", ()),
+        config_maps=found.get("configmaps", ()),
+        owned=found.get("owned", ()),
+        rights=found.get("rights", ()),
+        trials=found.get("trials", {}),
+        fill=found.get("fill", {}),
+        inside=found.get("inside", {}),
+    )
+
+
+def _deployed(cluster: Cluster, wanted: Wanted, seen: _Seen, found: dict[str, Any], pool: ThreadPoolExecutor) -> None:
+    """What only those who run can tell."""
+    pods = [each for each in _own_pods(wanted, seen) if each["spec"].get("nodeName")]
+    tasks: Mapping[str, Callable[[], Any]] = {
+        "fill": lambda: fill(cluster, wanted, pods),
+        "inside": lambda: answer_inside(cluster, wanted, pods),
+    }
+    for done in [pool.submit(_noted, seen, found, what, task) for what, task in tasks.items() if pods]:
+        done.result()
+    # what kubelets know takes a permission that few have; the WebUI's own volume can be seen from inside
+    if (data := found.get("inside", {}).get("data")) and (claim := data_claim(wanted)):
+        found["fill"] = {claim: (int(data[0]), int(data[1])), **found.get("fill", {})}
+
+
+def _noted(seen: _Seen, found: dict[str, Any], what: str, task: Callable[[], Any]) -> None:
+    try:
+        found[what] = task()
+    except AirisError as error:
+        seen.unknown[what] = _why(error)
+
+
+def _why(error: AirisError) -> str:
+    words = error.message
+    if "orbidden" in words:
+        return f"No permission: {words.rpartition('(Forbidden): ')[2] or words}"
+    return words.replace("Internal error occurred: ", "").replace("error: ", "").strip()
+
+
+def _groups(cluster: Cluster) -> dict[str, Sequence[str]]:
+    listed = json.loads(cluster.run("get", "--raw", "/apis", timeout=SECONDS))
+    return {each["name"]: [one["version"] for one in each["versions"]] for each in listed["groups"]}
+
+
+def _list_all(cluster: Cluster, resources: Sequence[str], seen: _Seen, *, namespaced: bool) -> None:
+    try:
+        _sort(cluster.get(",".join(resources), "--all-namespaces"), resources, seen.objects)
+        return
+    except KubectlError:
+        pass  # one that is not permitted spoils all of them: one by one
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for resource, done in [(each, pool.submit(cluster.get, each, "--all-namespaces")) for each in resources]:
+            try:
+                seen.objects[resource] = done.result()
+            except KubectlError as error:
+                seen.unknown[resource] = _why(error)
+    if namespaced and "pods" in seen.unknown:
+        _list_own(cluster, ["pods"], seen, keep=True)
+
+
+def _list_own(cluster: Cluster, resources: Sequence[str], seen: _Seen, *, keep: bool = False) -> None:
+    try:
+        _sort(cluster.get(",".join(resources)), resources, seen.own)
+        return
+    except KubectlError as error:
+        if len(resources) == 1:
+            if not keep:
+                seen.unknown[resources[0]] = _why(error)
+            return
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for done in [pool.submit(_list_own, cluster, [each], seen) for each in resources]:
+            done.result()
+
+
+def _sort(objects: Iterable[KubeObject], resources: Sequence[str], into: dict[str, Sequence[KubeObject]]) -> None:
+    """The objects of a common list, by resource."""
+    kinds: dict[tuple[str, str], list[KubeObject]] = {}
+    for each in objects:
+        group = str(each["apiVersion"]).rpartition("/")[0]
+        kinds.setdefault((str(each["kind"]).lower(), group), []).append(each)
+    for resource in resources:
+        plural, _, group = resource.partition(".")
+        into[resource] = next(
+            (found for (kind, of), found in kinds.items() if of == group and plural in (f"{kind}s", f"{kind}es")), []
+        )
+
+
+def _own_pods(wanted: Wanted, seen: _Seen) -> list[KubeObject]:
+    pods = seen.own.get("pods") or seen.objects.get("pods") or ()
+    return [
+        pod
+        for pod in pods
+        if pod["metadata"].get("namespace") == wanted.namespace and any(each.owns(pod) for each in wanted.workloads)
+    ]

@@ -1,0 +1,44 @@
+"""Runs in a pod of the WebUI, by `python3 -c`: whether it serves, whether it reaches Ollama, which models are there.
+
+Needs nothing but Python's own library, and writes nothing. Prints one line of JSON.
+"""
+
+import json
+import os
+import shutil
+import sys
+import urllib.request
+from pathlib import Path
+
+SECONDS = 5
+
+
+def asked(url: str) -> tuple[object, str]:
+    """The body of the answer, and what went wrong."""
+    try:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(url, timeout=SECONDS) as answer:
+            return json.loads(answer.read() or b"null"), ""
+    except Exception as error:  # whatever it is, it is the answer
+        return None, f"{type(error).__name__}: {error}"
+
+
+def main() -> None:
+    """Asks the WebUI on the port that is the first argument, every Ollama of the environment, and the data's volume."""
+    said = asked(f"http://127.0.0.1:{sys.argv[1]}/health")
+    urls = os.environ.get("OLLAMA_BASE_URLS") or os.environ.get("OLLAMA_BASE_URL") or ""
+    servers = {}
+    for url in filter(None, (each.strip() for each in urls.split(";"))):
+        body, error = asked(f"{url.rstrip('/')}/api/tags")
+        models = body.get("models") or [] if isinstance(body, dict) else []
+        servers[url] = {"models": [str(each["name"]) for each in models], "error": error}
+    usage = None
+    folder = os.environ.get("DATA_DIR", "")
+    if folder and Path(folder).is_dir():
+        disk = shutil.disk_usage(folder)
+        usage = [disk.used, disk.total]
+    print(json.dumps({"health": said[1], "ollama": servers, "data": usage}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+"""Checks of the namespace: whose it is, what it lets pods do, and how much they may take."""
+
+import re
+from decimal import Decimal
+
+from airis.doctor.look import Look, name_of, named
+from airis.doctor.model import Group, Outcome, Outcomes, Scope, check, listed, ok, problem, warning
+from airis.doctor.scheduling import PIECES, living
+from airis.doctor.wanted import Amounts, Wanted, added, amount, asked
+from airis.kubectl import KubeObject
+
+_NAMESPACE = (Group.NAMESPACE, Scope.STACK)
+_ENFORCE = "pod-security.kubernetes.io/enforce"
+_LEVELS = ("privileged", "baseline", "restricted")
+_VIOLATION = re.compile(r"violates PodSecurity \"(?P<level>\w+)[^\"]*\": (?P<reasons>.*)", re.DOTALL)
+_COUNTED_ELSEWHERE = "exceeded quota"
+"""A stack that runs already is in the quota's sum: the check `quota` knows, the API server does not."""
+
+
+@check(
+    "namespace",
+    *_NAMESPACE,
+    "Is the namespace new, or the stack's own?",
+    why="Pulumi refuses to make what exists already, and the namespace comes first: `up` ends there.",
+    remedy="where Open WebUI runs in it, `airis adopt`; where it is empty or holds Secrets alone, the setting "
+    '`kubernetes:upsertExistingObjects: "true"` for the first `up`; or another airis:namespace',
+)
+def namespace(look: Look) -> Outcomes:
+    """Who applied it."""
+    name = look.stack.namespace
+    look.known("owned")
+    owned = next((each for each in look.cluster.owned if each.kind == "Namespace"), None)
+    if owned is None:
+        yield ok(f"namespace {name} does not exist yet: `up` makes it")
+    elif owned.deployed:
+        yield ok(f"namespace {name} is the stack's own")
+    else:
+        body = named(look.cluster.objects.get("namespaces", ()), name)
+        if body is not None and (body.get("status") or {}).get("phase") == "Terminating":
+            yield problem(
+                f"namespace {name} is being deleted", "wait until it is gone, or look for the finalizer that keeps it"
+            )
+            return
+        by = listed(sorted(owned.managers)) or "somebody"
+        yield _existing(look, f"namespace {name} exists, and {by} made it")
+
+
+def _existing(look: Look, words: str) -> Outcome:
+    """Since provider 4.29 a create is refused where the object exists, unless the stack says otherwise."""
+    if look.stack.upserts:
+        return warning(f"{words}; `up` takes it over (kubernetes:upsertExistingObjects)")
+    return problem(words)
+
+
+@check(
+    "same-names",
+    *_NAMESPACE,
+    "Are the names of the stack's objects free, or its own?",
+    why="Pulumi refuses to make what exists already: `up` ends in the middle.",
+    remedy="`airis adopt` takes over what runs; or choose another airis:namespace",
+)
+def same_names(look: Look) -> Outcomes:
+    """Who applied the objects that are there already."""
+    look.known("owned")
+    foreign = [each for each in look.cluster.owned if each.kind != "Namespace" and not each.deployed]
+    for each in foreign:
+        by = listed(sorted(each.managers)) or "somebody"
+        yield _existing(look, f"{each.kind}/{each.name} exists already, and {by} made it")
+    if not foreign:
+        mine = sum(each.deployed for each in look.cluster.owned)
+        yield ok(f"{mine} objects are the stack's own" if mine else "every name is free")
+
+
+@check(
+    "pod-security",
+    *_NAMESPACE,
+    "Does the Pod Security level that the namespace enforces admit the stack's pods?",
+    why="A pod that violates it is refused: the Deployment exists, and no pod ever comes.",
+    remedy="airis:podSecurity at the level that the namespace enforces, with the settings that this level asks for; or have "
+    "the namespace's label changed",
+)
+def pod_security(look: Look) -> Outcomes:
+    """A server-side dry run of a pod of each workload; and the label of a namespace that is somebody else's."""
+    look.known("owned")
+    owned = next((each for each in look.cluster.owned if each.kind == "Namespace"), None)
+    wanted = look.stack.settings.pod_security
+    if owned is None:
+        yield ok(f"the namespace does not exist yet: `up` makes it with the level {wanted}")
+        return
+    body = named(look.all("namespaces"), look.stack.namespace)
+    enforced = ((body or {}).get("metadata", {}).get("labels") or {}).get(_ENFORCE, "privileged")
+    if owned.deployed and enforced != wanted:
+        yield ok(f"the namespace enforces {enforced}; `up` makes it {wanted}")
+        return
+    if not owned.deployed and enforced in _LEVELS and _LEVELS.index(enforced) > _LEVELS.index(wanted):
+        yield problem(
+            f"the namespace enforces {enforced}, the stack is made for {wanted}, and the label is somebody else's"
+        )
+    look.known("trials")
+    refused = {name: match for name, words in look.cluster.trials.items() if (match := _VIOLATION.search(words))}
+    for name, match in refused.items():
+        yield problem(f"{name}: its pods violate {match['level']}: {match['reasons'].strip()}")
+    if not refused:
+        yield ok(f"the namespace enforces {enforced}, and admits the stack's pods")
+
+
+@check(
+    "admission",
+    *_NAMESPACE,
+    "Would the API server take the pods?",
+    why="What an admission plugin or webhook refuses never becomes a pod: a missing PriorityClass or RuntimeClass, a policy, a "
+    "LimitRange.",
+    remedy="the API server's own words above name the rule: change the setting, or ask whoever made the rule",
+)
+def admission(look: Look) -> Outcomes:
+    """A server-side dry run of a pod of each workload."""
+    look.known("trials")
+    refused = {
+        name: words
+        for name, words in look.cluster.trials.items()
+        if words and not _VIOLATION.search(words) and _COUNTED_ELSEWHERE not in words
+    }
+    for name, words in refused.items():
+        yield problem(f"{name}: {words}")
+    if not refused and look.cluster.trials:
+        yield ok("the API server takes a pod of each workload")
+
+
+@check(
+    "quota",
+    *_NAMESPACE,
+    "Does the namespace's quota leave room for the stack?",
+    why="What exceeds a ResourceQuota is refused: pods are missing, or a claim is not made.",
+    remedy="have the ResourceQuota raised, or lower replicas, resources.requests or storage.size",
+)
+def quota(look: Look) -> Outcomes:
+    """What the stack takes beyond what it has already, against what each ResourceQuota has left."""
+    quotas = look.own("resourcequotas")
+    wanted, has = totals(look.stack), _has(look) if quotas else {}
+    for each in quotas:
+        if each["spec"].get("scopes") or each["spec"].get("scopeSelector"):
+            continue  # of pods of some kind only: the API server decides which
+        status = each.get("status") or {}
+        used = {key: amount(value) for key, value in (status.get("used") or {}).items()}
+        over = [
+            f"{key}: {_plain(wanted[key])} wanted, {_plain(amount(hard) - others)} left of {hard}"
+            for key, hard in (each["spec"].get("hard") or {}).items()
+            if key in wanted
+            and wanted[key]
+            > amount(hard) - (others := max(used.get(key, Decimal(0)) - has.get(key, Decimal(0)), Decimal(0)))
+        ]
+        if over:
+            yield problem(f"ResourceQuota {name_of(each)}: {'; '.join(over)}")
+        else:
+            yield ok(f"ResourceQuota {name_of(each)} leaves room")
+
+
+def totals(stack: Wanted) -> Amounts:
+    """What the stack takes of a quota, by the quota's own keys. Source: Kubernetes, "Resource Quotas"."""
+    each = [
+        {key: value * workload.replicas for key, value in _counted(workload.pod).items()}
+        for workload in stack.workloads
+    ]
+    kinds = {"services": "Service", "secrets": "Secret", "configmaps": "ConfigMap"}
+    objects = {key: Decimal(len(stack.of_kind(kind))) for key, kind in kinds.items()}
+    claims = {
+        "persistentvolumeclaims": Decimal(len(stack.claims)),
+        "requests.storage": sum(map(_storage, stack.claims), Decimal(0)),
+    }
+    return added(*each, objects, claims)
+
+
+def _has(look: Look) -> Amounts:
+    """What the stack has already."""
+    pods = [_counted(each["spec"]) for each in living(look.pods())]
+    mine = [
+        each for each in look.own("persistentvolumeclaims") if look.stack.makes("PersistentVolumeClaim", name_of(each))
+    ]
+    claims = {
+        "persistentvolumeclaims": Decimal(len(mine)),
+        "requests.storage": sum(map(_storage, mine), Decimal(0)),
+    }
+    there = [each for each in look.cluster.owned if each.deployed]
+    kinds = {"services": "Service", "secrets": "Secret", "configmaps": "ConfigMap"}
+    objects = {key: Decimal(sum(each.kind == kind for each in there)) for key, kind in kinds.items()}
+    return added(*pods, claims, objects)
+
+
+def _counted(pod: KubeObject) -> Amounts:
+    requests, limits = asked(pod), asked(pod, "limits")
+    by_request = {f"requests.{key}": value for key, value in requests.items()}
+    plain = {key: value for key, value in requests.items() if key in ("cpu", "memory", "ephemeral-storage")}
+    by_limit = {f"limits.{key}": value for key, value in limits.items()}
+    return {**plain, **by_request, **by_limit, PIECES: Decimal(1), "count/pods": Decimal(1)}
+
+
+def _storage(claim: KubeObject) -> Decimal:
+    return amount(claim["spec"]["resources"]["requests"]["storage"])
+
+
+def _plain(value: Decimal) -> str:
+    gibi = value / 2**30
+    return f"{gibi:.4g}Gi" if abs(gibi) >= Decimal("0.01") else f"{value.normalize():f}"
+
+
+@check(
+    "limit-range",
+    *_NAMESPACE,
+    "Are the claims within what the namespace's LimitRange allows?",
+    why="A claim outside of it is refused. Containers outside of it are found by the check `admission`.",
+    remedy="change storage.size of the stack, or have the LimitRange changed",
+)
+def limit_range(look: Look) -> Outcomes:
+    """The claims' sizes."""
+    for each in look.own("limitranges"):
+        for limit in each["spec"].get("limits") or []:
+            if limit["type"] != "PersistentVolumeClaim":
+                continue
+            least, most = ((limit.get(key) or {}).get("storage") for key in ("min", "max"))
+            outside = [
+                name_of(claim)
+                for claim in look.stack.claims
+                if (most and _storage(claim) > amount(most)) or (least and _storage(claim) < amount(least))
+            ]
+            words = f"LimitRange {name_of(each)} allows claims from {least or 'nothing'} to {most or 'any size'}"
+            yield problem(f"{words}: {listed(outside)}") if outside else ok(words)

@@ -1,0 +1,241 @@
+"""Checks of the nodes: room for the pods, and GPUs."""
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+from airis.doctor.look import Look, minor, name_of, named
+from airis.doctor.model import Group, NotChecked, Outcome, Outcomes, Scope, check, listed, ok, problem, warning
+from airis.doctor.scheduling import (
+    Room,
+    allocatable,
+    labels_missing,
+    living,
+    of_one,
+    ready,
+    rooms,
+    taints_refusing,
+)
+from airis.doctor.wanted import Workload, asked
+from airis.kubectl import KubeObject
+
+_NODES = (Group.NODES, Scope.STACK)
+_DRA_SINCE = (1, 34)
+_AUTOSCALERS = ("karpenter.sh", "eks.amazonaws.com", "karpenter.k8s.aws", "karpenter.azure.com")
+"""API groups of what brings nodes when pods wait for them."""
+_PLUGINS = ("device-plugin", "dra-driver", "gpu-feature-discovery")
+
+
+@check(
+    "nodes",
+    Group.NODES,
+    Scope.CLUSTER,
+    "Are there nodes, and are they ready?",
+    why="A pod that waits for a node stays Pending for ever.",
+    remedy="`kubectl describe node` names the reason: a kubelet that is gone, a full disk, a network plugin that does not run",
+)
+def nodes(look: Look) -> Outcomes:
+    """Every node's own word."""
+    there = look.all("nodes")
+    broken = [name_of(each) for each in there if not ready(each)]
+    if not there and _scales(look):
+        yield warning("there is no node; the cluster brings one when pods wait for it")
+    elif not there or len(broken) == len(there):
+        yield problem("no node is ready" if there else "there is no node")
+    elif broken:
+        yield warning(f"not ready: {listed(broken)}; {len(there) - len(broken)} of {len(there)} nodes are")
+    else:
+        yield ok(f"{len(there)} nodes are ready")
+
+
+@check(
+    "room",
+    *_NODES,
+    "Does every pod find a node with enough CPU, memory and scratch space?",
+    why="A pod whose requests fit on no node stays Pending, and `up` waits for it until its time is over.",
+    remedy="lower the workload's resources.requests, give it tolerations for the taints, or add a node",
+)
+def room(look: Look) -> Outcomes:
+    """Places the pods that do not run yet, the largest first, into what is free."""
+    waiting = [(each, count) for each in look.stack.workloads if (count := _missing(look, each)) > 0]
+    left = rooms([each for each in look.all("nodes") if ready(each)], look.all("pods"))
+    failed = False
+    for workload, count in sorted(waiting, key=lambda each: -asked(each[0].pod).get("memory", Decimal(0))):
+        for number in range(count):
+            if reasons := _place(workload, left):
+                failed = True
+                words = f"{workload}: no node has room for pod {number + 1} of {count}: {reasons}"
+                yield _unless_scaled(look, words)
+                break
+    if not failed:
+        yield ok("every pod has room on a node" if waiting else "every pod has its node")
+
+
+def _missing(look: Look, workload: Workload) -> int:
+    if workload.kind == "Job" and any(
+        name_of(each) == workload.name and (each.get("status") or {}).get("succeeded")
+        for each in look.own("jobs.batch")
+    ):
+        return 0
+    bound = [each for each in living(look.own("pods")) if workload.owns(each) and each["spec"].get("nodeName")]
+    return workload.replicas - len(bound)
+
+
+def _place(workload: Workload, left: Sequence[Room]) -> str:
+    """Takes a place on the first node that fits; or says why none does, as the scheduler would.
+
+    What is about GPUs is for the check `gpu`: here a pod that asks for some has the nodes alone that offer them.
+    """
+    wanted = of_one(workload.pod)
+    pieces = [key for key in wanted if _is_extended(key)]
+    offering = [each for each in left if all(key in each.free for key in pieces) and _admits(each, workload)]
+    if pieces and not offering:
+        return ""
+    reasons: dict[str, int] = {}
+    for each in offering if pieces else left:
+        refused = taints_refusing(workload.pod, each.node)
+        lacking = labels_missing(workload.pod, each.node)
+        short = [key for key in each.lacks(wanted) if key not in pieces]
+        if not refused and not lacking and not short:
+            each.take(wanted)
+            return ""
+        reason = (
+            f"with the untolerated taint {refused[0]}"
+            if refused
+            else f"without the label {lacking}"
+            if lacking
+            else f"with too little {', '.join(short)} free"
+        )
+        reasons[reason] = reasons.get(reason, 0) + 1
+    return "; ".join(f"{count} {reason}" for reason, count in reasons.items()) or "there is no node"
+
+
+def _is_extended(resource: str) -> bool:
+    """Whether a device plugin advertises it. Source: Kubernetes, "Extended resources": they have a domain."""
+    return "/" in resource
+
+
+def _admits(place: Room, workload: Workload) -> bool:
+    return not taints_refusing(workload.pod, place.node) and not labels_missing(workload.pod, place.node)
+
+
+def _scales(look: Look) -> bool:
+    if any(group in look.cluster.groups for group in _AUTOSCALERS):
+        return True
+    return any("cluster-autoscaler" in name_of(each) for each in look.cluster.objects.get("pods", ()))
+
+
+def _unless_scaled(look: Look, words: str) -> Outcome:
+    """Where the cluster makes nodes on demand, what has no room may get one."""
+    if _scales(look):
+        return warning(f"{words}. The cluster brings nodes on demand: whether it has such a kind is not known here")
+    return problem(words)
+
+
+@check(
+    "gpu",
+    *_NODES,
+    "Is there a GPU of the kind that the stack asks for, on a node that its pods may go to, and is it free?",
+    why="A pod gets a GPU only where a device plugin advertises it, the labels match, the taints are tolerated and nobody else "
+    "holds it. Otherwise Ollama stays Pending.",
+    remedy="docs/gpu.md says which labels, taints and resource names the clouds and operators use (airis:ollama.gpu)",
+)
+def gpu(look: Look) -> Outcomes:
+    """Resource, labels, taints, free pieces: the first that fails is told."""
+    for workload in look.stack.workloads:
+        for resource, count in asked(workload.pod).items():
+            if _is_extended(resource):
+                yield _extended(look, workload, resource, int(count))
+
+
+def _extended(look: Look, workload: Workload, resource: str, count: int) -> Outcome:
+    there = [each for each in look.all("nodes") if allocatable(each).get(resource)]
+    bound = [each for each in living(look.own("pods")) if workload.owns(each) and each["spec"].get("nodeName")]
+    if len(bound) >= workload.replicas:
+        return ok(
+            f"{workload}: {listed(sorted({str(each['spec']['nodeName']) for each in bound}))} gives it {resource}"
+        )
+    if not there:
+        plugins = _plugins(look)
+        seen = f"there is {listed(plugins)}" if plugins else "no device plugin's DaemonSet was found either"
+        others = sorted({key for each in look.all("nodes") for key in allocatable(each) if "/" in key})
+        offered = f"; offered are {listed(others)}" if others else ""
+        outcome = _unless_scaled(look, f"{workload}: no node offers {resource}; {seen}{offered}")
+        return Outcome(
+            outcome.state, outcome.what, "install the vendor's device plugin or GPU operator, or set resourceName"
+        )
+    lacking = {name_of(each): labels_missing(workload.pod, each) for each in there}
+    fitting = [each for each in there if not lacking[name_of(each)]]
+    if not fitting:
+        words = listed(f"{name} ({label})" for name, label in lacking.items())
+        return _unless_scaled(look, f"{workload}: no node with {resource} has the label asked for: {words}")
+    refused = {name_of(each): taints_refusing(workload.pod, each) for each in fitting}
+    open_to = [each for each in fitting if not refused[name_of(each)]]
+    if not open_to:
+        words = listed(f"{name} ({', '.join(taints)})" for name, taints in refused.items())
+        return _unless_scaled(look, f"{workload}: every node with {resource} has a taint it does not tolerate: {words}")
+    free = {name_of(each.node): int(each.free.get(resource, 0)) for each in rooms(open_to, look.all("pods"))}
+    places = sum(each // count for each in free.values())
+    if places < workload.replicas - len(bound):
+        words = ", ".join(f"{name}: {each}" for name, each in free.items())
+        holders = listed(_holders(look, resource, set(free))) or "nobody"
+        needs = f"{workload} needs {count} x {resource} for each of {workload.replicas} pods"
+        return _unless_scaled(look, f"{needs}; free are {words}; held by {holders}")
+    return ok(f"{workload}: {resource} is free on {listed(name for name, each in free.items() if each >= count)}")
+
+
+def _holders(look: Look, resource: str, names: set[str]) -> Iterator[str]:
+    for pod in living(look.all("pods")):
+        if pod["spec"].get("nodeName") in names and asked(pod["spec"]).get(resource):
+            yield f"{pod['metadata'].get('namespace')}/{name_of(pod)}"
+
+
+def _plugins(look: Look) -> list[str]:
+    known: Sequence[KubeObject] = look.cluster.objects.get("daemonsets.apps", ())
+    return [name_of(each) for each in known if any(word in name_of(each) for word in _PLUGINS)]
+
+
+@check(
+    "dra",
+    *_NODES,
+    "With airis:ollama.gpu.dra: are there the API, the DeviceClass, and devices of a driver?",
+    why="A claim of a DeviceClass that does not exist, or whose driver publishes no devices, is never allocated.",
+    remedy="Kubernetes 1.34 or newer, and the vendor's DRA driver (docs/gpu.md)",
+)
+def dra(look: Look) -> Outcomes:
+    """API resource.k8s.io/v1 (Kubernetes 1.34), DeviceClasses, ResourceSlices."""
+    settings = look.stack.settings.ollama.gpu
+    if not look.stack.settings.ollama.enabled or settings is None or settings.dra is None:
+        return
+    if "v1" not in look.cluster.groups.get("resource.k8s.io", ()):
+        version = look.cluster.version
+        older = minor(version) < _DRA_SINCE
+        yield problem(
+            f"the cluster ({version}) does not serve resource.k8s.io/v1"
+            + (": that came with Kubernetes 1.34" if older else "")
+        )
+        return
+    for resource, existing in (
+        ("resourceclaims.resource.k8s.io", settings.dra.existing_claim),
+        ("resourceclaimtemplates.resource.k8s.io", settings.dra.existing_claim_template),
+    ):
+        if existing is not None:
+            there = named(look.own(resource), existing) is not None
+            words = f"{resource.partition('.')[0]}/{existing}"
+            yield ok(f"{words} exists") if there else problem(f"{words} does not exist in {look.stack.namespace}")
+    if settings.dra.existing_claim or settings.dra.existing_claim_template:
+        return
+    wanted = settings.device_class
+    if named(look.all("deviceclasses.resource.k8s.io"), wanted) is None:
+        others = listed(map(name_of, look.all("deviceclasses.resource.k8s.io")))
+        yield problem(f"there is no DeviceClass {wanted}; there are: {others or 'none'}")
+        return
+    try:
+        slices = look.all("resourceslices.resource.k8s.io")
+    except NotChecked:
+        yield ok(f"DeviceClass {wanted} exists; which devices there are may not be listed")
+        return
+    if not any(each["spec"].get("devices") for each in slices):
+        yield problem("no driver publishes a device: there is no ResourceSlice with any")
+    else:
+        drivers = listed(sorted({str(each["spec"]["driver"]) for each in slices}))
+        yield ok(f"DeviceClass {wanted} exists, and {drivers} publishes devices")

@@ -1,0 +1,81 @@
+"""Checks of what a cluster does not have by itself: metrics, NetworkPolicies that are enforced."""
+
+from airis.doctor.look import Look, condition, name_of, named
+from airis.doctor.model import Group, Outcomes, Scope, check, listed, ok, problem, warning
+
+_METRICS = "v1beta1.metrics.k8s.io"
+_ENFORCING = (
+    "calico-node",
+    "cilium",
+    "anetd",
+    "antrea-agent",
+    "kube-router",
+    "weave-net",
+    "ovnkube",
+    "azure-npm",
+    "canal",
+    "romana",
+    "kindnet",
+)
+"""DaemonSets of network plugins that enforce NetworkPolicies. kindnet does since kind 0.24 (kind, release notes)."""
+_NOT_ENFORCING = ("kube-flannel",)
+
+
+@check(
+    "metrics",
+    Group.PLATFORM,
+    Scope.CLUSTER,
+    "Is there a metrics server?",
+    why="A HorizontalPodAutoscaler without metrics stays at the number of pods it has. `kubectl top` needs it, too.",
+    remedy="install metrics-server (`minikube addons enable metrics-server`), or leave out airis:webui.autoscaling",
+)
+def metrics(look: Look) -> Outcomes:
+    """The APIService v1beta1.metrics.k8s.io and its condition Available."""
+    autoscalers = [] if look.wanted is None else look.wanted.of_kind("HorizontalPodAutoscaler")
+    if look.wanted is not None and not autoscalers:
+        return
+    found = named(look.all("apiservices.apiregistration.k8s.io"), _METRICS)
+    available = {} if found is None else condition(found, "Available")
+    if available.get("status") == "True":
+        yield ok("the metrics server answers")
+        return
+    words = (
+        "there is no metrics server"
+        if found is None
+        else f"the metrics server does not answer: {available.get('message', '')}"
+    )
+    if autoscalers:
+        yield problem(
+            f"{words}, and {listed(f'HorizontalPodAutoscaler/{name_of(each)}' for each in autoscalers)} needs it"
+        )
+    else:
+        yield warning(words)
+
+
+@check(
+    "network-policies",
+    Group.PLATFORM,
+    Scope.CLUSTER,
+    "Does the cluster's network plugin enforce NetworkPolicies?",
+    why="Where it does not, they are accepted and mean nothing: every pod in the cluster can use Ollama, which has no "
+    "authentication.",
+    remedy="a network plugin that does, such as Calico or Cilium (`minikube start --cni=calico`); or take it as it is",
+)
+def network_policies(look: Look) -> Outcomes:
+    """The names of the plugins' DaemonSets; of k3s, the version of its nodes. There is no API that tells."""
+    if look.wanted is not None and not look.wanted.settings.network.policies:
+        return
+    names = [name_of(each) for each in look.all("daemonsets.apps")]
+    enforcing = [name for name in names if name.startswith(_ENFORCING)]
+    kubelets = [
+        str(((each.get("status") or {}).get("nodeInfo") or {}).get("kubeletVersion", ""))
+        for each in look.cluster.objects.get("nodes", ())
+    ]
+    if enforcing:
+        yield ok(f"{listed(enforcing)} enforces NetworkPolicies")
+    elif any("+k3s" in each for each in kubelets):
+        yield ok("k3s enforces NetworkPolicies, unless it was told not to")
+    elif plain := [name for name in names if name.startswith(_NOT_ENFORCING)]:
+        yield warning(f"{listed(plain)} alone does not enforce NetworkPolicies")
+    else:
+        yield warning("whether NetworkPolicies are enforced is not known: no plugin that is known to do it was found")

@@ -1,0 +1,204 @@
+"""What a cluster is asked about one stack: what is there, what is permitted, what would be refused, and how what runs is."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from airis.cluster import Cluster
+from airis.doctor import inside
+from airis.doctor.look import Keys, Owned, Right
+from airis.doctor.wanted import Wanted, Workload
+from airis.kubectl import KubectlError, KubeObject
+
+SECONDS = 30.0
+"""How long one answer may take."""
+
+_VERBS = ("get", "create", "patch", "delete")
+_WATCHED = ("deployments.apps", "statefulsets.apps", "jobs.batch", "pods", "events")
+"""What Pulumi waits for, by lists and watches (pulumi/pulumi-kubernetes, provider/pkg/await)."""
+
+_KEYS = (
+    '{{define "one"}}{{.metadata.name}} {{with .type}}{{.}}{{else}}-{{end}}'
+    '{{range $key, $value := .data}} {{$key}}{{end}}{{range $key, $value := .binaryData}} {{$key}}{{end}}{{"\\n"}}{{end}}'
+    '{{if .items}}{{range .items}}{{template "one" .}}{{end}}{{else if .metadata.name}}{{template "one" .}}{{end}}'
+)
+"""Name, type and keys: values stay where they are. A Secret's keys hold no spaces."""
+_OWNERS = (
+    '{{define "one"}}{{.kind}} {{.metadata.name}}{{range .metadata.managedFields}} {{.manager}}{{end}}{{"\\n"}}{{end}}'
+    '{{if .items}}{{range .items}}{{template "one" .}}{{end}}{{else if .metadata.name}}{{template "one" .}}{{end}}'
+)
+
+
+def _keys(cluster: Cluster, resource: str, names: Iterable[str]) -> list[Keys]:
+    asked = sorted(set(names))
+    if not asked:
+        return []
+    text = cluster.run("get", resource, *asked, "--ignore-not-found", f"--output=go-template={_KEYS}")
+    return [Keys(name, kind, frozenset(keys)) for name, kind, *keys in map(str.split, text.splitlines())]
+
+
+def _secrets(cluster: Cluster, wanted: Wanted) -> list[Keys]:
+    referred = [each.name for each in wanted.references if each.kind == "Secret"]
+    return _keys(cluster, "secrets", [*referred, *wanted.pull_secrets, *wanted.tls_secrets])
+
+
+def _config_maps(cluster: Cluster, wanted: Wanted) -> list[Keys]:
+    return _keys(cluster, "configmaps", [each.name for each in wanted.references if each.kind == "ConfigMap"])
+
+
+def _owned(cluster: Cluster, wanted: Wanted) -> list[Owned]:
+    """Who owns the objects of the stack's names. Their values stay where they are."""
+    bodies = [
+        {key: each[key] for key in ("apiVersion", "kind")}
+        | {"metadata": {key: each["metadata"][key] for key in ("name", "namespace") if key in each["metadata"]}}
+        for each in wanted.objects
+    ]
+    text = cluster.run(
+        "get",
+        "--filename=-",
+        "--ignore-not-found",
+        "--show-managed-fields",
+        f"--output=go-template={_OWNERS}",
+        stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": bodies}),
+    )
+    return [Owned(kind, name, frozenset(rest)) for kind, name, *rest in map(str.split, text.splitlines())]
+
+
+def _rights(cluster: Cluster, wanted: Wanted) -> list[Right]:
+    """Asks the API server itself, with one SelfSubjectAccessReview for each verb and kind."""
+    kinds = {resource_of(each): "namespace" in each["metadata"] for each in wanted.objects}
+    asked = [(verb, kind, kinds[kind]) for kind in kinds for verb in _VERBS]
+    asked += [(verb, kind, True) for kind in _WATCHED for verb in ("list", "watch")]
+    reviews = []
+    for verb, kind, namespaced in asked:
+        resource, _, group = kind.partition(".")
+        attributes = {"verb": verb, "resource": resource, "group": group}
+        if namespaced:
+            attributes["namespace"] = wanted.namespace
+        reviews.append(
+            {
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SelfSubjectAccessReview",
+                "spec": {"resourceAttributes": attributes},
+            }
+        )
+    items = json.dumps({"apiVersion": "v1", "kind": "List", "items": reviews})
+    text = cluster.run("create", "--filename=-", '--output=jsonpath={.status.allowed}{"\\n"}', stdin=items)
+    return [Right(verb, kind, answer == "true") for (verb, kind, _), answer in zip(asked, text.split(), strict=True)]
+
+
+def _trials(cluster: Cluster, wanted: Wanted) -> dict[str, str]:
+    """Has the API server try a pod of each workload, without keeping it."""
+    with ThreadPoolExecutor(2) as pool:
+        return dict(pool.map(lambda each: (str(each), _trial(cluster, wanted, each)), wanted.workloads))
+
+
+def _trial(cluster: Cluster, wanted: Wanted, workload: Workload) -> str:
+    spec = dict(workload.pod)
+    if wanted.makes("ServiceAccount", str(spec.get("serviceAccountName"))):
+        spec.pop("serviceAccountName")  # it may not be there yet
+    templates = [str(each["metadata"]["name"]) for each in workload.claims]
+    claimed = [{"name": each, "persistentVolumeClaim": {"claimName": each}} for each in templates]
+    spec["volumes"] = [*(spec.get("volumes") or []), *claimed]
+    body = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": f"{workload.name}-doctor"[:253], "labels": dict(workload.labels)},
+        "spec": spec | ({} if "restartPolicy" in spec else {"restartPolicy": "Always"}),
+    }
+    try:
+        cluster.run("create", "--dry-run=server", "--filename=-", "--output=name", stdin=json.dumps(body))
+    except KubectlError as error:
+        words = error.message
+        if f'namespaces "{wanted.namespace}" not found' in words:
+            raise KubectlError(f"Namespace {wanted.namespace} does not exist yet.") from None
+        if "cannot create resource" in words:
+            raise
+        return " ".join(words.partition("error when creating")[2].partition(": ")[2].split()) or words
+    return ""
+
+
+ABOUT_STACK: Mapping[str, Callable[[Cluster, Wanted], Any]] = {
+    "secrets": _secrets,
+    "configmaps": _config_maps,
+    "owned": _owned,
+    "rights": _rights,
+    "trials": _trials,
+}
+"""What is asked before a deployment, by the name under which it is noted where it may not be asked."""
+
+
+def fill(cluster: Cluster, wanted: Wanted, pods: Sequence[KubeObject]) -> dict[str, tuple[int, int]]:
+    """How full the claims are, as the kubelets say. Source: Kubernetes, kubelet /stats/summary, PodStats.volume."""
+    found: dict[str, tuple[int, int]] = {}
+    for node in sorted({str(each["spec"]["nodeName"]) for each in pods}):
+        summary = json.loads(cluster.run("get", "--raw", f"/api/v1/nodes/{node}/proxy/stats/summary", timeout=SECONDS))
+        for pod in summary.get("pods") or []:
+            for volume in pod.get("volume") or []:
+                claim = volume.get("pvcRef") or {}
+                if claim.get("namespace") == wanted.namespace and volume.get("capacityBytes"):
+                    found[claim["name"]] = (int(volume.get("usedBytes", 0)), int(volume["capacityBytes"]))
+    return found
+
+
+def _webui(wanted: Wanted) -> Workload | None:
+    return next((each for each in wanted.workloads if each.labels.get("app.kubernetes.io/name") == "open-webui"), None)
+
+
+def data_claim(wanted: Wanted) -> str:
+    """The claim at the WebUI's DATA_DIR; empty if its data is on no claim of that name."""
+    webui = _webui(wanted)
+    if webui is None:
+        return ""
+    container = webui.pod["containers"][0]
+    folder = next((each.get("value") for each in container["env"] if each["name"] == "DATA_DIR"), None)
+    mounted = [each["name"] for each in container.get("volumeMounts") or [] if each["mountPath"] == folder]
+    claims = {
+        each["name"]: str(each["persistentVolumeClaim"]["claimName"])
+        for each in webui.pod.get("volumes") or []
+        if "persistentVolumeClaim" in each
+    }
+    return next((claims[name] for name in mounted if name in claims), "")
+
+
+def answer_inside(cluster: Cluster, wanted: Wanted, pods: Sequence[KubeObject]) -> dict[str, Any]:
+    """Asks the WebUI in a pod of its own."""
+    webui = _webui(wanted)
+    running = [
+        each
+        for each in pods
+        if webui is not None
+        and webui.owns(each)
+        and any("running" in (one.get("state") or {}) for one in each.get("status", {}).get("containerStatuses") or [])
+    ]
+    if webui is None or not running:
+        return {}
+    container = webui.pod["containers"][0]
+    source = Path(inside.__file__).read_text(encoding="utf-8")
+    command = ["python3", "-I", "-B", "-c", source, _port(container)]
+    text = cluster.run(
+        "exec", running[0]["metadata"]["name"], f"--container={container['name']}", "--", *command, timeout=SECONDS
+    )
+    try:
+        return dict(json.loads(text.strip().splitlines()[-1]))
+    except (ValueError, IndexError):
+        raise KubectlError("kubectl exec: the pod of the WebUI gave no answer that can be read") from None
+
+
+def _port(container: Mapping[str, Any]) -> str:
+    return str(container["ports"][0]["containerPort"])
+
+
+def resource_of(body: KubeObject) -> str:
+    """The resource of an object's kind with its group: `deployments.apps`, `networkpolicies.networking.k8s.io`."""
+    kind, group = str(body["kind"]).lower(), str(body["apiVersion"]).rpartition("/")[0]
+    plural = (
+        f"{kind[:-1]}ies"
+        if kind.endswith("y") and kind[-2] not in "aeiou"
+        else f"{kind}es"
+        if kind.endswith("ss")
+        else f"{kind}s"
+    )
+    return f"{plural}.{group}".rstrip(".")

@@ -1,0 +1,57 @@
+"""Checks of what pods refer to and others make: pull secrets, Secrets and ConfigMaps."""
+
+from airis.doctor.look import Look
+from airis.doctor.model import Group, Outcomes, Scope, check, ok, problem
+
+_REFERENCES = (Group.REFERENCES, Scope.STACK)
+_PULL_TYPES = ("kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg")
+
+
+@check(
+    "pull-secrets",
+    *_REFERENCES,
+    "Do the pull secrets exist in the stack's namespace, and are they of the right type?",
+    why="Kubernetes passes over a pull secret that does not exist, without a word; the image of a private registry then cannot "
+    "be pulled.",
+    remedy="`kubectl create secret docker-registry NAME --namespace=NAMESPACE --docker-server=... --docker-username=...`",
+)
+def pull_secrets(look: Look) -> Outcomes:
+    """airis:imagePullSecrets."""
+    wanted = look.stack.pull_secrets
+    if wanted:
+        look.known("secrets")
+    there = {each.name: each for each in look.cluster.secrets}
+    for name in wanted:
+        if name not in there:
+            yield problem(f"pull secret {name} does not exist in namespace {look.stack.namespace}")
+        elif there[name].type not in _PULL_TYPES:
+            yield problem(f"Secret {name} is of type {there[name].type}, and a pull secret is of type {_PULL_TYPES[0]}")
+        else:
+            yield ok(f"pull secret {name} exists")
+
+
+@check(
+    "references",
+    *_REFERENCES,
+    "Do the Secrets and ConfigMaps exist that the pods refer to, with the keys?",
+    why="A container that refers to a missing key does not start: CreateContainerConfigError.",
+    remedy="make it in the stack's namespace, with that key: before `up`, or while the pods of the first `up` wait for it",
+)
+def references(look: Look) -> Outcomes:
+    """Every reference to what the stack does not make itself. Values are not read."""
+    wanted = [each for each in look.stack.references if not each.optional]
+    found = 0
+    for each in wanted:
+        source = "secrets" if each.kind == "Secret" else "configmaps"
+        look.known(source)
+        known = look.cluster.secrets if each.kind == "Secret" else look.cluster.config_maps
+        there = next((one for one in known if one.name == each.name), None)
+        if there is None:
+            key = f" (key {each.key})" if each.key else ""
+            yield problem(f"{each} does not exist in namespace {look.stack.namespace}{key}")
+        elif each.key and each.key not in there.keys:
+            yield problem(f"{each} has no key {each.key}; it has: {', '.join(sorted(there.keys)) or 'none'}")
+        else:
+            found += 1
+    if found and found == len(wanted):
+        yield ok(f"all {found} keys that the pods refer to are there")

@@ -1,0 +1,214 @@
+"""Checks of what runs: pods, events, probes, volumes, models, and whether the parts reach each other."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from airis.doctor.look import Look, condition, name_of
+from airis.doctor.model import Group, NotChecked, Outcomes, Scope, check, listed, not_checked, ok, problem, warning
+from airis.doctor.scheduling import ready
+from airis.kubectl import KubeObject
+from airis.readiness import pod_finding
+from airis.verdict import State
+from airis.watch import troubles
+
+_RUNNING = (Group.RUNNING, Scope.DEPLOYED)
+_FULL = 0.95
+_FILLING = 0.85
+_PROBE = "Unhealthy"
+_SILENT = (
+    "bring the node back; where its machine is gone for good, `kubectl delete node NAME` lets its pods be replaced, within a "
+    "minute"
+)
+_RESTARTS = 3
+
+
+@check(
+    "pods",
+    *_RUNNING,
+    "Are all pods there, and ready?",
+    why="A Service leads to ready pods alone: without one, visitors get 503.",
+    remedy="`kubectl describe pod` and `kubectl logs --previous` show more",
+)
+def pods(look: Look) -> Outcomes:
+    """What scheduler, kubelet and controllers say of each pod; and the number of pods."""
+    there = look.pods()
+    told = {each.what: each for each in troubles(there)}
+    waiting = 0
+    silent = _silent_nodes(look)
+    for pod in there:
+        finding = pod_finding(pod)
+        ending = "deletionTimestamp" in pod["metadata"]
+        if finding.state is not State.READY and finding.node in silent:
+            waiting += 1
+            words = "cannot end, nor be replaced" if ending else "is not ready"
+            yield problem(f"Pod/{finding.name} {words}: its node {finding.node} does not answer", _SILENT)
+            continue
+        if finding.state is State.READY or ending:
+            continue
+        waiting += 1
+        trouble = told.get(f"Pod/{finding.name}")
+        reason = trouble.reason if trouble else finding.reason or "it is starting, or a probe fails"
+        yield problem(f"Pod/{finding.name} is not ready: {reason}", trouble.remedy if trouble else "")
+    missing = 0
+    for workload in look.stack.workloads:
+        count = sum(workload.owns(pod) for pod in there)
+        if workload.kind in ("Deployment", "StatefulSet") and count < workload.replicas:
+            missing += 1
+            yield problem(
+                f"{workload} has {count} of {workload.replicas} pods",
+                f"`kubectl describe {workload.kind.lower()} {workload.name}` says what refuses them",
+            )
+    for job in look.own("jobs.batch"):
+        if look.stack.makes("Job", name_of(job)) and condition(job, "Failed").get("status") == "True":
+            missing += 1
+            yield problem(
+                f"Job/{name_of(job)} has failed: {condition(job, 'Failed').get('message', '')}",
+                f"`kubectl logs job/{name_of(job)}` shows its last words",
+            )
+    if not waiting and not missing:
+        yield ok(f"{len(there)} pods are ready")
+
+
+def _silent_nodes(look: Look) -> set[str]:
+    """Nodes whose kubelet reports nothing, or nothing good. None, where nodes may not be listed."""
+    try:
+        return {name_of(each) for each in look.all("nodes") if not ready(each)}
+    except NotChecked:
+        return set()
+
+
+@check(
+    "events",
+    *_RUNNING,
+    "Do events warn of something?",
+    why="Volumes that cannot be mounted and pods that are refused are told by events alone.",
+    remedy="`kubectl get events --field-selector=type=Warning` shows all of them",
+)
+def events(look: Look) -> Outcomes:
+    """Warnings of the last hour about objects of the stack that are still there, those of probes left out."""
+    named: dict[str, KubeObject] = {}
+    living = {name_of(each) for each in look.pods()} | {name_of(each) for each in look.stack.objects}
+    ready = {name_of(each) for each in look.pods() if pod_finding(each).state is State.READY}
+    for event in look.own("events"):
+        about = event["involvedObject"]
+        if event.get("type") != "Warning" or event.get("reason") == _PROBE or about["name"] not in living:
+            continue
+        if about["name"] not in ready:  # what is over is of no account
+            named[f"{about['kind']}/{about['name']}: {event['reason']}"] = event
+    for what, event in named.items():
+        yield warning(f"{what}: {' '.join(str(event.get('message', '')).split())}")
+    if not named:
+        yield ok("no event warns of what is there now")
+
+
+@check(
+    "probes",
+    *_RUNNING,
+    "Do probes succeed, and do containers stay up?",
+    why="A readiness probe that fails takes the pod out of its Service; a liveness probe that fails restarts it, with all "
+    "that it was doing.",
+    remedy="`kubectl logs` shows why it does not answer; slow starts: airis:webui.probes, airis:ollama.probes",
+)
+def probes(look: Look) -> Outcomes:
+    """Events of the reason Unhealthy for pods that are not ready now; restarts."""
+    unready = {name_of(each) for each in look.pods() if pod_finding(each).state is not State.READY}
+    found = False
+    for event in look.own("events"):
+        about = event["involvedObject"]
+        if event.get("reason") == _PROBE and about["name"] in unready:
+            found = True
+            yield problem(f"Pod/{about['name']}: {' '.join(str(event.get('message', '')).split())}")
+    for pod in look.pods():
+        for container in (pod.get("status") or {}).get("containerStatuses") or []:
+            if container.get("restartCount", 0) >= _RESTARTS:
+                found = True
+                last = ((container.get("lastState") or {}).get("terminated") or {}).get("reason", "")
+                words = f"Pod/{name_of(pod)}: {container['name']} was restarted {container['restartCount']} times"
+                yield warning(f"{words}; last time: {last}" if last else words)
+    if not found:
+        yield ok("no probe fails, and nothing restarts again and again")
+
+
+@check(
+    "claims",
+    *_RUNNING,
+    "Have the claims their volumes, and is there room on them?",
+    why="On a full volume SQLite cannot write, so that nobody can chat, and models cannot be pulled.",
+    remedy="raise storage.size, where the class allows expansion; or delete models and uploads",
+)
+def claims(look: Look) -> Outcomes:
+    """The claims' phase, and the kubelet's statistics of mounted volumes."""
+    mine = [
+        each for each in look.own("persistentvolumeclaims") if look.stack.makes("PersistentVolumeClaim", name_of(each))
+    ]
+    unbound = [name_of(each) for each in mine if (each.get("status") or {}).get("phase") != "Bound"]
+    if unbound:
+        yield problem(f"without a volume: {listed(unbound)}", "`kubectl describe pvc` names the reason")
+    for name, (used, size) in look.cluster.fill.items():
+        share = used / size if size else 0.0
+        words = f"claim {name} is {share:.0%} full ({used / 2**30:.1f} of {size / 2**30:.1f} GiB)"
+        yield problem(words) if share >= _FULL else warning(words) if share >= _FILLING else ok(words)
+    if untold := [name_of(each) for each in mine if name_of(each) not in {*look.cluster.fill, *unbound}]:
+        reason = look.cluster.unknown.get("fill", "no kubelet says")
+        yield not_checked(f"how full these claims are: {listed(untold)}: {reason}")
+
+
+@check(
+    "webui",
+    *_RUNNING,
+    "Does the WebUI answer?",
+    why="A pod may be ready and still fail its users: a database that is away, a migration under way.",
+    remedy="`kubectl logs deployment/NAME` of the WebUI shows why",
+)
+def webui(look: Look) -> Outcomes:
+    """GET /health, asked from inside its pod."""
+    said = _inside(look).get("health")
+    yield problem(f"the WebUI does not answer: {said}") if said else ok("the WebUI answers")
+
+
+@check(
+    "ollama",
+    *_RUNNING,
+    "Does the WebUI reach Ollama?",
+    why="Otherwise the list of models is empty, and nobody can chat.",
+    remedy="look at NetworkPolicies, the Service's endpoints (`kubectl get endpointslices`), and airis:clusterDomain",
+)
+def ollama(look: Look) -> Outcomes:
+    """GET /api/tags of every Ollama that the WebUI knows, asked from inside its pod."""
+    for url, said in _inside(look).get("ollama", {}).items():
+        error = said["error"]
+        yield problem(f"the WebUI does not reach {url}: {error}") if error else ok(f"the WebUI reaches {url}")
+
+
+@check(
+    "models",
+    *_RUNNING,
+    "Are the models there that the stack names?",
+    why="A model that is not there cannot be chosen; whoever asks for it by its name gets an error.",
+    remedy="`kubectl logs job/...` of the Job that pulls them says why; `airis up` starts it again",
+)
+def models(look: Look) -> Outcomes:
+    """airis:ollama.models and .create, against what each Ollama says it has."""
+    settings = look.stack.settings.ollama
+    wanted = [_full(each) for each in (*settings.models, *(one.name for one in settings.create))]
+    if not wanted or not settings.enabled:
+        return
+    for url, said in _inside(look).get("ollama", {}).items():
+        if said["error"] or f".{look.stack.namespace}.svc." not in url:  # others' servers have models of their own
+            continue
+        there = {_full(each) for each in said.get("models") or []}
+        missing = [each for each in wanted if each not in there]
+        yield problem(f"{url} lacks {listed(missing)}") if missing else ok(f"{url} has all {len(wanted)} models")
+
+
+def _full(model: str) -> str:
+    """A model's name with its tag. Source: Ollama, types/model/name.go: the default is latest."""
+    return model if ":" in model.rpartition("/")[2] else f"{model}:latest"
+
+
+def _inside(look: Look) -> Mapping[str, Any]:
+    """The answer of inside.py."""
+    look.known("inside")
+    if not look.cluster.inside:
+        raise NotChecked("No pod of the WebUI is ready to be asked.")
+    return look.cluster.inside

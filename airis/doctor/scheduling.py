@@ -1,0 +1,136 @@
+"""Which nodes a pod may go to, and whether there is room: what the scheduler would say, as plain functions.
+
+Sources: Kubernetes, "Assigning Pods to Nodes" (node affinity, operators) and "Taints and Tolerations".
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from airis.doctor.look import name_of
+from airis.doctor.wanted import Amounts, added, amount, asked
+from airis.kubectl import KubeObject
+
+_CLOSED = ("NoSchedule", "NoExecute")
+_DEFAULT_PODS = 110
+PIECES = "pods"
+"""The resource that every pod takes one of."""
+
+
+def labels_missing(pod: Mapping[str, Any], node: KubeObject) -> str:
+    """What the pod's selector and affinity ask for and the node does not have; empty if it has all."""
+    labels: Mapping[str, str] = node["metadata"].get("labels") or {}
+    for key, value in (pod.get("nodeSelector") or {}).items():
+        if labels.get(key) != value:
+            return f"{key}={value}"
+    affinity = (pod.get("affinity") or {}).get("nodeAffinity") or {}
+    terms = (affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}).get("nodeSelectorTerms") or []
+    lacking = [_lacking(term, labels, name_of(node)) for term in terms]
+    return " or ".join(dict.fromkeys(lacking)) if lacking and all(lacking) else ""
+
+
+def _lacking(term: Mapping[str, Any], labels: Mapping[str, str], name: str) -> str:
+    fields = [(each, {"metadata.name": name}) for each in term.get("matchFields") or []]
+    expressions = [(each, labels) for each in term.get("matchExpressions") or []]
+    for each, known in [*fields, *expressions]:
+        if not _holds(each, known):
+            values = ", ".join(each.get("values") or [])
+            return f"{each['key']} {each['operator']} {values}".strip()
+    return ""
+
+
+def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    value, values = labels.get(expression["key"]), expression.get("values") or []
+    match expression["operator"]:
+        case "In":
+            return value in values
+        case "NotIn":
+            return value not in values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+    if value is None or not value.lstrip("-").isdigit():
+        return False
+    return int(value) > int(values[0]) if expression["operator"] == "Gt" else int(value) < int(values[0])
+
+
+def taints_refusing(pod: Mapping[str, Any], node: KubeObject) -> list[str]:
+    """The node's taints that keep the pod away, as kubectl writes them."""
+    taints = list(node["spec"].get("taints") or [])
+    if node["spec"].get("unschedulable"):
+        taints.append({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"})
+    refusing = [
+        each
+        for each in taints
+        if each["effect"] in _CLOSED and not any(_tolerates(one, each) for one in pod.get("tolerations") or [])
+    ]
+    return [
+        f"{each['key']}{'=' + each['value'] if each.get('value') else ''}:{each['effect']}"
+        for each in {(one["key"], one["effect"]): one for one in refusing}.values()
+    ]
+
+
+def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
+    if toleration.get("effect") not in (None, "", taint["effect"]):
+        return False
+    if toleration.get("operator", "Equal") == "Exists":
+        return toleration.get("key") in (None, "", taint["key"])
+    return bool(toleration.get("key") == taint["key"] and toleration.get("value", "") == taint.get("value", ""))
+
+
+@dataclass
+class Room:
+    """What is free on one node."""
+
+    node: KubeObject
+    free: Amounts
+
+    def lacks(self, wanted: Mapping[str, Decimal]) -> list[str]:
+        """The resources of which there is not enough."""
+        return [key for key, value in wanted.items() if value > self.free.get(key, Decimal(0))]
+
+    def take(self, wanted: Mapping[str, Decimal]) -> None:
+        """Gives it away."""
+        for key, value in wanted.items():
+            self.free[key] = self.free.get(key, Decimal(0)) - value
+
+
+def allocatable(node: KubeObject) -> Amounts:
+    """What the node has for pods."""
+    return {key: amount(value) for key, value in (node.get("status", {}).get("allocatable") or {}).items()}
+
+
+def rooms(nodes: Sequence[KubeObject], pods: Sequence[KubeObject]) -> list[Room]:
+    """What the pods that are there already leave of each node."""
+    taken: dict[str, Amounts] = {}
+    for pod in living(pods):
+        if node := pod["spec"].get("nodeName"):
+            taken[node] = added(taken.get(node, {}), of_one(pod["spec"]))
+    return [
+        Room(
+            node,
+            {
+                key: value - taken.get(name_of(node), {}).get(key, Decimal(0))
+                for key, value in {PIECES: Decimal(_DEFAULT_PODS), **allocatable(node)}.items()
+            },
+        )
+        for node in nodes
+    ]
+
+
+def living(pods: Sequence[KubeObject]) -> Iterator[KubeObject]:
+    """The pods that hold what they requested."""
+    return (each for each in pods if each.get("status", {}).get("phase") not in ("Succeeded", "Failed"))
+
+
+def of_one(pod: Mapping[str, Any]) -> Amounts:
+    """What one pod takes of a node."""
+    return added(asked(pod), {PIECES: Decimal(1)})
+
+
+def ready(node: KubeObject) -> bool:
+    """Whether the node works."""
+    conditions = node.get("status", {}).get("conditions") or []
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

@@ -1,0 +1,189 @@
+"""Checks of storage: StorageClasses, and claims of others."""
+
+from collections.abc import Sequence
+
+from airis.doctor.look import Look, is_default, name_of, named
+from airis.doctor.model import Group, Outcome, Outcomes, Scope, check, listed, ok, problem, warning
+from airis.doctor.wanted import amount
+from airis.kubectl import KubeObject
+
+_DEFAULT = "storageclass.kubernetes.io/is-default-class"
+_STORAGE = (Group.STORAGE, Scope.STACK)
+_NO_PROVISIONER = "kubernetes.io/no-provisioner"
+_BLOCK = (
+    "ebs.csi.aws.com",
+    "ebs.csi.eks.amazonaws.com",
+    "pd.csi.storage.gke.io",
+    "disk.csi.azure.com",
+    "rancher.io/local-path",
+)
+"""Provisioners whose volumes one node at a time can mount. Source: their READMEs, "Access modes"."""
+_ZONE = "topology.kubernetes.io/zone"
+
+
+def _classes(look: Look) -> Sequence[KubeObject]:
+    return look.all("storageclasses.storage.k8s.io")
+
+
+def _class_of(look: Look, claim: KubeObject) -> KubeObject | None:
+    name = claim["spec"].get("storageClassName")
+    if name is not None:
+        return named(_classes(look), name)
+    return next((each for each in _classes(look) if is_default(each, _DEFAULT)), None)
+
+
+def _unbound(look: Look) -> list[KubeObject]:
+    """The claims of the stack that have no volume yet."""
+    live = {name_of(each): each for each in look.own("persistentvolumeclaims")}
+    return [
+        each for each in look.stack.claims if (live.get(name_of(each), {}).get("status") or {}).get("phase") != "Bound"
+    ]
+
+
+@check(
+    "default-storage-class",
+    Group.STORAGE,
+    Scope.CLUSTER,
+    "Is there one default StorageClass?",
+    why="A claim that names no class gets the default one. Without one it stays Pending; of several, the newest counts.",
+    remedy="`kubectl annotate storageclass NAME storageclass.kubernetes.io/is-default-class=true`, or name a class in the "
+    "stack (airis:ollama.storage.storageClass, airis:webui.storage.storageClass)",
+)
+def default_storage_class(look: Look) -> Outcomes:
+    """The annotation on the classes."""
+    defaults = [name_of(each) for each in _classes(look) if is_default(each, _DEFAULT)]
+    relied_on = look.wanted is None or any("storageClassName" not in each["spec"] for each in _unbound(look))
+    if len(defaults) == 1:
+        yield ok(f"the default StorageClass is {defaults[0]}")
+    elif defaults:
+        yield warning(f"several StorageClasses are the default: {listed(defaults)}")
+    elif look.wanted is not None and relied_on:
+        claims = listed(name_of(each) for each in _unbound(look) if "storageClassName" not in each["spec"])
+        yield problem(f"there is no default StorageClass, and these claims name none: {claims}")
+    elif look.wanted is None:
+        yield warning(f"there is no default StorageClass; there are: {listed(map(name_of, _classes(look))) or 'none'}")
+    else:
+        yield ok("there is no default StorageClass, and the stack needs none")
+
+
+@check(
+    "storage-class",
+    *_STORAGE,
+    "Does every StorageClass that the stack names exist, and does anything make volumes for it?",
+    why="A claim whose class or provisioner does not exist stays Pending, and with it the pod.",
+    remedy="`kubectl get storageclasses` shows what there is: name one of these in the stack, or install its driver",
+)
+def storage_class(look: Look) -> Outcomes:
+    """The class of each claim that has no volume yet, its provisioner, its binding mode and access modes."""
+    seen: set[str] = set()
+    for claim in _unbound(look):
+        given = claim["spec"].get("storageClassName")
+        if given == "":
+            yield _static(look, claim)
+            continue
+        found = _class_of(look, claim)
+        if found is None:
+            if given is not None:
+                known = listed(map(name_of, _classes(look)))
+                yield problem(f"claim {name_of(claim)}: there is no StorageClass {given}; there are: {known or 'none'}")
+            continue
+        yield from _modes(claim, found)
+        if name_of(found) not in seen:
+            seen.add(name_of(found))
+            yield _provisioned(look, found)
+
+
+def _static(look: Look, claim: KubeObject) -> Outcome:
+    free = [
+        name_of(each)
+        for each in look.all("persistentvolumes")
+        if (each.get("status") or {}).get("phase") == "Available"
+        and not each["spec"].get("storageClassName")
+        and amount(each["spec"]["capacity"]["storage"]) >= amount(claim["spec"]["resources"]["requests"]["storage"])
+    ]
+    if free:
+        return ok(f"claim {name_of(claim)}: a volume without class is free: {listed(free)}")
+    return problem(f"claim {name_of(claim)} wants a volume without class, and none that is large enough is free")
+
+
+def _modes(claim: KubeObject, found: KubeObject) -> Outcomes:
+    several = [each for each in claim["spec"].get("accessModes") or [] if each in ("ReadWriteMany", "ReadOnlyMany")]
+    if several and found["provisioner"] in _BLOCK:
+        yield problem(
+            f"claim {name_of(claim)} wants {several[0]}, and volumes of {name_of(found)} ({found['provisioner']}) are for one "
+            "node at a time",
+            "name a StorageClass of a shared file system (NFS, CephFS, EFS, Filestore, Azure Files)",
+        )
+
+
+def _provisioned(look: Look, found: KubeObject) -> Outcome:
+    name, provisioner = name_of(found), found["provisioner"]
+    if provisioner == _NO_PROVISIONER:
+        return warning(
+            f"StorageClass {name} makes no volumes by itself: somebody has to",
+            "make a PersistentVolume of that class for each claim",
+        )
+    drivers = [name_of(each) for each in look.all("csidrivers.storage.k8s.io")]
+    if ".csi." in provisioner and provisioner not in drivers:
+        return problem(
+            f"StorageClass {name}: its driver {provisioner} is not installed; there are: {listed(drivers) or 'none'}",
+            "install the CSI driver (on EKS it is an add-on), or name another class",
+        )
+    zones = {(each["metadata"].get("labels") or {}).get(_ZONE) for each in look.cluster.objects.get("nodes", ())}
+    if found.get("volumeBindingMode", "Immediate") == "Immediate" and len(zones - {None}) > 1:
+        return warning(
+            f"StorageClass {name} binds immediately, and the nodes are in {len(zones - {None})} zones: a volume may come to be "
+            "where its pod cannot go",
+            "a class with volumeBindingMode: WaitForFirstConsumer",
+        )
+    return ok(f"StorageClass {name}: {provisioner}, binds {found.get('volumeBindingMode', 'Immediate')}")
+
+
+@check(
+    "expansion",
+    *_STORAGE,
+    "Can volumes grow?",
+    why="Models and chats fill volumes. Where the class does not allow it, a full one can only be replaced by moving the data.",
+    remedy="`kubectl patch storageclass NAME -p '{\"allowVolumeExpansion\": true}'`, if the driver can do it; or ask for more "
+    "storage from the start",
+)
+def expansion(look: Look) -> Outcomes:
+    """The class of each claim; and whether the stack asks for more than a bound claim has."""
+    live = {name_of(each): each for each in look.own("persistentvolumeclaims")}
+    fixed = {
+        name_of(claim): name_of(found)
+        for claim in look.stack.claims
+        if (found := _class_of(look, live.get(name_of(claim), claim))) and not found.get("allowVolumeExpansion")
+    }
+    for claim in look.stack.claims:
+        name, there = name_of(claim), live.get(name_of(claim))
+        if there is None or name not in fixed:
+            continue
+        wanted, has = (each["spec"]["resources"]["requests"]["storage"] for each in (claim, there))
+        if amount(wanted) > amount(has):
+            yield problem(
+                f"claim {name} has {has} and shall have {wanted}, and its class {fixed[name]} allows no expansion"
+            )
+    if fixed:
+        yield warning(f"StorageClass {listed(sorted(set(fixed.values())))} allows no expansion: {listed(fixed)}")
+    elif look.stack.claims:
+        yield ok("every claim's class allows expansion")
+
+
+@check(
+    "existing-claim",
+    *_STORAGE,
+    "Do the claims exist that the stack mounts and does not make?",
+    why="A pod that mounts a claim which does not exist stays Pending.",
+    remedy="make the claim in the stack's namespace, or leave out existingClaim: then the stack makes one",
+)
+def existing_claim(look: Look) -> Outcomes:
+    """Each existingClaim, and whether it has its volume."""
+    there = {name_of(each): each for each in look.own("persistentvolumeclaims")}
+    for name in look.stack.existing_claims:
+        if name not in there:
+            yield problem(f"claim {name} does not exist in namespace {look.stack.namespace}")
+        elif (phase := (there[name].get("status") or {}).get("phase")) == "Lost":
+            yield problem(f"claim {name} has lost its volume", "restore the volume, or a backup into a new claim")
+        else:
+            yield ok(f"claim {name} exists ({phase})")

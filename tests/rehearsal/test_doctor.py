@@ -1,0 +1,371 @@
+"""`airis doctor` on a real control plane: what is well stays unremarked, and everything that is broken is found."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from airis.doctor import examination, questions
+from airis.doctor.examination import findings, take, wanted_of
+from airis.doctor.model import Finding, State
+from airis.kubectl import Kubectl, KubeObject
+from airis.rehearsal import rehearse
+from airis.sandbox import Sandbox, load_nodes
+from airis.stacks import StackFile, read_stack
+from tests.rehearsal.conftest import remove
+from tests.rehearsal.test_stacks import committed
+from tests.unit.doctors import serving
+from tests.unit.drawing import ROOT, stack_of
+
+pytestmark = pytest.mark.timeout(180)
+
+INGRESS_CLASS = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "IngressClass",
+    "metadata": {"name": "nginx", "annotations": {"ingressclass.kubernetes.io/is-default-class": "true"}},
+    "spec": {"controller": "k8s.io/ingress-nginx"},
+}
+CONTROLLER = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {
+        "name": "controller",
+        "namespace": "ingress-nginx",
+        "labels": {"app.kubernetes.io/name": "ingress-nginx"},
+    },
+    "spec": {"containers": [{"name": "controller", "image": "ingress-nginx/controller:v1"}]},
+}
+
+
+def namespace(name: str, **labels: str) -> KubeObject:
+    return {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {
+            "name": name,
+            "labels": {f"pod-security.kubernetes.io/{key}": value for key, value in labels.items()},
+        },
+    }
+
+
+def secret(name: str, place: str, kind: str, *keys: str) -> KubeObject:
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": place},
+        "type": kind,
+        "stringData": dict.fromkeys(keys, "x"),
+    }
+
+
+class AnsweringSandbox(Sandbox):
+    """A sandbox whose pods answer `exec` with a process of this machine, which finds Ollama at this port."""
+
+    def __init__(self, name: str, port: int) -> None:
+        super().__init__(name)
+        self.port = port
+
+    def create_command(self, folder: Path) -> list[str]:
+        command = super().create_command(folder)
+        ollama = {"name": "OLLAMA_BASE_URL", "value": f"http://127.0.0.1:{self.port}"}
+        answers = {
+            "apiVersion": "kwok.x-k8s.io/v1alpha1",
+            "kind": "ClusterExec",
+            "metadata": {"name": "here"},
+            "spec": {"execs": [{"local": {"workDir": "/", "envs": [ollama]}}]},
+        }
+        with (folder / f"{self.name}.yaml").open("a", encoding="utf-8") as config:
+            config.write(f"---\n{yaml.safe_dump(answers)}")
+        return command
+
+
+WELL = {"/health": '{"status": true}', "/api/tags": '{"models": []}'}
+
+
+@pytest.fixture(scope="module")
+def answers() -> dict[str, str]:
+    """What WebUI and Ollama answer, by path; a test may change it and put it back."""
+    return dict(WELL)
+
+
+@pytest.fixture(scope="module")
+def cluster(answers: dict[str, str]) -> Iterator[AnsweringSandbox]:
+    """The stack `gpu` on a sandbox that has what it needs; each test puts back what it breaks."""
+    with serving(answers) as port:
+        yield from _cluster(AnsweringSandbox(f"airis-doctor-{os.getpid()}", port))
+
+
+def _cluster(sandbox: AnsweringSandbox) -> Iterator[AnsweringSandbox]:
+    try:
+        sandbox.up()
+        sandbox.set_nodes(load_nodes())
+        sandbox.kubectl.apply([namespace("ingress-nginx"), INGRESS_CLASS])
+        sandbox.kubectl.run("wait", "serviceaccount/default", "--for=create", "--namespace=ingress-nginx")
+        sandbox.kubectl.apply([CONTROLLER])
+        assert rehearse("test", committed("gpu"), sandbox.kubectl, timeout_seconds=60).ok
+        sandbox.kubectl.run("wait", "pod/controller", "--for=condition=Ready", "--namespace=ingress-nginx")
+        yield sandbox
+    finally:
+        remove(sandbox)
+
+
+@pytest.fixture(autouse=True)
+def surroundings(cluster: AnsweringSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither this machine's kubectl nor its resolver counts; and WebUI listens where the test serves in its place."""
+    monkeypatch.setattr(questions, "_port", lambda container: str(cluster.port))
+    monkeypatch.setenv("PATH", f"{cluster.kubectl.binary.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(examination, "resolved", lambda names: dict.fromkeys(names, ("192.0.2.7",)))
+
+
+def examined(stack: StackFile, kubeconfig: Path) -> list[Finding]:
+    return [each for each in findings(take(stack, wanted_of(stack), kubeconfig)) if each.group != "This machine"]
+
+
+def of(found: list[Finding], state: State) -> dict[str, str]:
+    """What was found in that state, by check."""
+    said: dict[str, str] = {}
+    for each in found:
+        if each.state is state:
+            said[each.check] = f"{said[each.check]}; {each.what}" if each.check in said else each.what
+    return said
+
+
+@contextmanager
+def put(kubectl: Kubectl, *objects: KubeObject) -> Iterator[None]:
+    """Somebody else makes these; afterwards they are gone."""
+    for each in objects:
+        kubectl.apply([each], field_manager="somebody")
+    try:
+        yield
+    finally:
+        kubectl.delete(list(reversed(objects)), wait=False)
+
+
+def gpu() -> StackFile:
+    return read_stack("gpu", ROOT)
+
+
+def test_a_healthy_stack_has_no_problem(cluster: Sandbox) -> None:
+    found = examined(gpu(), cluster.kubeconfig)
+
+    assert of(found, State.PROBLEM) == {}
+    fine = of(found, State.OK)
+    assert fine["permissions"].startswith("everything that `up` does")
+    assert fine["default-storage-class"] == "the default StorageClass is standard"
+    assert fine["same-names"] == "14 objects are the stack's own"
+    assert fine["pod-security"] == "the namespace enforces restricted, and admits the stack's pods"
+    assert fine["admission"] == "the API server takes a pod of each workload"
+    assert fine["gpu"] == "StatefulSet/ollama: gpu-0 gives it nvidia.com/gpu"
+    assert fine["ingress-controller"] == "k8s.io/ingress-nginx runs: controller"
+    assert fine["pods"] == "2 pods are ready"
+    assert set(of(found, State.WARNING)) == {"identity", "network-policies"}
+    assert fine["webui"] == "the WebUI answers"
+    assert fine["ollama"].startswith("the WebUI reaches http://127.0.0.1:")
+    assert set(of(found, State.NOT_CHECKED)) == {"claims"}  # no kubelet counts
+
+
+def test_a_webui_that_is_ill_and_does_not_reach_ollama(cluster: Sandbox, answers: dict[str, str]) -> None:
+    answers.clear()
+    try:
+        found = of(examined(gpu(), cluster.kubeconfig), State.PROBLEM)
+    finally:
+        answers.update(WELL)
+
+    assert found.keys() == {"webui", "ollama"}
+    assert "404" in found["webui"]
+    assert "404" in found["ollama"]
+
+
+def test_what_an_empty_cluster_lacks(cluster: Sandbox) -> None:
+    found = of(examined(read_stack("production", ROOT), cluster.kubeconfig), State.PROBLEM)
+
+    assert found["pull-secrets"] == "pull secret registry does not exist in namespace chat"
+    assert "ConfigMap/authorities does not exist in namespace chat (key bundle.pem)" in found["references"]
+    assert "Secret/postgres does not exist in namespace chat (key password)" in found["references"]
+    assert "held by airis/ollama-0" in found["gpu"]
+    assert found["ingress-class"] == "there is no IngressClass haproxy; there are: nginx"
+    assert found["issuer"].startswith("cert-manager is not installed")
+    assert found["metrics"] == "there is no metrics server, and HorizontalPodAutoscaler/airis needs it"
+    assert found.keys() == {
+        "pull-secrets",
+        "references",
+        "gpu",
+        "ingress-class",
+        "issuer",
+        "metrics",
+    }
+
+
+BROKEN = {
+    "namespace": "other",
+    "imagePullSecrets": ["registry"],
+    "webui": {"sessionKeyFrom": {"name": "session", "key": "right"}, "storage": {"storageClass": "fast"}},
+    "ollama": {"gpu": {"count": 1}, "storage": {"existingClaim": "models"}},
+    "ingress": {"host": "chat.example.com", "tls": {"secretName": "certificate"}},
+    "gateway": {"hosts": ["chat.example.com"], "parentRefs": [{"name": "shared"}]},
+    "cluster": {"uid": "00000000-0000-4000-8000-000000000000"},
+}
+
+
+def test_what_is_there_and_wrong(cluster: Sandbox) -> None:
+    kubectl = cluster.kubectl
+    kubectl.run("annotate", "storageclass/standard", "storageclass.kubernetes.io/is-default-class-")
+    kubectl.run("annotate", "ingressclass/nginx", "ingressclass.kubernetes.io/is-default-class-")
+    kubectl.run("taint", "nodes", "gpu-0", "team=research:NoSchedule")
+    try:
+        with put(
+            kubectl,
+            namespace("other"),
+            secret("registry", "other", "Opaque", "user"),
+            secret("session", "other", "Opaque", "wrong"),
+            secret("certificate", "other", "Opaque", "cert.pem"),
+        ):
+            found = of(examined(stack_of(**BROKEN), cluster.kubeconfig), State.PROBLEM)
+            plain = of(examined(stack_of(namespace="plain"), cluster.kubeconfig), State.PROBLEM)
+    finally:
+        kubectl.run("annotate", "storageclass/standard", "storageclass.kubernetes.io/is-default-class=true")
+        kubectl.run("annotate", "ingressclass/nginx", "ingressclass.kubernetes.io/is-default-class=true")
+        kubectl.run("taint", "nodes", "gpu-0", "team-")
+
+    assert found["pull-secrets"].startswith("Secret registry is of type Opaque")
+    assert found["references"] == "Secret/session has no key right; it has: wrong"
+    assert found["tls-secret"] == "Secret certificate (type Opaque) has no tls.crt and tls.key"
+    assert found["storage-class"] == "claim airis-pvc: there is no StorageClass fast; there are: standard"
+    assert found["existing-claim"] == "claim models does not exist in namespace other"
+    assert found["ingress-class"] == "there is no default IngressClass; there are: nginx"
+    assert found["gateway"] == "the definitions of the Gateway API are not installed"
+    assert found["api-versions"] == "the cluster does not serve gateway.networking.k8s.io/v1 (HTTPRoute)"
+    assert "a taint it does not tolerate: gpu-0 (team=research:NoSchedule)" in found["gpu"]
+    assert "airis:cluster.uid is 00000000-0000-4000-8000-000000000000" in found["identity"]
+    assert plain == {
+        "default-storage-class": "there is no default StorageClass, and these claims name none: "
+        "airis-pvc, ollama-volume-ollama-0"
+    }
+
+
+QUOTA = {
+    "apiVersion": "v1",
+    "kind": "ResourceQuota",
+    "metadata": {"name": "small", "namespace": "taken"},
+    "spec": {"hard": {"requests.memory": "1Gi", "requests.storage": "100Gi", "pods": "9"}},
+}
+LIMITS = {
+    "apiVersion": "v1",
+    "kind": "LimitRange",
+    "metadata": {"name": "range", "namespace": "taken"},
+    "spec": {
+        "limits": [
+            {"type": "PersistentVolumeClaim", "max": {"storage": "10Gi"}},
+            {"type": "Container", "max": {"cpu": "2"}},
+        ]
+    },
+}
+SERVICE = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "ollama", "namespace": "taken"},
+    "spec": {"ports": [{"port": 80}]},
+}
+
+
+def test_a_namespace_of_somebody_else(cluster: Sandbox) -> None:
+    stack = stack_of(namespace="taken", podSecurity="privileged")
+    with put(cluster.kubectl, namespace("taken", enforce="restricted"), QUOTA, LIMITS, SERVICE):
+        found = examined(stack, cluster.kubeconfig)
+
+    problems = of(found, State.PROBLEM)
+    assert problems["namespace"] == "namespace taken exists, and somebody made it"
+    assert problems["same-names"] == "Service/ollama exists already, and somebody made it"
+    assert problems["pod-security"].startswith("the namespace enforces restricted, the stack is made for privileged")
+    assert problems["quota"] == "ResourceQuota small: requests.memory: 2.488Gi wanted, 1Gi left of 1Gi"
+    assert problems["limit-range"].endswith("claims from nothing to 10Gi: ollama-volume-ollama-0")
+    assert "StatefulSet/ollama" in problems["admission"]
+    assert "maximum cpu usage per Container is 2" in problems["admission"]
+
+
+def test_pods_that_the_level_forbids(cluster: Sandbox) -> None:
+    stack = stack_of(namespace="strict", podSecurity="baseline")
+    with put(cluster.kubectl, namespace("strict", enforce="restricted")):
+        found = of(examined(stack, cluster.kubeconfig), State.PROBLEM)
+
+    assert "violate restricted: " in found["pod-security"]
+    assert "StatefulSet/ollama" in found["pod-security"]
+    assert "admission" not in found
+
+
+def test_a_user_who_may_not_see_the_cluster(cluster: Sandbox, tmp_path: Path) -> None:
+    config = yaml.safe_load(cluster.kubeconfig.read_text(encoding="utf-8"))
+    config["users"][0]["user"]["as"] = "jane"
+    kubeconfig = tmp_path / "jane.yaml"
+    kubeconfig.write_text(yaml.safe_dump(config), encoding="utf-8")
+    binding = ("rolebinding", "jane", "--namespace=airis")
+    cluster.kubectl.run("create", *binding, "--clusterrole=view", "--user=jane")
+    try:
+        found = examined(gpu(), kubeconfig)
+    finally:
+        cluster.kubectl.run("delete", *binding)
+
+    problems, unknown = of(found, State.PROBLEM), of(found, State.NOT_CHECKED)
+    assert problems.keys() == {"permissions"}
+    assert "not permitted: create, patch, delete deployments.apps" in problems["permissions"]
+    assert "not permitted: get, create, patch, delete secrets" in problems["permissions"]
+    for name in ("nodes", "default-storage-class", "ingress-class", "room", "admission"):
+        assert "No permission: " in unknown[name]
+        assert 'User "jane" cannot' in unknown[name]
+    assert 'cannot create resource "pods/exec"' in unknown["webui"]
+    assert of(found, State.OK)["pods"] == "2 pods are ready"
+
+
+def pod_of(kubectl: Kubectl, label: str) -> str:
+    pods: list[dict[str, Any]] = kubectl.get("pods", f"--selector=app={label}", "--namespace=airis")
+    return str(pods[0]["metadata"]["name"])
+
+
+def status(kubectl: Kubectl, pod: str, ready: str, state: Mapping[str, object]) -> None:
+    """What a kubelet would report of the pod's one container."""
+    body = {
+        "status": {
+            "conditions": [{"type": "Ready", "status": ready}, {"type": "PodScheduled", "status": "True"}],
+            "containerStatuses": [
+                {
+                    "name": "airis",
+                    "image": "",
+                    "imageID": "",
+                    "ready": ready == "True",
+                    "restartCount": 0,
+                    "state": state,
+                }
+            ],
+        }
+    }
+    options = ("--subresource=status", "--type=merge", f"--patch={yaml.safe_dump(body)}", "--namespace=airis")
+    kubectl.run("patch", "pod", pod, *options)
+
+
+def test_pods_that_do_not_start(cluster: Sandbox) -> None:
+    kubectl, webui = cluster.kubectl, pod_of(cluster.kubectl, "airis")
+    waiting = {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}
+    kubectl.run("cordon", "gpu-0")
+    try:
+        kubectl.run("delete", "pod", "ollama-0", "--namespace=airis", "--grace-period=0", "--force")
+        options = ("--for=jsonpath={.status.conditions[?(@.type=='PodScheduled')].status}=False", "--timeout=30s")
+        kubectl.run("wait", "pod/ollama-0", "--namespace=airis", "--for=create", "--timeout=30s")
+        kubectl.run("wait", "pod/ollama-0", "--namespace=airis", *options)
+        status(kubectl, webui, "False", {"waiting": waiting})
+        found = examined(gpu(), cluster.kubeconfig)
+    finally:
+        kubectl.run("uncordon", "gpu-0")
+        kubectl.run("delete", "pod", webui, "--namespace=airis", "--grace-period=0", "--force")
+        kubectl.run("rollout", "status", "statefulset/ollama", "--namespace=airis", "--timeout=60s")
+        kubectl.run("rollout", "status", "deployment/airis-deployment", "--namespace=airis", "--timeout=60s")
+
+    problems = of(found, State.PROBLEM)
+    assert "Pod/ollama-0 is not ready: 0/2 nodes are available" in problems["pods"]
+    assert f"Pod/{webui} is not ready: ImagePullBackOff" in problems["pods"]
+    assert "gpu-0 (node.kubernetes.io/unschedulable:NoSchedule)" in problems["gpu"]
+    (pull,) = [each for each in found if "ImagePullBackOff" in each.what and each.check == "pods"]
+    assert "airis:imagePullSecrets" in pull.remedy

@@ -1,0 +1,143 @@
+"""Looks made of plain objects, for the tests of `airis doctor`."""
+
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+from airis import manifest
+from airis.cluster import Address
+from airis.doctor.fetch import CLUSTER_WIDE, OWN
+from airis.doctor.look import Look, Owned, Server
+from airis.doctor.machine import Machine
+from airis.doctor.model import CHECKS, State
+from airis.doctor.wanted import Wanted
+from airis.kubectl import KubeObject
+from airis.stacks import settings_of
+from tests.unit.drawing import draw_once, stack_of
+
+Found = list[tuple[State, str]]
+
+MACHINE = Machine(
+    python=(3, 12),
+    pulumi="3.300.0",
+    minimum_pulumi="3.260.0",
+    provider="4.0.0",
+    provider_there=True,
+    kubectl="/usr/bin/kubectl",
+    backend=".state",
+    passphrase="",
+)
+GROUPS = {
+    "apps": ["v1"],
+    "batch": ["v1"],
+    "autoscaling": ["v2"],
+    "networking.k8s.io": ["v1"],
+    "policy": ["v1"],
+}
+
+
+@cache
+def _drawn(settings: str) -> Wanted:
+    given = json.loads(settings)
+    objects = [manifest.manifest(each) for each in manifest.in_order(draw_once(**given).objects)]
+    return Wanted("test", settings_of(stack_of(**given)), objects)
+
+
+def wanted(**settings: object) -> Wanted:
+    """What a stack with these settings needs."""
+    return _drawn(json.dumps(settings))
+
+
+def body(kind: str, name: str, spec: object = None, *, place: str = "", **more: Any) -> dict[str, Any]:
+    """An object; `metadata` is added to."""
+    metadata = {"name": name, **({"namespace": place} if place else {}), **more.pop("metadata", {})}
+    return {"apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": spec or {}, **more}
+
+
+def node(
+    name: str, *taints: str, labels: Mapping[str, str] | None = None, ready: bool = True, **has: str
+) -> KubeObject:
+    """A node with 8 cores and 32 GiB, unless told otherwise; `gpu` and `amd` count GPUs."""
+    names = {"gpu": "nvidia.com/gpu", "amd": "amd.com/gpu"}
+    resources = {names.get(key, key): value for key, value in has.items()}
+    offered = {"cpu": "8", "memory": "32Gi", "ephemeral-storage": "100Gi", **resources}
+    return body(
+        "Node",
+        name,
+        {"taints": [{"key": each, "effect": "NoSchedule"} for each in taints]},
+        metadata={"labels": dict(labels or {})},
+        status={"allocatable": offered, "conditions": [{"type": "Ready", "status": str(ready)}]},
+    )
+
+
+def pod(name: str, place: str = "airis", on: str = "", **more: Any) -> dict[str, Any]:
+    """A pod that is ready."""
+    containers = more.pop("containers", [{"name": "c"}])
+    metadata = {"labels": more.pop("labels", {})}
+    status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}], **more.pop("status", {})}
+    spec = {"containers": containers, **({"nodeName": on} if on else {})}
+    return body("Pod", name, spec, place=place, metadata=metadata, status=status)
+
+
+def look(
+    stack: Wanted | None = None,
+    *,
+    objects: Mapping[str, Sequence[KubeObject]] | None = None,
+    own: Mapping[str, Sequence[KubeObject]] | None = None,
+    resolved: Mapping[str, Sequence[str]] | None = None,
+    **server: Any,
+) -> Look:
+    """A cluster with nothing in it but these."""
+    empty = dict.fromkeys(CLUSTER_WIDE, ())
+    unknown = server.get("unknown", {})
+    known = {key: value for key, value in {**empty, **(objects or {})}.items() if key not in unknown}
+    inside = {key: value for key, value in {**dict.fromkeys(OWN, ()), **(own or {})}.items() if key not in unknown}
+    seen = Server(
+        **{"version": "v1.36.1", "client": "v1.36.1", "groups": GROUPS, "objects": known, "own": inside, **server}
+    )
+    return Look(MACHINE, Address("a cluster"), server=seen, wanted=stack, resolved=resolved or {})
+
+
+def says(name: str, seen: Look) -> Found:
+    """What one check says."""
+    return [(each.state, each.what) for each in CHECKS[name].findings(seen)]
+
+
+def on_machine(**other: Any) -> Look:
+    """A machine that differs."""
+    return Look(replace(MACHINE, **other))
+
+
+def mine(*names: str) -> list[Owned]:
+    """Objects that Pulumi has made: `Kind/name`."""
+    parts = [each.partition("/") for each in names]
+    return [Owned(kind, name, frozenset({"pulumi-resource-kubernetes"})) for kind, _, name in parts]
+
+
+@contextmanager
+def serving(answers: Mapping[str, str]) -> Iterator[int]:
+    """A server on loopback that answers these paths, and 404 to all others; yields its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            text = answers.get(self.path)
+            self.send_response(404 if text is None else 200)
+            self.end_headers()
+            self.wfile.write((text or "").encode())
+
+        def log_message(self, *args: object) -> None:
+            """Says nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()

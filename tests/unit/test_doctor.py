@@ -1,0 +1,326 @@
+"""`airis doctor` as a command: what it asks a cluster, what it prints, and how it ends."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airis.cluster import Address, Cluster
+from airis.doctor import examination, inside
+from airis.doctor.examination import Examination, findings, resolved, wanted_of
+from airis.doctor.fetch import server_of
+from airis.doctor.look import Keys, Look
+from airis.doctor.machine import this_machine
+from airis.doctor.model import CHECKS, Check, Group, NotChecked, Outcomes, Scope, State, listed, ok
+from airis.doctor.questions import resource_of
+from airis.doctor.report import as_data, print_examination
+from airis.errors import ExitCode
+from airis.stacks import read_stack
+from tests.unit.conftest import Command
+from tests.unit.doctors import MACHINE, look, on_machine, pod, serving, wanted
+from tests.unit.drawing import ROOT
+
+pytestmark = pytest.mark.timeout(60)
+
+DOCUMENT = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")
+
+KUBECTL = """\
+#!/bin/sh
+here=$(dirname "$0")
+printf '%s\\n' "$*" >> "$here/log"
+[ ! -f "$here/silence" ] || { cat "$here/silence" >&2; exit 1; }
+case "$*" in
+*" version "*) echo '{"clientVersion": {"gitVersion": "v1.36.0"}, "serverVersion": {"gitVersion": "v1.36.1"}}' ;;
+*"--raw /apis") echo '{"groups": [{"name": "apps", "versions": [{"version": "v1"}]}]}' ;;
+*"/proxy/stats/summary") cat "$here/summary.json" ;;
+*" get nodes,"*|*" get events,"*) echo 'Error from server (Forbidden): nodes is forbidden' >&2; exit 1 ;;
+*" get nodes "*) echo 'Error from server (Forbidden): nodes is forbidden: User "jane" cannot list resource' >&2; exit 1 ;;
+*" get pods "*) cat "$here/pods.json" ;;
+*" get secrets "*) echo "session Opaque key other" ;;
+*" get --filename=-"*) cat > /dev/null; echo "Service ollama helm kube-controller-manager" ;;
+*" create --filename=- --output=jsonpath"*) tr ',' '\\n' | grep -c SelfSubjectAccessReview | xargs seq | sed s/.*/true/ ;;
+*" create --dry-run=server"*) cat > /dev/null; cat "$here/refusal" >&2; exit 1 ;;
+*" exec "*) echo 'a warning first'; echo '{"health": "", "ollama": {}, "data": [7, 10]}' ;;
+*) echo '{"kind": "List", "items": []}' ;;
+esac
+"""
+KUBECONFIG = """\
+contexts: [{name: mine, context: {cluster: mine}}]
+clusters: [{name: mine, cluster: {server: "https://home.example.com"}}]
+current-context: mine
+"""
+SUMMARY = {
+    "pods": [
+        {
+            "volume": [
+                {"name": "scratch", "usedBytes": 1, "capacityBytes": 9},
+                {"pvcRef": {"name": "airis-pvc", "namespace": "airis"}, "usedBytes": 5, "capacityBytes": 10},
+                {"pvcRef": {"name": "airis-pvc", "namespace": "other"}, "usedBytes": 9, "capacityBytes": 10},
+            ]
+        }
+    ]
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A kubectl and a kubeconfig, and nothing else of this machine's own."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "kubectl").write_text(KUBECTL)
+    (folder / "kubectl").chmod(0o755)
+    (folder / "kubeconfig").write_text(KUBECONFIG)
+    (folder / "refusal").write_text(
+        'Error from server (Forbidden): error when creating "STDIN": pods "x" is\n  refused\n'
+    )
+    running = {"containerStatuses": [{"name": "airis", "state": {"running": {}}}], "phase": "Running"}
+    pods = [pod("airis-1", on="a", labels={"app": "airis"}, status=running)]
+    (folder / "pods.json").write_text(json.dumps({"kind": "List", "items": pods}))
+    (folder / "summary.json").write_text(json.dumps(SUMMARY))
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setenv("KUBECONFIG", str(folder / "kubeconfig"))
+    monkeypatch.setattr(examination, "resolved", lambda names: {})
+    for name in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "pulumi"))
+    return folder
+
+
+def test_a_look_notes_what_may_not_be_seen_and_reads_no_secret(place: Path) -> None:
+    stack = wanted(webui={"sessionKeyFrom": {"name": "session", "key": "key"}})
+
+    seen = server_of(Cluster(place / "kubectl", "airis"), stack)
+
+    assert (seen.version, seen.client, seen.groups) == ("v1.36.1", "v1.36.0", {"apps": ["v1"]})
+    assert seen.unknown["nodes"].startswith("No permission: ")
+    assert 'User "jane" cannot list' in seen.unknown["nodes"]
+    assert seen.unknown.keys() == {"nodes"}
+    assert seen.secrets == [Keys("session", "Opaque", frozenset({"key", "other"}))]
+    assert [(each.kind, each.name, each.deployed) for each in seen.owned] == [("Service", "ollama", False)]
+    assert len(seen.rights) >= 30
+    assert all(each.allowed for each in seen.rights)
+    assert set(seen.trials.values()) == {'pods "x" is refused'}
+    assert seen.fill == {"airis-pvc": (5, 10)}
+    assert seen.inside == {"health": "", "ollama": {}, "data": [7, 10]}
+    for line in (place / "log").read_text().splitlines():
+        assert "secret" not in line or "--output=go-template=" in line
+        assert not re.search(r" (apply|delete|patch|replace) ", line)
+        assert "create" not in line or "--dry-run=server" in line or "jsonpath={.status.allowed}" in line
+
+
+def test_the_webui_knows_how_full_its_own_volume_is(place: Path) -> None:
+    (place / "summary.json").unlink()
+
+    seen = server_of(Cluster(place / "kubectl", "airis"), wanted())
+
+    assert seen.fill == {"airis-pvc": (7, 10)}
+    assert "fill" in seen.unknown
+
+
+def test_a_namespace_that_is_not_there_yet_is_no_refusal(place: Path) -> None:
+    (place / "refusal").write_text(
+        'Error from server (NotFound): error when creating "STDIN": namespaces "airis" not found'
+    )
+
+    seen = server_of(Cluster(place / "kubectl", "airis"), wanted())
+
+    assert seen.unknown["trials"] == "Namespace airis does not exist yet."
+    assert seen.trials == {}
+
+
+def test_without_a_stack_only_the_cluster_is_asked(place: Path, command: Command) -> None:
+    code, out, _ = command("doctor")
+
+    log = (place / "log").read_text()
+    assert code == 0
+    assert "context mine" in out
+    assert "Would the API server take the pods?" not in out
+    assert not re.search(r"create|secrets|exec", log)
+
+
+@pytest.mark.parametrize(("args", "code"), [((), 3), (("--stack", "cpu"), 4)])
+def test_a_cluster_that_does_not_answer(place: Path, command: Command, args: tuple[str, ...], code: int) -> None:
+    (place / "silence").write_text("Unable to connect to the server: dial tcp: i/o timeout\n")
+
+    ended, out, _ = command("doctor", *args, "--format", "json")
+
+    said = json.loads(out)
+    assert ended == said["exit_code"] == code
+    (found,) = [each for each in said["findings"] if each["check"] == "cluster"]
+    assert found["state"] == "problem"
+    assert "i/o timeout" in found["what"]
+    assert not [each for each in said["findings"] if each["group"] not in (Group.MACHINE, Group.ACCESS)]
+
+
+@pytest.mark.parametrize(("args", "code"), [((), 0), (("--stack", "cpu"), 4)])
+def test_no_cluster_at_all(
+    place: Path, command: Command, args: tuple[str, ...], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(place / "missing"))
+
+    ended, out, _ = command("doctor", *args, "--format", "json")
+
+    assert ended == code
+    (found,) = [each for each in json.loads(out)["findings"] if each["check"] == "cluster"]
+    assert found["state"] == "not checked"
+    assert not (place / "log").exists()
+
+
+def test_bad_input_is_refused_before_anything_is_asked(place: Path, project: Path, command: Command) -> None:
+    (project / "Pulumi.bad.yaml").write_text("config: {airis:ollama: {replicas: -1}}")
+
+    for stack, words in (("bad", "airis:ollama.replicas"), ("none", "there is no stack 'none'")):
+        code, out, err = command("doctor", "--stack", stack)
+        assert (code, out) == (1, "")
+        assert words in err
+    code, out, err = command("doctor", "--kubeconfig", "missing")
+    assert (code, out) == (1, "")
+    assert "missing: there is no such file" in err
+    assert not (place / "log").exists()
+
+
+def test_the_command_works_outside_of_a_project(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert examination.examine(None).exit_code is ExitCode.OK
+
+
+def test_the_state_and_its_passphrase(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert this_machine(tmp_path).passphrase == ""
+    assert not (tmp_path / ".state").exists()
+    stacks = tmp_path / ".state" / ".pulumi" / "stacks" / "airis"
+    stacks.mkdir(parents=True)
+    (stacks / "gpu.json").write_text("{}")
+    assert "its file `passphrase` is gone" in this_machine(tmp_path).passphrase
+    (tmp_path / ".state" / "passphrase").write_text("x")
+    assert this_machine(tmp_path).passphrase == ""
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE_FILE", str(tmp_path / "missing"))
+    assert "names a file that does not exist" in this_machine(tmp_path).passphrase
+    assert this_machine(tmp_path).kubectl == str(place / "kubectl")
+
+
+def examined(seen: Look, *, needed: bool = False) -> Examination:
+    return Examination(None, findings(seen), needed, seen.server is not None)
+
+
+def test_the_report_says_what_why_and_what_helps(capsys: pytest.CaptureFixture[str]) -> None:
+    found = examined(on_machine(python=(3, 9), sandbox_missing=("etcd",)))
+
+    print_examination(found)
+
+    lines = [each.rstrip() for each in capsys.readouterr().out.splitlines()]
+    assert lines[:4] == [
+        "This machine",
+        "problem      Python is 3.9; it must be 3.11 or newer",
+        f"             why: {CHECKS['python'].why}",
+        f"             remedy: {CHECKS['python'].remedy}",
+    ]
+    assert lines[4].startswith("warning      not built yet: etcd")
+    assert lines[-1] == "This machine and its cluster: 1 problem, 1 warning, 1 not checked, 4 ok."
+    assert found.exit_code is ExitCode.NOT_READY
+
+
+def test_what_is_well_needs_no_remedy() -> None:
+    found = examined(replace(look(), address=Address("a cluster")))
+
+    for each in found.findings:
+        assert bool(each.remedy) == (each.state in (State.PROBLEM, State.WARNING)), each
+        assert each.why
+
+
+def test_what_a_check_found_before_it_could_go_no_further_counts() -> None:
+    def run(_: Look) -> Outcomes:
+        yield ok("the first")
+        raise NotChecked("No permission.")
+
+    check = Check("x", Group.NODES, Scope.CLUSTER, "Is it?", "why", "remedy", run)
+
+    assert [(each.state, each.what) for each in check.findings(Look(MACHINE))] == [
+        (State.OK, "the first"),
+        (State.NOT_CHECKED, "Is it? No permission."),
+    ]
+
+
+def table(heading: str) -> list[list[str]]:
+    """The cells of the first table below a heading, without its head."""
+    section = DOCUMENT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    rows = [each.strip("|").split(" | ") for each in section.splitlines() if each.startswith("|")]
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+def test_the_documentation_lists_every_check() -> None:
+    def cell(text: str) -> str:
+        return text.replace("|", "\\|")
+
+    rows = [row for group in Group for row in table(group.value)]
+
+    assert rows == [
+        [f"`{each.name}`", cell(each.asks), cell(each.why), cell(each.remedy)]
+        for group in Group
+        for each in CHECKS.values()
+        if each.group is group
+    ]
+
+
+def test_the_documentation_lists_every_key_of_the_json() -> None:
+    data = as_data(examined(look()))
+    first: Any = data["findings"]
+    keys = [*data, *(f"findings[].{key}" for key in first[0])]
+
+    assert [row[0].strip("`") for row in table("JSON")] == keys
+
+
+def test_the_program_in_the_pod(tmp_path: Path) -> None:
+    source = Path(inside.__file__).read_text(encoding="utf-8")
+    models = json.dumps({"models": [{"name": "llama3.2:1b"}]})
+    with serving({"/health": '{"status": true}', "/api/tags": models}) as port, serving({}) as other:
+        urls = f"http://127.0.0.1:{port}/; http://127.0.0.1:{other}"
+        answered = subprocess.run(
+            [sys.executable, "-I", "-B", "-c", source, str(port)],
+            env={"OLLAMA_BASE_URLS": urls, "DATA_DIR": str(tmp_path), "HTTP_PROXY": "http://127.0.0.1:9"},
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=True,
+        )
+    said = json.loads(answered.stdout)
+    assert said["health"] == ""
+    assert said["ollama"][f"http://127.0.0.1:{port}/"] == {"models": ["llama3.2:1b"], "error": ""}
+    assert "404" in said["ollama"][f"http://127.0.0.1:{other}"]["error"]
+    assert said["data"][1] > said["data"][0] > 0
+
+
+def test_whether_pulumi_may_write_over_what_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = read_stack("cpu", ROOT)
+    allowed = replace(stack, config={**stack.config, "kubernetes:upsertExistingObjects": "true"})
+
+    assert not wanted_of(stack).upserts
+    assert wanted_of(allowed).upserts
+    monkeypatch.setenv("PULUMI_K8S_UPSERT_EXISTING_OBJECTS", "true")
+    assert wanted_of(stack).upserts
+
+
+def test_names_of_resources() -> None:
+    kinds = {
+        ("v1", "Service"): "services",
+        ("networking.k8s.io/v1", "Ingress"): "ingresses.networking.k8s.io",
+        ("networking.k8s.io/v1", "NetworkPolicy"): "networkpolicies.networking.k8s.io",
+        ("gateway.networking.k8s.io/v1", "HTTPRoute"): "httproutes.gateway.networking.k8s.io",
+        ("autoscaling/v2", "HorizontalPodAutoscaler"): "horizontalpodautoscalers.autoscaling",
+        ("scheduling.k8s.io/v1", "PriorityClass"): "priorityclasses.scheduling.k8s.io",
+    }
+    assert {key: resource_of({"apiVersion": key[0], "kind": key[1]}) for key in kinds} == kinds
+    assert listed(["a", "b", "a"]) == "a, b"
+    assert listed(map(str, range(7))) == "0, 1, 2, 3, 4 and 2 more"
+
+
+def test_a_name_without_an_address() -> None:
+    assert resolved(["localhost", "192.0.2.1", "no-such-name.invalid"])["no-such-name.invalid"] == ()
+    assert resolved([]) == {}

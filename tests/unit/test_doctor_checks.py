@@ -1,0 +1,274 @@
+"""What each check of machine, access, storage, references and nodes says of a cluster, on plain objects."""
+
+from typing import Any
+
+import pytest
+
+from airis.doctor.look import Keys, Right
+from airis.doctor.model import State
+from airis.doctor.wanted import added, amount, asked
+from tests.unit.doctors import body, look, node, on_machine, pod, says, wanted
+
+pytestmark = pytest.mark.timeout(60)
+
+OK, WARNING, PROBLEM, UNKNOWN = State.OK, State.WARNING, State.PROBLEM, State.NOT_CHECKED
+DEFAULT = {"annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}
+CLASSES = "storageclasses.storage.k8s.io"
+CLAIMS = "persistentvolumeclaims"
+
+
+@pytest.mark.parametrize(
+    ("check", "machine", "state", "words"),
+    [
+        ("python", {}, OK, "Python 3.12"),
+        ("python", {"python": (3, 10)}, PROBLEM, "Python is 3.10; it must be 3.11 or newer"),
+        ("pulumi", {}, OK, "Pulumi CLI 3.300.0"),
+        ("pulumi", {"pulumi": "3.100.0"}, PROBLEM, "is 3.100.0; it must be 3.260.0 or newer"),
+        ("pulumi", {"pulumi": None}, WARNING, "there is no Pulumi CLI on PATH"),
+        ("pulumi", {"pulumi": ""}, UNKNOWN, "does not say its version"),
+        ("provider", {}, OK, "Kubernetes provider 4.0.0"),
+        ("provider", {"provider_there": False}, WARNING, "4.0.0 is not there"),
+        ("provider", {"provider": None}, PROBLEM, "pulumi-kubernetes is not installed"),
+        ("kubectl", {}, OK, "/usr/bin/kubectl"),
+        ("kubectl", {"kubectl": None}, PROBLEM, "there is no kubectl"),
+        ("state", {}, OK, "state: .state"),
+        ("state", {"passphrase": "the file is gone"}, PROBLEM, "the file is gone"),
+        ("sandbox", {}, OK, "are built"),
+        ("sandbox", {"sandbox_missing": ("etcd",)}, WARNING, "not built yet: etcd"),
+    ],
+)
+def test_this_machine(check: str, machine: dict[str, Any], state: State, words: str) -> None:
+    ((found, what),) = says(check, on_machine(**machine))
+
+    assert found is state
+    assert words in what
+
+
+@pytest.mark.parametrize(
+    ("version", "state"),
+    [("v1.24.9", PROBLEM), ("v1.26.0", WARNING), ("v1.31.2-gke.100", OK), ("v1.36+", OK), ("strange", UNKNOWN)],
+)
+def test_the_version_of_the_cluster(version: str, state: State) -> None:
+    assert [found for found, _ in says("version", look(version=version))] == [state]
+
+
+@pytest.mark.parametrize(("client", "state"), [("v1.35.0", OK), ("v1.37.0", OK), ("v1.34.9", WARNING), ("", UNKNOWN)])
+def test_the_version_of_kubectl(client: str, state: State) -> None:
+    assert [found for found, _ in says("kubectl-version", look(client=client))] == [state]
+
+
+def test_apis_that_are_not_served() -> None:
+    stack = wanted(webui={"replicas": 1})
+
+    assert says("api-versions", look(stack)) == [(OK, "the cluster serves every API that the stack uses")]
+    assert says("api-versions", look(stack, groups={"apps": ["v1beta1"], "networking.k8s.io": ["v1"]})) == [
+        (PROBLEM, "the cluster does not serve apps/v1 (StatefulSet)")
+    ]
+
+
+def test_what_is_not_permitted_is_told_by_kind() -> None:
+    rights = [Right("get", "secrets", True), Right("create", "secrets", False), Right("delete", "secrets", False)]
+
+    assert says("permissions", look(wanted(), rights=rights[:1]))[0][0] is OK
+    assert says("permissions", look(wanted(), rights=rights)) == [(PROBLEM, "not permitted: create, delete secrets")]
+    assert says("permissions", look(wanted(), unknown={"rights": "No answer."}))[0][0] is UNKNOWN
+
+
+def test_the_default_storage_class() -> None:
+    one, other = (body("StorageClass", name, metadata=DEFAULT, provisioner="x") for name in ("a", "b"))
+    named = wanted(webui={"storage": {"storageClass": "a"}}, ollama={"storage": {"storageClass": "a"}})
+
+    assert says("default-storage-class", look(objects={CLASSES: [one]})) == [(OK, "the default StorageClass is a")]
+    assert says("default-storage-class", look(objects={CLASSES: [one, other]}))[0][0] is WARNING
+    assert says("default-storage-class", look())[0][0] is WARNING
+    assert says("default-storage-class", look(wanted()))[0][0] is PROBLEM
+    assert says("default-storage-class", look(named))[0][0] is OK
+
+
+@pytest.mark.parametrize(
+    ("provisioner", "more", "state", "words"),
+    [
+        ("k8s.io/minikube-hostpath", {}, OK, "binds Immediate"),
+        ("ebs.csi.aws.com", {}, PROBLEM, "its driver ebs.csi.aws.com is not installed"),
+        ("kubernetes.io/no-provisioner", {}, WARNING, "makes no volumes by itself"),
+        ("k8s.io/minikube-hostpath", {"volumeBindingMode": "WaitForFirstConsumer"}, OK, "binds WaitForFirstConsumer"),
+    ],
+)
+def test_who_makes_volumes(provisioner: str, more: dict[str, Any], state: State, words: str) -> None:
+    made = body("StorageClass", "a", metadata=DEFAULT, provisioner=provisioner, **more)
+
+    ((found, what),) = says("storage-class", look(wanted(), objects={CLASSES: [made]}))
+
+    assert found is state
+    assert words in what
+
+
+def test_volumes_that_bind_at_once_in_one_of_several_zones() -> None:
+    zones = [node(each, labels={"topology.kubernetes.io/zone": each}) for each in ("a", "b")]
+    made = body("StorageClass", "a", metadata=DEFAULT, provisioner="k8s.io/minikube-hostpath")
+    waits = {**made, "volumeBindingMode": "WaitForFirstConsumer"}
+
+    assert (
+        "the nodes are in 2 zones"
+        in says("storage-class", look(wanted(), objects={CLASSES: [made], "nodes": zones}))[0][1]
+    )
+    assert says("storage-class", look(wanted(), objects={CLASSES: [waits], "nodes": zones}))[0][0] is OK
+
+
+def test_a_class_whose_volumes_are_for_one_node() -> None:
+    made = body("StorageClass", "a", metadata=DEFAULT, provisioner="ebs.csi.aws.com")
+    stack = wanted(webui={"storage": {"accessMode": "ReadWriteMany"}})
+    drivers = {"csidrivers.storage.k8s.io": [body("CSIDriver", "ebs.csi.aws.com")]}
+
+    found = says("storage-class", look(stack, objects={CLASSES: [made], **drivers}))
+
+    assert [state for state, _ in found] == [PROBLEM, OK]
+    assert "claim airis-pvc wants ReadWriteMany" in found[0][1]
+
+
+def test_claims_that_shall_grow() -> None:
+    fixed = body("StorageClass", "a", metadata=DEFAULT, provisioner="x")
+    grows = {**fixed, "allowVolumeExpansion": True}
+    live = body(
+        "PersistentVolumeClaim", "airis-pvc", {"storageClassName": "a", "resources": {"requests": {"storage": "1Gi"}}}
+    )
+
+    assert says("expansion", look(wanted(), objects={CLASSES: [grows]}))[0][0] is OK
+    assert says("expansion", look(wanted(), objects={CLASSES: [fixed]}))[0][0] is WARNING
+    found = says("expansion", look(wanted(), objects={CLASSES: [fixed]}, own={CLAIMS: [live]}))
+    assert found[0] == (PROBLEM, "claim airis-pvc has 1Gi and shall have 2Gi, and its class a allows no expansion")
+
+
+def test_claims_of_somebody_else() -> None:
+    stack = wanted(ollama={"storage": {"existingClaim": "models"}})
+    claim = body("PersistentVolumeClaim", "models")
+
+    def phase(word: str) -> State:
+        return says("existing-claim", look(stack, own={CLAIMS: [{**claim, "status": {"phase": word}}]}))[0][0]
+
+    assert says("existing-claim", look(stack)) == [(PROBLEM, "claim models does not exist in namespace airis")]
+    assert (phase("Bound"), phase("Pending"), phase("Lost")) == (OK, OK, PROBLEM)
+    assert says("existing-claim", look(wanted())) == []
+
+
+def test_pull_secrets_and_references() -> None:
+    stack = wanted(imagePullSecrets=["registry"], webui={"sessionKeyFrom": {"name": "session", "key": "key"}})
+    good = [
+        Keys("registry", "kubernetes.io/dockerconfigjson", frozenset({".dockerconfigjson"})),
+        Keys("session", "Opaque", frozenset({"key"})),
+    ]
+
+    assert says("pull-secrets", look(stack, secrets=good)) == [(OK, "pull secret registry exists")]
+    assert says("references", look(stack, secrets=good)) == [(OK, "all 1 keys that the pods refer to are there")]
+    assert says("pull-secrets", look(stack))[0][0] is PROBLEM
+    assert says("references", look(stack))[0][0] is PROBLEM
+    assert says("references", look(stack, unknown={"secrets": "No permission."}))[0][0] is UNKNOWN
+    assert says("references", look(wanted())) == []
+
+
+LABEL = {"nvidia.com/gpu.present": "true"}
+
+
+@pytest.mark.parametrize(
+    ("there", "state", "words"),
+    [
+        ([node("a", "nvidia.com/gpu", labels=LABEL, gpu="1")], OK, "nvidia.com/gpu is free on a"),
+        ([node("a", labels=LABEL)], PROBLEM, "no node offers nvidia.com/gpu; no device plugin's DaemonSet was found"),
+        ([node("a", gpu="1")], PROBLEM, "the label asked for: a (nvidia.com/gpu.present In true)"),
+        ([node("a", "mine", labels=LABEL, gpu="1")], PROBLEM, "a taint it does not tolerate: a (mine:NoSchedule)"),
+        ([node("taken", labels=LABEL, gpu="1")], PROBLEM, "free are taken: 0; held by other/greedy"),
+        ([node("a", amd="1")], PROBLEM, "offered are amd.com/gpu"),
+    ],
+)
+def test_gpus(there: list[Any], state: State, words: str) -> None:
+    greedy = [{"name": "c", "resources": {"limits": {"nvidia.com/gpu": "1"}}}]
+    pods = [pod("greedy", "other", "taken", containers=greedy)]
+
+    ((found, what),) = says("gpu", look(wanted(ollama={"gpu": {"count": 1}}), objects={"nodes": there, "pods": pods}))
+
+    assert found is state
+    assert words in what
+
+
+def test_a_cluster_that_brings_nodes_is_only_warned_of() -> None:
+    stack = wanted(ollama={"gpu": {"count": 1}})
+
+    assert says("gpu", look(stack, groups={"karpenter.sh": ["v1"]}))[0][0] is WARNING
+    assert says("gpu", look(wanted())) == []
+
+
+@pytest.mark.parametrize(
+    ("there", "states"),
+    [
+        ([node("a")], [OK]),
+        ([], [PROBLEM, PROBLEM]),
+        ([node("a", ready=False)], [PROBLEM, PROBLEM]),
+        ([node("a", memory="1Gi")], [PROBLEM]),
+        ([node("a", cpu="2"), node("b", cpu="500m")], [OK]),
+        ([node("a", cpu="2")], [PROBLEM]),
+        ([node("a", "closed")], [PROBLEM, PROBLEM]),
+    ],
+)
+def test_room_for_every_pod(there: list[Any], states: list[State]) -> None:
+    assert [state for state, _ in says("room", look(wanted(), objects={"nodes": there}))] == states
+
+
+def test_what_is_about_gpus_is_not_told_twice() -> None:
+    stack = wanted(ollama={"gpu": {"count": 1}})
+    labels = {"nvidia.com/gpu.present": "true"}
+    greedy = pod("greedy", on="g", containers=[{"resources": {"limits": {"nvidia.com/gpu": "1"}}}])
+
+    for there in (
+        [node("a")],
+        [node("a"), node("g", "closed", gpu="1")],
+        [node("a"), node("g", labels=labels, gpu="1")],
+    ):
+        objects: dict[str, Any] = {"nodes": there, "pods": [greedy]}
+        assert says("gpu", look(stack, objects=objects))[0][0] is PROBLEM
+        assert says("room", look(stack, objects=objects)) == [(OK, "every pod has room on a node")]
+    small = {"nodes": [node("a"), node("g", labels=labels, gpu="1", memory="1Gi")]}
+    assert says("gpu", look(stack, objects=small))[0][0] is OK
+    assert "too little memory free" in says("room", look(stack, objects=small))[0][1]
+
+
+def test_what_runs_needs_no_room() -> None:
+    running = [
+        pod("ollama-0", on="a", labels={"app": "ollama"}),
+        pod("airis-1", on="a", labels={"app": "airis"}),
+    ]
+    seen = look(wanted(), objects={"nodes": [node("a", cpu="1")], "pods": running})
+
+    assert says("room", seen) == [(OK, "every pod has its node")]
+
+
+def test_devices_by_claims() -> None:
+    stack = wanted(ollama={"gpu": {"dra": {}}})
+    served = {"resource.k8s.io": ["v1"]}
+    classes: dict[str, Any] = {"deviceclasses.resource.k8s.io": [body("DeviceClass", "gpu.nvidia.com")]}
+    devices = body("ResourceSlice", "s", {"driver": "gpu.nvidia.com", "devices": [{"name": "gpu-0"}]})
+
+    def say(objects: dict[str, Any], version: str = "v1.36.1") -> tuple[State, str]:
+        empty: dict[str, Any] = {"deviceclasses.resource.k8s.io": [], "resourceslices.resource.k8s.io": []}
+        groups = served if version == "v1.36.1" else {}
+        (found,) = says("dra", look(stack, version=version, groups=groups, objects={**empty, **objects}))
+        return found
+
+    assert "that came with Kubernetes 1.34" in say({}, "v1.33.2")[1]
+    assert say({}) == (PROBLEM, "there is no DeviceClass gpu.nvidia.com; there are: none")
+    assert say(classes)[1].startswith("no driver publishes a device")
+    assert say({**classes, "resourceslices.resource.k8s.io": [devices]})[0] is OK
+    assert says("dra", look(wanted())) == []
+
+
+def test_what_a_pod_asks_for() -> None:
+    spec = {
+        "initContainers": [
+            {"resources": {"requests": {"cpu": "3"}}},
+            {"restartPolicy": "Always", "resources": {"limits": {"memory": "1Gi"}}},
+        ],
+        "containers": [{"resources": {"requests": {"cpu": "500m"}, "limits": {"cpu": "2", "memory": "1Gi"}}}],
+    }
+
+    assert asked(spec) == {"cpu": 3, "memory": 2 * 2**30}
+    assert added({"a": amount("1k")}, {"a": amount("0.5"), "b": amount("2")}) == {"a": amount("1000.5"), "b": 2}
+    assert [amount(each) for each in ("100n", "1e3", "0", 4)] == [amount("0.0001m"), 1000, 0, 4]

@@ -1,0 +1,304 @@
+"""What the checks of namespace, way in, platform and of what runs say, on plain objects."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from airis.doctor.look import Keys, Owned
+from airis.doctor.model import State
+from tests.unit.doctors import body, look, mine, node, pod, says, wanted
+
+pytestmark = pytest.mark.timeout(60)
+
+OK, WARNING, PROBLEM, UNKNOWN = State.OK, State.WARNING, State.PROBLEM, State.NOT_CHECKED
+INGRESS = {"ingress": {"host": "chat.example.com", "className": "web"}}
+CLASSES = "ingressclasses.networking.k8s.io"
+
+
+def test_whose_the_namespace_is() -> None:
+    theirs = [Owned("Namespace", "airis", frozenset({"kubectl"}))]
+    going = {"namespaces": [body("Namespace", "airis", status={"phase": "Terminating"})]}
+
+    assert says("namespace", look(wanted())) == [(OK, "namespace airis does not exist yet: `up` makes it")]
+    assert says("namespace", look(wanted(), owned=mine("Namespace/airis"))) == [
+        (OK, "namespace airis is the stack's own")
+    ]
+    assert says("namespace", look(wanted(), owned=theirs)) == [(PROBLEM, "namespace airis exists, and kubectl made it")]
+    assert says("namespace", look(wanted(), owned=theirs, objects=going)) == [
+        (PROBLEM, "namespace airis is being deleted")
+    ]
+
+
+def test_names_that_are_taken() -> None:
+    helm = [Owned("Service", "ollama", frozenset({"helm"})), *mine("Secret/airis-secrets")]
+
+    assert says("same-names", look(wanted(), owned=helm)) == [
+        (PROBLEM, "Service/ollama exists already, and helm made it")
+    ]
+    assert says("same-names", look(wanted(), owned=mine("Service/ollama"))) == [(OK, "1 objects are the stack's own")]
+    assert says("same-names", look(wanted())) == [(OK, "every name is free")]
+
+
+def test_what_the_stack_may_write_over_is_only_told() -> None:
+    stack = replace(wanted(), upserts=True)
+    theirs = [Owned(kind, "airis", frozenset({"kubectl"})) for kind in ("Namespace", "ServiceAccount")]
+
+    for check in ("namespace", "same-names"):
+        ((state, what),) = says(check, look(stack, owned=theirs))
+        assert state is WARNING
+        assert "`up` takes it over" in what
+
+
+def enforcing(level: str) -> dict[str, Any]:
+    labels = {"pod-security.kubernetes.io/enforce": level}
+    return {"namespaces": [body("Namespace", "airis", metadata={"labels": labels})]}
+
+
+def test_what_the_namespace_lets_pods_do() -> None:
+    theirs = [Owned("Namespace", "airis", frozenset({"kubectl"}))]
+    words = 'pods "x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true'
+    refused = {"Deployment/airis-deployment": words, "StatefulSet/ollama": ""}
+    baseline = wanted(podSecurity="baseline")
+
+    assert says("pod-security", look(wanted(), owned=theirs, objects=enforcing("baseline")))[0][0] is OK
+    found = says("pod-security", look(baseline, owned=theirs, objects=enforcing("restricted"), trials=refused))
+    assert [state for state, _ in found] == [PROBLEM, PROBLEM]
+    assert found[1][1] == "Deployment/airis-deployment: its pods violate restricted: runAsNonRoot != true"
+    own = look(baseline, owned=mine("Namespace/airis"), objects=enforcing("restricted"), trials=refused)
+    assert says("pod-security", own) == [(OK, "the namespace enforces restricted; `up` makes it baseline")]
+    assert says("admission", own) == [(OK, "the API server takes a pod of each workload")]
+
+
+def test_pods_that_are_refused_for_another_reason() -> None:
+    trials = {"StatefulSet/ollama": 'no PriorityClass with name "x" was found', "Job/j": "exceeded quota: small"}
+
+    assert says("admission", look(wanted(), trials=trials)) == [
+        (PROBLEM, 'StatefulSet/ollama: no PriorityClass with name "x" was found')
+    ]
+    assert says("admission", look(wanted(), unknown={"trials": "Namespace airis does not exist yet."}))[0][0] is UNKNOWN
+
+
+def test_a_quota_counts_what_the_stack_has_already_once() -> None:
+    def quota(used: str) -> dict[str, Any]:
+        hard, status = {"requests.memory": "4Gi", "pods": "10"}, {"used": {"requests.memory": used}}
+        return {"resourcequotas": [body("ResourceQuota", "q", {"hard": hard}, status=status)]}
+
+    def running(name: str) -> Any:
+        return pod(
+            f"{name}-0", on="a", labels={"app": name}, containers=[{"resources": {"requests": {"memory": "1244Mi"}}}]
+        )
+
+    has = {"pods": [running("ollama"), running("airis")]}
+    assert says("quota", look(wanted(), own=quota("0"))) == [(OK, "ResourceQuota q leaves room")]
+    assert says("quota", look(wanted(), own=quota("2488Mi")))[0][0] is PROBLEM
+    assert says("quota", look(wanted(), own=quota("2488Mi"), objects=has))[0][0] is OK
+    assert says("quota", look(wanted())) == []
+
+
+def test_the_ingress_class() -> None:
+    web = body("IngressClass", "web", {"controller": "traefik.io/ingress-controller"})
+    default = body(
+        "IngressClass",
+        "d",
+        {"controller": "x"},
+        metadata={"annotations": {"ingressclass.kubernetes.io/is-default-class": "true"}},
+    )
+    nginx = wanted(ingress={**INGRESS["ingress"], "controller": "nginx"})
+
+    assert says("ingress-class", look(wanted(**INGRESS)))[0] == (
+        PROBLEM,
+        "there is no IngressClass web; there are: none",
+    )
+    assert says("ingress-class", look(wanted(**INGRESS), objects={CLASSES: [web]}))[0][0] is OK
+    assert [state for state, _ in says("ingress-class", look(nginx, objects={CLASSES: [web]}))] == [OK, WARNING]
+    plain = wanted(ingress={"host": "chat.example.com"})
+    assert says("ingress-class", look(plain, objects={CLASSES: [web]}))[0][0] is PROBLEM
+    assert says("ingress-class", look(plain, objects={CLASSES: [web, default]})) == [(OK, "IngressClass d (x)")]
+    assert says("ingress-class", look(wanted())) == []
+
+
+def test_the_controller_behind_the_class() -> None:
+    web = {CLASSES: [body("IngressClass", "web", {"controller": "traefik.io/ingress-controller"})]}
+
+    def says_with(place: str, **more: Any) -> list[tuple[State, str]]:
+        pods = [pod("traefik-1", place, labels={"app.kubernetes.io/name": "traefik"}, **more)]
+        return says("ingress-controller", look(wanted(**INGRESS), objects={**web, "pods": pods}))
+
+    assert says("ingress-controller", look(wanted(**INGRESS), objects=web))[0][0] is PROBLEM
+    assert [state for state, _ in says_with("traefik")] == [OK]
+    unready = {"conditions": [{"type": "Ready", "status": "False"}]}
+    assert says_with("traefik", status=unready)[0][1].endswith("is ready: traefik-1")
+    # as on k3s
+    assert [state for state, _ in says_with("kube-system")] == [OK, PROBLEM]
+    unknown = {CLASSES: [body("IngressClass", "web", {"controller": "example.com/own"})]}
+    assert says("ingress-controller", look(wanted(**INGRESS), objects=unknown))[0][0] is UNKNOWN
+
+
+GATEWAYS = "gateways.gateway.networking.k8s.io"
+
+
+@pytest.mark.parametrize(
+    ("there", "words"),
+    [
+        ([], "Gateway infra/shared does not exist"),
+        ([("web", "Same", "True")], "takes no routes from namespace airis"),
+        ([("other", "All", "True")], "has no listener web"),
+        ([("web", "All", "False")], "is not programmed: nobody does it"),
+        ([("web", "All", "True")], ""),
+    ],
+)
+def test_the_gateway(there: list[tuple[str, str, str]], words: str) -> None:
+    parent = {"name": "shared", "namespace": "infra", "sectionName": "web"}
+    stack = wanted(gateway={"hosts": ["chat.example.com"], "parentRefs": [parent]})
+    gateways = [
+        body(
+            "Gateway",
+            "shared",
+            {"listeners": [{"name": name, "port": 443, "allowedRoutes": {"namespaces": {"from": source}}}]},
+            place="infra",
+            status={"conditions": [{"type": "Programmed", "status": programmed, "message": "nobody does it"}]},
+        )
+        for name, source, programmed in there
+    ]
+    groups = {"gateway.networking.k8s.io": ["v1"]}
+
+    ((state, what),) = says("gateway", look(stack, groups=groups, objects={GATEWAYS: gateways}))
+
+    assert state is (PROBLEM if words else OK)
+    assert words in what
+    assert "not installed" in says("gateway", look(stack))[0][1]
+    assert says("gateway", look(wanted())) == []
+
+
+def test_certificates() -> None:
+    issued = wanted(ingress={"host": "chat.example.com", "tls": {"clusterIssuer": "le"}})
+    given = wanted(ingress={"host": "chat.example.com", "tls": {"secretName": "cert"}})
+    groups = {"cert-manager.io": ["v1"]}
+
+    def issuer(*conditions: dict[str, str]) -> tuple[State, str]:
+        there = {
+            "clusterissuers.cert-manager.io": [body("ClusterIssuer", "le", status={"conditions": list(conditions)})]
+        }
+        (found,) = says("issuer", look(issued, groups=groups, objects=there))
+        return found
+
+    assert says("issuer", look(issued))[0][0] is PROBLEM
+    assert issuer({"type": "Ready", "status": "True"})[0] is OK
+    assert issuer({"type": "Ready", "status": "False", "message": "no account"})[1].endswith("is not ready: no account")
+    assert says("tls-secret", look(issued)) == []
+    assert says("tls-secret", look(given))[0][0] is PROBLEM
+    cert = Keys("cert", "kubernetes.io/tls", frozenset({"tls.crt", "tls.key"}))
+    assert says("tls-secret", look(given, secrets=[cert])) == [(OK, "Secret cert exists")]
+
+
+def test_where_the_host_leads() -> None:
+    stack = wanted(**INGRESS)
+    balancer = {"status": {"loadBalancer": {"ingress": [{"hostname": "lb.example.com"}]}}}
+    own = {"ingresses.networking.k8s.io": [body("Ingress", "airis-ingress", place="airis", **balancer)]}
+
+    def states(host: tuple[str, ...], **more: Any) -> list[State]:
+        resolved = {"chat.example.com": host, "lb.example.com": ("192.0.2.9",)}
+        return [state for state, _ in says("dns", look(stack, resolved=resolved, **more))]
+
+    assert states(()) == [WARNING]
+    assert states(("192.0.2.1",)) == [OK]
+    assert states(("192.0.2.1",), own=own) == [WARNING]
+    assert states(("192.0.2.9",), own=own) == [OK]
+    assert says("dns", look(wanted())) == []
+
+
+def test_metrics_for_the_autoscaler() -> None:
+    api = "apiservices.apiregistration.k8s.io"
+
+    def states(available: str) -> list[State]:
+        conditions = [{"type": "Available", "status": available}]
+        there = {api: [body("APIService", "v1beta1.metrics.k8s.io", status={"conditions": conditions})]}
+        return [state for state, _ in says("metrics", look(objects=there))]
+
+    assert (states("True"), states("False")) == ([OK], [WARNING])
+    assert says("metrics", look()) == [(WARNING, "there is no metrics server")]
+    assert says("metrics", look(wanted())) == []  # no autoscaler, no need
+
+
+def test_whether_policies_are_enforced() -> None:
+    def state(*names: str, **more: Any) -> State:
+        plugins = {"daemonsets.apps": [body("DaemonSet", each) for each in names]}
+        return says("network-policies", look(objects={**plugins, **more}))[0][0]
+
+    k3s = {**node("a"), "status": {"nodeInfo": {"kubeletVersion": "v1.33.1+k3s1"}}}
+    assert state("calico-node") is OK
+    assert state(nodes=[k3s]) is OK
+    assert state("kube-flannel-ds") is WARNING
+    assert state() is WARNING
+    assert says("network-policies", look(wanted(network={"policies": False}))) == []
+
+
+def test_events_of_pods_that_are_well_again_are_of_no_account() -> None:
+    def event(name: str, reason: str, text: str) -> dict[str, Any]:
+        return {
+            **body("Event", reason),
+            "type": "Warning",
+            "reason": reason,
+            "message": text,
+            "involvedObject": {"kind": "Pod", "name": name},
+        }
+
+    well = pod("ollama-0", labels={"app": "ollama"})
+    ill = pod("airis-1", labels={"app": "airis"}, status={"conditions": [{"type": "Ready", "status": "False"}]})
+    events = [
+        event("ollama-0", "FailedMount", "timed out"),
+        event("airis-1", "FailedMount", "timed out"),
+        event("airis-1", "Unhealthy", "Readiness probe failed: 503"),
+        event("gone", "FailedMount", "timed out"),
+    ]
+    seen = look(wanted(), objects={"pods": [well, ill]}, own={"events": events})
+
+    assert says("events", seen) == [(WARNING, "Pod/airis-1: FailedMount: timed out")]
+    assert says("probes", seen) == [(PROBLEM, "Pod/airis-1: Readiness probe failed: 503")]
+    assert says("pods", seen) == [(PROBLEM, "Pod/airis-1 is not ready: it is starting, or a probe fails")]
+    assert says("pods", look(wanted()))[0] == (PROBLEM, "StatefulSet/ollama has 0 of 1 pods")
+
+
+def test_restarts() -> None:
+    status = {
+        "containerStatuses": [
+            {"name": "ollama", "restartCount": 7, "lastState": {"terminated": {"reason": "OOMKilled"}}}
+        ]
+    }
+    seen = look(wanted(), objects={"pods": [pod("ollama-0", labels={"app": "ollama"}, status=status)]})
+
+    assert says("probes", seen) == [(WARNING, "Pod/ollama-0: ollama was restarted 7 times; last time: OOMKilled")]
+
+
+def test_how_full_claims_are() -> None:
+    fill = {"a": (50, 100), "b": (90, 100), "c": (99, 100)}
+
+    def claim(phase: str) -> dict[str, list[Any]]:
+        return {"persistentvolumeclaims": [body("PersistentVolumeClaim", "airis-pvc", status={"phase": phase})]}
+
+    assert [state for state, _ in says("claims", look(wanted(), fill=fill))] == [OK, WARNING, PROBLEM]
+    assert says("claims", look(wanted(), own=claim("Pending"))) == [(PROBLEM, "without a volume: airis-pvc")]
+    assert says("claims", look(wanted(), own=claim("Bound"), unknown={"fill": "No permission."})) == [
+        (UNKNOWN, "how full these claims are: airis-pvc: No permission.")
+    ]
+
+
+def test_what_the_webui_says_from_inside() -> None:
+    stack = wanted(ollama={"models": ["llama3.2:1b", "nomic-embed-text"]})
+    own, other = "http://ollama-service.airis.svc.cluster.local:11434", "http://elsewhere.example.com"
+
+    def inside(health: str = "", error: str = "", *models: str) -> Any:
+        servers = {own: {"models": list(models), "error": error}, other: {"models": [], "error": ""}}
+        return look(stack, inside={"health": health, "ollama": servers, "data": None})
+
+    well = inside("", "", "llama3.2:1b", "nomic-embed-text:latest")
+    assert says("webui", well) == [(OK, "the WebUI answers")]
+    assert [state for state, _ in says("ollama", well)] == [OK, OK]
+    assert says("models", well) == [(OK, f"{own} has all 2 models")]
+    assert says("models", inside("", "", "llama3.2:1b")) == [(PROBLEM, f"{own} lacks nomic-embed-text:latest")]
+    assert says("webui", inside("HTTPError: 500"))[0][0] is PROBLEM
+    away = inside("", "URLError: refused")
+    assert says("ollama", away)[0] == (PROBLEM, f"the WebUI does not reach {own}: URLError: refused")
+    assert says("models", away) == []
+    assert says("webui", look(stack))[0][0] is UNKNOWN
