@@ -1,24 +1,24 @@
-"""What the settings models say about themselves: the config section of Pulumi.yaml, docs/config.md and docs/since.json.
+"""What the settings models say about themselves: the config section of Pulumi.yaml, docs/config.md, docs/since.json and the
+JSON Schema of stack files.
 
 `python -m airis.reference` writes them; a test keeps them fresh.
 """
 
-import ast
 import inspect
 import json
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NamedTuple, Union, cast, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import yaml
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from airis.descriptions import descriptions
+from airis.schema import SCHEMA_FILE, schema_text
 from airis.stacks import PROJECT_FILE, project_root
 from settings import StackSettings
 from settings.base import Settings, models_in
@@ -55,7 +55,7 @@ def pulumi_config() -> dict[str, dict[str, Any]]:
             kind = {"type": "array", "items": {"type": "string"}, "default": list(field.default)}
         else:
             kind = {"type": "boolean" if field.annotation is bool else "string", "default": field.default}
-        section[f"airis:{field.alias or name}"] = {**kind, "description": _descriptions(StackSettings)[name]}
+        section[f"airis:{field.alias or name}"] = {**kind, "description": descriptions(StackSettings)[name]}
     return section
 
 
@@ -74,7 +74,7 @@ def rows() -> Iterator[Row]:
     for name, field in StackSettings.model_fields.items():
         key = f"airis:{field.alias or name}"
         if (model := _model_in(field.annotation)) is None:
-            yield _row(key, field, field.default, _descriptions(StackSettings)[name])
+            yield _row(key, field, field.default, descriptions(StackSettings)[name])
         else:
             yield from _rows(key, model, field.default)
 
@@ -114,7 +114,7 @@ def since(root: Path) -> dict[str, str]:
 
 def _rows(prefix: str, model: type[Settings], default: Settings | None) -> Iterator[Row]:
     for name, field in model.model_fields.items():
-        key, effect = f"{prefix}.{field.alias or name}", _descriptions(model)[name]
+        key, effect = f"{prefix}.{field.alias or name}", descriptions(model)[name]
         value = getattr(default, name) if default is not None else field.default
         inner = [each for each in models_in(field.annotation) if each not in _REFERENCES]
         is_list = _is_list(field.annotation)
@@ -148,30 +148,17 @@ def _unit(key: str, field: FieldInfo) -> str:
 
 
 def _table(found: Iterable[Row], since: Mapping[str, str]) -> list[str]:
+    def escaped(text: str) -> str:
+        return text.replace("|", "\\|")
+
     return [
         "| key | type | default | unit | effect | since |",
         "|---|---|---|---|---|---|",
         *(
-            f"| `{row.key}` | {row.type} | {row.default} | {row.unit} | {row.effect} | {since[row.key]} |"
+            f"| `{row.key}` | {row.type} | {row.default} | {row.unit} | {escaped(row.effect)} | {since[row.key]} |"
             for row in found
         ),
     ]
-
-
-@cache
-def _descriptions(model: type[Settings]) -> Mapping[str, str]:
-    """The docstring below each field, by the field's name.
-
-    pydantic can do this too (`use_attribute_docstrings`), but at import, where it costs every command 60 ms.
-    """
-    found: dict[str, str] = {}
-    for base in reversed([each for each in model.__mro__ if issubclass(each, Settings)]):
-        body = cast(ast.ClassDef, ast.parse(inspect.getsource(base)).body[0]).body
-        for field, below in pairwise(body):
-            match field, below:
-                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                    found[name] = " ".join(text.split()).replace("|", "\\|")
-    return found
 
 
 def _is_list(annotation: Any) -> bool:
@@ -233,9 +220,11 @@ def files(root: Path) -> dict[Path, str]:
         project: _with_config(project.read_text(encoding="utf-8")),
         root / "docs" / "config.md": config_markdown(versions),
         root / SINCE_FILE: json.dumps(versions, indent=1, sort_keys=True) + "\n",
+        root / SCHEMA_FILE: schema_text(),
     }
 
 
 if __name__ == "__main__":
     for path, text in files(project_root()).items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
