@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from airis.errors import EnvironmentProblem
+from airis.progress import step
 from airis.sandbox import toolchain
+from airis.sandbox.locking import held, lock_at
 from airis.sandbox.places import cache_root
 
 
@@ -30,3 +32,24 @@ def run(command: Sequence[Path | str], *, folder: Path, **environment: str) -> s
             result.stderr.strip().rpartition("\n")[2], "the package registries must be reachable once"
         )
     return result.stdout
+
+
+def go_program(kind: str, package: str, folder: Path) -> Path:
+    """A program built with Go, as the go.mod and go.sum in `folder` pin it.
+
+    Raises EnvironmentProblem when it cannot be built here.
+    """
+    name = package.rpartition("/")[2]
+    pins = b"".join((folder / each).read_bytes() for each in ("go.mod", "go.sum"))
+    program = place(kind, name, pins) / name
+    with held(lock_at(program.parent.with_suffix(".lock")), f"it builds {name}"):
+        if not program.exists():
+            minimum = re.search(r"^go (\S+)$", (folder / "go.mod").read_text(encoding="utf-8"), re.MULTILINE)
+            assert minimum is not None
+            with step(f"Building {name}"):
+                go = toolchain.find_go(minimum[1], cache_root())
+                flags = ("-mod=readonly", "-trimpath", "-ldflags=-s -w")
+                part = program.with_suffix(".part")
+                run([go, "build", *flags, "-o", part, package], folder=folder, CGO_ENABLED="0", GOFLAGS="")
+            part.replace(program)
+    return program

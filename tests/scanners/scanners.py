@@ -1,7 +1,6 @@
 """checkov and kube-score: pinned, installed once into the user's cache, and what they find in manifests."""
 
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -11,9 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from airis.progress import step
-from airis.sandbox import toolchain
 from airis.sandbox.locking import held, lock_at
-from airis.sandbox.places import cache_root
 from tests import pinned
 
 HERE = Path(__file__).parent
@@ -83,18 +80,4 @@ def _checkov() -> Path:
 
 
 def _kube_score() -> Path:
-    """kube-score, built with Go."""
-    pins = b"".join((HERE / name).read_bytes() for name in ("go.mod", "go.sum"))
-    program = pinned.place("scanners", "kube-score", pins) / "kube-score"
-    with held(lock_at(program.parent.with_suffix(".lock")), "it builds kube-score"):
-        if not program.exists():
-            minimum = re.search(r"^go (\S+)$", (HERE / "go.mod").read_text(encoding="utf-8"), re.MULTILINE)
-            assert minimum is not None
-            with step("Building kube-score"):
-                go = toolchain.find_go(minimum[1], cache_root())
-                flags = ("-mod=readonly", "-trimpath", "-ldflags=-s -w")
-                package = "github.com/zegl/kube-score/cmd/kube-score"
-                part = program.with_suffix(".part")
-                pinned.run([go, "build", *flags, "-o", part, package], folder=HERE, CGO_ENABLED="0", GOFLAGS="")
-            part.replace(program)
-    return program
+    return pinned.go_program("scanners", "github.com/zegl/kube-score/cmd/kube-score", HERE)

@@ -1,0 +1,149 @@
+"""Finds out about each stack that changes: the diff, whether it comes up, and whether it keeps the rules."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from airis.check import Report, check_stack
+from airis.diff import diff_stacks
+from airis.diff.model import Diff
+from airis.errors import AirisError, ExitCode
+from airis.rehearsal import rehearse_stack
+from airis.sandbox import borrowed_sandbox
+from airis.stacks import read_stack, stack_names
+from airis.verdict import Verdict
+
+NODES = Path("examples", "nodes")
+"""Where nodes for rehearsals are, unless another folder is named: `<stack>.yaml` for the stack of that name."""
+
+Found = TypeVar("Found")
+Given = ParamSpec("Given")
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Something that could not be found out."""
+
+    words: str
+    """Why, as the command itself would say it."""
+    exit_code: ExitCode
+
+
+@dataclass(frozen=True)
+class StackReview:
+    """All that is known about one stack."""
+
+    diff: Diff
+    rehearsal: Verdict | Failed | None = None
+    """None where it was not asked for, or there is nothing to rehearse."""
+    policy: Report | Failed | None = None
+
+    @property
+    def name(self) -> str:
+        """The stack's name."""
+        return self.diff.stack
+
+    @property
+    def invalid(self) -> bool:
+        """Whether the stack, as the change leaves it, cannot be rendered."""
+        return _invalid(self.diff)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What this stack alone would have the command return; data counts most."""
+        return worst(
+            (
+                ExitCode.DATA if self.diff.touches_data else ExitCode.OK,
+                ExitCode.BAD_INPUT if self.invalid else ExitCode.OK,
+                _code_of(self.rehearsal),
+                _code_of(self.policy),
+            )
+        )
+
+
+WORST = (ExitCode.OK, ExitCode.ENVIRONMENT, ExitCode.NOT_READY, ExitCode.BAD_INPUT, ExitCode.DATA)
+"""Exit codes, the worst last."""
+
+
+def gather(
+    base: str,
+    names: Sequence[str],
+    root: Path,
+    *,
+    rehearse: bool,
+    nodes: Path | None = None,
+    timeout_seconds: float = 60.0,
+) -> list[StackReview]:
+    """Reviews the named stacks, or all that differ between `base` and the working tree.
+
+    `nodes` is a file for all of them, or a folder as NODES. Raises AirisError where there is nothing to compare with: no
+    repository, no such revision. What goes wrong with one stack is part of its review.
+    """
+    files = {name: nodes_of(name, nodes, root) for name in stack_names(root)}
+    diffs = diff_stacks(names, base, root)
+    concerned = [each for each in diffs if names or each.changes or each.settings or each.problems]
+    there = [each.stack for each in concerned if each.stack in files and not _invalid(each)]
+    policies = {name: _attempt(_checked, name, root) for name in there}
+    verdicts = _rehearsals({name: files[name] for name in there}, timeout_seconds) if rehearse else {}
+    return [StackReview(each, verdicts.get(each.stack), policies.get(each.stack)) for each in concerned]
+
+
+def nodes_of(name: str, nodes: Path | None, root: Path) -> Path | None:
+    """The file that describes the nodes for a stack's rehearsal; None for the default ones.
+
+    Raises AirisError where what was named does not exist.
+    """
+    if nodes is not None and not nodes.exists():
+        raise AirisError(f"--nodes {nodes}: there is no such file or folder")
+    if nodes is not None and nodes.is_file():
+        return nodes
+    file = (root / NODES if nodes is None else nodes) / f"{name}.yaml"
+    return file if file.is_file() else None
+
+
+def worst(codes: Iterable[ExitCode]) -> ExitCode:
+    """The one that the command returns."""
+    return max(codes, key=WORST.index, default=ExitCode.OK)
+
+
+def _rehearsals(nodes: Mapping[str, Path | None], timeout_seconds: float) -> dict[str, Verdict | Failed]:
+    """Rehearses each stack on the nodes given for it, one after the other on one sandbox."""
+    done: dict[str, Verdict | Failed] = {}
+    if not nodes:
+        return done
+    try:
+        with borrowed_sandbox() as sandbox:
+            for name, file in nodes.items():
+                done[name] = _attempt(rehearse_stack, name, file, timeout_seconds=timeout_seconds, sandbox=sandbox)
+    except AirisError as error:  # the sandbox itself
+        return {name: done.get(name, _failed(error)) for name in nodes}
+    return done
+
+
+def _checked(name: str, root: Path) -> Report:
+    return check_stack(read_stack(name, root))
+
+
+def _attempt(find_out: Callable[Given, Found], *args: Given.args, **options: Given.kwargs) -> Found | Failed:
+    try:
+        return find_out(*args, **options)
+    except AirisError as error:
+        return _failed(error)
+
+
+def _failed(error: AirisError) -> Failed:
+    lacking = error.exit_code is ExitCode.ENVIRONMENT
+    return Failed(str(error), ExitCode.ENVIRONMENT if lacking else ExitCode.NOT_READY)
+
+
+def _invalid(diff: Diff) -> bool:
+    return any(each.side == "after" for each in diff.problems)
+
+
+def _code_of(outcome: Verdict | Report | Failed | None) -> ExitCode:
+    if isinstance(outcome, Failed):
+        return outcome.exit_code
+    if isinstance(outcome, Report):
+        return ExitCode.NOT_READY if outcome.exit_code else ExitCode.OK
+    return ExitCode.OK if outcome is None or outcome.ok else ExitCode.NOT_READY
