@@ -15,6 +15,8 @@ class ExitCode(IntEnum):
     """It ran, and something did not come up, or broke off."""
     ENVIRONMENT = 4
     """The machine lacks something: a tool, the network, a free port, a running cluster."""
+    DATA = 5
+    """A claim with data is touched: `airis diff` ends so, whatever else it found."""
     INTERRUPTED = 130
     """Ctrl-C."""
 

@@ -1,0 +1,127 @@
+"""A cluster: what fails there, deploying by Pulumi, taking over what runs."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from airis.commands.options import ForceConflicts, Format, Kubeconfig, OutputFormat, Stack
+
+app = typer.Typer()
+
+
+@app.command(
+    epilog="Examples:  `airis doctor`  ·  `airis doctor -s gpu`  ·  `airis doctor -s gpu --format json | jq .counts`"
+)
+def doctor(
+    stack: Annotated[
+        str | None,
+        typer.Option("--stack", "-s", help="Also what this stack needs; without it, machine and cluster alone."),
+    ] = None,
+    kubeconfig: Kubeconfig = None,
+    output: Format = OutputFormat.TABLE,
+) -> None:
+    """Find what makes deployments fail, before they do.
+
+    Looks at this machine, the cluster, what a stack needs of it, and what runs. Changes nothing. Ends with 3 if there is a
+    problem, and with 4 if the cluster that was asked for does not answer.
+    """
+    from airis.doctor import examine
+    from airis.doctor.report import print_examination
+
+    found = examine(stack, kubeconfig)
+    print_examination(found, as_json=output is OutputFormat.JSON)
+    raise typer.Exit(found.exit_code)
+
+
+@app.command(epilog="Examples:  `airis preview -s gpu --diff`  ·  `airis preview -s gpu --expect-no-changes`")
+def preview(
+    stack: Stack,
+    diff: Annotated[bool, typer.Option("--diff", help="Show every field, and not only the objects.")] = False,
+    expect_no_changes: Annotated[
+        bool, typer.Option("--expect-no-changes", help="End with 3 if there is anything to change.")
+    ] = False,
+    force_conflicts: ForceConflicts = False,
+) -> None:
+    """Show what `up` would change in the cluster.
+
+    Touches nothing.
+    """
+    from airis import up as commands
+
+    raise typer.Exit(
+        commands.preview(stack, expect_no_changes=expect_no_changes, diff=diff, force_conflicts=force_conflicts)
+    )
+
+
+@app.command(epilog="Examples:  `airis up -s gpu`  ·  `airis up -s gpu --yes`")
+def up(
+    stack: Stack,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Deploy without asking.")] = False,
+    force_conflicts: ForceConflicts = False,
+) -> None:
+    """Deploy the stack; without a cluster, rehearse it.
+
+    By Pulumi. Shows cluster and changes, and asks. Says within seconds why a pod does not start. A run that was cut off is
+    put right first.
+    """
+    from airis.up import deploy_or_rehearse
+
+    raise typer.Exit(deploy_or_rehearse(stack, yes=yes, force_conflicts=force_conflicts))
+
+
+@app.command(epilog="Example:  `airis refresh -s gpu`, then `airis up -s gpu` undoes what others have changed")
+def refresh(
+    stack: Stack,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")] = False,
+) -> None:
+    """Show what others changed, and keep it in the state.
+
+    Changes nothing in the cluster.
+    """
+    from airis import up as commands
+
+    raise typer.Exit(commands.refresh(stack, yes=yes))
+
+
+@app.command(epilog="Example:  `airis destroy -s gpu`")
+def destroy(
+    stack: Stack,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Destroy without asking.")] = False,
+) -> None:
+    """Take the stack away, but for its data.
+
+    By `pulumi destroy`. Claims, namespace and session key stay, and it says so.
+    """
+    from airis import destroy as command
+
+    raise typer.Exit(command.destroy(stack, yes=yes))
+
+
+@app.command(epilog="Examples:  `airis adopt -s prod --namespace open-webui`  ·  `airis adopt -s prod --yes`")
+def adopt(
+    stack: Stack,
+    *,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Where Open WebUI and Ollama run now; airis if left out.")
+    ] = None,
+    kubeconfig: Kubeconfig = None,
+    context: Annotated[str | None, typer.Option("--context", help="The context in it, if not the current one.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Where the stack file exists, write Pulumi.STACK-adopted.yaml beside it.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Prepare the cluster for the first up without asking.")
+    ] = False,
+) -> None:
+    """Take over what Kustomize or Helm deployed.
+
+    Writes the stack file of what runs, and says what its first up changes. Nothing is deployed. After asking, the cluster is
+    prepared for that up.
+    """
+    from airis.adopt import adopt as command
+
+    def ask(question: str) -> bool:
+        return yes or (sys.stdin.isatty() and typer.confirm(question))
+
+    command(stack, namespace=namespace, kubeconfig=kubeconfig, context=context, force=force, ask=ask)

@@ -1,0 +1,45 @@
+"""Options that several commands share."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Stack = Annotated[str, typer.Option("--stack", "-s", help="The stack: `gpu` reads Pulumi.gpu.yaml.")]
+
+Stacks = Annotated[
+    list[str],
+    typer.Option("--stack", "-s", help="The stack: `gpu` reads Pulumi.gpu.yaml. Several, or a pattern: `-s 'dept-*'`."),
+]
+
+Nodes = Annotated[
+    Path | None,
+    typer.Option(
+        "--nodes",
+        help="A file that describes other nodes: short form, or `kubectl get nodes -o yaml` of your own cluster.",
+    ),
+]
+
+Timeout = Annotated[float, typer.Option("--timeout", help="Seconds until the rehearsal gives up.", min=1)]
+
+PodTimeout = Annotated[float, typer.Option("--timeout", help="Seconds for a pod to start or to end.", min=1)]
+
+ForceConflicts = Annotated[
+    bool, typer.Option("--force-conflicts", help="Take back the fields that somebody else has changed.")
+]
+
+Kubeconfig = Annotated[
+    Path | None,
+    typer.Option("--kubeconfig", help="The cluster, if it is another than the one `pulumi up` would deploy to."),
+]
+
+
+class OutputFormat(StrEnum):
+    """How a verdict is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+Format = Annotated[OutputFormat, typer.Option("--format", help="A table to read, or JSON for other programs.")]
