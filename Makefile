@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help up test test-app lint types unit sandbox rehearsal engine bench reference lock clean
+.PHONY: help up test test-app lint types unit sandbox rehearsal engine soak bench reference docs pictures lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -41,11 +41,20 @@ rehearsal: $(VENV)/.dev ## Rehearsal tests only: on the sandbox
 engine: $(VENV)/.dev ## Tests with the real Pulumi, which must be on PATH
 	$(BIN)/pytest tests/engine
 
+soak: $(VENV)/.dev ## 200 random changes of a stack, one after the other
+	AIRIS_SOAK=200 $(BIN)/pytest -s tests/rehearsal/test_soak.py
+
 bench: $(VENV)/.dev ## Measure speed, as ratios of one run
 	$(BIN)/python -m benchmarks
 
 reference: $(VENV)/.dev ## Write what follows from settings/: Pulumi.yaml's config section, docs/config.md
 	$(BIN)/python -m airis.reference
+
+docs: $(VENV)/.dev ## Build the site of docs/ into site/: it works without a network
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+pictures: $(VENV)/.dev ## Draw what the command prints into docs/img/
+	$(BIN)/python -m documentation.pictures
 
 lock: $(VENV)/.dev ## Pin the dependencies of pyproject.toml anew, by version and hash
 	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -U -o requirements.txt
@@ -53,7 +62,7 @@ lock: $(VENV)/.dev ## Pin the dependencies of pyproject.toml anew, by version an
 	$(BIN)/uv pip compile -q tests/app/requirements.in --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -U -o tests/app/requirements.txt
 
 clean: ## Remove the virtual environment and what the tools cached here
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis airis.egg-info
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis airis.egg-info site
 
 $(VENV)/.run: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "airis needs Python 3.11 or newer; this is " + sys.version.split()[0])'

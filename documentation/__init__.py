@@ -1,0 +1,1 @@
+"""What the documentation is made with: pictures of what the command prints, and the site's links."""

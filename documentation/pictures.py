@@ -1,0 +1,136 @@
+"""Pictures of what the command prints, for README.md and docs/: `python -m documentation.pictures` writes them into docs/img/.
+
+They are made by the same code that prints on a terminal, from fixed samples in place of live times and names, so that they only
+change when the output does; a test keeps them fresh. They load nothing from anywhere.
+"""
+
+import io
+import os
+import re
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout, suppress
+from pathlib import Path
+from unittest.mock import patch
+
+from rich.console import Console
+from rich.terminal_theme import TerminalTheme
+from rich.text import Text
+
+from airis.diff.terminal import print_diff
+from airis.doctor.report import print_examination
+from airis.root import project_root
+from airis.verdict import print_verdict
+from documentation import samples
+
+FOLDER = Path("docs") / "img"
+
+_WIDTH = 108
+"""Columns of the terminal in the pictures."""
+
+_HEIGHT = 60
+"""Its lines. What is printed may be longer or shorter."""
+
+_THEME = TerminalTheme(
+    (27, 31, 41),
+    (212, 217, 226),
+    [
+        (69, 76, 92),
+        (240, 113, 120),
+        (145, 200, 120),
+        (229, 192, 107),
+        (97, 175, 239),
+        (198, 134, 221),
+        (86, 190, 201),
+        (212, 217, 226),
+    ],
+    [
+        (99, 108, 128),
+        (255, 139, 146),
+        (170, 220, 145),
+        (245, 212, 140),
+        (130, 196, 250),
+        (215, 160, 235),
+        (120, 210, 220),
+        (255, 255, 255),
+    ],
+)
+"""Background, text, and the sixteen colours. A picture has a ground of its own: it is read on light and on dark pages."""
+
+_WEB_FONT = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
+"""Rich's SVG would fetch its font from a server."""
+
+_FONTS = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
+
+
+def _help() -> None:
+    from airis.cli import app  # noqa: PLC0415  (it imports half of the rest)
+
+    with suppress(SystemExit):
+        app(["--help"], prog_name="airis")
+
+
+def pictures(root: Path) -> dict[Path, str]:
+    """Each picture's file with what it must hold."""
+    prints: Mapping[str, tuple[str, Callable[[], None]]] = {
+        "rehearse": ("airis rehearse --stack gpu", lambda: print_verdict(samples.verdict(root))),
+        "rehearse-failing": (
+            "airis rehearse --stack gpu",
+            lambda: print_verdict(samples.verdict(root, lacking=samples.LACKING)),
+        ),
+        "diff": ("airis diff --stack gpu --base main", lambda: print_diff(samples.diff(root))),
+        "doctor": ("airis doctor --stack gpu", lambda: print_examination(samples.examination(root))),
+        "help": ("airis --help", _help),
+    }
+    return {root / FOLDER / f"{name}.svg": svg(name, title, printed(text)) for name, (title, text) in prints.items()}
+
+
+class _Terminal(io.StringIO):
+    """Takes what is printed, and says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        """Colours, please."""
+        return True
+
+
+def printed(text: Callable[[], None]) -> str:
+    """What the function prints on a terminal of the pictures' width, with its escape codes."""
+    environment = {
+        "COLUMNS": str(_WIDTH),
+        "LINES": str(_HEIGHT),
+        "TERM": "xterm-256color",
+        "PATH": os.environ.get("PATH", ""),
+    }
+    terminal = _Terminal()
+    # NO_COLOR, the variables of CI servers and the size of the terminal at hand must not show
+    with patch.dict(os.environ, environment, clear=True), redirect_stdout(terminal):
+        text()
+    return terminal.getvalue()
+
+
+def svg(name: str, title: str, escaped: str) -> str:
+    """Printed text as an SVG of its own: no fonts, styles or scripts from elsewhere. `name` makes its ids unique."""
+    console = Console(
+        record=True,
+        file=io.StringIO(),
+        width=_WIDTH,
+        height=_HEIGHT,  # without it, Rich asks the terminal at hand
+        force_terminal=True,
+        color_system="truecolor",
+        no_color=False,
+    )
+    for line in Text.from_ansi(escaped.rstrip()).split():
+        line.rstrip()
+        console.print(line, overflow="fold")
+    drawn = console.export_svg(title=title, theme=_THEME, unique_id=f"airis-{name}")
+    local = (
+        _WEB_FONT.sub("", drawn)
+        .replace("Fira Code", "ui-monospace")
+        .replace("font-family: ui-monospace, monospace", f"font-family: {_FONTS}")
+    )
+    return "".join(f"{line.rstrip()}\n" for line in local.splitlines())
+
+
+if __name__ == "__main__":
+    for file, content in pictures(project_root()).items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content, encoding="utf-8")

@@ -1,0 +1,98 @@
+"""What the pictures show: fixed findings about the committed stack gpu, made by the code that finds them in earnest.
+
+Names and times that differ from run to run are given here; all else follows from the program, and changes with it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from airis import manifest, program
+from airis.diff.model import Diff
+from airis.diff.side import Side, side_of
+from airis.diff.snapshot import taken
+from airis.diff.whole import whole
+from airis.doctor.examination import Examination  # registers the checks
+from airis.doctor.look import Look, Server
+from airis.doctor.machine import Machine
+from airis.doctor.model import CHECKS
+from airis.doctor.wanted import Wanted
+from airis.sandbox.nodes import load_nodes
+from airis.stacks import read_stack, settings_of
+from airis.verdict import Finding, State, Verdict
+
+STACK = "gpu"
+
+LACKING = "0/2 nodes are available: 2 Insufficient nvidia.com/gpu."
+"""The scheduler's words where too many GPUs are asked for."""
+
+_PODS = {"Deployment": ("airis-deployment-57d8b4c5b4-6mvkq", "cpu-0"), "StatefulSet": ("ollama-0", "gpu-0")}
+_STATES = {
+    "PersistentVolumeClaim": State.BOUND,
+    **dict.fromkeys(("Namespace", "Service", "Deployment", "StatefulSet"), State.READY),
+}
+_SECONDS = 1.7
+
+_CHANGE: Mapping[str, Any] = {
+    "ollama": {"gpu": {"count": 2}, "storage": {"size": "60Gi"}, "models": ["llama3.1:8b"]},
+    "ingress": {"host": "airis.minikube.local"},
+}
+"""The settings that the diff is about."""
+
+_CHECKS = ("version", "default-storage-class", "gpu", "ingress-class", "dns")
+"""Those in the picture. The others need more of a cluster than stands here."""
+
+_MACHINE = Machine((3, 12), "3.300.0", "3.260.0", "4.34.0", True, "kubectl", ".state", "")
+
+
+def verdict(root: Path, *, lacking: str = "") -> Verdict:
+    """What a rehearsal finds; with `lacking`, why Ollama's pod is not scheduled."""
+    findings = []
+    for each in manifest.in_order(program.run(read_stack(STACK, root)).objects):
+        namespace = str(each.manifest["metadata"].get("namespace", ""))
+        waits = lacking != "" and each.kind in ("StatefulSet", "Service") and each.name.startswith("ollama")
+        state = State.PENDING if waits else _STATES.get(each.kind, State.ADMITTED)
+        findings.append(Finding(each.kind, each.name, namespace, state))
+        if each.kind in _PODS:
+            pod, node = _PODS[each.kind]
+            reason = lacking if waits else ""
+            findings.append(Finding("Pod", pod, namespace, state, "" if waits else node, reason))
+    return Verdict(STACK, tuple(findings), _SECONDS)
+
+
+def diff(root: Path) -> Diff:
+    """What a change of the stack file does: another GPU, a larger volume, and a model."""
+    stack = read_stack(STACK, root)
+
+    def side(label: str, config: Mapping[str, str]) -> Side:
+        snapshot = taken(replace(stack, config=dict(config)), b"the same on both sides")
+        return side_of(label, {"problem": "", **snapshot})
+
+    changed = {f"airis:{key}": json.dumps(value) for key, value in _CHANGE.items()}
+    sides = side("main", stack.config), side("the working tree", changed)
+    return whole(STACK, *sides, lambda config: side("tried", config))
+
+
+def examination(root: Path) -> Examination:
+    """What `airis doctor` finds in a new cluster without GPUs, a default StorageClass and an ingress controller."""
+    stack = read_stack(STACK, root)
+    objects = [manifest.manifest(each) for each in manifest.in_order(program.run(stack).objects)]
+    nodes = [each for each in load_nodes() if not each["metadata"]["name"].startswith("gpu")]
+    classes = [{"metadata": {"name": "standard"}, "provisioner": "kubernetes.io/host-path"}]
+    server = Server(
+        version="v1.36.3",
+        client="v1.36.3",
+        objects={
+            "nodes": nodes,
+            "pods": [],
+            "storageclasses.storage.k8s.io": classes,
+            "ingressclasses.networking.k8s.io": [],
+            "persistentvolumeclaims": [],
+            "ingresses.networking.k8s.io": [],
+        },
+    )
+    look = Look(_MACHINE, server=server, wanted=Wanted(STACK, settings_of(stack), objects))
+    found = [finding for name in _CHECKS for finding in CHECKS[name].findings(look)]
+    return Examination(STACK, found, cluster_needed=True, cluster_answers=True)

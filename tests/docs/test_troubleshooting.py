@@ -1,0 +1,32 @@
+"""docs/troubleshooting.md: the output that it shows is what the command prints."""
+
+import re
+
+import pytest
+
+from airis import watch
+from tests.docs.blocks import Block, blocks
+from tests.unit.drawing import ROOT
+
+pytestmark = pytest.mark.timeout(60)
+
+PAGE = ROOT / "docs" / "troubleshooting.md"
+TOLD = re.compile(r"^(?P<what>\w+/[\w-]+) does not start: (?P<reason>.+)\n  (?P<remedy>.+)$", re.MULTILINE)
+OUTPUT = [each for each in blocks() if each.language == "text" and TOLD.search(each.text)]
+
+SEED = ["Volume binding", "Image pulls", "Ingress"]
+"""The first headings, in the order of the Kustomize deployment's own troubleshooting guide."""
+
+
+def test_the_page_begins_with_the_three_usual_suspects() -> None:
+    assert re.findall(r"^## (.+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)[:3] == SEED
+
+
+def test_there_is_such_output() -> None:
+    assert len([each for each in OUTPUT if each.page == "docs/troubleshooting.md"]) >= 4
+
+
+@pytest.mark.parametrize("block", OUTPUT, ids=str)
+def test_the_remedy_is_the_one_that_is_printed(block: Block) -> None:
+    for told in TOLD.finditer(block.text):
+        assert str(watch._trouble(told["what"], told["reason"])) == told[0]
