@@ -1,9 +1,10 @@
-"""Times whole commands side by side."""
+"""Measures whole commands side by side: wall time, and the most memory that one of their processes had at a time."""
 
 import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +12,33 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
+_LAUNCHER = """
+import os, sys, time
+start = time.perf_counter()
+process = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ)
+_, status, used = os.wait4(process, 0)
+with open(sys.argv[1], "w") as file:
+    file.write(f"{time.perf_counter() - start} {used.ru_maxrss}")
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""Starts the command from a process of a few MiB: on Linux, a process counts the memory of who started it as its own peak."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a command."""
+
+    seconds: float
+    peak_bytes: int
+
 
 @dataclass(frozen=True)
 class Sample:
     """Seconds of wall time of one thing, over several runs."""
 
     seconds: tuple[float, ...]
+    peak_bytes: int = 0
+    """The most memory of any of its processes in any run; 0 where nobody looked."""
 
     @property
     def median(self) -> float:
@@ -34,8 +56,8 @@ class Row:
     measured: Sample
     against: str
     yardstick: Sample | None
-    limit: float
-    """A ratio where there is a yardstick, else seconds."""
+    limit: float | None
+    """A ratio where there is a yardstick, else seconds; None for a mere comparison."""
 
     @property
     def figure(self) -> float:
@@ -43,49 +65,60 @@ class Row:
 
     @property
     def ok(self) -> bool:
-        return self.figure <= self.limit
+        return self.limit is None or self.figure <= self.limit
 
     def cells(self) -> tuple[str, ...]:
         unit = "x" if self.yardstick else " s"
+        peak = f"{self.measured.peak_bytes / 2**20:.0f} MiB" if self.measured.peak_bytes else ""
         return (
             self.what,
             str(self.measured),
+            peak,
             f"{self.against}: {self.yardstick}" if self.yardstick else self.against,
             f"{self.figure:.2f}{unit}",
-            f"{self.limit:g}{unit}",
-            "yes" if self.ok else "**no**",
+            "" if self.limit is None else f"{self.limit:g}{unit}",
+            "" if self.limit is None else "yes" if self.ok else "**no**",
         )
 
 
-HEADINGS = ("what", "median (range)", "against", "figure", "at most", "kept")
+HEADINGS = ("what", "median (range)", "peak memory", "against", "figure", "at most", "kept")
 
 
 def side_by_side(runs: int, *things: Callable[[], object]) -> list[Sample]:
-    """Times each thing `runs` times, taking turns, so that what else the machine does hits all of them alike."""
-    seconds: list[list[float]] = [[] for _ in things]
+    """Measures each thing `runs` times, taking turns, so that what else the machine does hits all of them alike."""
+    found: list[list[Run]] = [[] for _ in things]
     for _ in range(runs):
-        for thing, taken in zip(things, seconds, strict=True):
+        for thing, taken in zip(things, found, strict=True):
             start = time.perf_counter()
-            thing()
-            taken.append(time.perf_counter() - start)
-    return [Sample(tuple(taken)) for taken in seconds]
+            outcome = thing()
+            taken.append(outcome if isinstance(outcome, Run) else Run(time.perf_counter() - start, 0))
+    return [Sample(tuple(each.seconds for each in taken), max(each.peak_bytes for each in taken)) for taken in found]
 
 
-def python(*arguments: str, env: Mapping[str, str] | None = None) -> Callable[[], object]:
+def python(*arguments: str, env: Mapping[str, str] | None = None) -> Callable[[], Run]:
     """A run of this Python in the project's folder; it must succeed."""
     return command(sys.executable, *arguments, env=env)
 
 
-def command(*arguments: str, env: Mapping[str, str] | None = None) -> Callable[[], object]:
-    """A run of a program in the project's folder; it must succeed."""
+def command(*arguments: str, env: Mapping[str, str] | None = None, folder: Path = ROOT) -> Callable[[], Run]:
+    """A run of a program in the project's folder, or in `folder`; it must succeed."""
 
-    def run() -> object:
-        return subprocess.run(arguments, cwd=ROOT, check=True, capture_output=True, env={**os.environ, **(env or {})})
+    def run() -> Run:
+        with tempfile.NamedTemporaryFile() as file:
+            subprocess.run(
+                [sys.executable, "-I", "-S", "-c", _LAUNCHER, file.name, *arguments],
+                cwd=folder,
+                check=True,
+                capture_output=True,
+                env={**os.environ, **(env or {})},
+            )
+            seconds, kibibytes = Path(file.name).read_text(encoding="ascii").split()
+        return Run(float(seconds), int(kibibytes) * (1 if sys.platform == "darwin" else 1024))
 
     return run
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """The rows as a Markdown table."""
-    lines = [HEADINGS, tuple("---" for _ in HEADINGS), *(row.cells() for row in rows)]
+    lines = [headings, tuple("---" for _ in headings), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
