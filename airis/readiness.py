@@ -115,6 +115,8 @@ def pod_finding(pod: KubeObject) -> Finding:
     status = pod.get("status", {})
     containers = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
     found = [text for each in containers if (text := _trouble(each))]
+    if "deletionTimestamp" in pod["metadata"]:
+        found = ["it is to end, and its node has not said that it has"]
     return Finding("Pod", name, namespace, State.PENDING, node, "; ".join(found))
 
 

@@ -38,6 +38,9 @@ _BROKEN = frozenset(
 """What a kubelet gives as the reason of a container that waits and will not run by waiting. A container that merely starts
 has another one: ContainerCreating, PodInitializing. Source: Kubernetes, pkg/kubelet/images/types.go, kuberuntime."""
 
+_OVERDUE_SECONDS = 10.0
+"""How much later than announced a kubelet may say that a pod has ended."""
+
 _EVENTS = frozenset(
     {"FailedCreate", "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "ProvisioningFailed"}
 )
@@ -57,6 +60,8 @@ _REMEDIES = {
     r"OOMKilled": "it needs more memory than it may have: raise resources.limits.memory",
     r"secret \"|configmap \"|CreateContainerConfigError": "what the pod refers to is missing: make that Secret or ConfigMap",
     r"exceeded quota": "the namespace's quota is used up: raise it, or lower resources.requests",
+    r"should have ended": "`kubectl get nodes` shows whether the node answers; if its machine is gone for good, `kubectl "
+    "delete node` it",
     r"violates PodSecurity": "the namespace allows no such pod: airis:podSecurity",
 }
 """What helps, by what the reason says; the first that fits counts."""
@@ -94,7 +99,9 @@ def troubles(objects: Iterable[KubeObject], since: str = "") -> Iterator[Trouble
     living = {f"{each['kind']}/{each['metadata']['name']}" for each in objects if each["kind"] != "Event"}
     told: set[str] = set()
     for pod in objects:
-        if pod["kind"] == "Pod" and "deletionTimestamp" not in pod["metadata"] and (found := _of_pod(pod)):
+        if pod["kind"] == "Pod" and (
+            found := _overdue(pod) if "deletionTimestamp" in pod["metadata"] else _of_pod(pod)
+        ):
             told.add(found.what)
             yield found
     for event in objects:
@@ -122,6 +129,15 @@ def _of_pod(pod: KubeObject) -> Trouble | None:
                 reasons[f"exit code {ended['exitCode']}"] = None
             return _trouble(what, ", ".join(reasons), container=str(container["name"]), ended=bool(ended))
     return None
+
+
+def _overdue(pod: KubeObject) -> Trouble | None:
+    """A pod that should have ended: its node is gone, and a StatefulSet does not replace it before it has."""
+    due = str(pod["metadata"]["deletionTimestamp"])  # with the grace period in it
+    if due[:19] >= time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - _OVERDUE_SECONDS)):
+        return None
+    reason = f"it should have ended at {due}, and its node {pod['spec'].get('nodeName', '')} has not said that it has"
+    return _trouble(f"Pod/{pod['metadata']['name']}", reason)
 
 
 def _of_event(event: KubeObject, since: str) -> Trouble | None:

@@ -3,7 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 import pulumi
-from pulumi_kubernetes.apps.v1 import Deployment, DeploymentSpecArgs, DeploymentStrategyArgs
+from pulumi_kubernetes.apps.v1 import (
+    Deployment,
+    DeploymentSpecArgs,
+    DeploymentStrategyArgs,
+    RollingUpdateDeploymentArgs,
+)
 
 from components import pod
 from components.account import service_account
@@ -131,7 +136,7 @@ class WebUI(pulumi.ComponentResource):
                 replicas=settings.replicas if settings.autoscaling is None or settings.replicas == 0 else None,
                 selector=selector(name),
                 # Two releases must never serve one database, nor two pods wait for one another's volume
-                strategy=DeploymentStrategyArgs(type="RollingUpdate" if settings.rolling_updates else "Recreate"),
+                strategy=_strategy(rolling=settings.rolling_updates),
                 template=pod.template(
                     place,
                     containers=[container],
@@ -179,3 +184,15 @@ class WebUI(pulumi.ComponentResource):
             "kubectl -n {0} port-forward service/{1} {2}:{2}", front.metadata.namespace, front.metadata.name, PORT
         )
         self.register_outputs({"url": self.url, "portForward": self.port_forward})
+
+
+def _strategy(*, rolling: bool) -> DeploymentStrategyArgs:
+    """How pods are replaced. The numbers are Kubernetes' own defaults.
+
+    They have to stand here to go again: the API server refuses Recreate as long as they are there, and with server-side apply
+    nobody takes away what it has put in by itself.
+    """
+    if not rolling:
+        return DeploymentStrategyArgs(type="Recreate")
+    numbers = RollingUpdateDeploymentArgs(max_surge="25%", max_unavailable="25%")
+    return DeploymentStrategyArgs(type="RollingUpdate", rolling_update=numbers)

@@ -1,0 +1,82 @@
+"""The API server restarts while Pulumi is at work: the run says so or gets over it, and the next one has lost nothing."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from airis.rehearsal import clean
+from airis.sandbox import Sandbox
+from tests.engine.conftest import Project
+from tests.rehearsal.moving import marked, markers
+
+pytestmark = pytest.mark.timeout(600)
+
+Stop = Callable[[], Callable[[], None]]
+
+STACK = {"airis:ollama": {"gpu": {"count": 1}}, "airis:ingress": {"host": "airis.minikube.local"}}
+KINDS = ("persistentvolumeclaims", "statefulsets", "deployments", "services", "secrets")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def empty_sandbox(engine_sandbox: Sandbox) -> Iterator[None]:
+    """Nothing of another module's stacks is there before, and nothing of these afterwards."""
+    clean(engine_sandbox.kubectl)
+    yield
+    clean(engine_sandbox.kubectl)
+
+
+def uids(project: Project) -> dict[str, str]:
+    return {f"{kind}/{name}": uid for kind in KINDS for name, uid in project.uids(kind).items()}
+
+
+def restarted(project: Project, stop: Stop, when: str) -> tuple[int, str]:
+    """`airis up`, and the API server goes away for some seconds once `up` has said `when`."""
+    run = project.airis("up", "--stack", "gpu", "--yes")
+    run.when(when)
+    restart = stop()
+    time.sleep(3)  # it is away, and Pulumi has asked for it
+    restart()
+    return run.end(400), run.text
+
+
+def ended_well(code: int, text: str) -> None:
+    """Pulumi gets over a restart that it does not notice; else it says what it could not do."""
+    assert code in (0, 3), text
+    assert "Traceback" not in text
+    assert code == 0 or "run the same command again" in text or "Pulumi's own words stand above" in text
+
+
+def settled(project: Project) -> None:
+    """The next run, which must succeed and leave nothing to do."""
+    project.done("up", "--stack", "gpu", "--yes")
+    project.done("preview", "--stack", "gpu", "--expect-no-changes")
+
+
+def test_in_the_middle_of_the_first_up(project: Project, api_server: Stop) -> None:
+    project.write("gpu", STACK)
+
+    code, text = restarted(project, api_server, "PersistentVolumeClaim airis-pvc creating")
+
+    ended_well(code, text)
+    made = uids(project)
+    settled(project)
+    assert made.items() <= uids(project).items()  # what was made is kept, and nothing is made twice
+    assert set(project.uids("persistentvolumeclaims")) == {"airis-pvc", "ollama-volume-ollama-0"}
+
+
+def test_in_the_middle_of_a_change(project: Project, api_server: Stop) -> None:
+    marked(project.sandbox)
+    before, written = uids(project), markers(project.sandbox)
+    assert len(written) == 2
+    project.write("gpu", {**STACK, "airis:webui": {"image": "ghcr.io/airis/airis:v2"}})
+
+    code, text = restarted(project, api_server, "Deployment airis-deployment updating")
+
+    ended_well(code, text)
+    settled(project)
+    assert uids(project) == before
+    assert markers(project.sandbox) == written
+    (deployment,) = project.get("deployments")
+    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "ghcr.io/airis/airis:v2"
+    assert deployment["status"]["readyReplicas"] == 1
