@@ -62,9 +62,9 @@ of wall time, and the peak memory is that of the largest process. This run: {mac
 
 {table(HEADINGS, [row.cells() for row in rows])}
 
-![What share of each limit is used](img/benchmarks-limits.svg)
+![How much of each limit is used, as bars](img/benchmarks-limits.svg)
 
-![Spread of the runs](img/benchmarks-spread.svg)
+![The spread of all runs, in seconds](img/benchmarks-spread.svg)
 
 ## Fleets
 
@@ -73,7 +73,7 @@ with three pods of Open WebUI, one in each zone; the others want GPUs of three k
 
 {table(Growth.HEADINGS, [each.cells() for each in grown])}
 
-![Seconds over nodes](img/benchmarks-fleet.svg)
+![Seconds over the number of nodes, for each step of a rehearsal](img/benchmarks-fleet.svg)
 
 ## Where the time goes
 

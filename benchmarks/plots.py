@@ -1,5 +1,6 @@
 """Plots of the figures, as SVG: nothing in them is loaded from elsewhere."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,9 @@ from pygal.style import Style
 
 from benchmarks.fleet import Growth
 from benchmarks.measure import Row
+
+_SCRIPT = re.compile(r"<script.*?</script>", re.DOTALL)
+"""What pygal puts in for charts that react to the mouse. A picture in a page runs nothing."""
 
 _STYLE = Style(
     background="white",
@@ -79,4 +83,4 @@ def growth(found: Sequence[Growth], path: Path) -> None:
 
 def _write(chart: pygal.graph.graph.Graph, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(chart.render(is_unicode=True), encoding="utf-8")
+    path.write_text(_SCRIPT.sub("", chart.render(is_unicode=True)), encoding="utf-8")
