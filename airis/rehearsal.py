@@ -2,20 +2,19 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from airis import manifest, program
 from airis.errors import AirisError
 from airis.kubectl import Kubectl, KubectlError, KubeObject
 from airis.many import for_each
 from airis.progress import Advance, step
 from airis.readiness import Live, key_of
+from airis.render import manifests
 from airis.sandbox import Sandbox, borrowed_sandbox, definitions_for, load_nodes
 from airis.stacks import StackFile, read_stacks
 from airis.verdict import Finding, State, Verdict
@@ -99,11 +98,6 @@ def rehearse_stacks(
     return verdicts
 
 
-def manifests(stack: StackFile) -> list[dict[str, Any]]:
-    """The stack's objects as plain manifests, those first that others need."""
-    return [manifest.manifest(each) for each in manifest.in_order(program.run(stack).objects)]
-
-
 def rehearse(
     name: str,
     wanted: Sequence[KubeObject],
@@ -147,12 +141,10 @@ def rehearse_together(
         refusals = {key_of(body): applying.refusal(key_of(body)[2]) for body in wanted}
     seconds = time.monotonic() - start
     findings = _with_reasons(findings, refusals, kubectl)
-    return [Verdict(name, tuple(found), seconds) for name, found in _by_stack(stacks, findings)]
+    return [Verdict(name, tuple(found), seconds) for name, found in _by_stack(stacks, findings).items()]
 
 
-def _by_stack(
-    stacks: Mapping[str, Sequence[KubeObject]], findings: Sequence[Finding]
-) -> Iterator[tuple[str, list[Finding]]]:
+def _by_stack(stacks: Mapping[str, Sequence[KubeObject]], findings: Sequence[Finding]) -> dict[str, list[Finding]]:
     """Each stack's part of the findings. A workload's pods stand below it, and are no objects of the stack themselves."""
     owners = {key_of(body): name for name, objects in stacks.items() for body in objects}
     parts: dict[str, list[Finding]] = {name: [] for name in stacks}
@@ -160,7 +152,7 @@ def _by_stack(
     for each in findings:
         owner = owners.get((each.kind, each.namespace, each.name), owner)
         parts[owner].append(each)
-    yield from parts.items()
+    return parts
 
 
 def _refuse_common(names: Sequence[str], rendered: Sequence[Sequence[KubeObject]]) -> None:
@@ -252,9 +244,8 @@ def _apply_stack(wanted: Sequence[KubeObject], kubectl: Kubectl) -> dict[tuple[s
     try:
         kubectl.apply(wanted)
     except KubectlError:
-        kubectl.run(
-            "get", "--raw", "/readyz"
-        )  # a server that is gone has refused nothing: that is an error, told at once
+        # A server that is gone has refused nothing: that is an error, told at once
+        kubectl.run("get", "--raw", "/readyz")
         # kubectl's errors do not always say which object they are about; asked one by one, they do
         refusals = {}
         for body in wanted:

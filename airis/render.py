@@ -1,6 +1,7 @@
-"""A stack as Kubernetes YAML, with a word on what is not in it."""
+"""A stack as Kubernetes objects: as plain manifests, and as YAML with a word on what is not in it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from airis import manifest, program
 from airis.errors import AirisError
@@ -29,3 +30,8 @@ def rendered(stack: StackFile, *, show_secrets: bool = False) -> Rendered:
     objects = program.run(stack, generate_secrets=show_secrets).objects
     secrets = () if show_secrets else tuple(str(each) for each in objects if each.kind == "Secret")
     return Rendered(manifest.to_yaml(objects, show_secrets=show_secrets), secrets)
+
+
+def manifests(stack: StackFile) -> list[dict[str, Any]]:
+    """The stack's objects as plain manifests, those first that others need. Raises AirisError when the stack is wrong."""
+    return [manifest.manifest(each) for each in manifest.in_order(program.run(stack).objects)]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airis.many import for_each
-from airis.rehearsal import clean, manifests, rehearse_together
+from airis.rehearsal import clean, rehearse_together
+from airis.render import manifests
 from airis.sandbox import Sandbox
 from airis.stacks import read_stacks
 from benchmarks.measure import ROOT, Row, command, side_by_side

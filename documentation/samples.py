@@ -19,6 +19,7 @@ from airis.doctor.look import Look, Server
 from airis.doctor.machine import Machine
 from airis.doctor.model import CHECKS
 from airis.doctor.wanted import Wanted
+from airis.render import manifests
 from airis.sandbox.nodes import load_nodes
 from airis.stacks import read_stack, settings_of
 from airis.verdict import Finding, State, Verdict
@@ -78,7 +79,6 @@ def diff(root: Path) -> Diff:
 def examination(root: Path) -> Examination:
     """What `airis doctor` finds in a new cluster without GPUs, a default StorageClass and an ingress controller."""
     stack = read_stack(STACK, root)
-    objects = [manifest.manifest(each) for each in manifest.in_order(program.run(stack).objects)]
     nodes = [each for each in load_nodes() if not each["metadata"]["name"].startswith("gpu")]
     classes = [{"metadata": {"name": "standard"}, "provisioner": "kubernetes.io/host-path"}]
     server = Server(
@@ -93,6 +93,6 @@ def examination(root: Path) -> Examination:
             "ingresses.networking.k8s.io": [],
         },
     )
-    look = Look(_MACHINE, server=server, wanted=Wanted(STACK, settings_of(stack), objects))
+    look = Look(_MACHINE, server=server, wanted=Wanted(STACK, settings_of(stack), manifests(stack)))
     found = [finding for name in _CHECKS for finding in CHECKS[name].findings(look)]
     return Examination(STACK, found, cluster_needed=True, cluster_answers=True)

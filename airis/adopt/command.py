@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from airis import manifest, program
 from airis.adopt.changes import Change, changes
 from airis.adopt.cluster import cluster_of, label, problem
 from airis.adopt.environment import SECRET
@@ -16,6 +15,7 @@ from airis.adopt.stackfile import Draft, as_yaml, drafted
 from airis.cluster import Cluster
 from airis.errors import AirisError
 from airis.kubectl import KubectlError, KubeObject
+from airis.render import manifests
 from airis.stacks import StackFile, project_root, read_stack
 
 _NAMESPACE = "airis"
@@ -62,7 +62,7 @@ def adopt(
             draft.config.update(chosen)
             if not earlier:
                 stack = replace(stack, config=_as_engine_has_it(draft.config))
-            wanted = [manifest.manifest(each) for each in manifest.in_order(program.run(stack).objects)]
+            wanted = manifests(stack)
             becomes = changes(cluster, wanted, found)
         except KubectlError as error:
             raise problem(error) from None

@@ -5,10 +5,10 @@ them; whatever stands outside of those is escaped.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from airis.diff.model import Diff, ObjectChange
-from airis.diff.words import ACTIONS, field_lines, label, notes, remarks, totals_rows
+from airis.diff.words import ACTIONS, field_lines, label, notes, remarks, totals_rows, unrendered
 
 _WIDTH = 400
 _FIELDS = 80
@@ -68,29 +68,21 @@ def _head(diff: Diff) -> str:
         lines += ["", f"Settings that change: {shown}{more}"]
     if diff.touches_data:
         told = [each.words for change in diff.changes for each in change.data if not each.harmless]
-        lines += [
-            "",
-            "> [!CAUTION]",
-            "> **A claim with data is touched.**",
-            *(f"> - {escaped(each)}" for each in told[:10]),
-        ]
-        if len(told) > 10:  # noqa: PLR2004
-            lines += [f"> - and {len(told) - 10} more"]
+        lines += _alert("CAUTION", "A claim with data is touched.", told, 10)
     refused = [each for change in diff.changes for each in change.refused]
     if refused:
-        lines += [
-            "",
-            "> [!WARNING]",
-            "> **`up` refuses this change.**",
-            *(f"> - {escaped(each)}" for each in refused[:5]),
-        ]
-        if len(refused) > 5:  # noqa: PLR2004
-            lines += [f"> - and {len(refused) - 5} more"]
+        lines += _alert("WARNING", "`up` refuses this change.", refused, 5)
     text = "\n".join(lines) + "\n"
     for each in diff.problems:
-        where = {"before": f"{diff.before} cannot be rendered:", "after": f"{diff.after} cannot be rendered:"}
-        text += f"\n**{escaped(where.get(each.side, 'Note:'))}**\n\n{fenced(_shortened(each.words))}"
+        where = unrendered(diff, each) or "Note"
+        text += f"\n**{escaped(f'{where}:')}**\n\n{fenced(_shortened(each.words))}"
     return text
+
+
+def _alert(kind: str, title: str, told: Sequence[str], most: int) -> list[str]:
+    """A box of GitHub's with a title, and the first few of what is told."""
+    lines = ["", f"> [!{kind}]", f"> **{title}**", *(f"> - {escaped(each)}" for each in told[:most])]
+    return [*lines, f"> - and {len(told) - most} more"] if len(told) > most else lines
 
 
 def _shortened(words: str) -> list[str]:

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from airis.diff.model import Action, Diff, ObjectChange
-from airis.diff.words import ACTIONS, MARKS, field_lines, label, notes, remarks, totals_rows
+from airis.diff.words import ACTIONS, MARKS, field_lines, label, notes, remarks, totals_rows, unrendered
 
 _STYLES = {
     Action.CREATED: "green",
@@ -44,10 +44,12 @@ def print_diff(diff: Diff, console: Console | None = None) -> None:
     if diff.settings:
         say((f"Settings that change: {', '.join(diff.settings)}", "dim"))
     for problem in diff.problems:
-        where = {"before": f"{diff.before} cannot be rendered: ", "after": f"{diff.after} cannot be rendered: "}
         say(
             "\n",
-            (f"{where.get(problem.side, 'note: ')}{problem.words}", "red" if problem.side != "reasons" else "yellow"),
+            (
+                f"{unrendered(diff, problem) or 'note'}: {problem.words}",
+                "red" if problem.side != "reasons" else "yellow",
+            ),
         )
     for change in diff.changes:
         console.print()

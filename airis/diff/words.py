@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from airis.diff.fields import changed_lines, one_line
-from airis.diff.model import Action, Amount, Diff, FieldChange, ObjectChange, Totals
+from airis.diff.model import Action, Amount, Diff, FieldChange, ObjectChange, Problem, Totals
 
 MARKS = {
     Action.CREATED: "+",
@@ -65,6 +65,12 @@ def _bytes(number: int) -> str:
 def label(change: ObjectChange) -> str:
     """The object, with its namespace where it is in one."""
     return f"{change} in {change.namespace}" if change.namespace else str(change)
+
+
+def unrendered(diff: Diff, problem: Problem) -> str:
+    """Which side cannot be rendered; empty for a problem that is not one side's."""
+    side = {"before": diff.before, "after": diff.after}.get(problem.side)
+    return f"{side} cannot be rendered" if side is not None else ""
 
 
 def notes(change: ObjectChange) -> Iterator[tuple[str, str]]:

@@ -108,11 +108,10 @@ def take(stack: StackFile, wanted: Wanted | None, kubeconfig: Path | None) -> Lo
 
 def wanted_of(stack: StackFile) -> Wanted:
     """What the stack needs. Raises AirisError with everything that is wrong with it."""
-    from airis import manifest, program  # noqa: PLC0415  (heavy, and not needed without a stack)
+    from airis.render import manifests  # noqa: PLC0415  (heavy, and not needed without a stack)
 
-    objects = manifest.in_order(program.run(stack).objects)
     upserts = "true" in (stack.config.get(_UPSERT), os.environ.get(_UPSERT_VARIABLE))
-    return Wanted(stack.name, settings_of(stack), [manifest.manifest(each) for each in objects], upserts)
+    return Wanted(stack.name, settings_of(stack), manifests(stack), upserts)
 
 
 def _nothing() -> StackFile:

@@ -12,7 +12,7 @@ from airis.diff import Action, Diff
 from airis.diff.live import diff_cluster
 from airis.errors import AirisError, EnvironmentProblem
 from airis.kubectl import Kubectl, KubectlError
-from airis.rehearsal import manifests
+from airis.render import manifests
 from airis.sandbox import Sandbox
 from airis.stacks import StackFile
 from tests.unit.drawing import stack_of

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from airis.many import for_each
-from airis.rehearsal import manifests, rehearse_together
+from airis.rehearsal import rehearse_together
+from airis.render import manifests
 from airis.sandbox import Sandbox, load_nodes
 from airis.stacks import read_stacks
 from tests.rehearsal import fleet
