@@ -161,12 +161,14 @@ class Sandbox:
     def set_nodes(self, nodes: Sequence[KubeObject]) -> None:
         """Makes these the sandbox's only nodes, and waits until they are Ready.
 
-        Nodes that are already as wanted are left alone. Raises KubectlError when the API server refuses one.
+        Nodes that are already as wanted are left alone; one that was cordoned or tainted since is made anew. Raises
+        KubectlError when the API server refuses one.
         """
         wanted = {each["metadata"]["name"]: _for_kwok(each) for each in nodes}
         present = {each["metadata"]["name"]: each for each in self.kubectl.get("nodes")}
-        stale = [each for name, each in present.items() if _digest_of(each) != _digest_of(wanted.get(name, {}))]
-        missing = [each for name, each in wanted.items() if _digest_of(each) != _digest_of(present.get(name, {}))]
+        kept = {name for name, each in present.items() if name in wanted and _is_as_made(each, wanted[name])}
+        stale = [each for name, each in present.items() if name not in kept]
+        missing = [each for name, each in wanted.items() if name not in kept]
         # The status of a node that exists cannot be applied with its spec: a changed node is made anew
         limit = _NODES_SECONDS + len(nodes) / 5
         self.kubectl.delete(stale, timeout=_NODES_SECONDS + len(stale) / 5)
@@ -385,6 +387,19 @@ def _for_kwok(node: KubeObject) -> dict[str, Any]:
 def _digest_of(node: KubeObject) -> str | None:
     digest: str | None = node.get("metadata", {}).get("annotations", {}).get(_NODE_DIGEST)
     return digest
+
+
+def _is_as_made(node: KubeObject, wanted: KubeObject) -> bool:
+    """Whether it was made from this description, and is as open for pods as it was then."""
+    return _digest_of(node) == _digest_of(wanted) and _closed_by(node) == _closed_by(wanted)
+
+
+def _closed_by(node: KubeObject) -> set[tuple[str, str, str]]:
+    """What keeps pods away: `kubectl cordon` and taints, without those that the node controller sets and takes away."""
+    spec = node.get("spec", {})
+    taints = {(each["key"], each.get("value", ""), each["effect"]) for each in spec.get("taints", [])}
+    own = {each for each in taints if not each[0].startswith("node.kubernetes.io/")}
+    return own | ({("cordoned", "", "")} if spec.get("unschedulable") else set())
 
 
 def _is_ready(node: KubeObject) -> bool:

@@ -97,12 +97,11 @@ class Faulty:
 
     def identities(self) -> dict[str, str]:
         """The UIDs of claims and volumes: as long as they are the same, nothing is lost."""
-        volumes = self.kubectl.get("persistentvolumes")
-        mine = [each for each in volumes if each["spec"]["claimRef"]["namespace"] == "airis"]
-        return {
-            f"{each['kind']}/{each['metadata']['name']}": each["metadata"]["uid"]
-            for each in [*self.all("persistentvolumeclaims"), *mine]
-        }
+        claims = self.all("persistentvolumeclaims")
+        theirs = {each["metadata"]["uid"] for each in claims}
+        volumes = self.kubectl.get("persistentvolumes")  # those of the test before may still be going
+        mine = [each for each in volumes if each["spec"].get("claimRef", {}).get("uid") in theirs]
+        return {f"{each['kind']}/{each['metadata']['name']}": each["metadata"]["uid"] for each in [*claims, *mine]}
 
     def answering(self, service: str) -> list[str]:
         """The pods that visitors of a Service reach: its ready endpoints. Without one, they get 503 or no connection."""

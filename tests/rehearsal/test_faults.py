@@ -63,6 +63,7 @@ def faulty(hurt: Faulty, monkeypatch: pytest.MonkeyPatch) -> Faulty:
     """That sandbox with nothing in it but the default nodes; neither this machine's kubectl nor its resolver counts."""
     hurt.sandbox.up()
     clean(hurt.kubectl)
+    hurt.sandbox.set_nodes([])  # one that a failed test left silent or drained looks like a new one
     hurt.sandbox.set_nodes(load_nodes())
     monkeypatch.setenv("PATH", f"{hurt.kubectl.binary.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(examination, "resolved", lambda names: dict.fromkeys(names, ("192.0.2.7",)))

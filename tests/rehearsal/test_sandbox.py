@@ -190,6 +190,15 @@ def test_set_nodes_again_writes_nothing(clean_sandbox: Sandbox) -> None:
     assert written() == before
 
 
+def test_nodes_that_somebody_closed_are_open_for_the_next_rehearsal(clean_sandbox: Sandbox) -> None:
+    clean_sandbox.kubectl.run("cordon", "cpu-0")
+    clean_sandbox.kubectl.run("taint", "node", "gpu-0", "tests.airis.dev/mine:NoSchedule")
+    clean_sandbox.set_nodes(load_nodes())
+    after = {each["metadata"]["name"]: each for each in clean_sandbox.kubectl.get("nodes")}
+    wanted = {each["metadata"]["name"]: each["spec"] for each in load_nodes()}
+    assert {name: node["spec"] for name, node in after.items()} == wanted
+
+
 def test_a_clusters_own_nodes_can_be_given_back(clean_sandbox: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "nodes.yaml"
     file.write_text(clean_sandbox.kubectl.run("get", "nodes", "--output=yaml"))
