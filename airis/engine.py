@@ -13,7 +13,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,7 +27,7 @@ from semver import VersionInfo
 from airis.engine_output import Quiet
 from airis.errors import AirisError, EnvironmentProblem, ExitCode
 from airis.progress import step
-from airis.stacks import StackFile
+from airis.stacks import UPSERT_VARIABLE, StackFile
 
 STATE_FOLDER = ".state"
 """Where the state lives when no other backend is chosen: beside the stack files. Back it up."""
@@ -35,6 +37,9 @@ MINIMUM_CLI = VersionInfo.parse("3.260.0")
 
 _HOW_TO_INSTALL = "install it as https://www.pulumi.com/docs/install/ says, put `pulumi` on PATH, and run this again"
 _SIGNAL_SECONDS = 0.5
+_HISTORY = 20
+"""How many runs are looked at for those that failed."""
+
 _CONFLICT = "somebody else has changed these fields since: `--force-conflicts` takes them back"
 _LOCKED_BY = re.compile(r"created by (?P<user>\S+)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<time>\S+)")
 
@@ -299,11 +304,21 @@ class Engine:
         with self._explained("destroy"):
             self.stack.destroy(exclude_protected=True, show_secrets=False, **self._options())
 
-    def last_run_failed(self) -> bool:
-        """Whether the last update failed or was interrupted. One that was killed has no entry at all."""
+    def failing_since(self) -> datetime | None:
+        """When the first of the runs began that have failed, or were interrupted, since one succeeded; None if none has.
+
+        Only runs that change the cluster count. One that was killed has no entry at all.
+        """
         with self._explained("stack history"):
-            found = self.stack.history(page_size=1, page=1, show_secrets=False)
-        return bool(found) and found[0].result != "succeeded"
+            found = self.stack.history(page_size=_HISTORY, page=1, show_secrets=False)
+        runs = [each for each in found if each.kind in ("update", "destroy")]  # the newest first
+        failed = list(takewhile(lambda each: each.result != "succeeded", runs))
+        return failed[-1].start_time.replace(tzinfo=UTC) if failed else None
+
+    def allow_existing(self) -> None:
+        """Has what follows update objects that exist, where Pulumi would refuse to make them."""
+        workspace = self.stack.workspace
+        workspace.env_vars = {**workspace.env_vars, UPSERT_VARIABLE: "true"}
 
     def cancel(self) -> None:
         """Gives back the stack that a killed update holds."""

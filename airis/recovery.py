@@ -2,23 +2,33 @@
 
 Pulumi notes each operation before it begins. Killed in the middle, it leaves the note: whether the object was made is for
 somebody to find out. `pulumi refresh` only forgets such notes, and the next `up` then fails, because the object is there.
+Nor is there a note of an object that the API server made, and was gone before it could say so.
 """
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from airis.cluster import Cluster
 from airis.engine import Engine, EngineFailed, Locked
-from airis.kubectl import KubeObject
+from airis.kubectl import KubectlError, KubeObject
 
 T = TypeVar("T")
 Ask = Callable[[str], bool]
 
+Identity = tuple[str, str, str, str]
+"""apiVersion, kind, namespace (or nothing) and name of an object."""
+Live = Callable[[Identity], KubeObject | None]
+"""What there is of an object in the cluster."""
+
 _MANAGER = "pulumi-kubernetes"
 """Under this name, and a suffix, the provider writes. Source: pulumi/pulumi-kubernetes, provider/pkg/provider/util.go."""
 
+_CLOCKS = timedelta(seconds=30)
+"""How far the clocks of this machine and of the API server may be apart."""
 
 _BY_HAND = "`pulumi stack export` shows the state, and `pulumi stack import` takes one that you have put right"
 
@@ -33,13 +43,9 @@ class Pending:
     """The resource as the state has it."""
 
     @property
-    def identity(self) -> tuple[str, str, str, str] | None:
-        """apiVersion, kind, namespace and name, if it is an object of Kubernetes."""
-        inputs = self.resource.get("inputs") or {}
-        metadata = inputs.get("metadata")
-        if not str(self.resource["type"]).startswith("kubernetes:") or not isinstance(metadata, Mapping):
-            return None
-        return inputs["apiVersion"], inputs["kind"], metadata.get("namespace", ""), metadata["name"]
+    def identity(self) -> Identity | None:
+        """Of the object, if it is one of Kubernetes."""
+        return _resource_identity(self.resource)
 
     def __str__(self) -> str:
         named = self.identity
@@ -53,9 +59,7 @@ def pending(state: Mapping[str, Any]) -> list[Pending]:
     return [Pending(each["type"], each["resource"]) for each in found]
 
 
-def repaired(
-    state: Mapping[str, Any], live: Callable[[Pending], KubeObject | None]
-) -> tuple[dict[str, Any], list[Pending]]:
+def repaired(state: Mapping[str, Any], live: Live) -> tuple[dict[str, Any], list[Pending]]:
     """The state without unfinished operations, and what was found to have been made.
 
     An object that was being created and that Pulumi has made becomes a resource, as it would have; one that is not there,
@@ -68,7 +72,7 @@ def repaired(
     for each in pending(state):
         if each.doing != "creating" or each.resource["urn"] in known:
             continue
-        found = live(each)
+        found = live(each.identity) if each.identity else None
         if found is not None and _is_ours(found):
             resources.append(_resource(each, found))
             made.append(each)
@@ -92,16 +96,42 @@ def _resource(each: Pending, live: KubeObject) -> dict[str, Any]:
     }
 
 
-def recover(engine: Engine, cluster: Cluster | None, ask: Ask) -> None:
-    """Puts right what a run before left unfinished, if anything, and says what. Raises EngineFailed where the user says no."""
+def untold(state: Mapping[str, Any], wanted: Sequence[KubeObject], since: datetime, live: Live) -> list[Identity]:
+    """The objects that runs since then have made without hearing of it: Pulumi would now refuse to make them.
+
+    None, if there is also one that is not from those runs: what other programs or other stacks have made is not taken.
+    """
+    known = {_resource_identity(each) for each in (state.get("deployment") or {}).get("resources") or []}
+    found = {each: live(each) for body in wanted if (each := _identity(body)) not in known}
+    there = {identity: body for identity, body in found.items() if body is not None}
+    return list(there) if all(_is_ours(each) and _made(each) >= since - _CLOCKS for each in there.values()) else []
+
+
+def _made(live: KubeObject) -> datetime:
+    return datetime.fromisoformat(live["metadata"]["creationTimestamp"])
+
+
+def _resource_identity(resource: Mapping[str, Any]) -> Identity | None:
+    """That of a resource as the state has it; None if it is no object of Kubernetes."""
+    inputs = resource.get("inputs") or {}
+    is_object = str(resource["type"]).startswith("kubernetes:") and isinstance(inputs.get("metadata"), Mapping)
+    return _identity(inputs) if is_object else None
+
+
+def _identity(body: Mapping[str, Any]) -> Identity:
+    return body["apiVersion"], body["kind"], body["metadata"].get("namespace", ""), body["metadata"]["name"]
+
+
+def recover(engine: Engine, cluster: Cluster | None, ask: Ask, wanted: Sequence[KubeObject] = ()) -> None:
+    """Puts right what a run before left unfinished, if anything, and says what. Raises EngineFailed where the user says no.
+
+    `wanted` is what is about to be made: of that, the engine takes over what a failed run made and did not hear of.
+    """
     state = engine.export_state()
     unfinished = pending(state)
     if not unfinished:
-        if engine.last_run_failed():
-            # An update that was interrupted while Pulumi waited is in the cluster, and the state holds what was before it:
-            # the next run would see nothing to change
-            _say("The last run did not end well: what there is in the cluster is read first.")
-            unlocked(engine, engine.refresh, ask)
+        if since := engine.failing_since():
+            _read_again(engine, cluster, ask, wanted, since)
         return
     _say(_unknown(unfinished))
     if not ask("Look what there is in the cluster, and put the state right?"):
@@ -113,6 +143,21 @@ def recover(engine: Engine, cluster: Cluster | None, ask: Ask) -> None:
     unlocked(engine, engine.refresh, ask)
     names = ", ".join(str(each).partition(" ")[2] for each in made) or "none of them"
     _say(f"The state is right again. Made already: {names}.")
+
+
+def _read_again(
+    engine: Engine, cluster: Cluster | None, ask: Ask, wanted: Sequence[KubeObject], since: datetime
+) -> None:
+    # An update that was interrupted while Pulumi waited is in the cluster, and the state holds what was before it: the next
+    # run would see nothing to change
+    _say("The last run did not end well: what there is in the cluster is read first.")
+    unlocked(engine, engine.refresh, ask)
+    if cluster is None:
+        return
+    if made := untold(engine.export_state(), wanted, since, lambda each: _live_if_known(each, cluster)):
+        names = ", ".join(f"{kind}/{name}" for _, kind, _, name in made)
+        _say(f"It made {names}, and the API server was gone before it could say so: this run takes that over.")
+        engine.allow_existing()
 
 
 def tell_pending(engine: Engine) -> None:
@@ -140,14 +185,19 @@ def unlocked(engine: Engine, operation: Callable[[], T], ask: Ask) -> T:
     return operation()
 
 
-def _live(each: Pending, cluster: Cluster) -> KubeObject | None:
-    if each.identity is None:
-        return None
-    api_version, kind, namespace, name = each.identity
+def _live(identity: Identity, cluster: Cluster) -> KubeObject | None:
+    api_version, kind, namespace, name = identity
     group, _, version = api_version.rpartition("/")
     resource = f"{kind}.{version}.{group}" if group else kind
     options = ["--show-managed-fields", *([f"--namespace={namespace}"] if namespace else [])]
     return next(iter(cluster.get(resource, name, *options)), None)
+
+
+def _live_if_known(identity: Identity, cluster: Cluster) -> KubeObject | None:
+    """Nothing as well where the cluster does not know the kind, or does not answer: Pulumi then says so in its own words."""
+    with suppress(KubectlError):
+        return _live(identity, cluster)
+    return None
 
 
 def _say(text: str) -> None:

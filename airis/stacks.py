@@ -17,6 +17,13 @@ from settings.yaml_file import YamlError, read_yaml
 
 SECRETS_KEY = "airis:secrets"
 
+UPSERT_KEY = "kubernetes:upsertExistingObjects"
+UPSERT_VARIABLE = "PULUMI_K8S_UPSERT_EXISTING_OBJECTS"
+"""Has the provider update objects that exist already, where it would refuse to make them.
+
+Source: pulumi/pulumi-kubernetes, provider/pkg/gen/schema.go.
+"""
+
 _PATTERN = re.compile(r"[*?[]")
 
 _STACK_FILE = re.compile(r"Pulumi\.(?P<name>[^/]+)\.yaml")

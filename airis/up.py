@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from airis import guard, manifest, program
+from airis import guard, program
 from airis.cluster import Cluster, configured_cluster
 from airis.engine import Changes, Engine, EngineFailed
 from airis.errors import AirisError, ExitCode
@@ -13,6 +13,7 @@ from airis.kubectl import KubectlError, KubeObject
 from airis.readiness import Live
 from airis.recovery import recover, tell_pending, unlocked
 from airis.rehearsal import rehearse_stack
+from airis.render import manifests
 from airis.stacks import read_stack, settings_of
 from airis.verdict import exit_code, print_verdict
 from airis.watch import Watch, watching
@@ -42,20 +43,21 @@ def deploy_or_rehearse(name: str, *, yes: bool, force_conflicts: bool = False, t
         return exit_code(verdict)
 
     # a stack that does not hold is refused here, with every reason, before the engine starts
-    wanted = [manifest.manifest(each) for each in program.run(stack).objects if each.kind in _WORKLOADS]
+    wanted = manifests(stack)
+    workloads = [each for each in wanted if each["kind"] in _WORKLOADS]
     ask = Asking(yes=yes)
     target = guard.target_of(stack)
     guard.announce(target, stack, "Deploying")
     engine = Engine.open(stack, force_conflicts=force_conflicts)
     with guard.kubectl(stack, target.namespace) as cluster:
-        recover(engine, cluster, ask)
+        recover(engine, cluster, ask, wanted)
         if _any(engine.preview()) and not ask(f"Deploy to {target}?"):
             print("Nothing was changed.", file=sys.stderr)
             return ExitCode.OK
         with watching(cluster, _tell) as watch, _summed_up(watch):
             unlocked(engine, engine.up, ask)
             if cluster is not None:
-                _await_ready(cluster, wanted, settings_of(stack).cluster.ready_seconds)
+                _await_ready(cluster, workloads, settings_of(stack).cluster.ready_seconds)
     return ExitCode.OK
 
 

@@ -16,6 +16,7 @@ from airis.diff.fields import is_credential
 from airis.errors import AirisError
 from airis.kubectl import KubeObject
 from airis.schema import REFERENCE_LINE
+from airis.stacks import UPSERT_KEY
 from components.exposure import EXPOSURE_VARIABLES, LOCAL_ORIGIN
 from settings import SettingsError, load
 from settings.gpu import GpuSettings
@@ -90,7 +91,7 @@ def drafted(found: Found) -> Draft:
         annotations = _account_annotations(found)
         config["airis:webui"].update({"serviceAccountAnnotations": annotations} if annotations else {})
     config["airis:takeover"] = _takeover(found)
-    config["kubernetes:upsertExistingObjects"] = "true"
+    config[UPSERT_KEY] = "true"
     _settle(draft)
     _environment(draft, found)
     for each in found.workloads:
@@ -103,7 +104,7 @@ def as_yaml(draft: Draft, found: Found, stack: str) -> str:
     head = [
         REFERENCE_LINE,
         f"# Written by `airis adopt`, from what ran in the namespace {found.namespace['metadata']['name']}: docs/moving.md.",
-        "# airis:takeover and kubernetes:upsertExistingObjects are for the first up; take both out once it is through.",
+        f"# airis:takeover and {UPSERT_KEY} are for the first up; take both out once it is through.",
     ]
     if draft.notes.credentials:
         head.append(f"# The Secret airis-adopted has to be made before: `airis adopt --stack {stack}` said how.")

@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
-import yaml
 
+from airis.errors import ExitCode
 from airis.rehearsal import clean
 from airis.sandbox import Sandbox
-from tests.engine.conftest import Project
+from tests.engine.conftest import Project, new_project
+from tests.engine.unheard import way_to
 from tests.rehearsal.moving import marked, markers
 
 pytestmark = pytest.mark.timeout(600)
@@ -48,20 +50,11 @@ def ended_well(code: int, text: str) -> None:
     assert code == 0 or "run the same command again" in text or "Pulumi's own words stand above" in text
 
 
-def settled(project: Project) -> None:
-    """The next run, which must succeed and leave nothing to do.
-
-    The API server may have made an object and gone before it said so; docs/faults.md tells what to do then.
-    """
-    run = project.airis("up", "--stack", "gpu", "--yes")
-    if run.end(400) != 0:
-        assert "already exists" in run.text, run.text
-        config = yaml.safe_load((project.folder / "Pulumi.gpu.yaml").read_text(encoding="utf-8"))["config"]
-        project.write("gpu", {**config, "kubernetes:upsertExistingObjects": "true"})
-        project.done("up", "--stack", "gpu", "--yes")
-        project.write("gpu", config)
-        project.done("up", "--stack", "gpu", "--yes")
+def settled(project: Project) -> str:
+    """The next run, which must succeed and leave nothing to do; what it said."""
+    said = project.done("up", "--stack", "gpu", "--yes")
     project.done("preview", "--stack", "gpu", "--expect-no-changes")
+    return said
 
 
 def test_in_the_middle_of_the_first_up(project: Project, api_server: Stop) -> None:
@@ -91,3 +84,26 @@ def test_in_the_middle_of_a_change(project: Project, api_server: Stop) -> None:
     (deployment,) = project.get("deployments")
     assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == "ghcr.io/airis/airis:v2"
     assert deployment["status"]["readyReplicas"] == 1
+
+
+@pytest.mark.parametrize("lost", ["/api/v1/namespaces", "/api/v1/namespaces/airis/services"])
+def test_an_object_is_made_and_the_answer_gets_lost(engine_sandbox: Sandbox, tmp_path: Path, lost: str) -> None:
+    """Pulumi would refuse to make it a second time."""
+    clean(engine_sandbox.kubectl)
+    project = new_project(tmp_path / "airis", engine_sandbox)
+    project.write("gpu", STACK)
+    with way_to(engine_sandbox, tmp_path) as way:
+        project.environment["KUBECONFIG"] = str(way.kubeconfig)
+        way.losing = lost
+
+        run = project.airis("up", "--stack", "gpu", "--yes")
+
+        assert run.end(400) == ExitCode.NOT_READY, run.text
+        assert way.lost == [f"{lost}?fieldManager=pulumi-kubernetes"]
+        ended_well(ExitCode.NOT_READY, run.text)
+        made = uids(project)
+        said = settled(project)
+        assert ", and the API server was gone before it could say so: this run takes that over." in said
+        assert made.items() <= uids(project).items()
+        project.write("gpu", {**STACK, "airis:webui": {"service": {"annotations": {"example.com/a": "b"}}}})
+        settled(project)  # who took it over may also change it

@@ -78,8 +78,8 @@ class FakeEngine:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def do(**_: object) -> Any:
             self.asked.append(name)
-            if name == "last_run_failed":
-                return False
+            if name == "failing_since":
+                return None
             if name == "export_state":
                 return {"version": 3, "deployment": {}}
             return self.changes
@@ -125,7 +125,7 @@ def test_up_says_where_it_goes_looks_first_and_then_deploys(
     asked: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert deploy_or_rehearse("gpu", yes=True) == 0
-    assert asked == ["export_state", "last_run_failed", "preview", "up"]
+    assert asked == ["export_state", "failing_since", "preview", "up"]
     said = capfd.readouterr().err
     assert "context home" in said
     assert "server https://home.example.com:6443" in said
@@ -183,14 +183,14 @@ def test_preview_tells_whether_there_is_something_to_change(asked: list[str], mo
 def test_refresh_writes_only_after_a_look(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     answer(monkeypatch, "n\n")
     commands.refresh("gpu", yes=False)
-    assert asked == ["export_state", "last_run_failed", "preview_refresh"]
+    assert asked == ["export_state", "failing_since", "preview_refresh"]
     assert commands.refresh("gpu", yes=True) == 0
     assert asked[-1] == "refresh"
 
 
 def test_destroy_leaves_the_data_and_says_how_to_delete_it(asked: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     assert destroy.destroy("gpu", yes=True) == 0
-    assert asked == ["export_state", "last_run_failed", "preview_destroy", "destroy"]
+    assert asked == ["export_state", "failing_since", "preview_destroy", "destroy"]
     said = capfd.readouterr().out
     for kept in ("PersistentVolumeClaim/airis-pvc", "PersistentVolumeClaim/ollama-volume-ollama-0", "Namespace/airis"):
         assert kept in said

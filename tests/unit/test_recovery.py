@@ -1,25 +1,26 @@
 """What a run that was cut off leaves in the state, and what becomes of it."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from airis import recovery
 from airis.engine import EngineFailed, Locked
-from airis.kubectl import KubeObject
-from airis.recovery import Pending, pending, repaired, unlocked
+from airis.kubectl import KubectlError, KubeObject
+from airis.recovery import Identity, pending, repaired, unlocked, untold
 
 pytestmark = pytest.mark.timeout(60)
 
-STATEFUL_SET = {
+STATEFUL_SET: dict[str, Any] = {
     "urn": "urn:pulumi:gpu::airis::kubernetes:apps/v1:StatefulSet::ollama",
     "type": "kubernetes:apps/v1:StatefulSet",
     "protect": True,
     "parent": "urn:parent",
     "inputs": {"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "ollama", "namespace": "airis"}},
 }
-NAMESPACE = {
+NAMESPACE: dict[str, Any] = {
     "urn": "urn:pulumi:gpu::airis::kubernetes:core/v1:Namespace::namespace",
     "type": "kubernetes:core/v1:Namespace",
     "inputs": {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "airis"}},
@@ -31,15 +32,20 @@ STASH = {
 }
 
 
+OLLAMA: Identity = ("apps/v1", "StatefulSet", "airis", "ollama")
+WANTED: list[dict[str, Any]] = [dict(each["inputs"]) for each in (NAMESPACE, STATEFUL_SET)]
+TEN = datetime(2026, 5, 1, 10, tzinfo=UTC)
+"""When the run began that failed."""
+
+
 def state(*operations: tuple[str, Mapping[str, Any]]) -> dict[str, Any]:
     listed = [{"type": doing, "resource": resource} for doing, resource in operations]
     return {"version": 3, "deployment": {"resources": [{"urn": "urn:parent"}], "pending_operations": listed}}
 
 
-def live(each: Pending, manager: str = "pulumi-kubernetes-1a2b") -> KubeObject:
-    assert each.identity is not None
-    _, _, namespace, name = each.identity
-    metadata = {"name": name, "managedFields": [{"manager": manager}]}
+def live(identity: Identity, manager: str = "pulumi-kubernetes-1a2b", made: str = "2026-05-01T10:00:30Z") -> KubeObject:
+    _, _, namespace, name = identity
+    metadata = {"name": name, "managedFields": [{"manager": manager}], "creationTimestamp": made}
     return {"metadata": {**metadata, **({"namespace": namespace} if namespace else {})}}
 
 
@@ -99,7 +105,7 @@ class FakeEngine:
         self.exported = exported
         self.asked: list[str] = []
         self.imported: dict[str, Any] = {}
-        self.failed = False
+        self.failing: datetime | None = None
 
     def export_state(self) -> dict[str, Any]:
         return self.exported
@@ -107,8 +113,11 @@ class FakeEngine:
     def import_state(self, state: dict[str, Any]) -> None:
         self.imported = state
 
-    def last_run_failed(self) -> bool:
-        return self.failed
+    def failing_since(self) -> datetime | None:
+        return self.failing
+
+    def allow_existing(self) -> None:
+        self.asked.append("allow existing")
 
     def refresh(self) -> None:
         self.asked.append("refresh")
@@ -123,7 +132,7 @@ class FakeCluster:
 
     def get(self, *args: str) -> list[dict[str, Any]]:
         self.asked = args
-        return [dict(live(Pending("creating", STATEFUL_SET)))]
+        return [dict(live(OLLAMA))]
 
 
 def fakes(exported: dict[str, Any]) -> tuple[Any, Any]:
@@ -161,10 +170,66 @@ def test_a_state_in_order_is_left_alone() -> None:
 
 def test_after_a_run_that_failed_the_cluster_is_read_first() -> None:
     engine, cluster = fakes({"version": 3, "deployment": {}})
-    engine.failed = True
+    engine.failing = TEN
     recovery.recover(engine, cluster, lambda question: False)
     assert engine.asked == ["refresh"]
     assert engine.imported == {}
+
+
+def held(*resources: Mapping[str, Any]) -> dict[str, Any]:
+    return {"version": 3, "deployment": {"resources": list(resources)}}
+
+
+def test_an_object_that_the_failed_run_made_unheard_is_found() -> None:
+    asked: list[Identity] = []
+
+    def there(identity: Identity) -> KubeObject:
+        asked.append(identity)
+        return live(identity)
+
+    assert untold(held(STASH, NAMESPACE), WANTED, TEN, there) == [OLLAMA]
+    assert asked == [OLLAMA]  # not what the state has
+
+
+@pytest.mark.parametrize("made", ["2026-05-01T09:59:45Z", "2026-05-01T12:00:00Z"])
+def test_two_clocks_may_differ_a_little(made: str) -> None:
+    assert untold(held(NAMESPACE), WANTED, TEN, lambda each: live(each, made=made)) == [OLLAMA]
+
+
+@pytest.mark.parametrize("other", [{"manager": "helm"}, {"made": "2026-05-01T09:00:00Z"}], ids=["another", "older"])
+def test_nothing_is_taken_over_where_one_object_is_not_from_that_run(other: dict[str, str]) -> None:
+    """What is allowed counts for the whole run; so one object of somebody else's forbids it."""
+
+    def there(identity: Identity) -> KubeObject:
+        return live(identity, **other) if identity == OLLAMA else live(identity)
+
+    assert untold(held(), WANTED, TEN, live) == [("v1", "Namespace", "", "airis"), OLLAMA]
+    assert untold(held(), WANTED, TEN, there) == []
+
+
+def test_a_run_that_failed_and_left_nothing_unheard_of_allows_nothing() -> None:
+    assert untold(held(NAMESPACE), WANTED, TEN, lambda each: None) == []
+    assert untold({"version": 3, "deployment": None}, [], TEN, live) == []
+
+
+def test_the_next_run_takes_over_what_was_made_unheard_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    engine, cluster = fakes(held(NAMESPACE))
+    engine.failing = TEN
+    recovery.recover(engine, cluster, lambda question: False, WANTED)
+    assert engine.asked == ["refresh", "allow existing"]
+    assert "It made StatefulSet/ollama, and the API server was gone before it could say so" in capsys.readouterr().err
+
+
+def test_a_kind_that_the_cluster_does_not_know_is_left_to_pulumi() -> None:
+    engine, cluster = fakes(held(NAMESPACE))
+    engine.failing = TEN
+
+    def get(*args: str) -> list[dict[str, Any]]:
+        raise KubectlError("the server doesn't have a resource type")
+
+    cluster.get = get
+    recovery.recover(engine, cluster, lambda question: False, WANTED)
+    assert engine.asked == ["refresh"]
 
 
 @pytest.mark.parametrize(("dead", "yes", "goes_on"), [(True, True, True), (True, False, False), (False, True, False)])
