@@ -17,8 +17,9 @@ from typing import Any
 import yaml
 from pulumi.automation import ConfigMap, ConfigValue, PulumiCommand
 
-from airis.engine import MINIMUM_CLI, Engine, provider_is_there
+from airis.engine import Engine
 from airis.errors import AirisError
+from airis.pulumi_cli import MINIMUM_CLI, provider_is_there
 from airis.stacks import PROJECT_FILE, StackFile
 from settings.secrets import UNREADABLE
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from airis.doctor.model import Group, Outcomes, Scope, check, listed, not_checked, ok, problem, warning
 from airis.errors import AirisError
+from airis.state_backend import STATE_FOLDER, logged_in
 
 if TYPE_CHECKING:
     from airis.doctor.look import Look
@@ -140,7 +141,7 @@ def sandbox(look: "Look") -> Outcomes:
 def this_machine(folder: Path) -> Machine:
     """Looks at this machine, for the project in `folder`. Makes and changes nothing."""
     from airis.cluster import kubectl_binary  # noqa: PLC0415  (imports below what the engine needs)
-    from airis.engine import MINIMUM_CLI, provider_is_there  # noqa: PLC0415
+    from airis.pulumi_cli import MINIMUM_CLI, provider_is_there  # noqa: PLC0415
 
     try:
         wanted: str | None = version("pulumi-kubernetes")
@@ -177,9 +178,7 @@ def _pulumi() -> str | None:
 
 
 def _backend(folder: Path) -> tuple[str, str]:
-    """Where the state lies, and what is wrong with its passphrase. What airis/engine.py would make is not made here."""
-    from airis.engine import STATE_FOLDER, logged_in  # noqa: PLC0415
-
+    """Where the state lies, and what is wrong with its passphrase. What airis/state_backend.py would make is not made here."""
     chosen = os.environ.get("PULUMI_BACKEND_URL")
     if chosen or logged_in():
         return "the backend of `pulumi login`" if not chosen else "the backend in PULUMI_BACKEND_URL", _file_missing()

@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 import yaml
 
-from airis.engine import MINIMUM_CLI, Command
 from airis.errors import AirisError
+from airis.pulumi_cli import MINIMUM_CLI, Command
 from airis.sandbox import Sandbox, load_nodes
 from tests.rehearsal.conftest import remove
 from tests.unit.drawing import ROOT

@@ -10,7 +10,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,12 +20,13 @@ from pulumi import automation
 from pulumi.automation import CommandResult
 from pulumi.automation.errors import create_command_error
 
-from airis import destroy, engine, guard, reference
+from airis import destroy, guard, pulumi_cli, reference, state_backend
 from airis import up as commands
 from airis.backup import backup_stack, restore_stack
-from airis.engine import Command, Engine, EngineFailed, EngineKilled, Locked
+from airis.engine import Engine, EngineFailed, EngineKilled, Locked
 from airis.engine_output import Quiet
 from airis.errors import AirisError, EnvironmentProblem
+from airis.pulumi_cli import Command
 from airis.stacks import StackFile, read_stack, settings_of
 from airis.up import Asking, deploy_or_rehearse
 from settings import load
@@ -365,7 +368,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_state_is_beside_the_stacks_with_a_passphrase_that_only_its_owner_reads(
     own_home: Path, tmp_path: Path
 ) -> None:
-    chosen = engine.backend(tmp_path)
+    chosen = state_backend.backend(tmp_path)
 
     passphrase = tmp_path / ".state" / "passphrase"
     state = (tmp_path / ".state").as_uri()
@@ -375,7 +378,7 @@ def test_the_state_is_beside_the_stacks_with_a_passphrase_that_only_its_owner_re
     first = passphrase.read_text()
     assert len(first) >= 32
 
-    engine.backend(tmp_path)
+    state_backend.backend(tmp_path)
     assert passphrase.read_text() == first
 
 
@@ -384,13 +387,13 @@ def test_a_passphrase_of_ones_own_is_used(
     own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, "mine")
-    assert set(engine.backend(tmp_path)) == {"PULUMI_BACKEND_URL"}
+    assert set(state_backend.backend(tmp_path)) == {"PULUMI_BACKEND_URL"}
     assert not (tmp_path / ".state" / "passphrase").exists()
 
 
 def test_a_backend_of_ones_own_is_left_alone(own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://team")
-    assert engine.backend(tmp_path) == {}
+    assert state_backend.backend(tmp_path) == {}
     assert not (tmp_path / ".state").exists()
 
 
@@ -400,7 +403,7 @@ def test_a_backend_of_ones_own_is_left_alone(own_home: Path, tmp_path: Path, mon
 )
 def test_a_login_counts_until_the_logout(own_home: Path, tmp_path: Path, credentials: object, logged_in: bool) -> None:
     (own_home / "credentials.json").write_text(json.dumps(credentials))
-    assert (engine.backend(tmp_path) == {}) == logged_in
+    assert (state_backend.backend(tmp_path) == {}) == logged_in
 
 
 # --- the CLI and its provider
@@ -421,25 +424,25 @@ def test_without_a_cli_that_fits_and_without_network_the_manual_steps_are_told(
     else:
         script("pulumi", f"echo {version}")
     with pytest.raises(EnvironmentProblem, match="put `pulumi` on PATH") as told:
-        engine.find_or_install()
+        pulumi_cli.find_or_install()
     assert reason in str(told.value)
     assert "3.260.0 or newer" in str(told.value)
 
 
 def test_a_cli_that_fits_is_used(script: Script) -> None:
     script("pulumi", "echo v3.999.0")
-    assert engine.find_or_install().command == "pulumi"
+    assert pulumi_cli.find_or_install().command == "pulumi"
 
 
 def test_a_provider_that_is_there_is_not_downloaded(own_home: Path, script: Script) -> None:
     script("pulumi", '[ "$1" = version ] && echo v3.999.0 || exit 1')
-    command = engine.find_or_install()
+    command = pulumi_cli.find_or_install()
     with pytest.raises(EnvironmentProblem, match="plugin install resource kubernetes v4") as told:
-        engine.ensure_provider(command, {})
+        pulumi_cli.ensure_provider(command, {})
     assert "--file" in str(told.value)
     version = importlib.metadata.version("pulumi-kubernetes")
     (own_home / "plugins" / f"resource-kubernetes-v{version}").mkdir(parents=True)
-    assert engine.ensure_provider(command, {}) == version
+    assert pulumi_cli.ensure_provider(command, {}) == version
 
 
 # --- how it runs
@@ -504,6 +507,28 @@ def failing(result: CommandResult, *, interrupted: bool = False) -> Engine:
     return Engine(stack, command)
 
 
+def test_failing_runs_count_since_the_last_that_changed_the_cluster_well() -> None:
+    """A refresh in between changes nothing in it. The newest come first."""
+
+    def since(*runs: tuple[str, str]) -> datetime | None:
+        entries = [
+            SimpleNamespace(kind=kind, result=result, start_time=datetime(2026, 5, 1, 12, minute))
+            for minute, (kind, result) in zip(range(50, 0, -10), runs, strict=False)
+        ]
+        command = Command.__new__(Command)
+        stack: Any = SimpleNamespace(name="gpu", history=lambda **_: entries)
+        return Engine(stack, command).failing_since()
+
+    good, bad, read = ("update", "succeeded"), ("update", "failed"), ("refresh", "succeeded")
+    assert since() is None
+    assert since(good, bad) is None
+    assert since(read, good, bad) is None
+    assert since(bad, good) == datetime(2026, 5, 1, 12, 50, tzinfo=UTC)
+    assert since(read, bad, read, bad, good) == datetime(2026, 5, 1, 12, 20, tzinfo=UTC)
+    assert since(bad, ("destroy", "succeeded"), bad) == datetime(2026, 5, 1, 12, 50, tzinfo=UTC)
+    assert since(("refresh", "failed"), good) is None
+
+
 def lock_of(pid: int, host: str) -> str:
     return (
         "error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock "
@@ -548,7 +573,7 @@ def test_a_lock_tells_whose_it_is_and_whether_they_live(monkeypatch: pytest.Monk
 def test_the_secrets_passphrase_is_never_printed(
     own_home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    engine.backend(tmp_path)
+    state_backend.backend(tmp_path)
     passphrase = (tmp_path / ".state" / "passphrase").read_text()
     said = capfd.readouterr()
     assert passphrase not in said.out + said.err
