@@ -137,11 +137,12 @@ class Ollama(pulumi.ComponentResource):
                     when_deleted="Retain", when_scaled="Retain"
                 ),
             ),
-            # The template cannot change on a live StatefulSet; the claims above are what grows
+            # The template cannot change on a live StatefulSet; the claims above are what grows. Where it comes or goes
+            # (existingClaim), the StatefulSet is made anew: it would mount the claim of the template it was made with
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=claims,
-                ignore_changes=["spec.volumeClaimTemplates"],
+                ignore_changes=["spec.volumeClaimTemplates[0]"],
                 custom_timeouts=place.ready_timeouts,
             ),
         )

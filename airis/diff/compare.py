@@ -6,6 +6,7 @@ from typing import Any
 
 from airis.diff.fields import ABSENT, Difference, Hidden, differences, masked
 from airis.diff.model import Action, FieldChange
+from airis.diff.overlooked import is_overlooked
 from airis.diff.replacement import covers, forcing
 from airis.diff.side import Item, Side
 from airis.manifest import place
@@ -108,7 +109,7 @@ def _compared(before: Item | None, after: Item | None, mutable: Mapping[str, boo
         found.append(Difference("(its place in the program)", _place_of(before.urn), _place_of(after.urn)))
     if not found:
         return None
-    ignored = {each.path for each in found if any(covers(field, each.path) for field in after.ignores)}
+    ignored = {each.path for each in found if is_overlooked(each.path, after.ignores)}
     fields = forcing(after, mutable)
     forced = {
         each.path

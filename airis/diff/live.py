@@ -17,6 +17,7 @@ from airis.cluster import Cluster, connected
 from airis.diff.against import rendered, without_secrets
 from airis.diff.fields import Hidden, by_names
 from airis.diff.model import Diff, Problem
+from airis.diff.overlooked import kept
 from airis.diff.side import Body, Item, Side
 from airis.diff.whole import whole
 from airis.errors import AirisError, EnvironmentProblem
@@ -223,7 +224,7 @@ def _at_once(
     groups: dict[str, list[dict[str, Any]]] = {}
     for item, live in pairs:
         if item.kind != "Secret":
-            groups.setdefault(_manager(live), []).append(_kept(item, live))
+            groups.setdefault(_manager(live), []).append(kept(item.body, live, item.ignores))
     found: list[dict[str, Any]] = []
     for manager, bodies in groups.items():
         with suppress(KubectlError):
@@ -233,15 +234,7 @@ def _at_once(
 
 def _applied(cluster: Cluster, item: Item, live: Body) -> Body:
     """What the API server makes of the object, without keeping it."""
-    return _dry_run(cluster, _manager(live), _kept(item, live))[0]
-
-
-def _kept(item: Item, live: Body) -> dict[str, Any]:
-    """The object as Pulumi would send it: with the live value of what it overlooks."""
-    body = copy.deepcopy(dict(item.body))
-    for path in item.ignores:
-        _keep(body, live, path.split("."))
-    return body
+    return _dry_run(cluster, _manager(live), kept(item.body, live, item.ignores))[0]
 
 
 def _dry_run(cluster: Cluster, manager: str, body: Body) -> list[dict[str, Any]]:
@@ -261,20 +254,6 @@ def _manager(live: Body) -> str:
         if each.get("operation") == "Apply" and not each.get("subresource")
     ]
     return next((each for each in applied if each.startswith("pulumi-")), applied[0] if applied else _MANAGER)
-
-
-def _keep(body: Any, live: Any, path: Sequence[str]) -> None:
-    """Puts the live value where Pulumi overlooks what the program says."""
-    for key in path[:-1]:
-        body, live = (
-            body.get(key) if isinstance(body, dict) else None,
-            live.get(key) if isinstance(live, Mapping) else None,
-        )
-    if isinstance(body, dict) and isinstance(live, Mapping):
-        if path[-1] in live:
-            body[path[-1]] = live[path[-1]]
-        else:
-            body.pop(path[-1], None)
 
 
 def _comparable(body: Body) -> Body:

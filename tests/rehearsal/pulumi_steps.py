@@ -5,7 +5,6 @@ with the real engine hold against Pulumi itself.
 """
 
 import base64
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from airis.diff.compare import Compared, compared
 from airis.diff.data import refusals
 from airis.diff.model import Action
+from airis.diff.overlooked import kept
 from airis.diff.side import Item, Side
 from airis.kubectl import Kubectl
 from airis.manifest import in_order, manifest, place
@@ -88,17 +88,7 @@ class Deployment:
         before = next((each for each in self.items.items if each.urn == item.urn), None)
         if before is None or not item.ignores:
             return item
-        body = copy.deepcopy(dict(item.body))
-        for path in item.ignores:
-            *parents, last = path.split(".")
-            old: Any = before.body
-            new: Any = body
-            for key in parents:
-                old, new = old.get(key, {}), new.setdefault(key, {})
-            if last in old:
-                new[last] = old[last]
-            else:
-                new.pop(last, None)
+        body = kept(item.body, before.body, item.ignores)
         return Item(body, item.urn, item.protect, item.retain, item.ignores)
 
 

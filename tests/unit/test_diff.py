@@ -7,6 +7,7 @@ import pytest
 
 from airis.diff.fields import ABSENT, Difference, Hidden, differences, masked
 from airis.diff.model import Action, Amount, Diff
+from airis.diff.overlooked import is_overlooked, kept
 from airis.diff.replacement import covers, forcing
 from airis.diff.side import Item, Side
 from airis.diff.totals import quantity, totals
@@ -110,6 +111,54 @@ class TestReplacement:
         assert found.action is Action.REPLACED
         assert found.fields[0].forces_replacement
         assert "it is deleted first" in found.downtime[0]
+
+
+class TestOverlooked:
+    @pytest.mark.parametrize(
+        ("path", "overlooked"),
+        [
+            ("spec.class", True),
+            ("spec.class.name", True),
+            ("spec.className", False),
+            ("spec.claims[0].size", True),
+            ("spec.claims[1].size", False),
+            ("spec.claims", False),  # one comes or goes
+            ("spec", False),
+        ],
+    )
+    def test_it_is_the_field_and_what_is_in_it(self, path: str, overlooked: bool) -> None:
+        assert is_overlooked(path, ["spec.class", "spec.claims[0]"]) is overlooked
+
+    @pytest.mark.parametrize(
+        ("new", "old", "sent"),
+        [
+            ({"a": 2}, {"a": 1}, {"a": 1}),
+            ({"a": 2}, {}, {}),
+            ({}, {"a": 1}, {"a": 1}),
+            ({"b": {"c": 2}}, {}, {"b": {}}),
+            ({"b": {"c": 2, "d": 3}}, {"b": {"c": 1}}, {"b": {"c": 1, "d": 3}}),
+            ({}, {"b": {"c": 1}}, {}),
+            ({"l": [2, 3]}, {"l": [1]}, {"l": [1, 3]}),
+            ({"l": []}, {"l": [1]}, {"l": []}),
+            ({"l": [2]}, {"l": []}, {"l": [2]}),
+            ({"l": [2]}, {}, {"l": [2]}),
+        ],
+    )
+    def test_the_old_value_is_sent(self, new: dict[str, Any], old: dict[str, Any], sent: dict[str, Any]) -> None:
+        assert kept(new, old, ["a", "b.c", "l[0]"]) == sent
+
+    def test_the_volume_claim_template_counts_only_where_it_comes_or_goes(self) -> None:
+        """The StatefulSet would otherwise go on mounting the claim that is given up."""
+        own, larger, given = (
+            {"ollama": {"storage": each}} for each in ({}, {"size": "99Gi"}, {"existingClaim": "mine"})
+        )
+
+        stays = diff_of(own, larger)
+        assert all(each.kind != "StatefulSet" or each.action is Action.CHANGED for each in stays.changes)
+        for before, after in ((own, given), (given, own)):
+            replaced = change(diff_of(before, after), "StatefulSet", "ollama")
+            assert replaced.action is Action.REPLACED
+            assert [each.path for each in replaced.fields if each.forces_replacement] == ["spec.volumeClaimTemplates"]
 
 
 class TestPods:

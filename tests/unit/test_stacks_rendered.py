@@ -201,7 +201,7 @@ def test_pulumi_waits_for_pods_and_for_nothing_that_the_stack_does_not_control(s
 def test_a_living_statefulset_s_claim_template_is_left_alone(registrations: list[Any]) -> None:
     draw()
     (request,) = [each for each in registrations if each.type.endswith(":StatefulSet")]
-    assert list(request.ignoreChanges) == ["spec.volumeClaimTemplates"]
+    assert list(request.ignoreChanges) == ["spec.volumeClaimTemplates[0]"]
 
 
 def test_the_statefulset_waits_for_the_claims_that_it_would_otherwise_make(registrations: list[Any]) -> None:
