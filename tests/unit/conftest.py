@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,6 +23,10 @@ gc.set_threshold(200_000, 20, 20)
 
 # The same command line for every test that runs the command: Typer builds it anew for each call, which takes 8 ms
 typer.main.get_command = cache(typer.main.get_command)
+
+# A shell has what it starts in the background ignore Ctrl-C, and that is handed down to every program that a test interrupts
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run, and no failure because a machine was busy
 hypothesis.settings.register_profile("airis", deadline=None, derandomize=True)
