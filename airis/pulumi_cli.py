@@ -19,6 +19,7 @@ from semver import VersionInfo
 
 from airis.errors import EnvironmentProblem
 from airis.progress import step
+from airis.signals import handled
 from airis.state_backend import pulumi_home
 
 MINIMUM_CLI = VersionInfo.parse("3.260.0")
@@ -99,16 +100,8 @@ class Command(PulumiCommand):
             print(f"\n{text}" if first else "\nStopping at once.", file=sys.stderr, flush=True)
             process.send_signal(signal.SIGINT)
 
-        caught = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        if threading.current_thread() is not threading.main_thread():  # only the main thread may
+        with handled(hand_on, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)):
             yield
-            return
-        before = {each: signal.signal(each, hand_on) for each in caught}
-        try:
-            yield
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
 
 
 class _Reader:

@@ -16,7 +16,7 @@ from airis.cluster import Cluster
 from airis.errors import AirisError
 from airis.kubectl import KubectlError, KubeObject
 from airis.render import manifests
-from airis.stacks import StackFile, project_root, read_stack
+from airis.stacks import UPSERT_KEY, StackFile, project_root, read_stack
 
 _NAMESPACE = "airis"
 _TAKEOVER = "airis:takeover"
@@ -182,9 +182,7 @@ def _prepare(cluster: Cluster, plan: Preparation, wanted: Sequence[KubeObject], 
 
 def _tell_next(stack: StackFile, found: Found) -> None:
     name = found.namespace["metadata"]["name"]
-    print(
-        f"\nNext: `airis up --stack {stack.name}`; afterwards take airis:takeover and kubernetes:upsertExistingObjects out."
-    )
+    print(f"\nNext: `airis up --stack {stack.name}`; afterwards take airis:takeover and {UPSERT_KEY} out.")
     if found.release is not None:
         print(
             f"The Helm release {found.release} stays, with its record (Secret sh.helm.release.v1.{found.release}.*). "

@@ -3,7 +3,6 @@
 import json
 import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from airis.backup.target import Target
 from airis.cluster import Cluster
 from airis.errors import AirisError, ExitCode
 from airis.kubectl import KubectlError, KubeObject
+from airis.signals import handled
 
 _WAIT = "import signal,sys;signal.signal(signal.SIGTERM,lambda *_:sys.exit(0));signal.pause()"
 _HELPER_LIFETIME_SECONDS = 12 * 3600
@@ -286,7 +286,7 @@ def helper_pod(target: Target, live: KubeObject) -> dict[str, Any]:
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Lets nobody interrupt the block: it brings things back to where they were, and takes seconds."""
-    with _signals(signal.SIG_IGN, _SIGNALS):
+    with handled(signal.SIG_IGN, _SIGNALS):
         yield
 
 
@@ -297,18 +297,5 @@ def interruptible() -> Iterator[None]:
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    with _signals(interrupt, (signal.SIGTERM, signal.SIGHUP)):
+    with handled(interrupt, (signal.SIGTERM, signal.SIGHUP)):
         yield
-
-
-@contextmanager
-def _signals(handler: Any, numbers: tuple[signal.Signals, ...]) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():  # only there can it be done
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)

@@ -67,6 +67,11 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]
         yield Difference(path, before, after)
 
 
+def within(path: str, field: str) -> bool:
+    """Whether `path` is that field, or something in it."""
+    return path.startswith(field) and path[len(field) :][:1] in ("", ".", "[", " ")
+
+
 def _items(before: list[Any], after: list[Any], path: str) -> Iterator[Difference]:
     named = by_names(before, after)
     renamed = named is not None and len(before) == len(after) == 1 and not named[0].keys() & named[1].keys()

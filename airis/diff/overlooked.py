@@ -8,12 +8,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from airis.diff.fields import within
+
 _STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 
 
 def is_overlooked(path: str, ignores: Iterable[str]) -> bool:
     """Whether a difference at `path` is at one of these fields or in it. An element of a list that comes or goes is not."""
-    return any(path.startswith(each) and path[len(each) :][:1] in ("", ".", "[", " ") for each in ignores)
+    return any(within(path, each) for each in ignores)
 
 
 def kept(body: Mapping[str, Any], old: Mapping[str, Any], ignores: Iterable[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ still served. Source for the order: provider.go, `Diff` (`deleteBeforeReplace`).
 
 from collections.abc import Mapping
 
+from airis.diff.fields import within
 from airis.diff.side import Item
 
 _EVERY_KIND = ("metadata.name", "metadata.namespace")
@@ -76,5 +77,4 @@ def forcing(item: Item, mutable: Mapping[str, bool]) -> tuple[str, ...]:
 
 def covers(field: str, path: str) -> bool:
     """Whether a change at `path` is one of `field`: of itself, of something in it, or of what it is in."""
-    short, long = sorted((field, path), key=len)
-    return long.startswith(short) and long[len(short) :][:1] in ("", ".", "[", " ")
+    return within(path, field) or within(field, path)

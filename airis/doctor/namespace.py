@@ -8,6 +8,7 @@ from airis.doctor.model import Group, Outcome, Outcomes, Scope, check, listed, o
 from airis.doctor.scheduling import PIECES, living
 from airis.doctor.wanted import Amounts, Wanted, added, amount, asked
 from airis.kubectl import KubeObject
+from airis.stacks import UPSERT_KEY
 
 _NAMESPACE = (Group.NAMESPACE, Scope.STACK)
 _ENFORCE = "pod-security.kubernetes.io/enforce"
@@ -23,7 +24,7 @@ _COUNTED_ELSEWHERE = "exceeded quota"
     "Is the namespace new, or the stack's own?",
     why="Pulumi refuses to make what exists already, and the namespace comes first: `up` ends there.",
     remedy="where Open WebUI runs in it, `airis adopt`; where it is empty or holds Secrets alone, the setting "
-    '`kubernetes:upsertExistingObjects: "true"` for the first `up`; or another airis:namespace',
+    f'`{UPSERT_KEY}: "true"` for the first `up`; or another airis:namespace',
 )
 def namespace(look: Look) -> Outcomes:
     """Who applied it."""
@@ -48,7 +49,7 @@ def namespace(look: Look) -> Outcomes:
 def _existing(look: Look, words: str) -> Outcome:
     """Since provider 4.29 a create is refused where the object exists, unless the stack says otherwise."""
     if look.stack.upserts:
-        return warning(f"{words}; `up` takes it over (kubernetes:upsertExistingObjects)")
+        return warning(f"{words}; `up` takes it over ({UPSERT_KEY})")
     return problem(words)
 
 

@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +29,7 @@ from airis.progress import step
 from airis.sandbox.binaries import Binaries, cached, ensure, versions
 from airis.sandbox.locking import held, lock_at
 from airis.sandbox.places import cache_root
+from airis.signals import handled
 
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller")
 
@@ -337,15 +337,8 @@ def _ended_by_signal() -> Iterator[None]:
         raise SystemExit(128 + number)
 
     caught = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) is signal.SIG_DFL]
-    if threading.current_thread() is not threading.main_thread():
-        caught = []  # only the main thread may
-    for each in caught:
-        signal.signal(each, end)
-    try:
+    with handled(end, caught):
         yield
-    finally:
-        for each in caught:
-            signal.signal(each, signal.SIG_DFL)
 
 
 def _kwokctl_config(binaries: Binaries) -> dict[str, Any]:
