@@ -8,11 +8,12 @@ from itertools import pairwise
 from typing import cast
 
 from settings.base import Settings
+from settings.releases import marks
 
 
 @cache
 def descriptions(model: type[Settings]) -> Mapping[str, str]:
-    """The docstring below each field, in one line, by the field's name.
+    """The docstring below each field, in one line, by the field's name, with the releases that support it.
 
     pydantic can do this too (`use_attribute_docstrings`), but at import, where it costs every command 60 ms.
     """
@@ -23,4 +24,8 @@ def descriptions(model: type[Settings]) -> Mapping[str, str]:
             match field, below:
                 case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
                     found[name] = " ".join(text.split())
+    for key, info in model.model_fields.items():
+        for mark in marks(info.metadata):
+            applies = " and ".join(f"`{value}`" for value in mark.values) + " applies" if mark.values else "Applies"
+            found[key] += f" {applies} only to releases {mark}."
     return found

@@ -60,7 +60,8 @@ _NO_NVIDIA = {"NVIDIA_VISIBLE_DEVICES": "void"}
 
 def _variables(settings: GpuSettings) -> Mapping[str, str]:
     if settings.maker == "intel":
-        return {**_NO_NVIDIA, "OLLAMA_VULKAN": "True"}
+        # Most of Intel's GPUs are integrated: since 0.30.0, Ollama takes those only if told so (discover/runner.go)
+        return {**_NO_NVIDIA, "OLLAMA_IGPU_ENABLE": "True", "OLLAMA_VULKAN": "True"}
     return _NO_NVIDIA if settings.maker == "amd" else {}
 
 

@@ -1,4 +1,4 @@
-"""What an image reference means: whether it is always the same image, and where a mirror keeps it."""
+"""What an image reference means: whether it is always the same image, whose it is, and where a mirror keeps it."""
 
 import re
 
@@ -13,14 +13,31 @@ def is_mutable(image: str) -> bool:
     """
     if "@sha256:" in image:
         return False
-    tag = image.rpartition("/")[2].partition(":")[2]
-    return _PINNED_TAG.fullmatch(tag) is None
+    return _PINNED_TAG.fullmatch(_parts(image)[1]) is None
+
+
+def own_tag(image: str, repository: str) -> str | None:
+    """The tag of an image that `repository` names (`ollama/ollama`), in whatever registry or mirror.
+
+    `latest` where it has neither tag nor digest, "" with a digest alone, and None for every other image.
+    """
+    name, tag = _parts(image)
+    if not f"/{name}".endswith(f"/{repository}"):
+        return None
+    return tag or ("" if "@" in image else "latest")
+
+
+def _parts(image: str) -> tuple[str, str]:
+    """The name with its registry, and the tag; "" where there is none."""
+    before, slash, last = image.partition("@")[0].rpartition("/")
+    name, _, tag = last.partition(":")
+    return f"{before}{slash}{name}", tag
 
 
 def mirrored(image: str, prefix: str | None) -> str:
     """The reference of the same image in a mirror: `prefix` takes the place of the registry.
 
-    `ollama/ollama:0.17.4` is `registry.example.com/mirror/ollama/ollama:0.17.4` there, `ghcr.io/a/b:1` is
+    `ollama/ollama:0.34.4` is `registry.example.com/mirror/ollama/ollama:0.34.4` there, `ghcr.io/a/b:1` is
     `registry.example.com/mirror/a/b:1`, and Docker Hub's own images are under `library`. Source: the grammar of
     github.com/distribution/reference: the part before the first / is a registry when it has a dot or a port, or is localhost.
     """

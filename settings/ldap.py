@@ -11,6 +11,7 @@ from pydantic import Field, StrictBool, StrictInt
 
 from settings.base import Broken
 from settings.references import SecretKeyRef
+from settings.releases import Supported
 from settings.texts import Attribute, Domain, FilePath, LdapFilter, ServerName, Text
 from settings.variables import Value, Variable, VariableSettings
 
@@ -64,7 +65,9 @@ class LdapSettings(VariableSettings):
     """The attribute with the name that people sign in with; null for `uid`. Active Directory: `sAMAccountName`."""
     mail_attribute: Annotated[Attribute | None, Variable("LDAP_ATTRIBUTE_FOR_MAIL")] = None
     """The attribute with the e-mail address; null for `mail`."""
-    default_email_domain: Annotated[Domain | None, Variable("LDAP_DEFAULT_EMAIL_DOMAIN")] = None
+    default_email_domain: Annotated[Domain | None, Variable("LDAP_DEFAULT_EMAIL_DOMAIN"), Supported(since="0.12.4")] = (
+        None
+    )
     """Domain for the address of people who have none; null sends them away."""
     groups: LdapGroupsSettings | None = None
     """Groups from the directory; null leaves them to the administrators."""

@@ -12,6 +12,7 @@ from settings.duration import GoDuration
 from settings.model_sizes import same_model
 from settings.modelfile import quotable
 from settings.names import ModelName
+from settings.releases import Supported
 
 Quotable = Annotated[str, AfterValidator(quotable)]
 """Text that a Modelfile can hold."""
@@ -50,8 +51,8 @@ _Bits32 = 2**31 - 1
 class Parameters(Settings):
     """How a model runs and answers; null leaves each to the model it is made from.
 
-    `numCtx` is `num_ctx` in a Modelfile. Source of names and types: github.com/ollama/ollama v0.17.4, api/types.go (Options).
-    Those that Ollama itself calls deprecated are not among them.
+    `numCtx` is `num_ctx` in a Modelfile. Source of names and types: github.com/ollama/ollama v0.17.4 and v0.34.4,
+    api/types.go (Options). What only some releases take is marked.
     """
 
     num_ctx: Annotated[_Whole, Field(ge=4, le=_Bits32)] = None
@@ -61,7 +62,7 @@ class Parameters(Settings):
     num_gpu: Annotated[_Whole, Field(ge=-1, le=_Bits32)] = None
     """Layers on GPUs; -1 for as many as fit, 0 for CPU alone."""
     main_gpu: Annotated[_Whole, Field(ge=0, le=_Bits32)] = None
-    """The GPU for what is not split, by its number."""
+    """The GPU that holds the whole model, by its number. For releases before 0.30.0: the one for what is not split."""
     use_mmap: StrictBool | None = None
     """Whether the file is mapped into memory instead of read."""
     num_thread: Annotated[_Whole, Field(ge=0, le=_Bits32)] = None
@@ -78,7 +79,7 @@ class Parameters(Settings):
     """Choose among the likeliest tokens that together have this probability."""
     min_p: Share | None = None
     """Leave out tokens that are less likely than this, relative to the likeliest."""
-    typical_p: Share | None = None
+    typical_p: Annotated[Share | None, Supported(before="0.34.1")] = None
     """Choose among tokens of typical probability, up to this sum; 1 for all."""
     repeat_last_n: Annotated[_Whole, Field(ge=-1, le=_Bits32)] = None
     """Tokens to look back on for repetitions; 0 for none, -1 for the whole context."""
@@ -90,6 +91,8 @@ class Parameters(Settings):
     """Added weight against tokens that were there before."""
     frequency_penalty: Number | None = None
     """Added weight against tokens by how often they were there."""
+    draft_num_predict: Annotated[_Whole, Field(ge=0, le=_Bits32), Supported(since="0.30.0")] = None
+    """Tokens that a model's draft, if it has one, proposes at a time; 0 for none."""
     stop: tuple[Quotable, ...] = ()
     """Texts that end the answer."""
 

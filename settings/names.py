@@ -150,7 +150,7 @@ ImageReference = Annotated[
         matching(
             rf"(?:{_REGISTRY}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[A-Za-z0-9_][-.A-Za-z0-9_]{{0,127}})?"
             r"(?:@sha256:[0-9a-f]{64})?",
-            "an image reference such as ollama/ollama:0.17.4 or registry.example.com/team/airis@sha256:...",
+            "an image reference such as ollama/ollama:0.34.4 or registry.example.com/team/airis@sha256:...",
             longest=512,
         )
     ),

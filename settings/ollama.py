@@ -7,16 +7,17 @@ from pydantic import StrictBool, model_validator
 
 from settings.base import Broken
 from settings.gpu import GpuSettings, is_amd
+from settings.images import own_tag
 from settings.model_fit import memory_warnings, volume_too_small, volume_warnings
 from settings.models import ModelsSettings
 from settings.names import ImageReference
 from settings.ollama_server import OllamaServerSettings
 from settings.probes import ProbeSettings, ProbesSettings
+from settings.releases import OLLAMA, release, release_of, unsupported_rules, unsupported_warnings
 from settings.variables import declared
 from settings.workload import ResourceAmounts, Resources, StorageSettings, WorkloadSettings
 
-_IMAGE = "ollama/ollama:0.17.4"
-_OWN_IMAGE = "/ollama/ollama"
+_IMAGE = f"ollama/ollama:{OLLAMA.version}"
 _AMD_SUFFIX = "-rocm"
 """Ends the tags of Ollama's own images for AMD GPUs. Source: github.com/ollama/ollama, .github/workflows/release.yaml."""
 
@@ -27,6 +28,7 @@ _FOLLOWING = {
     "NO_PROXY": "airis:proxy",
     "NVIDIA_VISIBLE_DEVICES": "airis:ollama.gpu",
     "OLLAMA_HOST": "the image",
+    "OLLAMA_IGPU_ENABLE": "airis:ollama.gpu.vendor",
     "OLLAMA_MODELS": "HOME",
     "OLLAMA_VULKAN": "airis:ollama.gpu.vendor",
     "REQUESTS_CA_BUNDLE": "airis:caBundle",
@@ -34,6 +36,9 @@ _FOLLOWING = {
 }
 """Variables of Ollama that follow from more than its own settings, and from what: where its data is, which GPUs it sees."""
 
+
+_LLAMA_SERVER = release("0.30.0")
+"""The first release in which llama.cpp's own server runs the models."""
 
 _MODELS_IN_MEMORY = 3
 """Models that Ollama keeps in memory for each GPU, or on CPU, when nothing is said. Source: Ollama's server/sched.go."""
@@ -84,6 +89,8 @@ class OllamaSettings(ModelsSettings, WorkloadSettings):
             yield from self._gpu_matches(self.gpu)
         yield from self._models_fit()
         yield from self._server_has_gpus()
+        yield from self._cache_can_be_quantised()
+        yield from unsupported_rules(self, self.image, OLLAMA)
         if self.replicas > 1 and self.storage.existing_claim is not None:
             allowed = "at most 1, because storage.existingClaim is one claim, and each pod needs its own"
             yield Broken("replicas", self.replicas, allowed, ("storage.existingClaim",))
@@ -109,11 +116,30 @@ class OllamaSettings(ModelsSettings, WorkloadSettings):
             allowed = f"null, or a library of the GPUs' maker: {_LIBRARIES[maker]}"
             yield Broken("server.llmLibrary", library, allowed, ("gpu",))
 
+    def _cache_can_be_quantised(self) -> Iterator[Broken]:
+        """A quantised cache needs flash attention.
+
+        Without it, models do not load since 0.30.0 (llm/server.go, and llama.cpp's src/llama-context.cpp); earlier releases
+        ignore the cache's type, and need to be told that flash attention is on.
+        """
+        server = self.server
+        if server.kv_cache_type not in ("q8_0", "q4_0"):
+            return
+        reads = ("server.flashAttention", "image")
+        if server.flash_attention is False:
+            allowed = "f16, or flashAttention: true or null: a quantised cache needs flash attention"
+            yield Broken("server.kvCacheType", server.kv_cache_type, allowed, reads)
+        elif server.flash_attention is None and (release_of(self.image, OLLAMA) or _LLAMA_SERVER) < _LLAMA_SERVER:
+            allowed = "f16, or flashAttention: true with it: Ollama before 0.30.0 ignores a quantised cache otherwise"
+            yield Broken("server.kvCacheType", server.kv_cache_type, allowed, reads)
+
     def warnings(self) -> Iterator[str]:
-        """Where models are too large for what they are to be in, as far as their sizes are known."""
+        """Where models are too large for what they are to be in, as far as their sizes are known; what may not be read."""
         if self.storage.existing_claim is None:
             yield from volume_warnings(self)
         yield from memory_warnings(self)
+        for key, words in unsupported_warnings(self, self.image, OLLAMA):
+            yield f"airis:ollama.{key}: {words}"
 
     def _gpu_matches(self, gpu: GpuSettings) -> Iterator[Broken]:
         """What the pods' other settings must be with these GPUs. Only Ollama's own images tell by their tag what is in them."""
@@ -148,10 +174,7 @@ class OllamaSettings(ModelsSettings, WorkloadSettings):
     @property
     def _own_tag(self) -> str:
         """The tag of an image that Ollama publishes, or of a mirror of it; "" for any other, which may hold anything."""
-        image, _, digest = self.image.partition("@")
-        name, _, tag = image.rpartition("/")[2].partition(":")
-        own = f"/{image.rpartition('/')[0]}/{name}".endswith(_OWN_IMAGE)
-        return (tag or ("" if digest else "latest")) if own else ""
+        return own_tag(self.image, OLLAMA.repository) or ""
 
     @property
     def managed_env(self) -> Mapping[str, str]:

@@ -1,7 +1,7 @@
 """Settings of the Ollama server itself: how it shares its memory and time.
 
-Source of all names and effects: github.com/ollama/ollama v0.17.4, envconfig/config.go and the places that read it. That
-release has no variable for the memory of cached prompts; docs/models.md says what newer images have.
+Source of all names and effects: github.com/ollama/ollama v0.17.4 and v0.34.4, envconfig/config.go and the places that read
+it. What only some releases know is marked. Nothing here bounds the memory of cached prompts: docs/models.md.
 """
 
 import re
@@ -14,6 +14,7 @@ from settings.base import Broken
 from settings.duration import GoDuration
 from settings.names import Dns1123Subdomain
 from settings.quantity import Bytes, as_bytes
+from settings.releases import Supported
 from settings.variables import Variable, VariableSettings
 
 _ORIGIN = re.compile(r"\*|[a-z][-+.a-z0-9]*://[^\s,/*\"']*(?:\*[^\s,/*\"']*)?", re.ASCII)
@@ -64,19 +65,24 @@ class OllamaServerSettings(VariableSettings):
     each model."""
     kv_cache_type: Annotated[Literal["f16", "q8_0", "q4_0"] | None, Variable("OLLAMA_KV_CACHE_TYPE")] = None
     """How the context is kept in memory: `q8_0` takes about half of `f16`, `q4_0` a quarter, at some cost in quality. Both
-    need `flashAttention: true`. Null for `f16`."""
-    multi_user_cache: Annotated[StrictBool | None, Variable("OLLAMA_MULTIUSER_CACHE")] = None
+    need flash attention: with `flashAttention: false` models do not load, and releases before 0.30.0 want it true. Null for
+    `f16`."""
+    multi_user_cache: Annotated[StrictBool | None, Variable("OLLAMA_MULTIUSER_CACHE"), Supported(before="0.30.0")] = (
+        None
+    )
     """Whether cached prompts are chosen for many users with different prompts. Null for false."""
     sched_spread: Annotated[StrictBool | None, Variable("OLLAMA_SCHED_SPREAD")] = None
     """Whether a model is always spread over all GPUs of the pod, even if it fits into one. Null for false."""
     gpu_overhead: Annotated[Bytes | None, Variable("OLLAMA_GPU_OVERHEAD", text=_plain_bytes)] = None
     """Memory of each GPU that Ollama leaves free, in bytes (`1Gi`). Null for none."""
     llm_library: Annotated[
-        Literal["cuda_v12", "cuda_v13", "cuda_jetpack5", "cuda_jetpack6", "rocm", "vulkan"] | None,
+        Literal["cuda_v12", "cuda_v13", "cuda_jetpack5", "cuda_jetpack6", "rocm", "rocm_v7_2", "vulkan"] | None,
         Variable("OLLAMA_LLM_LIBRARY"),
+        Supported(before="0.30.0", values=("rocm",)),
+        Supported(since="0.30.0", values=("rocm_v7_2",)),
     ] = None
     """The only GPU library that Ollama may use; null for whichever works. It has to be in the image."""
-    new_engine: Annotated[StrictBool | None, Variable("OLLAMA_NEW_ENGINE")] = None
+    new_engine: Annotated[StrictBool | None, Variable("OLLAMA_NEW_ENGINE"), Supported(before="0.30.0")] = None
     """Whether Ollama's own engine also runs models that llama.cpp's would run. Null for false."""
     cloud: Annotated[StrictBool | None, Variable("OLLAMA_NO_CLOUD", text=_not)] = None
     """Whether models that run in Ollama's cloud, and its web search, may be used. False keeps every prompt inside. Null leaves
@@ -99,9 +105,6 @@ class OllamaServerSettings(VariableSettings):
     def rules(self) -> Iterator[Broken]:
         """What Ollama would ignore."""
         yield from super().rules()
-        if self.kv_cache_type in ("q8_0", "q4_0") and self.flash_attention is not True:
-            allowed = "f16, or flashAttention: true with it: Ollama ignores a quantised cache otherwise (llm/server.go)"
-            yield Broken("kvCacheType", self.kv_cache_type, allowed, ("flashAttention",))
         if self.cloud is False and self.remotes:
             yield Broken("remotes", list(self.remotes), "[], because cloud: false allows no remote models", ("cloud",))
         for key, each in (("origins", self.origins), ("remotes", self.remotes)):

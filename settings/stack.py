@@ -105,6 +105,7 @@ class StackSettings(PlatformSettings):
                 yield f"airis:{key}: {image} may be another image tomorrow; a release or a digest never is"
         yield from self.ollama.warnings() if self.ollama.enabled else ()
         webui = self.webui
+        yield from webui.warnings()
         yield from exposure_warnings(webui.url, webui.cors_origins, webui.service, self.ingress, self.gateway)
         gpu_warnings = self.ollama.gpu_warnings(restricted=self.pod_security == "restricted")
         for key, words in gpu_warnings if self.ollama.enabled else ():

@@ -17,6 +17,7 @@ from settings.observability import LoggingSettings, TelemetrySettings
 from settings.probes import ProbeSettings, ProbesSettings
 from settings.redis import RedisSettings
 from settings.references import SecretKeyRef
+from settings.releases import OPEN_WEBUI, unsupported_rules, unsupported_warnings
 from settings.service import ServiceSettings
 from settings.variables import Value, Variable, VariableSettings, declared
 from settings.vectors import (
@@ -64,7 +65,7 @@ class WebUISettings(WorkloadSettings, VariableSettings):
 
     DERIVED: ClassVar = frozenset({"THREAD_POOL_SIZE"})
 
-    image: ImageReference = "ghcr.io/airis/airis:main"
+    image: ImageReference = f"ghcr.io/open-webui/open-webui:v{OPEN_WEBUI.version}"
     """Container image, with a tag or a digest."""
     resources: Resources = Resources(
         requests=ResourceAmounts(cpu="500m", memory="500Mi", ephemeral_storage="100Mi"),
@@ -167,6 +168,11 @@ class WebUISettings(WorkloadSettings, VariableSettings):
         """How many pods there may be."""
         return self.replicas if self.autoscaling is None else self.autoscaling.max_replicas
 
+    def warnings(self) -> Iterator[str]:
+        """What the image's release may not read."""
+        for key, words in unsupported_warnings(self, self.image, OPEN_WEBUI):
+            yield f"airis:webui.{key}: {words}"
+
     def derived(self) -> Mapping[str, Value]:
         """Threads for many users, where the number of pods says that there are many."""
         return {"THREAD_POOL_SIZE": str(_THREADS)} if self.thread_pool_size is None and self.max_pods > 1 else {}
@@ -177,6 +183,7 @@ class WebUISettings(WorkloadSettings, VariableSettings):
         Source: Open WebUI documentation, "Scaling" and "Multi-replica"; backend/open_webui/env.py.
         """
         yield from super().rules()
+        yield from unsupported_rules(self, self.image, OPEN_WEBUI)
         yield from self.auth.open_to(self.service.type)
         missing = self._missing_for_several_pods()
         keys = ("database", "redis", "objectStorage", "storage.accessMode", "vectorStore", "chroma")
