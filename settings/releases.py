@@ -85,7 +85,10 @@ def unsupported_warnings(settings: Settings, image: str, application: Applicatio
         return
     told = f"{application.name} {application.version}"
     for key, _, mark in _unsupported(settings, release(application.version)):
-        yield key, f"{told} does not support it, releases {mark} do; {image} does not tell its release"
+        yield (
+            re.sub(r"\.(\d+)", r"[\1]", key),
+            f"{told} does not support it, releases {mark} do; {image} does not tell its release",
+        )
 
 
 def marks(metadata: list[object]) -> tuple[Supported, ...]:

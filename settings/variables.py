@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from settings.base import Settings, models_in
 from settings.references import SecretKeyRef
+from settings.releases import Release, marks
 
 Value = str | SecretStr | SecretKeyRef
 """The value of a variable, hidden if it is a credential; or where it is kept."""
@@ -60,14 +61,18 @@ def variables(settings: Settings) -> dict[str, Value]:
     return found
 
 
-def declared(model: type[Settings], key: str) -> dict[str, str]:
-    """Every variable that settings of this model could set, with the key that does; `key` is the model's own."""
+def declared(model: type[Settings], key: str, *, release: Release | None = None) -> dict[str, str]:
+    """Every variable that settings of this model could set, with the key that does; `key` is the model's own.
+
+    With a release of the application, only those that are marked as its own, or not marked at all.
+    """
     names = dict.fromkeys(model.DERIVED, key) if issubclass(model, VariableSettings) else {}
     for name, field in model.model_fields.items():
         path = f"{key}.{field.alias or name}"
-        names.update(dict.fromkeys(of_field(field.metadata), path))
+        if release is None or all(mark.by(release) for mark in marks(field.metadata) if not mark.values):
+            names.update(dict.fromkeys(of_field(field.metadata), path))
         for inner in models_in(field.annotation):
-            names.update(declared(inner, path))
+            names.update(declared(inner, path, release=release))
     return names
 
 

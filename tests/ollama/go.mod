@@ -1,10 +1,10 @@
-// The release of Ollama whose own code main.go asks, pinned: `go build -mod=readonly` in this folder builds it against
-// exactly this version and these checksums (go.sum).
+// The release of Ollama in the default image, whose own code main.go asks: `go build -mod=readonly` in this folder builds it
+// against exactly this version and these checksums (go.sum).
 module airis/tests/ollama
 
-go 1.24.1
+go 1.26.0
 
-require github.com/ollama/ollama v0.17.4
+require github.com/ollama/ollama v0.34.4
 
 require (
 	github.com/bahlo/generic-list-go v0.2.0 // indirect
@@ -15,6 +15,7 @@ require (
 	golang.org/x/crypto v0.43.0 // indirect
 	golang.org/x/mod v0.30.0 // indirect
 	golang.org/x/sync v0.17.0 // indirect
+	golang.org/x/sys v0.37.0 // indirect
 	golang.org/x/text v0.30.0 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
 )

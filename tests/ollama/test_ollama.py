@@ -1,6 +1,5 @@
-"""Ollama reads back what airis writes: Modelfiles, variables and names, by the code of the default image's release."""
+"""Ollama reads back what airis writes: Modelfiles, variables and names, by the code of each pinned release."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,19 +11,25 @@ from airis.errors import EnvironmentProblem
 from settings.model_sizes import full_name
 from settings.modelfile import modelfile, quotable
 from settings.models import CreatedModel, Parameters
-from settings.ollama import OllamaSettings
 from settings.ollama_server import OllamaServerSettings
+from settings.releases import OLLAMA, marks, release
 from settings.variables import declared, variables
-from tests.ollama.asking import HERE, Answer, ask
+from tests.ollama.asking import VERSIONS, Answer, ask
+from tests.releases.releases import refused_parameters
 
-pytestmark = pytest.mark.timeout(600)  # the first run builds Ollama's parser
+pytestmark = pytest.mark.timeout(600)  # the first run builds Ollama's parsers
+
+every_release = pytest.mark.parametrize("version", VERSIONS)
 
 
 def asked(
-    modelfiles: Sequence[str] = (), environments: Sequence[Mapping[str, str]] = (), names: Sequence[str] = ()
+    version: str,
+    modelfiles: Sequence[str] = (),
+    environments: Sequence[Mapping[str, str]] = (),
+    names: Sequence[str] = (),
 ) -> Answer:
     try:
-        return ask(modelfiles=modelfiles, environments=environments, names=names)
+        return ask(version, modelfiles=modelfiles, environments=environments, names=names)
     except EnvironmentProblem as problem:
         pytest.skip(f"NOT ASKED, because Ollama's parser cannot be built here: {problem.message}")
 
@@ -33,13 +38,13 @@ def created(**further: Any) -> CreatedModel:
     return CreatedModel.model_validate({"name": "a", "from": "gemma3:1b", **further})
 
 
-def test_it_is_the_release_of_the_default_image() -> None:
-    version = re.search(r"ollama/ollama v(\S+)", (HERE / "go.mod").read_text(encoding="utf-8"))
-    assert version is not None
-    assert OllamaSettings().image == f"ollama/ollama:{version[1]}"
+def test_the_newest_is_the_release_of_the_default_image() -> None:
+    assert len(VERSIONS) > 1
+    assert VERSIONS[-1] == OLLAMA.version
 
 
-def test_a_whole_modelfile() -> None:
+@every_release
+def test_a_whole_modelfile(version: str) -> None:
     model = created(
         system='You are "Mario".\n\n"""Quoted""" at the beginning,\nat the end: """',
         template='{{ .Prompt }}"',
@@ -47,7 +52,7 @@ def test_a_whole_modelfile() -> None:
         messages=[{"role": "user", "content": "Who: you?"}, {"role": "assistant", "content": "It's\nme"}],
         license="MIT\n",
     )
-    (answer,) = asked([modelfile(model)]).requests
+    (answer,) = asked(version, [modelfile(model)]).requests
     assert answer["request"] == {
         "model": "",
         "name": "",
@@ -81,10 +86,11 @@ HARD = st.lists(st.sampled_from(['"', '""', '"""', "\n", "\r\n", " ", "\t", "a",
 ANY = st.text(st.characters(max_codepoint=0x2FFF, exclude_categories=("Cs", "Cn")))
 
 
-@given(st.lists(HARD.map("".join) | ANY, min_size=20, max_size=40))
+@every_release
+@given(texts=st.lists(HARD.map("".join) | ANY, min_size=20, max_size=40))
 @settings(max_examples=40, deadline=None)
-def test_what_is_taken_comes_back_as_it_was_and_what_is_refused_would_not(texts: list[str]) -> None:
-    answers = asked([f'FROM b\nSYSTEM """{text}"""\nPARAMETER stop """{text}"""\n' for text in texts]).requests
+def test_what_is_taken_comes_back_as_it_was_and_what_is_refused_would_not(version: str, texts: list[str]) -> None:
+    answers = asked(version, [f'FROM b\nSYSTEM """{text}"""\nPARAMETER stop """{text}"""\n' for text in texts]).requests
     for text, answer in zip(texts, answers, strict=True):
         request = answer.get("request", {})
         read = request.get("system") == text and request.get("parameters") == {"stop": [text]}
@@ -95,17 +101,22 @@ def test_what_is_taken_comes_back_as_it_was_and_what_is_refused_would_not(texts:
     "text",
     ['ends a line"""\nand goes on', 'ends a line"""  \nand goes on', '"""\ncode\n"""', "no\u00a0break", "\u200b"],
 )
-def test_text_that_is_refused_would_not(text: str) -> None:
+@every_release
+def test_text_that_is_refused_would_not(version: str, text: str) -> None:
     assert not _can_be_quoted(text)
-    (answer,) = asked([f'FROM b\nSYSTEM """{text}"""\n']).requests
+    (answer,) = asked(version, [f'FROM b\nSYSTEM """{text}"""\n']).requests
     assert answer.get("request", {}).get("system") != text
 
 
-def test_every_parameter_can_be_set_and_no_other() -> None:
-    assert set(asked().parameters) == set(Parameters.model_fields)
+@every_release
+def test_every_parameter_can_be_set_and_no_other(version: str) -> None:
+    fields = {name: marks(field.metadata) for name, field in Parameters.model_fields.items()}
+    supported = {name for name, found in fields.items() if all(mark.by(release(version)) for mark in found)}
+    assert set(asked(version).parameters) - refused_parameters(version) == supported
 
 
-SERVER = {
+# Every setting, with a value that is not the default of any release
+SERVER: dict[str, object] = {
     "contextLength": 8192,
     "parallel": 4,
     "maxLoadedModels": 2,
@@ -131,11 +142,13 @@ def environment(given: Mapping[str, object]) -> dict[str, str]:
     return {name: str(value) for name, value in variables(OllamaServerSettings.model_validate(given)).items()}
 
 
-def test_ollama_understands_every_variable() -> None:
-    (values,) = asked(environments=[environment(SERVER)]).values
+@every_release
+def test_ollama_understands_every_variable_that_is_for_the_release(version: str) -> None:
+    (values,) = asked(version, environments=[environment(SERVER)]).values
     origins = values["OLLAMA_ORIGINS"].strip("[]").split()
     assert origins[0] == "https://chat.example.com"
-    assert {name: values[name] for name in declared(OllamaServerSettings, "") if name != "OLLAMA_ORIGINS"} == {
+    supported = declared(OllamaServerSettings, "", release=release(version))
+    understood = {
         "OLLAMA_CONTEXT_LENGTH": "8192",
         "OLLAMA_DEBUG": "DEBUG",
         "OLLAMA_FLASH_ATTENTION": "true",
@@ -154,6 +167,10 @@ def test_ollama_understands_every_variable() -> None:
         "OLLAMA_REMOTES": "[ollama.com models.example.com]",
         "OLLAMA_SCHED_SPREAD": "true",
     }
+    assert {name: values.get(name) for name in supported if name != "OLLAMA_ORIGINS"} == {
+        name: value for name, value in understood.items() if name in supported
+    }
+    assert values.keys() & declared(OllamaServerSettings, "").keys() == supported.keys()
 
 
 FOREVER = "2562047h47m16.854775807s"
@@ -175,17 +192,20 @@ FOREVER = "2562047h47m16.854775807s"
         ("logLevel", "TRACE", "OLLAMA_DEBUG", "DEBUG-4"),
     ],
 )
-def test_other_values(setting: str, value: object, name: str, understood: str) -> None:
-    (values,) = asked(environments=[environment({setting: value})]).values
+@every_release
+def test_other_values(version: str, setting: str, value: object, name: str, understood: str) -> None:
+    (values,) = asked(version, environments=[environment({setting: value})]).values
     assert values[name] == understood
 
 
-def test_names_mean_the_same_to_both() -> None:
+@every_release
+def test_names_mean_the_same_to_both(version: str) -> None:
     models = ["llama3.2", "llama3.2:1b", "team/Model_1", "hf.co/someone/model:Q4_K_M", "localhost:5000/a/b:c", "_x"]
     written = ["{}/{}/{}:{}".format(*full_name(model)) for model in models]
-    assert [each.lower() for each in asked(names=models).full_names] == written
+    assert [each.lower() for each in asked(version, names=models).full_names] == written
 
 
-def test_names_that_are_refused_are_none_to_ollama() -> None:
+@every_release
+def test_names_that_are_refused_are_none_to_ollama(version: str) -> None:
     refused = ["some.one/model", ".models.sh", "a:b:c", "modèle", "-a", "a" * 81, ""]
-    assert asked(names=refused).full_names == [""] * len(refused)
+    assert asked(version, names=refused).full_names == [""] * len(refused)

@@ -1,54 +1,79 @@
-"""The pinned releases of Open WebUI and Ollama, as source: which environment variables they read."""
+"""The pinned releases of Open WebUI and Ollama, as source: which environment variables they read.
+
+`requirements.txt` pins the release of Open WebUI in the default image, `<release>.txt` an older one. Ollama's are those of
+`tests/ollama`.
+"""
 
 import ast
-import json
 import re
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
 from airis.progress import step
-from airis.sandbox import toolchain
 from airis.sandbox.locking import held, lock_at
-from airis.sandbox.places import cache_root
+from settings.releases import release
 from tests import pinned
+from tests.ollama.asking import source
 
 HERE = Path(__file__).parent
 
 _GO_LOOKUP = re.compile(r'\b(?:Var|String|Bool|BoolWithDefault|Uint|Uint64)\("(\w+)"')
 _DOCKERFILE_ENV = re.compile(r"^ENV (\w+)=", re.MULTILINE)
+_REFUSED_PARAMETER = re.compile(
+    r'if r\.Parameters\["(\w+)"\] != nil \{\n\t\tc\.AbortWithStatusJSON\(http\.StatusBadRequest'
+)
+_LIBRARY = re.compile(r'"OLLAMA_RUNNER_DIR": "(\w+)"')
+
+
+def _pinned_version(requirements: Path) -> str:
+    found = re.match(r"open-webui==(\S+) ", requirements.read_text(encoding="utf-8"))
+    assert found is not None, requirements
+    return found[1]
+
+
+OPEN_WEBUI_PINS: Mapping[str, Path] = {_pinned_version(each): each for each in HERE.glob("*.txt")}
+"""The file that pins each release of Open WebUI."""
+OPEN_WEBUI_VERSIONS = sorted(OPEN_WEBUI_PINS, key=release)
+"""Every release that is pinned, the newest one last."""
 
 
 @cache
-def open_webui_variables() -> frozenset[str]:
+def open_webui_variables(version: str) -> frozenset[str]:
     """The names that Open WebUI's own code looks up in its environment."""
-    with zipfile.ZipFile(_open_webui_wheel()) as wheel:
+    with zipfile.ZipFile(_open_webui_wheel(version)) as wheel:
         sources = [name for name in wheel.namelist() if name.startswith("open_webui/") and name.endswith(".py")]
         return frozenset(found for name in sources for found in _lookups(wheel.read(name).decode()))
 
 
 @cache
-def ollama_variables() -> frozenset[str]:
+def ollama_variables(version: str) -> frozenset[str]:
     """The names that Ollama's envconfig looks up, and those that its image sets for the container runtime."""
-    module = _ollama_module()
+    module = source(version)
     config = (module / "envconfig" / "config.go").read_text(encoding="utf-8")
     image = (module / "Dockerfile").read_text(encoding="utf-8").rpartition("\nFROM ")[2]
     return frozenset(_GO_LOOKUP.findall(config)) | frozenset(_DOCKERFILE_ENV.findall(image))
 
 
-def ollama_version() -> str:
-    """The release of Ollama that is pinned here, as in an image's tag."""
-    found = re.search(r"github.com/ollama/ollama v(\S+)", (HERE / "go.mod").read_text(encoding="utf-8"))
-    assert found is not None
-    return found[1]
+@cache
+def ollama_libraries(version: str) -> frozenset[str]:
+    """The names of the GPU libraries that Ollama is built with."""
+    presets = source(version).rglob("CMakePresets.json")
+    return frozenset(found for each in presets for found in _LIBRARY.findall(each.read_text(encoding="utf-8")))
 
 
-def _lookups(source: str) -> Iterator[str]:
+@cache
+def refused_parameters(version: str) -> frozenset[str]:
+    """The parameters that Ollama still keeps for old models, and refuses in new ones."""
+    return frozenset(_REFUSED_PARAMETER.findall((source(version) / "server" / "create.go").read_text(encoding="utf-8")))
+
+
+def _lookups(text: str) -> Iterator[str]:
     """What stands in `os.getenv("X")`, `os.environ.get("X")` and `os.environ["X"]`."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(ast.parse(text)):
         match node:
             case ast.Call(
                 func=ast.Attribute(attr="getenv" | "get", value=where), args=[ast.Constant(value=str(name)), *_]
@@ -59,15 +84,15 @@ def _lookups(source: str) -> Iterator[str]:
                 yield name
 
 
-def _open_webui_wheel() -> Path:
+def _open_webui_wheel(version: str) -> Path:
     """The wheel alone: with what it depends on it would be 7 GB."""
-    requirements = HERE / "requirements.txt"
+    requirements = OPEN_WEBUI_PINS[version]
     folder = pinned.place("releases", "open-webui", requirements.read_bytes())
     with held(lock_at(folder.with_suffix(".lock")), "it downloads Open WebUI"):
         if not folder.exists():
             part = folder.with_suffix(".part")
             shutil.rmtree(part, ignore_errors=True)
-            with step("Downloading Open WebUI's wheel (106 MB)"):
+            with step(f"Downloading the wheel of Open WebUI {version} (106 MB)"):
                 pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
                 pinned.run(
                     [*pip, "--require-hashes", "--only-binary=:all:", "--dest", part, "-r", str(requirements)],
@@ -76,11 +101,3 @@ def _open_webui_wheel() -> Path:
             part.rename(folder)
     (wheel,) = folder.glob("*.whl")
     return wheel
-
-
-def _ollama_module() -> Path:
-    """Ollama's Go module, held against go.sum."""
-    with step("Downloading Ollama's source (23 MB)"):
-        go = toolchain.find_go("1.24", cache_root())
-        said = pinned.run([go, "mod", "download", "-json", "github.com/ollama/ollama"], folder=HERE, GOFLAGS="")
-    return Path(json.loads(said)["Dir"])

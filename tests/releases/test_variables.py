@@ -1,12 +1,27 @@
-"""Every environment variable that a setting sets is one that the pinned releases read. Nobody would notice another."""
+"""Every environment variable that a setting sets is one that the pinned releases read. Nobody would notice another.
+
+What only some releases support is marked, and both sides of the mark are held: read by these, not read by those.
+"""
+
+from collections.abc import Set as AbstractSet
+from typing import Literal, get_args, get_origin
 
 import pytest
 
 from airis.program import Rendering
 from settings import OllamaSettings, StackSettings, WebUISettings
+from settings.base import Settings
+from settings.ollama_server import OllamaServerSettings
+from settings.releases import OLLAMA, OPEN_WEBUI, Application, marks, release
 from settings.secrets import SecretsSettings
 from settings.variables import declared
-from tests.releases.releases import ollama_variables, ollama_version, open_webui_variables
+from tests.ollama.asking import VERSIONS
+from tests.releases.releases import (
+    OPEN_WEBUI_VERSIONS,
+    ollama_libraries,
+    ollama_variables,
+    open_webui_variables,
+)
 from tests.unit.drawing import COMMITTED, committed, container, draw_once, env, manifest
 
 pytestmark = pytest.mark.timeout(300)  # the first run downloads
@@ -31,40 +46,74 @@ OWN = "AIRIS_"
 """Begins the names that only stand in other variables' values."""
 
 
-def known(name: str, released: frozenset[str], *libraries: dict[str, str]) -> bool:
-    return name in released or name.startswith(OWN) or any(name in each for each in (EVERYWHERE, *libraries))
+every_ollama = pytest.mark.parametrize("version", VERSIONS)
+every_open_webui = pytest.mark.parametrize("version", OPEN_WEBUI_VERSIONS)
 
 
-def test_the_releases_are_read_at_all() -> None:
-    assert len(open_webui_variables()) > 400
-    assert len(ollama_variables()) > 25
-    assert {"WEBUI_SECRET_KEY", "DATABASE_URL", "OLLAMA_BASE_URLS", "GLOBAL_LOG_LEVEL"} <= open_webui_variables()
-    assert {"OLLAMA_NO_CLOUD", "OLLAMA_KEEP_ALIVE", "OLLAMA_HOST", "NVIDIA_VISIBLE_DEVICES"} <= ollama_variables()
-    assert open_webui_variables().isdisjoint({"WEBUI_SECRET_KEYS", "DATABASE_URI", "LOG_FORMATS"})
-    # A variable of newer releases, which this one would ignore
-    assert "LLAMA_ARG_CACHE_RAM" not in ollama_variables()
+def unread(names: AbstractSet[str], released: AbstractSet[str], *libraries: dict[str, str]) -> list[str]:
+    """The names that nobody looks up."""
+    elsewhere = {name for each in (EVERYWHERE, *libraries) for name in each}
+    return sorted(name for name in names - released - elsewhere if not name.startswith(OWN))
 
 
-def test_the_default_image_is_the_pinned_release() -> None:
-    assert OllamaSettings().image == f"ollama/ollama:{ollama_version()}"
+@every_open_webui
+def test_open_webui_is_read_at_all(version: str) -> None:
+    found = open_webui_variables(version)
+    assert len(found) > 400
+    assert {"WEBUI_SECRET_KEY", "DATABASE_URL", "OLLAMA_BASE_URLS", "GLOBAL_LOG_LEVEL"} <= found
+    assert found.isdisjoint({"WEBUI_SECRET_KEYS", "DATABASE_URI", "LOG_FORMATS"})
 
 
+@every_ollama
+def test_ollama_is_read_at_all(version: str) -> None:
+    found = ollama_variables(version)
+    assert len(found) > 25
+    assert {"OLLAMA_NO_CLOUD", "OLLAMA_KEEP_ALIVE", "OLLAMA_HOST", "NVIDIA_VISIBLE_DEVICES"} <= found
+    assert {"cuda_v12", "cuda_v13", "vulkan"} <= ollama_libraries(version)
+
+
+def test_two_releases_are_held_and_the_newest_is_that_of_the_default_image() -> None:
+    assert len(VERSIONS) >= 2 <= len(OPEN_WEBUI_VERSIONS)
+    assert (VERSIONS[-1], OPEN_WEBUI_VERSIONS[-1]) == (OLLAMA.version, OPEN_WEBUI.version)
+
+
+@every_open_webui
 @pytest.mark.parametrize("model", [WebUISettings, SecretsSettings])
-def test_every_variable_of_the_webui_exists(model: type[WebUISettings] | type[SecretsSettings]) -> None:
-    names = declared(model, "airis:webui").keys()
-    assert len(names) >= 5
-    assert sorted(name for name in names if not known(name, open_webui_variables(), WEBUI_LIBRARIES)) == []
+def test_every_variable_of_the_webui_exists(model: type[WebUISettings] | type[SecretsSettings], version: str) -> None:
+    supported = declared(model, "airis:webui", release=release(version)).keys()
+    assert len(supported) >= 5
+    assert unread(supported, open_webui_variables(version), WEBUI_LIBRARIES) == []
+    assert (declared(model, "airis:webui").keys() - supported) & open_webui_variables(version) == set()
 
 
-def test_every_variable_of_ollama_exists() -> None:
-    names = declared(OllamaSettings, "airis:ollama").keys()
-    assert sorted(name for name in names if not known(name, ollama_variables())) == []
+@every_ollama
+def test_every_variable_of_ollama_exists(version: str) -> None:
+    supported = declared(OllamaSettings, "airis:ollama", release=release(version)).keys()
+    assert unread(supported, ollama_variables(version)) == []
+    assert (declared(OllamaSettings, "airis:ollama").keys() - supported) & ollama_variables(version) == set()
 
 
-def test_every_variable_that_follows_from_other_settings_exists() -> None:
+@every_ollama
+def test_every_library_is_one_that_ollama_is_built_with(version: str) -> None:
+    field = OllamaServerSettings.model_fields["llm_library"]
+    (names,) = [get_args(each) for each in get_args(field.annotation) if get_origin(each) is Literal]
+    limited = {value: mark for mark in marks(field.metadata) for value in mark.values}
+    supported = {name for name in names if name not in limited or limited[name].by(release(version))}
+    assert len(supported) >= 5
+    assert set(names) & ollama_libraries(version) == supported
+
+
+def test_what_follows_from_other_settings_is_read_by_the_newest_releases() -> None:
     settings = StackSettings()
-    assert sorted(n for n in settings.webui.managed_env if not known(n, open_webui_variables(), WEBUI_LIBRARIES)) == []
-    assert sorted(n for n in settings.ollama.managed_env if not known(n, ollama_variables())) == []
+    webui = settings.webui.managed_env.keys() - outdated(WebUISettings, OPEN_WEBUI)
+    ollama = settings.ollama.managed_env.keys() - outdated(OllamaSettings, OLLAMA)
+    assert unread(webui, open_webui_variables(OPEN_WEBUI.version), WEBUI_LIBRARIES) == []
+    assert unread(ollama, ollama_variables(OLLAMA.version)) == []
+
+
+def outdated(model: type[Settings], application: Application) -> AbstractSet[str]:
+    """The variables that the newest release no longer reads."""
+    return declared(model, "").keys() - declared(model, "", release=release(application.version)).keys()
 
 
 @pytest.mark.parametrize("stack", COMMITTED)

@@ -28,10 +28,17 @@ DEVIATIONS = [
     Deviation(ALL, "Service/airis-service", "spec.type", '"NodePort"', '"ClusterIP"'),
     Deviation(
         ALL,
+        "Deployment/airis-deployment",
+        "spec.template.spec.containers[airis].image",
+        '"ghcr.io/airis/airis:main"',
+        '"ghcr.io/open-webui/open-webui:v0.12.4"',
+    ),
+    Deviation(
+        ALL,
         "StatefulSet/ollama",
         "spec.template.spec.containers[ollama].image",
         '"ollama/ollama:latest"',
-        '"ollama/ollama:0.17.4"',
+        '"ollama/ollama:0.34.4"',
     ),
     Deviation(
         "cpu",

@@ -14,6 +14,10 @@ from airis.stacks import StackFile, read_stack, stack_names
 ROOT = Path(__file__).parents[2]
 COMMITTED = stack_names(ROOT)
 """The stacks whose files are part of the project."""
+REFERENCE = "reference"
+"""The stack that repeats the Kustomize deployment, with what is insecure in it."""
+RECOMMENDED = [stack for stack in COMMITTED if stack != REFERENCE]
+"""The stacks to run, or to copy from."""
 
 Manifest = Mapping[str, Any]
 

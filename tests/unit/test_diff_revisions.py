@@ -104,7 +104,7 @@ def test_all_stacks_of_both_sides_are_compared_where_none_is_named(repository: P
 
     diffs = {each.stack: each for each in diff_stacks([], "HEAD", repository)}
 
-    assert list(diffs) == ["cpu", "gpu", "new", "production", "test"]
+    assert list(diffs) == ["cpu", "gpu", "new", "production", "reference", "test"]
     assert diffs["cpu"].changes == diffs["production"].changes == diffs["test"].changes == ()
     assert all(each.problems == () for each in diffs.values())
 

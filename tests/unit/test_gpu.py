@@ -9,12 +9,13 @@ import pytest
 from airis.manifest import in_order
 from settings import StackSettings, load
 from settings.gpu_nodes import LABEL_PREFIXES, PRESETS
+from settings.releases import OLLAMA
 from tests.unit.conftest import Refuse
 from tests.unit.drawing import container, draw_once, env, find, manifest, names, pod_spec
 
 pytestmark = pytest.mark.timeout(60)
 
-ALL_OWN = "ollama/ollama:0.17.4"
+ALL_OWN = f"ollama/ollama:{OLLAMA.version}"
 L4 = "device.attributes['gpu.nvidia.com'].productName == 'NVIDIA L4'"
 
 
@@ -64,14 +65,14 @@ def tolerated(body: Mapping[str, Any]) -> list[str]:
             "gpu.intel.com/i915",
             ALL_OWN,
             "gpu.intel.com/i915",
-            {"NVIDIA_VISIBLE_DEVICES": "void", "OLLAMA_VULKAN": "True"},
+            {"NVIDIA_VISIBLE_DEVICES": "void", "OLLAMA_IGPU_ENABLE": "True", "OLLAMA_VULKAN": "True"},
         ),
         (
             {"resourceName": "gpu.intel.com/xe"},
             "gpu.intel.com/xe",
             ALL_OWN,
             "gpu.intel.com/xe",
-            {"NVIDIA_VISIBLE_DEVICES": "void", "OLLAMA_VULKAN": "True"},
+            {"NVIDIA_VISIBLE_DEVICES": "void", "OLLAMA_IGPU_ENABLE": "True", "OLLAMA_VULKAN": "True"},
         ),
         ({"migProfile": "1g.10gb"}, "nvidia.com/mig-1g.10gb", ALL_OWN, "nvidia.com/gpu", {}),
         ({"migProfile": "1g.10gb+me"}, "nvidia.com/mig-1g.10gb.me", ALL_OWN, "nvidia.com/gpu", {}),
@@ -85,8 +86,8 @@ def test_what_a_vendor_means(gpu: object, resource: str, image: str, taint: str,
     assert gpu_limits(body) == {resource: "1"}
     assert container(body)["image"] == image
     assert tolerated(body) == [taint]
-    told = {name: value for name, value in env(body).items() if name in ("NVIDIA_VISIBLE_DEVICES", "OLLAMA_VULKAN")}
-    assert told == variables
+    names = ("NVIDIA_VISIBLE_DEVICES", "OLLAMA_IGPU_ENABLE", "OLLAMA_VULKAN")
+    assert {name: value for name, value in env(body).items() if name in names} == variables
     assert "claims" not in container(body)["resources"]
     assert "resourceClaims" not in pod_spec(body)
 
@@ -97,7 +98,7 @@ def test_without_gpus_a_pod_has_nothing_of_them() -> None:
     assert {"affinity", "tolerations", "resourceClaims", "runtimeClassName"} & pod_spec(body).keys() == set()
     assert "supplementalGroups" not in pod_spec(body)["securityContext"]
     assert env(body)["NVIDIA_VISIBLE_DEVICES"] == "void"
-    assert "OLLAMA_VULKAN" not in env(body)
+    assert not {"OLLAMA_IGPU_ENABLE", "OLLAMA_VULKAN"} & env(body).keys()
 
 
 @pytest.mark.parametrize(
@@ -216,7 +217,7 @@ def test_the_amd_variant_goes_through_the_mirror_and_into_the_jobs() -> None:
         registry={"mirror": "registry.example.com/hub"}, ollama={"gpu": {"vendor": "amd"}, "models": ["llama3.2:1b"]}
     )
     (job,) = [each.manifest for each in drawn.objects if each.kind == "Job"]
-    mirrored = "registry.example.com/hub/ollama/ollama:0.17.4-rocm"
+    mirrored = f"registry.example.com/hub/ollama/ollama:{OLLAMA.version}-rocm"
     assert container(manifest(drawn, "StatefulSet", "ollama"))["image"] == mirrored
     assert container(job)["image"] == mirrored
 

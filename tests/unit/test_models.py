@@ -412,7 +412,8 @@ def test_names_that_ollama_knows(models: list[str]) -> None:
 
 
 PARAMETERS = {
-    # github.com/ollama/ollama v0.17.4, api/types.go: Options and Runner
+    # github.com/ollama/ollama v0.34.4, api/types.go: Options and Runner, but for typical_p, which it refuses
+    "draft_num_predict": 4,
     "frequency_penalty": -0.5,
     "main_gpu": 0,
     "min_p": 0.05,
@@ -430,7 +431,6 @@ PARAMETERS = {
     "temperature": 0,
     "top_k": 0,
     "top_p": 1,
-    "typical_p": 0.7,
     "use_mmap": True,
 }
 
@@ -450,7 +450,7 @@ def test_every_parameter_of_ollama_can_be_set() -> None:
 @pytest.mark.parametrize(
     ("parameter", "key", "allowed"),
     [
-        ("mirostat: 1", "mirostat", "the keys here are frequencyPenalty"),
+        ("mirostat: 1", "mirostat", "the keys here are draftNumPredict"),
         ("num_ctx: 8192", "num_ctx", "numCtx (was that meant?)"),
         ("numCtx: 3", "numCtx", "a whole number, at least 4"),
         ("numCtx: 8192.5", "numCtx", "a whole number"),

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
+from airis.stacks import read_stack
 from tests.unit import kustomize
 from tests.unit.deviations import ADDITIONS, ALL, DEVIATIONS, Addition, Deviation
-from tests.unit.drawing import ROOT, committed, draw_once
+from tests.unit.drawing import REFERENCE, ROOT, committed, draw_once
 from tests.unit.fields import fields
 
 pytestmark = pytest.mark.timeout(60)
@@ -75,16 +76,30 @@ def test_the_stacks_hold_every_field_of_the_reference_but_for_the_listed_ones() 
     )
 
 
-@pytest.mark.parametrize(("stack", "gpu"), [("cpu", None), ("gpu", {})])
-def test_three_settings_bring_the_reference_back(stack: str, gpu: object) -> None:
-    drawn = draw_once(
-        podSecurity="baseline",
-        webui={"service": {"type": "NodePort"}},
-        ollama={"image": "ollama/ollama:latest", "gpu": gpu},
-        ingress={"host": "airis.minikube.local"},
-    )
-    found = deviations(stack, reference(stack), flat([each.manifest for each in drawn.objects]))
-    assert [each.field for each in found] == [GPU_LIMIT] * (stack == "cpu")
+def test_the_reference_stack_brings_everything_back_but_a_gpu_key_of_0() -> None:
+    found = deviations("cpu", reference("cpu"), here(REFERENCE))
+    assert found == [Deviation("cpu", "StatefulSet/ollama", GPU_LIMIT, '"0"', "absent")]
+
+
+def test_the_reference_stack_with_a_gpu_brings_the_overlay_back() -> None:
+    config = {key.removeprefix("airis:"): _decoded(value) for key, value in read_stack(REFERENCE, ROOT).config.items()}
+    drawn = draw_once(**{**config, "ollama": {**config["ollama"], "gpu": {}}})
+    assert deviations("gpu", reference("gpu"), flat([each.manifest for each in drawn.objects])) == []
+
+
+def test_the_reference_stack_says_every_value_itself() -> None:
+    """So that a default may change without it."""
+    said = read_stack(REFERENCE, ROOT).config
+    webui, ollama = json.loads(said["airis:webui"]), json.loads(said["airis:ollama"])
+    assert (webui["image"], ollama["image"]) == ("ghcr.io/airis/airis:main", "ollama/ollama:latest")
+    assert all({"requests", "limits"} <= each["resources"].keys() and each["storage"] for each in (webui, ollama))
+
+
+def _decoded(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
 
 
 def test_a_missing_and_a_changed_field_are_deviations() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from airis.program import Rendering
 from settings.images import mirrored
+from settings.releases import OLLAMA, OPEN_WEBUI
 from tests.unit.conftest import Refuse
 from tests.unit.drawing import container, draw_once, env, manifest, pod_spec, workloads
 
@@ -27,7 +28,7 @@ def ollama(drawn: Rendering) -> Mapping[str, Any]:
 @pytest.mark.parametrize(
     ("image", "expected"),
     [
-        ("ollama/ollama:0.17.4", "mirror.example.com/hub/ollama/ollama:0.17.4"),
+        ("ollama/ollama:0.34.4", "mirror.example.com/hub/ollama/ollama:0.34.4"),
         ("redis:8", "mirror.example.com/hub/library/redis:8"),
         ("redis", "mirror.example.com/hub/library/redis"),
         ("ghcr.io/a/b/c:1", "mirror.example.com/hub/a/b/c:1"),
@@ -45,7 +46,10 @@ def test_a_mirror_takes_the_place_of_the_registry(image: str, expected: str) -> 
 def test_every_image_comes_from_the_mirror() -> None:
     drawn = draw_once(**PULLING, registry={"mirror": "mirror.example.com/hub"})
     images = {each["image"] for workload in workloads(drawn) for each in pod_spec(workload)["containers"]}
-    assert images == {"mirror.example.com/hub/airis/airis:main", "mirror.example.com/hub/ollama/ollama:0.17.4"}
+    assert images == {
+        f"mirror.example.com/hub/open-webui/open-webui:v{OPEN_WEBUI.version}",
+        f"mirror.example.com/hub/ollama/ollama:{OLLAMA.version}",
+    }
 
 
 def test_requests_to_the_world_go_through_the_proxy_and_those_inside_do_not() -> None:

@@ -9,7 +9,17 @@ import pytest
 from airis.program import Rendering
 from settings import load
 from settings.images import is_mutable
-from tests.unit.drawing import COMMITTED, committed, container, draw_once, draw_program, env, manifest, names, pod_spec
+from tests.unit.drawing import (
+    RECOMMENDED,
+    committed,
+    container,
+    draw_once,
+    draw_program,
+    env,
+    manifest,
+    names,
+    pod_spec,
+)
 from tests.unit.drawing import workloads as workloads_of
 
 pytestmark = pytest.mark.timeout(60)
@@ -74,8 +84,8 @@ def test_the_pods_keep_the_level(level: str) -> None:
         assert not {"initContainers", "hostNetwork", "hostPID", "hostIPC", "hostUsers"} & spec.keys()
 
 
-def test_the_committed_stacks_are_restricted() -> None:
-    for stack in COMMITTED:
+def test_the_recommended_stacks_are_restricted() -> None:
+    for stack in RECOMMENDED:
         for workload in workloads_of(committed(stack)):
             assert pod_spec(workload)["securityContext"] == LEVELS["restricted"][0]
 
@@ -380,5 +390,6 @@ def test_images_that_may_be_others_tomorrow(image: str, mutable: bool) -> None:
 
 
 def test_both_images_are_looked_at() -> None:
-    settings = load({"airis:ollama": '{"image": "ollama/ollama"}'}, source="x")
+    images = {"airis:ollama": '{"image": "ollama/ollama"}', "airis:webui": '{"image": "a/b:main"}'}
+    settings = load(images, source="x")
     assert [each.partition(": ")[0] for each in settings.warnings()] == ["airis:webui.image", "airis:ollama.image"]

@@ -10,7 +10,7 @@ from tests.unit.conftest import Refuse
 
 pytestmark = pytest.mark.timeout(60)
 
-IMAGE = "an image reference such as ollama/ollama:0.17.4 or registry.example.com/team/airis@sha256:..."
+IMAGE = "an image reference such as ollama/ollama:0.34.4 or registry.example.com/team/airis@sha256:..."
 REFERENCE = "no credential in plain text: put it into a Secret, and its reference into secretEnv"
 SECRET = "correct horse battery staple"
 

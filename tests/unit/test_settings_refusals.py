@@ -32,7 +32,7 @@ LABEL_KEY = (
     "a label key such as nvidia.com/gpu.present: an optional DNS prefix and /, then at most 63 letters, digits, "
     "-, _ or ."
 )
-IMAGE = "an image reference such as ollama/ollama:0.17.4 or registry.example.com/team/airis@sha256:..."
+IMAGE = "an image reference such as ollama/ollama:0.34.4 or registry.example.com/team/airis@sha256:..."
 STACK_KEYS = keys_of(StackSettings)
 TOLERATION_KEYS = "the keys here are effect, key, operator, tolerationSeconds, value"
 GPU_LABEL = "a label that CPU nodes carry: these pods ask for no GPU (airis:ollama.gpu would)"
@@ -410,12 +410,6 @@ PRODUCTION = [
         "ollama/ollama:git-abc",
     )
 ] + [
-    Refusal(
-        "airis:production: true",
-        "airis:webui.image",
-        '"ghcr.io/airis/airis:main" (the default)',
-        "a release or a digest, because this stack is production",
-    ),
     Refusal("airis:production: 'yes'", "airis:production", '"yes"', "true or false"),
 ]
 
