@@ -16,6 +16,7 @@ from airis.errors import AirisError
 from airis.kubectl import KubeObject
 from airis.readiness import pod_finding
 from airis.verdict import State
+from settings.releases import OLLAMA, OPEN_WEBUI
 
 POLL_SECONDS = 1.5
 
@@ -55,6 +56,10 @@ _REMEDIES = {
     r"node affinity|node selector": "no node has the labels asked for: `kubectl get nodes --show-labels` shows what there is",
     r"unbound|persistentvolumeclaim|storageclass|ProvisioningFailed": "a claim has no volume: `kubectl get pvc,storageclass`, "
     "then storage.storageClass",
+    r"(ImagePull|ErrImage).*(not found|manifest unknown)": "the registry has no image of that name and tag: name one that it "
+    f"has; the defaults are {OPEN_WEBUI.image} and {OLLAMA.image}",
+    r"(ImagePull|ErrImage).*(denied|unauthorized|forbidden)": "the image is not public, or there is none of that name: name a pull "
+    f"secret in airis:imagePullSecrets, or a public image; the defaults are {OPEN_WEBUI.image} and {OLLAMA.image}",
     r"ImagePull|ErrImage|InvalidImageName": "the image cannot be pulled: look at its name, airis:registry.mirror and "
     "airis:imagePullSecrets",
     r"OOMKilled": "it needs more memory than it may have: raise resources.limits.memory",
@@ -170,7 +175,7 @@ class Watch:
         self.tell = tell
         self._clock = clock
         self._first_seen: dict[str, float] = {}
-        self._told: dict[str, str] = {}
+        self._told: dict[str, set[str]] = {}
 
     @property
     def lasting(self) -> list[str]:
@@ -187,10 +192,12 @@ class Watch:
                 self.tell(f"{what}: that is over.")
         for what, trouble in found.items():
             first = self._first_seen.setdefault(what, now)
-            # The numbers in the reason change (restarts, free nodes): it is told anew only with another remedy
-            if self._told.get(what) == trouble.remedy or (trouble.settling and now - first < SETTLING_SECONDS):
+            # The numbers in the reason change (restarts, free nodes), and kubelets alternate between the failure of a pull and
+            # the wait for the next: it is told anew only with a remedy that is new
+            told = self._told.get(what, set())
+            if trouble.remedy in told or (trouble.settling and now - first < SETTLING_SECONDS):
                 continue
-            self._told[what] = trouble.remedy
+            self._told[what] = {*told, trouble.remedy}
             self.tell(str(trouble))
 
 

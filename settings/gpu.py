@@ -74,7 +74,7 @@ class GpuSettings(Settings):
     """GPUs of each pod. A GPU is never shared or split by this number."""
     vendor: Vendor | None = None
     """Who made them: `nvidia`, `amd` (Ollama's default image becomes its `-rocm` variant) or `intel` (through Vulkan:
-    `OLLAMA_VULKAN`). Null follows from `resourceName`, and is NVIDIA where that is not given either."""
+    `OLLAMA_VULKAN`, `OLLAMA_IGPU_ENABLE`). Null follows from `resourceName`, and is NVIDIA where that is not given either."""
     preset: Preset | None = None
     """The kind of cluster, which says how GPU nodes are labelled and tainted: `gke`, `eks` (Karpenter or node groups),
     `eks-auto` (EKS Auto Mode), `aks`, `gpu-operator` (NVIDIA's or AMD's), `node-feature-discovery` (Intel), or `device-plugin`

@@ -17,7 +17,6 @@ from settings.releases import OLLAMA, release, release_of, unsupported_rules, un
 from settings.variables import declared
 from settings.workload import ResourceAmounts, Resources, StorageSettings, WorkloadSettings
 
-_IMAGE = f"ollama/ollama:{OLLAMA.version}"
 _AMD_SUFFIX = "-rocm"
 """Ends the tags of Ollama's own images for AMD GPUs. Source: github.com/ollama/ollama, .github/workflows/release.yaml."""
 
@@ -54,7 +53,7 @@ class OllamaSettings(ModelsSettings, WorkloadSettings):
     """Whether the stack has an Ollama of its own. False makes none of its objects: the WebUI then uses
     `airis:webui.connections`. On a running stack, `replicas: 0` pauses it and keeps the models; see docs/connections.md
     before taking it away, because its claims are protected."""
-    image: ImageReference = _IMAGE
+    image: ImageReference = OLLAMA.image
     """Container image, with a tag or a digest. With AMD GPUs, the default is its variant `-rocm`."""
     resources: Resources = Resources(
         requests=ResourceAmounts(cpu="2", memory="2Gi", ephemeral_storage="100Mi"),
@@ -78,9 +77,13 @@ class OllamaSettings(ModelsSettings, WorkloadSettings):
     @classmethod
     def _image_for_the_gpu(cls, given: Any) -> Any:
         """The default image has no library for AMD GPUs; its variant has."""
-        if not isinstance(given, Mapping) or not is_amd(given.get("gpu")) or given.get("image", _IMAGE) != _IMAGE:
+        if (
+            not isinstance(given, Mapping)
+            or not is_amd(given.get("gpu"))
+            or given.get("image", OLLAMA.image) != OLLAMA.image
+        ):
             return given
-        return {**given, "image": f"{_IMAGE}{_AMD_SUFFIX}"}
+        return {**given, "image": f"{OLLAMA.image}{_AMD_SUFFIX}"}
 
     def rules(self) -> Iterator[Broken]:
         """One claim is for one pod, and has room for its models; GPUs need an image with their vendor's library."""

@@ -50,12 +50,17 @@ class Application(NamedTuple):
     """As people call it."""
     repository: str
     """How the names of the images end that it publishes, in whatever registry or mirror."""
-    version: str
-    """The release of the default image. An image that does not tell its release is taken for this one."""
+    image: str
+    """The default image, at one release. An image that does not tell its release is taken for that one."""
+
+    @property
+    def version(self) -> str:
+        """The release of the default image."""
+        return ".".join(map(str, release(self.image.rpartition(":")[2])))
 
 
-OLLAMA = Application("Ollama", "ollama/ollama", "0.34.4")
-OPEN_WEBUI = Application("Open WebUI", "open-webui", "0.12.4")
+OLLAMA = Application("Ollama", "ollama/ollama", "ollama/ollama:0.34.4")
+OPEN_WEBUI = Application("Open WebUI", "open-webui", "ghcr.io/open-webui/open-webui:v0.12.4")
 
 
 def release_of(image: str, application: Application) -> Release | None:

@@ -65,7 +65,7 @@ class WebUISettings(WorkloadSettings, VariableSettings):
 
     DERIVED: ClassVar = frozenset({"THREAD_POOL_SIZE"})
 
-    image: ImageReference = f"ghcr.io/open-webui/open-webui:v{OPEN_WEBUI.version}"
+    image: ImageReference = OPEN_WEBUI.image
     """Container image, with a tag or a digest."""
     resources: Resources = Resources(
         requests=ResourceAmounts(cpu="500m", memory="500Mi", ephemeral_storage="100Mi"),

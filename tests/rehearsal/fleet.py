@@ -23,7 +23,7 @@ _GPUS = {"Tesla-T4": 1, "NVIDIA-A100-SXM4-80GB": 2, "NVIDIA-H100-80GB-HBM3": 4}
 _BASE: dict[str, Any] = {
     "airis:labels": {"fleet": "departments"},
     "airis:webui": {"image": "ghcr.io/open-webui/open-webui:0.12.4"},
-    "airis:ollama": {"image": "ollama/ollama:0.17.4"},
+    "airis:ollama": {"image": "ollama/ollama:0.34.4"},
 }
 
 _SPREAD: dict[str, Any] = {

@@ -15,6 +15,7 @@ from airis.kubectl import Kubectl, KubectlError
 from airis.render import manifests
 from airis.sandbox import Sandbox
 from airis.stacks import StackFile
+from settings.releases import OPEN_WEBUI
 from tests.unit.drawing import stack_of
 
 pytestmark = pytest.mark.timeout(120)
@@ -69,7 +70,7 @@ def test_what_others_changed_by_hand_shows_and_nothing_else(deployed: Kubectl) -
         "Deployment/airis-deployment": {"spec.template.spec.containers[airis].image"},
     }
     image = diff.changes[-1].fields[0]
-    assert (image.before, image.after) == ("ghcr.io/airis/airis:other", "ghcr.io/airis/airis:main")
+    assert (image.before, image.after) == ("ghcr.io/airis/airis:other", OPEN_WEBUI.image)
     assert diff.totals_before.pods.high == 4
     assert diff.totals_after.pods.high == 2
     # nothing was written

@@ -165,7 +165,7 @@ def test_an_update_on_the_only_gpu_never_overlaps(clean_sandbox: Sandbox) -> Non
     assert rehearsed(clean_sandbox, ollama={"gpu": {}}).ok  # of the default nodes, one has one GPU
     version = list_version(clean_sandbox)
 
-    verdict = rehearsed(clean_sandbox, ollama={"gpu": {}, "image": "ollama/ollama:0.17.5"})
+    verdict = rehearsed(clean_sandbox, ollama={"gpu": {}, "image": "ollama/ollama:0.34.5"})
 
     assert verdict.ok, verdict
     assert_one_after_the_other(history(clean_sandbox, version), "gpu-0")
@@ -303,7 +303,7 @@ def test_an_update_of_a_pod_with_a_claim_never_overlaps(dra: Sandbox) -> None:
     assert rehearsed(dra, ollama={"gpu": gpu}).ok
     version = list_version(dra)
 
-    verdict = rehearsed(dra, ollama={"gpu": gpu, "image": "ollama/ollama:0.17.5"})
+    verdict = rehearsed(dra, ollama={"gpu": gpu, "image": "ollama/ollama:0.34.5"})
 
     assert verdict.ok, verdict
     assert_one_after_the_other(history(dra, version), "dra-l4-0")

@@ -141,7 +141,7 @@ def test_a_changed_image_rolls_the_pods(clean_sandbox: Sandbox) -> None:
     assert rehearsed(wanted(draw()), clean_sandbox).ok
     before = {each["metadata"]["uid"] for each in objects_of(clean_sandbox, "pods")}
 
-    changed = draw(webui={"image": "ghcr.io/airis/airis:v2"}, ollama={"image": "ollama/ollama:0.17.5"})
+    changed = draw(webui={"image": "ghcr.io/airis/airis:v2"}, ollama={"image": "ollama/ollama:0.34.5"})
     verdict = rehearsed(wanted(changed), clean_sandbox)
 
     pods = [each for each in objects_of(clean_sandbox, "pods") if "deletionTimestamp" not in each["metadata"]]
@@ -149,7 +149,7 @@ def test_a_changed_image_rolls_the_pods(clean_sandbox: Sandbox) -> None:
     assert before.isdisjoint(each["metadata"]["uid"] for each in pods)
     assert {each["spec"]["containers"][0]["image"] for each in pods} == {
         "ghcr.io/airis/airis:v2",
-        "ollama/ollama:0.17.5",
+        "ollama/ollama:0.34.5",
     }
 
 

@@ -53,7 +53,10 @@ def event(reason: str, message: str, about: str = "Pod/ollama-0", at: str = "202
         (unschedulable("2 node(s) didn't match Pod's node affinity/selector."), "affinity", "--show-labels"),
         (unschedulable("pod has unbound immediate PersistentVolumeClaims."), "unbound", "storageClass"),
         (waiting("ImagePullBackOff", "Back-off pulling image"), "ImagePullBackOff", "airis:imagePullSecrets"),
-        (waiting("ErrImagePull", "manifest unknown"), "manifest unknown", "airis:registry.mirror"),
+        (waiting("ErrImagePull", "i/o timeout"), "i/o timeout", "airis:registry.mirror"),
+        (waiting("ErrImagePull", "manifest unknown"), "manifest unknown", "ghcr.io/open-webui/open-webui:v"),
+        (waiting("ImagePullBackOff", 'Back-off: ErrImagePull: "a:1": not found'), "not found", "the registry has no image"),
+        (waiting("ErrImagePull", "403 Forbidden"), "Forbidden", "a pull secret in airis:imagePullSecrets, or a public image"),
         (waiting("InvalidImageName"), "InvalidImageName", "its name"),
         (waiting("CreateContainerConfigError", 'secret "keys" not found'), "keys", "make that Secret"),
         (waiting("CrashLoopBackOff", lastState=ended(1)), "exit code 1", "kubectl logs ollama-0 --container=ollama --previous"),
@@ -131,6 +134,18 @@ def test_each_trouble_is_told_once_after_it_has_lasted_and_when_it_is_over() -> 
     watch.look([pod()])
     assert told[1:] == ["Pod/ollama-0: that is over."]
     assert watch.lasting == []
+
+
+def test_what_alternates_is_told_once() -> None:
+    told: list[str] = []
+    watch = Watch(told.append, Clock())
+    for _ in range(3):
+        watch.look([waiting("ErrImagePull", "manifest unknown")])
+        watch.look([waiting("ImagePullBackOff", "Back-off pulling image")])
+    assert len(told) == 2
+    watch.look([pod()])
+    watch.look([waiting("ErrImagePull", "manifest unknown")])
+    assert len(told) == 4  # that it was over, and that it is back
 
 
 def test_what_passes_is_never_told() -> None:
