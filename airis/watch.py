@@ -58,8 +58,8 @@ _REMEDIES = {
     "then storage.storageClass",
     r"(ImagePull|ErrImage).*(not found|manifest unknown)": "the registry has no image of that name and tag: name one that it "
     f"has; the defaults are {OPEN_WEBUI.image} and {OLLAMA.image}",
-    r"(ImagePull|ErrImage).*(denied|unauthorized|forbidden)": "the image is not public, or there is none of that name: name a pull "
-    f"secret in airis:imagePullSecrets, or a public image; the defaults are {OPEN_WEBUI.image} and {OLLAMA.image}",
+    r"(ImagePull|ErrImage).*(denied|unauthorized|forbidden)": "the image is not public, or there is none of that name: name a "
+    f"pull secret in airis:imagePullSecrets, or a public image; the defaults are {OPEN_WEBUI.image} and {OLLAMA.image}",
     r"ImagePull|ErrImage|InvalidImageName": "the image cannot be pulled: look at its name, airis:registry.mirror and "
     "airis:imagePullSecrets",
     r"OOMKilled": "it needs more memory than it may have: raise resources.limits.memory",

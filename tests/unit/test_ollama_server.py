@@ -1,5 +1,6 @@
 """Ollama's own settings: which variables they become, and what Ollama would silently ignore."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -35,10 +36,9 @@ READ_BY_OLLAMA = {
 }
 
 
-def server(release: str = OLLAMA.version, **settings: object) -> dict[str, Any]:
-    """The environment of an Ollama of that release with these settings, and with a GPU."""
-    ollama = {"image": f"ollama/ollama:{release}", "server": settings, "gpu": {}}
-    return env(manifest(draw(ollama=ollama), "StatefulSet", "ollama"))
+def server(settings: Mapping[str, object], image: str = OLLAMA.image) -> dict[str, Any]:
+    """The environment of an Ollama with these settings, and with a GPU."""
+    return env(manifest(draw(ollama={"image": image, "server": settings, "gpu": {}}), "StatefulSet", "ollama"))
 
 
 def test_without_settings_ollama_decides() -> None:
@@ -50,27 +50,27 @@ def test_only_variables_that_ollama_reads_are_set() -> None:
 
 
 def test_every_setting_becomes_the_text_that_ollama_parses() -> None:
-    drawn = server(
-        "0.17.4",  # which reads all of them
-        contextLength=8192,
-        parallel=4,
-        maxLoadedModels=2,
-        maxQueue=64,
-        keepAlive="1h30m",
-        loadTimeout="10m",
-        flashAttention=True,
-        kvCacheType="q8_0",
-        multiUserCache=True,
-        schedSpread=False,
-        gpuOverhead="1Gi",
-        llmLibrary="cuda_v12",
-        newEngine=True,
-        cloud=True,
-        remotes=["ollama.com", "models.example.com"],
-        origins=["https://chat.example.com", "http://10.0.0.1:*"],
-        noPrune=True,
-        logLevel="DEBUG",
-    )
+    settings = {
+        "contextLength": 8192,
+        "parallel": 4,
+        "maxLoadedModels": 2,
+        "maxQueue": 64,
+        "keepAlive": "1h30m",
+        "loadTimeout": "10m",
+        "flashAttention": True,
+        "kvCacheType": "q8_0",
+        "multiUserCache": True,
+        "schedSpread": False,
+        "gpuOverhead": "1Gi",
+        "llmLibrary": "cuda_v12",
+        "newEngine": True,
+        "cloud": True,
+        "remotes": ["ollama.com", "models.example.com"],
+        "origins": ["https://chat.example.com", "http://10.0.0.1:*"],
+        "noPrune": True,
+        "logLevel": "DEBUG",
+    }
+    drawn = server(settings, "ollama/ollama:0.17.4")  # which reads all of them
     assert {name: drawn[name] for name in READ_BY_OLLAMA} == {
         "OLLAMA_CONTEXT_LENGTH": "8192",
         "OLLAMA_NUM_PARALLEL": "4",
@@ -117,7 +117,7 @@ def test_every_setting_becomes_the_text_that_ollama_parses() -> None:
     ],
 )
 def test_other_values(setting: str, value: object, name: str, text: str) -> None:
-    assert server(**{setting: value})[name] == text
+    assert server({setting: value})[name] == text
 
 
 DURATION = "a length of time such as 30m, 1h30m or 90s, or whole seconds; at most 2562047h"
