@@ -1,0 +1,82 @@
+"""What is read out of Ollama's log, on lines as 0.17.4 and 0.34.4 write them."""
+
+import pytest
+
+from airis.ollama_log import REMEDY, compute
+
+pytestmark = pytest.mark.timeout(60)
+
+LISTENING = (
+    'time=2026-11-28T10:00:00.000Z level=INFO source=routes.go:{line} msg="Listening on [::]:11434 (version {version})"\n'
+    'time=2026-11-28T10:00:00.001Z level=INFO source=runner.go:60 msg="discovering available GPUs..."\n'
+)
+STARTS = [LISTENING.format(line=1718, version="0.17.4"), LISTENING.format(line=2063, version="0.34.4")]
+LINE = (
+    'time=2026-11-28T10:00:01.000Z level=INFO source=types.go:{line} msg="inference compute" id={id} {filter}library={library} '
+    'compute={compute} name={name} description={name} libdirs=ollama driver={driver} pci_id="" type={type} total="31.3 GiB" '
+    'available="30.4 GiB"\n'
+)
+CPU = LINE.format(line=50, id="cpu", filter="", library="cpu", compute='""', name="cpu", driver='""', type='""')
+CUDA = LINE.format(
+    line=32,
+    id="GPU-452cac9f",
+    filter='filter_id="" ',
+    library="CUDA",
+    compute="8.9",
+    name='"NVIDIA L4"',
+    driver="13.0",
+    type="discrete",
+)
+OLD = (
+    'time=2026-11-28T10:00:00.900Z level=WARN source=cuda_compat.go:65 msg="NVIDIA driver too old" device="NVIDIA L4" '
+    'driver=535 required_driver="550 or newer"\n'
+)
+REQUEST = '[GIN] 2026/11/28 - 10:00:09 | 200 |      50.263µs |       10.0.0.1 | GET      "/api/tags"\n'
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_a_server_without_a_gpu_computes_on_the_cpu(start: str) -> None:
+    found = compute(start + CPU + REQUEST)
+
+    assert found is not None
+    assert found.on_cpu
+    assert found.libraries == ("cpu",)
+    assert found.remedy == REMEDY
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_a_server_with_gpus_names_the_library_of_each(start: str) -> None:
+    found = compute(start + CUDA + CUDA.replace("CUDA", "ROCm") + REQUEST)
+
+    assert found is not None
+    assert not found.on_cpu
+    assert found.libraries == ("CUDA", "ROCm")
+
+
+def test_the_remedy_fits_the_cause_that_ollama_gives() -> None:
+    found = compute(STARTS[1] + OLD + CPU)
+
+    assert found is not None
+    assert found.causes == ("NVIDIA driver too old",)
+    assert "newer NVIDIA driver" in found.remedy
+
+
+@pytest.mark.parametrize("log", ["", REQUEST, STARTS[0], STARTS[1] + OLD])
+def test_a_log_without_the_line_does_not_tell(log: str) -> None:
+    assert compute(log) is None
+
+
+def test_the_last_start_counts() -> None:
+    found = compute(STARTS[0] + OLD + CPU + STARTS[1] + CUDA)
+
+    assert found is not None
+    assert (found.libraries, found.causes) == (("CUDA",), ())
+
+
+def test_what_a_request_quotes_is_not_taken_for_a_device() -> None:
+    quoted = REQUEST.replace("/api/tags", "/api/tags?library=cpu")
+
+    found = compute(STARTS[1] + CUDA + quoted)
+
+    assert found is not None
+    assert found.libraries == ("CUDA",)
