@@ -12,11 +12,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from airis import image_pulls
 from airis.errors import AirisError
 from airis.kubectl import KubeObject
 from airis.readiness import pod_finding
 from airis.verdict import State
-from settings.releases import OLLAMA, OPEN_WEBUI
 
 POLL_SECONDS = 1.5
 
@@ -56,20 +56,18 @@ _REMEDIES = {
     r"node affinity|node selector": "no node has the labels asked for: `kubectl get nodes --show-labels` shows what there is",
     r"unbound|persistentvolumeclaim|storageclass|ProvisioningFailed": "a claim has no volume: `kubectl get pvc,storageclass`, "
     "then storage.storageClass",
-    r"(ImagePull|ErrImage).*(not found|manifest unknown)": "the registry has no image of that name and tag: name one that it "
-    f"has; the defaults are {OPEN_WEBUI.image} and {OLLAMA.image}",
-    r"(ImagePull|ErrImage).*(denied|unauthorized|forbidden)": "the image is not public, or there is none of that name: name a "
-    f"pull secret in airis:imagePullSecrets, or a public image; the defaults are {OPEN_WEBUI.image} and {OLLAMA.image}",
-    r"ImagePull|ErrImage|InvalidImageName": "the image cannot be pulled: look at its name, airis:registry.mirror and "
-    "airis:imagePullSecrets",
     r"OOMKilled": "it needs more memory than it may have: raise resources.limits.memory",
     r"secret \"|configmap \"|CreateContainerConfigError": "what the pod refers to is missing: make that Secret or ConfigMap",
     r"exceeded quota": "the namespace's quota is used up: raise it, or lower resources.requests",
     r"should have ended": "`kubectl get nodes` shows whether the node answers; if its machine is gone for good, `kubectl "
     "delete node` it",
+    r"exec format error": f"the image is not built for this node's architecture: {image_pulls.OTHER_ARCHITECTURE}",
     r"violates PodSecurity": "the namespace allows no such pod: airis:podSecurity",
 }
-"""What helps, by what the reason says; the first that fits counts."""
+"""What helps, by what the reason says; the first that fits counts. What is about images is in image_pulls.py."""
+
+_PULL_FAILED = "Failed to pull image"
+"""Begins the events of a pull that failed. Source: Kubernetes, pkg/kubelet/images/image_manager.go."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +100,11 @@ def troubles(objects: Iterable[KubeObject], since: str = "") -> Iterator[Trouble
     """What keeps pods from starting, by the pods themselves and by events later than `since` (RFC 3339, in UTC)."""
     objects = list(objects)
     living = {f"{each['kind']}/{each['metadata']['name']}" for each in objects if each["kind"] != "Event"}
+    failed_pulls = dict(_failed_pulls(objects))
     told: set[str] = set()
     for pod in objects:
         if pod["kind"] == "Pod" and (
-            found := _overdue(pod) if "deletionTimestamp" in pod["metadata"] else _of_pod(pod)
+            found := _overdue(pod) if "deletionTimestamp" in pod["metadata"] else _of_pod(pod, failed_pulls)
         ):
             told.add(found.what)
             yield found
@@ -117,7 +116,15 @@ def troubles(objects: Iterable[KubeObject], since: str = "") -> Iterator[Trouble
             yield found
 
 
-def _of_pod(pod: KubeObject) -> Trouble | None:
+def _failed_pulls(objects: Iterable[KubeObject]) -> Iterator[tuple[str, str]]:
+    """Why pulls failed, by pod, the latest last. Before Kubernetes 1.32, the status of a pod that backs off does not say."""
+    events = [each for each in objects if each["kind"] == "Event" and each.get("reason") == "Failed"]
+    for event in sorted(events, key=_seen):
+        if (message := str(event.get("message", ""))).startswith(_PULL_FAILED):
+            yield event["involvedObject"]["name"], message
+
+
+def _of_pod(pod: KubeObject, failed_pulls: Mapping[str, str]) -> Trouble | None:
     finding = pod_finding(pod)
     what = f"Pod/{finding.name}"
     if finding.state is not State.PENDING:
@@ -132,8 +139,19 @@ def _of_pod(pod: KubeObject) -> Trouble | None:
             reasons = dict.fromkeys(filter(None, (waiting, str(ended.get("reason", "")), finding.reason)))
             if ended.get("exitCode"):
                 reasons[f"exit code {ended['exitCode']}"] = None
-            return _trouble(what, ", ".join(reasons), container=str(container["name"]), ended=bool(ended))
+            reason, name = ", ".join(reasons), str(container["name"])
+            if waiting in image_pulls.REASONS:
+                return _unpulled(pod, name, reason, failed_pulls.get(finding.name, ""))
+            return _trouble(what, reason, container=name, ended=bool(ended))
     return None
+
+
+def _unpulled(pod: KubeObject, container: str, reason: str, event: str) -> Trouble:
+    remedy = image_pulls.remedy(reason, pod, container)
+    if remedy == image_pulls.REMEDY and event:
+        reason = f"{reason}: {event}"
+        remedy = image_pulls.remedy(reason, pod, container)
+    return Trouble(f"Pod/{pod['metadata']['name']}", " ".join(reason.split()), remedy)
 
 
 def _overdue(pod: KubeObject) -> Trouble | None:
@@ -148,12 +166,16 @@ def _overdue(pod: KubeObject) -> Trouble | None:
 def _of_event(event: KubeObject, since: str) -> Trouble | None:
     if event.get("type") != "Warning" or event.get("reason") not in _EVENTS:
         return None
-    series: Mapping[str, Any] = event.get("series") or {}
-    seen = str(series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or "")
-    if seen[:19] < since[:19]:
+    if _seen(event) < since[:19]:
         return None
     about = event["involvedObject"]
     return _trouble(f"{about['kind']}/{about['name']}", f"{event['reason']}: {event.get('message', '')}", settling=True)
+
+
+def _seen(event: KubeObject) -> str:
+    """When the event was last seen: RFC 3339, to the second."""
+    series: Mapping[str, Any] = event.get("series") or {}
+    return str(series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime") or "")[:19]
 
 
 def _trouble(what: str, reason: str, *, settling: bool = False, container: str = "", ended: bool = False) -> Trouble:

@@ -1,6 +1,9 @@
-"""What an image reference means: whether it is always the same image, whose it is, and where a mirror keeps it."""
+"""What an image reference means: whether it is always the same image, whose and where it is, and where a mirror keeps it."""
 
 import re
+
+DOCKER_HUB = "docker.io"
+"""The registry of references that name none."""
 
 _PINNED_TAG = re.compile(r"v?\d+\.\d+\.\d+[-.\w]*|git-[0-9a-f]{7,40}")
 
@@ -34,16 +37,24 @@ def _parts(image: str) -> tuple[str, str]:
     return f"{before}{slash}{name}", tag
 
 
+def located(image: str) -> tuple[str, str]:
+    """The registry of a reference, and the rest of it: `redis:8` is `library/redis:8` at `docker.io`.
+
+    Source: the grammar of github.com/distribution/reference: the part before the first / is a registry when it has a dot or a
+    port, or is localhost; without one, the image is at Docker Hub, whose own images are under `library`.
+    """
+    first, slash, rest = image.partition("/")
+    if not slash or not ("." in first or ":" in first or first == "localhost"):
+        first, rest = DOCKER_HUB, image
+    if first in (DOCKER_HUB, f"index.{DOCKER_HUB}"):
+        return DOCKER_HUB, rest if "/" in rest else f"library/{rest}"
+    return first, rest
+
+
 def mirrored(image: str, prefix: str | None) -> str:
     """The reference of the same image in a mirror: `prefix` takes the place of the registry.
 
     `ollama/ollama:0.34.4` is `registry.example.com/mirror/ollama/ollama:0.34.4` there, `ghcr.io/a/b:1` is
-    `registry.example.com/mirror/a/b:1`, and Docker Hub's own images are under `library`. Source: the grammar of
-    github.com/distribution/reference: the part before the first / is a registry when it has a dot or a port, or is localhost.
+    `registry.example.com/mirror/a/b:1`, and Docker Hub's own images are under `library`.
     """
-    if prefix is None:
-        return image
-    first, slash, rest = image.partition("/")
-    if slash and ("." in first or ":" in first or first == "localhost"):
-        return f"{prefix}/{rest}"
-    return f"{prefix}/{image}" if slash else f"{prefix}/library/{image}"
+    return image if prefix is None else f"{prefix}/{located(image)[1]}"

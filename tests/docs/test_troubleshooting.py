@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from airis import watch
+from airis import image_pulls, watch
 from tests.docs.blocks import Block, blocks
 from tests.unit.drawing import ROOT
 
@@ -26,7 +26,28 @@ def test_there_is_such_output() -> None:
     assert len([each for each in OUTPUT if each.page == "docs/troubleshooting.md"]) >= 4
 
 
+def printed(what: str, reason: str) -> str:
+    """What `up` says of it."""
+    waiting, _, message = reason.partition(", ")
+    if waiting not in image_pulls.REASONS:
+        return str(watch._trouble(what, reason))
+    name, image = what.partition("/")[2], re.findall(r'image "([^"]+)"', message)[0]
+    (found,) = watch.troubles(
+        [
+            {
+                "kind": "Pod",
+                "metadata": {"name": name, "labels": {"app.kubernetes.io/name": name.partition("-")[0]}},
+                "spec": {"nodeName": "a", "containers": [{"name": "c", "image": image}]},
+                "status": {
+                    "containerStatuses": [{"name": "c", "state": {"waiting": {"reason": waiting, "message": message}}}]
+                },
+            }
+        ]
+    )
+    return str(found)
+
+
 @pytest.mark.parametrize("block", OUTPUT, ids=str)
 def test_the_remedy_is_the_one_that_is_printed(block: Block) -> None:
     for told in TOLD.finditer(block.text):
-        assert str(watch._trouble(told["what"], told["reason"])) == told[0]
+        assert printed(told["what"], told["reason"]) == told[0]

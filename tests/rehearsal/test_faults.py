@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from airis import registry
 from airis.doctor import examination
 from airis.doctor.model import State as Seen
 from airis.errors import AirisError, ExitCode
@@ -67,6 +68,7 @@ def faulty(hurt: Faulty, monkeypatch: pytest.MonkeyPatch) -> Faulty:
     hurt.sandbox.set_nodes(load_nodes())
     monkeypatch.setenv("PATH", f"{hurt.kubectl.binary.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(examination, "resolved", lambda names: dict.fromkeys(names, ("192.0.2.7",)))
+    monkeypatch.setattr(registry, "look_up", lambda images: {})
     return hurt
 
 
@@ -285,7 +287,7 @@ def test_an_image_that_nobody_has_and_the_next_apply(faulty: Faulty) -> None:
         assert (pod.state, bool(pod.node)) == (State.PENDING, True)
         assert pod.reason == f'Back-off pulling image "{MISSING}": ErrImagePull: manifest unknown'
     assert faulty.answering("airis-service") == faulty.answering("ollama-service") == []  # nobody gets in: 503
-    assert "the image cannot be pulled" in told(faulty)["Pod/ollama-0"]
+    assert f"{MISSING} does not exist: take ollama/ollama:" in told(faulty)["Pod/ollama-0"]
     assert doctor(faulty, broken)["pods"].count("is not ready: ImagePullBackOff") == 2
     assert lasting(faulty) == before
 
