@@ -5,14 +5,26 @@ import json
 import os
 import socket
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from airis import guard
+from airis import guard, in_time, registry
 from airis.cluster import Address, Cluster, configured_cluster, connected
-from airis.doctor import access, exposure, hosts, machine, namespace, nodes, platform, references, running, storage
+from airis.doctor import (
+    access,
+    exposure,
+    hosts,
+    images,
+    machine,
+    namespace,
+    nodes,
+    platform,
+    references,
+    running,
+    storage,
+)
 from airis.doctor.fetch import server_of
 from airis.doctor.look import Look, named
 from airis.doctor.machine import this_machine
@@ -24,7 +36,7 @@ from airis.progress import step
 from airis.stacks import UPSERT_KEY, UPSERT_VARIABLE, StackFile, project_root, read_stack, settings_of
 
 _DNS_SECONDS = 5.0
-_MODULES = (machine, access, namespace, storage, references, nodes, exposure, hosts, platform, running)
+_MODULES = (machine, access, namespace, storage, references, images, nodes, exposure, hosts, platform, running)
 """What registers the checks."""
 
 
@@ -100,8 +112,12 @@ def take(stack: StackFile, wanted: Wanted | None, kubeconfig: Path | None) -> Lo
     look = Look(here, address, server=server, wanted=wanted)
     if wanted is None:
         return look
-    names = [*wanted.hosts, *hosts.addresses(look)]
-    return Look(here, address, "", server, wanted, _identity(stack, look), resolved(names))
+    return replace(
+        look,
+        identity=_identity(stack, look),
+        resolved=resolved([*wanted.hosts, *hosts.addresses(look)]),
+        images=registry.look_up(wanted.images),
+    )
 
 
 def wanted_of(stack: StackFile) -> Wanted:
@@ -143,13 +159,8 @@ def _identity(stack: StackFile, look: Look) -> str:
 def resolved(names: Iterable[str]) -> dict[str, Sequence[str]]:
     """The addresses of host names, by this machine's resolver; none where it does not answer in time."""
     asked = [each for each in dict.fromkeys(names) if not _is_address(each)]
-    if not asked:
-        return {}
-    pool = ThreadPoolExecutor(len(asked))
-    tasks = {host: pool.submit(_addresses, host) for host in asked}
-    wait(tasks.values(), _DNS_SECONDS)
-    pool.shutdown(wait=False, cancel_futures=True)
-    return {host: task.result() if task.done() else () for host, task in tasks.items()}
+    found = in_time.answers({host: partial(_addresses, host) for host in asked}, _DNS_SECONDS)
+    return {host: found.get(host, ()) for host in asked}
 
 
 def _is_address(text: str) -> bool:

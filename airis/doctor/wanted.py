@@ -146,6 +146,17 @@ class Wanted:
         ]
 
     @cached_property
+    def images(self) -> dict[str, list[Workload]]:
+        """The images of all containers, each with the workloads that use it."""
+        found: dict[str, list[Workload]] = {}
+        for workload in self.workloads:
+            for each in [*(workload.pod.get("initContainers") or []), *(workload.pod.get("containers") or [])]:
+                users = found.setdefault(str(each["image"]), [])
+                if workload not in users:
+                    users.append(workload)
+        return found
+
+    @cached_property
     def pull_secrets(self) -> list[str]:
         """Secrets by which images are pulled."""
         sources = [each.pod for each in self.workloads] + self.of_kind("ServiceAccount")

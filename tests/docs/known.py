@@ -84,6 +84,7 @@ OTHERS: Mapping[str, Known] = {
     "helm upgrade": _known(f"{_HELM}upgrade/", "--version --namespace --reuse-values --set --set-string"),
     "kind create cluster": _known("https://kind.sigs.k8s.io/docs/user/quick-start/", "--name --config"),
     "kind delete cluster": _known("https://kind.sigs.k8s.io/docs/user/quick-start/", "--name"),
+    "kind load docker-image": _known("https://kind.sigs.k8s.io/docs/user/quick-start/", "--name"),
     "k3s-uninstall.sh": _known("https://docs.k3s.io/installation/uninstall"),
     "minikube addons enable": _known(f"{_MINIKUBE}addons/"),
     "minikube delete": _known(f"{_MINIKUBE}delete/"),

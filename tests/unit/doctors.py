@@ -17,6 +17,7 @@ from airis.doctor.machine import Machine
 from airis.doctor.model import CHECKS, State
 from airis.doctor.wanted import Wanted
 from airis.kubectl import KubeObject
+from airis.registry import Answer
 from airis.stacks import settings_of
 from tests.unit.drawing import draw_once, stack_of
 
@@ -90,6 +91,7 @@ def look(
     objects: Mapping[str, Sequence[KubeObject]] | None = None,
     own: Mapping[str, Sequence[KubeObject]] | None = None,
     resolved: Mapping[str, Sequence[str]] | None = None,
+    images: Mapping[str, Answer] | None = None,
     **server: Any,
 ) -> Look:
     """A cluster with nothing in it but these."""
@@ -100,7 +102,7 @@ def look(
     seen = Server(
         **{"version": "v1.36.1", "client": "v1.36.1", "groups": GROUPS, "objects": known, "own": inside, **server}
     )
-    return Look(MACHINE, Address("a cluster"), server=seen, wanted=stack, resolved=resolved or {})
+    return Look(MACHINE, Address("a cluster"), server=seen, wanted=stack, resolved=resolved or {}, images=images or {})
 
 
 def says(name: str, seen: Look) -> Found:

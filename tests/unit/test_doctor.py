@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from airis import registry
 from airis.cluster import Address, Cluster
 from airis.doctor import examination, inside
 from airis.doctor.examination import Examination, findings, resolved, wanted_of
@@ -85,6 +86,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
     monkeypatch.setenv("KUBECONFIG", str(folder / "kubeconfig"))
     monkeypatch.setattr(examination, "resolved", lambda names: {})
+    monkeypatch.setattr(registry, "look_up", lambda images: {})
     for name in ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "pulumi"))

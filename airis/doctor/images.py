@@ -1,0 +1,124 @@
+"""Checks of images: does each exist, for the nodes that its pods may go to?"""
+
+import re
+from collections.abc import Sequence
+
+from airis.doctor.look import Look, name_of
+from airis.doctor.model import Group, Outcome, Outcomes, Scope, check, listed, not_checked, ok, problem, warning
+from airis.doctor.scheduling import allocatable, labels_missing, ready, taints_refusing
+from airis.doctor.wanted import Workload, asked
+from airis.image_pulls import OTHER_ARCHITECTURE, instead
+from airis.kubectl import KubeObject
+from airis.registry import Answer, Presence, is_local
+from settings.images import located
+
+_ALSO_RUNS = {"amd64": ("386",), "arm64": ("arm",)}
+"""Architectures whose images a node takes too. Source: containerd/platforms, compare.go (platformVector)."""
+
+_OWN_CREDENTIALS = re.compile(
+    r"[\w.-]+\.dkr\.ecr(-fips)?\.[\w.-]+\.amazonaws\.com(\.cn)?|([\w.-]+\.)?gcr\.io|[\w.-]+-docker\.pkg\.dev|[\w.-]+\.azurecr\.\w+"
+)
+"""Registries for which nodes of the same cloud have credentials of their own. Source: matchImages in the documentation of the
+kubelet's credential providers: ecr-credential-provider, gcp-credential-provider, acr-credential-provider."""
+
+
+@check(
+    "images",
+    Group.REFERENCES,
+    Scope.STACK,
+    "Does each image exist, for the architecture of the nodes?",
+    why="A node cannot pull what its registry does not have, and cannot run what is built for another architecture: the pod "
+    "stays in ImagePullBackOff or CrashLoopBackOff.",
+    remedy="a release that the registry lists; a private image takes a pull secret (airis:imagePullSecrets)",
+)
+def images(look: Look) -> Outcomes:
+    """What the registries say, asked by this machine and without credentials; and which images the nodes have."""
+    for image, users in look.stack.images.items():
+        nodes = _nodes(look, users)
+        if nodes and not _always_pulled(image, users) and all(_has(each, image) for each in nodes):
+            yield ok(f"image {image} is on the nodes")
+            continue
+        said = look.images.get(image, Answer(Presence.UNKNOWN, why="nobody was asked"))
+        match said.presence:
+            case Presence.THERE:
+                yield _built(image, said.platforms, nodes)
+            case Presence.UNKNOWN:
+                yield not_checked(f"image {image}: {said.why}")
+            case _:
+                yield _not_shown(look, image, users, said.presence)
+
+
+def _not_shown(look: Look, image: str, users: Sequence[Workload], presence: Presence) -> Outcome:
+    if is_local(image):
+        return not_checked(f"image {image}: this machine's registry does not show it; the nodes may mean another")
+    remedy = instead(image, {"metadata": {"labels": users[0].labels}, "spec": users[0].pod})
+    if presence is Presence.MISSING:
+        return problem(f"image {image} does not exist", remedy)
+    words = f"image {image} needs credentials, or does not exist"
+    if secrets := look.stack.pull_secrets:
+        return not_checked(f"{words}: pull secret {listed(secrets)} is named")
+    if _OWN_CREDENTIALS.fullmatch(located(image)[0]):
+        return not_checked(f"{words}: nodes of that cloud may have some")
+    return problem(
+        f"{words}, and no pull secret is named",
+        f"{remedy}; a private image takes a pull secret (airis:imagePullSecrets)",
+    )
+
+
+def _built(image: str, platforms: Sequence[str], nodes: Sequence[KubeObject]) -> Outcome:
+    if not platforms:
+        return ok(f"image {image} exists")
+    unfit = [each for each in nodes if not _runs(each, platforms)]
+    if not unfit:
+        return ok(f"image {image} exists, for {listed(platforms)}")
+    wrong = listed(sorted({_platform(each) for each in unfit}))
+    words = f"image {image} is built for {listed(platforms)}, and not for {wrong}"
+    if len(unfit) == len(nodes):
+        return problem(f"{words}, which is what the nodes are", "take an image that is, or add nodes that fit")
+    return warning(f"{words}, which is what {listed(map(name_of, unfit))} is", OTHER_ARCHITECTURE)
+
+
+def _nodes(look: Look, users: Sequence[Workload]) -> list[KubeObject]:
+    """The nodes that the pods may go to, as far as nodes may be listed."""
+    return [
+        node
+        for node in look.cluster.objects.get("nodes", ())
+        if ready(node) and any(_admits(node, each) for each in users)
+    ]
+
+
+def _admits(node: KubeObject, workload: Workload) -> bool:
+    if labels_missing(workload.pod, node) or taints_refusing(workload.pod, node):
+        return False
+    offered = allocatable(node)
+    return all(offered.get(each) for each in asked(workload.pod) if "/" in each)
+
+
+def _platform(node: KubeObject) -> str:
+    info = (node.get("status") or {}).get("nodeInfo") or {}
+    return f"{info.get('operatingSystem', '')}/{info.get('architecture', '')}"
+
+
+def _runs(node: KubeObject, platforms: Sequence[str]) -> bool:
+    """Whether the node runs one of these; so it is assumed where the node does not say what it is."""
+    system, _, architecture = _platform(node).partition("/")
+    if not system or not architecture:
+        return True
+    return any(f"{system}/{each}" in platforms for each in (architecture, *_ALSO_RUNS.get(architecture, ())))
+
+
+def _has(node: KubeObject, image: str) -> bool:
+    names = (name for each in (node.get("status") or {}).get("images") or [] for name in each.get("names") or [])
+    return located(image) in map(located, names)
+
+
+def _always_pulled(image: str, users: Sequence[Workload]) -> bool:
+    """Whether nodes ask the registry each time. Source: Kubernetes, "Images: default image pull policy"."""
+    tag = image.rpartition("/")[2].partition("@")[0].partition(":")[2] or "latest"
+    given = [
+        each.get("imagePullPolicy") or ("Always" if tag == "latest" and "@" not in image else "IfNotPresent")
+        for workload in users
+        for each in [*(workload.pod.get("initContainers") or []), *(workload.pod.get("containers") or [])]
+        if each["image"] == image
+    ]
+    return "Always" in given
