@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 
+from airis.doctor import network_storage
 from airis.doctor.look import Look, is_default, name_of, named
 from airis.doctor.model import Group, Outcome, Outcomes, Scope, check, listed, ok, problem, warning
+from airis.doctor.network_storage import FileSystem
+from airis.doctor.questions import data_claim
 from airis.doctor.wanted import amount
 from airis.kubectl import KubeObject
 
@@ -187,3 +190,45 @@ def existing_claim(look: Look) -> Outcomes:
             yield problem(f"claim {name} has lost its volume", "restore the volume, or a backup into a new claim")
         else:
             yield ok(f"claim {name} exists ({phase})")
+
+
+@check(
+    "sqlite-storage",
+    *_STORAGE,
+    "Is the WebUI's volume on storage that SQLite works on?",
+    why="SQLite, which holds chats and embeddings unless others do, needs locks and quick writes. On network storage it says "
+    "`database is locked`, answers take minutes, and the file may be damaged.",
+    remedy="block storage or a local disk (airis:webui.storage.storageClass), or PostgreSQL (airis:webui.database and "
+    "airis:webui.vectorStore); docs/data.md says how to move",
+)
+def sqlite_storage(look: Look) -> Outcomes:
+    """The volume of the WebUI's claim, if it is bound and may be seen; else its class."""
+    webui = look.stack.settings.webui
+    held = [name for name, here in (("chats", webui.database is None), ("embeddings", webui.vectors_on_volume)) if here]
+    name = data_claim(look.stack)
+    if not held or not name:
+        return
+    claim = named(look.own("persistentvolumeclaims"), name) or named(look.stack.claims, name)
+    if claim is None:  # the check existing-claim tells
+        return
+    found, words = _file_system(look, claim)
+    if found is None:
+        yield ok(f"claim {name}, with {' and '.join(held)} in SQLite: {words}")
+    else:
+        yield Outcome(
+            found.state, f"claim {name}, with {' and '.join(held)} in SQLite, is on {found} ({words}): {found.why}"
+        )
+
+
+def _file_system(look: Look, claim: KubeObject) -> tuple[FileSystem | None, str]:
+    """The network's file system below a claim, and whose it is."""
+    spec = claim["spec"]
+    volume = named(look.cluster.objects.get("persistentvolumes", ()), spec.get("volumeName", ""))
+    if volume is not None:
+        return network_storage.of_volume(volume["spec"]), f"volume {name_of(volume)}"
+    made_by = _class_of(look, claim)
+    if made_by is None:
+        return None, "its class is not known"
+    shared = "ReadWriteMany" in (spec.get("accessModes") or ())
+    found = network_storage.of_provisioner(made_by["provisioner"], made_by.get("parameters") or {}, shared=shared)
+    return found, f"StorageClass {name_of(made_by)}, {made_by['provisioner']}"

@@ -1,0 +1,103 @@
+"""File systems behind a network, by who provides a volume: what SQLite makes of each.
+
+SQLite needs locks, a memory-mapped file (its write-ahead log, which Open WebUI switches on) and a quick `fsync`. Sources:
+SQLite, "How To Corrupt An SQLite Database File" (2.1, file systems with broken or missing lock implementations) and
+"Write-Ahead Logging" (1, it does not work over a network filesystem); Open WebUI, "Scaling Open WebUI: why SQLite on network
+storage fails the moment you scale (or upgrade)", which names NFS, CephFS and Azure Files.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airis.doctor.model import State
+
+
+@dataclass(frozen=True)
+class FileSystem:
+    """A file system behind a network."""
+
+    name: str
+    state: State
+    """How bad it is: a problem where Open WebUI does not even start, or loses what it writes."""
+    why: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+NFS = FileSystem("NFS", State.WARNING, "its locks are not reliable, and each write waits for the network")
+CEPHFS = FileSystem("CephFS", State.WARNING, "each write waits for the network")
+GLUSTERFS = FileSystem("GlusterFS", State.WARNING, "its locks are not reliable, and each write waits for the network")
+LUSTRE = FileSystem(
+    "Lustre", State.WARNING, "it has locks only where they are switched on, and each write waits for the network"
+)
+SMB = FileSystem("SMB", State.PROBLEM, "its locks are not SQLite's: `database is locked` (open-webui/helm-charts#98)")
+OBJECTS = FileSystem("an object store", State.PROBLEM, "it has no locks, and no writes into a file")
+
+
+@dataclass(frozen=True)
+class _Row:
+    """Which volumes are on that file system."""
+
+    provisioner: str
+    """Pattern of the provisioner's or CSI driver's whole name."""
+    file_system: FileSystem
+    parameter: tuple[str, str] = ("", "")
+    """A parameter of the class, or attribute of the volume, and the pattern of its value; any if empty."""
+    shared: bool = False
+    """Whether this holds for claims with ReadWriteMany alone: others are block storage."""
+
+
+_ROWS: Sequence[_Row] = (
+    # Microsoft, "Azure Files CSI driver" and "Azure Blob Storage CSI driver": parameter protocol
+    _Row(r"file\.csi\.azure\.com|blob\.csi\.azure\.com", NFS, ("protocol", "nfs")),
+    _Row(r"file\.csi\.azure\.com|kubernetes\.io/azure-file", SMB),
+    _Row(r"blob\.csi\.azure\.com", OBJECTS),
+    # READMEs of the drivers
+    _Row(r"smb\.csi\.k8s\.io|.*\bcifs\b.*|.*\bsmb\b.*", SMB),
+    _Row(r"efs\.csi\.aws\.com|fsx\.openzfs\.csi\.aws\.com", NFS),
+    _Row(r"filestore\.csi\.storage\.gke\.io", NFS),
+    _Row(r"fss\.csi\.oraclecloud\.com|vpc\.file\.csi\.ibm\.io|nasplugin\.csi\.alibabacloud\.com", NFS),
+    _Row(r"csi\.trident\.netapp\.io", NFS, ("backendType", ".*-nas.*|.*-files")),
+    _Row(r".*\bnfs(rwx)?\b.*|fuseim\.pri/ifs", NFS),
+    _Row(r"(.*\.)?cephfs\.csi\.ceph\.com|ceph\.com/cephfs", CEPHFS),
+    _Row(r".*\bgluster(fs)?\b.*", GLUSTERFS),
+    _Row(r"fsx\.csi\.aws\.com|.*\blustre\b.*", LUSTRE),
+    _Row(r"s3\.csi\.aws\.com|gcsfuse\.csi\.storage\.gke\.io|.*\bs3\b.*", OBJECTS),
+    # Longhorn, "ReadWriteMany (RWX) volume"; vSphere CSI, "vSAN File Services"; Portworx, "Sharedv4"
+    _Row(r"driver\.longhorn\.io|csi\.vsphere\.vmware\.com|pxd\.portworx\.com", NFS, shared=True),
+)
+
+_SOURCES: Mapping[str, FileSystem] = {
+    "nfs": NFS,
+    "cephfs": CEPHFS,
+    "glusterfs": GLUSTERFS,
+    "azureFile": SMB,
+}
+"""Fields of a PersistentVolume's spec. Source: Kubernetes, "Types of Persistent Volumes"."""
+
+
+def of_provisioner(name: str, parameters: Mapping[str, str], *, shared: bool) -> FileSystem | None:
+    """The file system of the volumes that a StorageClass's provisioner makes; None for block storage, and what is not known.
+
+    `shared` says whether many nodes shall mount them.
+    """
+    for row in _ROWS:
+        key, value = row.parameter
+        fits = not key or re.fullmatch(value, parameters.get(key, ""))
+        if fits and (shared or not row.shared) and re.fullmatch(row.provisioner, name):
+            return row.file_system
+    return None
+
+
+def of_volume(spec: Mapping[str, Any]) -> FileSystem | None:
+    """The file system of a PersistentVolume, by its spec."""
+    if found := next((each for field, each in _SOURCES.items() if field in spec), None):
+        return found
+    source = spec.get("csi") or spec.get("flexVolume") or {}
+    attributes = source.get("volumeAttributes") or source.get("options") or {}
+    return of_provisioner(
+        str(source.get("driver", "")), attributes, shared="ReadWriteMany" in (spec.get("accessModes") or ())
+    )
