@@ -8,7 +8,7 @@ from typing import Any
 
 from airis.cluster import Cluster
 from airis.doctor.look import Server
-from airis.doctor.questions import ABOUT_STACK, SECONDS, answer_inside, data_claim, fill
+from airis.doctor.questions import ABOUT_STACK, SECONDS, answer_inside, computing, data_claim, fill
 from airis.doctor.wanted import Wanted
 from airis.errors import AirisError
 from airis.kubectl import KubectlError, KubeObject
@@ -96,6 +96,7 @@ def server_of(cluster: Cluster, wanted: Wanted | None) -> Server:
         trials=found.get("trials", {}),
         fill=found.get("fill", {}),
         inside=found.get("inside", {}),
+        computing=found.get("computing", {}),
     )
 
 
@@ -105,6 +106,7 @@ def _deployed(cluster: Cluster, wanted: Wanted, seen: _Seen, found: dict[str, An
     tasks: Mapping[str, Callable[[], Any]] = {
         "fill": lambda: fill(cluster, wanted, pods),
         "inside": lambda: answer_inside(cluster, wanted, pods),
+        "computing": lambda: computing(cluster, wanted, pods),
     }
     for done in [pool.submit(_noted, seen, found, what, task) for what, task in tasks.items() if pods]:
         done.result()

@@ -9,6 +9,8 @@ from airis.doctor.machine import Machine
 from airis.doctor.model import NotChecked
 from airis.doctor.wanted import Wanted
 from airis.kubectl import KubeObject
+from airis.ollama_log import Compute
+from airis.registry import Answer
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class Server:
     """Bytes used and there are, by claim."""
     inside: Mapping[str, Any] = field(default_factory=dict)
     """What a pod of the WebUI says (see inside.py)."""
+    computing: Mapping[str, Compute | None] = field(default_factory=dict)
+    """On what each pod of Ollama computes that has GPUs; None where its log does not tell."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,8 @@ class Look:
     """How the cluster differs from the one that the stack belongs to."""
     resolved: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Addresses by host name; none for a name that nobody knows."""
+    images: Mapping[str, Answer] = field(default_factory=dict)
+    """What the registries say of the stack's images."""
 
     @property
     def cluster(self) -> Server:

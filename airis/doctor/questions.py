@@ -11,6 +11,7 @@ from airis.doctor import inside
 from airis.doctor.look import Keys, Owned, Right
 from airis.doctor.wanted import Wanted, Workload
 from airis.kubectl import KubectlError, KubeObject
+from airis.ollama_log import READ_BYTES, Compute, compute
 
 SECONDS = 30.0
 """How long one answer may take."""
@@ -143,13 +144,38 @@ def fill(cluster: Cluster, wanted: Wanted, pods: Sequence[KubeObject]) -> dict[s
     return found
 
 
-def _webui(wanted: Wanted) -> Workload | None:
-    return next((each for each in wanted.workloads if each.labels.get("app.kubernetes.io/name") == "open-webui"), None)
+def computing(cluster: Cluster, wanted: Wanted, pods: Sequence[KubeObject]) -> dict[str, Compute | None]:
+    """On what each pod of an Ollama with GPUs computes, by its log; None where the log does not tell."""
+    ollama = _workload(wanted, "ollama")
+    if ollama is None or wanted.settings.ollama.gpu is None:
+        return {}
+    container = ollama.pod["containers"][0]["name"]
+    found: dict[str, Compute | None] = {}
+    for name in (str(each["metadata"]["name"]) for each in pods if ollama.owns(each) and _runs(each)):
+        options = (f"--container={container}", f"--limit-bytes={READ_BYTES}")
+        found[name] = compute(cluster.run("logs", name, *options, timeout=SECONDS))
+    return found
+
+
+def _workload(wanted: Wanted, application: str) -> Workload | None:
+    """The Deployment or StatefulSet of an application."""
+    return next(
+        (
+            each
+            for each in wanted.workloads
+            if each.kind != "Job" and each.labels.get("app.kubernetes.io/name") == application
+        ),
+        None,
+    )
+
+
+def _runs(pod: KubeObject) -> bool:
+    return any("running" in (each.get("state") or {}) for each in pod.get("status", {}).get("containerStatuses") or [])
 
 
 def data_claim(wanted: Wanted) -> str:
     """The claim at the WebUI's DATA_DIR; empty if its data is on no claim of that name."""
-    webui = _webui(wanted)
+    webui = _workload(wanted, "open-webui")
     if webui is None:
         return ""
     container = webui.pod["containers"][0]
@@ -165,14 +191,8 @@ def data_claim(wanted: Wanted) -> str:
 
 def answer_inside(cluster: Cluster, wanted: Wanted, pods: Sequence[KubeObject]) -> dict[str, Any]:
     """Asks the WebUI in a pod of its own."""
-    webui = _webui(wanted)
-    running = [
-        each
-        for each in pods
-        if webui is not None
-        and webui.owns(each)
-        and any("running" in (one.get("state") or {}) for one in each.get("status", {}).get("containerStatuses") or [])
-    ]
+    webui = _workload(wanted, "open-webui")
+    running = [each for each in pods if webui is not None and webui.owns(each) and _runs(each)]
     if webui is None or not running:
         return {}
     container = webui.pod["containers"][0]

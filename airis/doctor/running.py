@@ -7,6 +7,7 @@ from airis.doctor.look import Look, condition, name_of
 from airis.doctor.model import Group, NotChecked, Outcomes, Scope, check, listed, not_checked, ok, problem, warning
 from airis.doctor.scheduling import ready
 from airis.kubectl import KubeObject
+from airis.ollama_log import REMEDY
 from airis.readiness import pod_finding
 from airis.verdict import State
 from airis.watch import troubles
@@ -32,7 +33,8 @@ _RESTARTS = 3
 def pods(look: Look) -> Outcomes:
     """What scheduler, kubelet and controllers say of each pod; and the number of pods."""
     there = look.pods()
-    told = {each.what: each for each in troubles(there)}
+    failed = [each for each in look.cluster.own.get("events", ()) if each.get("reason") == "Failed"]  # pulls among them
+    told = {each.what: each for each in troubles([*there, *failed])}
     waiting = 0
     silent = _silent_nodes(look)
     for pod in there:
@@ -178,6 +180,28 @@ def ollama(look: Look) -> Outcomes:
     for url, said in _inside(look).get("ollama", {}).items():
         error = said["error"]
         yield problem(f"the WebUI does not reach {url}: {error}") if error else ok(f"the WebUI reaches {url}")
+
+
+@check(
+    "gpu-in-use",
+    *_RUNNING,
+    "Does Ollama compute on the GPUs that its pods have?",
+    why="An Ollama that finds no GPU it can use computes on the CPU: its pod is ready, and answers many times slower.",
+    remedy=REMEDY,
+)
+def gpu_in_use(look: Look) -> Outcomes:
+    """What Ollama logged when it started: `inference compute`."""
+    if not look.stack.settings.ollama.enabled or look.stack.settings.ollama.gpu is None:
+        return
+    look.known("computing")
+    for name, found in look.cluster.computing.items():
+        if found is None:
+            yield not_checked(f"Pod/{name}: Ollama's log does not tell on what it computes")
+        elif found.on_cpu:
+            causes = f": {'; '.join(found.causes)}" if found.causes else ""
+            yield problem(f"Pod/{name} has a GPU, and Ollama computes on the CPU{causes}", found.remedy)
+        else:
+            yield ok(f"Pod/{name} computes on {listed(found.libraries)}")
 
 
 @check(

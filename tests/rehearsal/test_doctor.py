@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
+from airis import registry
 from airis.doctor import examination, questions
 from airis.doctor.examination import findings, take, wanted_of
 from airis.doctor.model import Finding, State
 from airis.kubectl import Kubectl, KubeObject
+from airis.registry import Answer, Presence
 from airis.rehearsal import rehearse
 from airis.sandbox import Sandbox, load_nodes
 from airis.stacks import StackFile, read_stack
@@ -23,6 +25,7 @@ from tests.unit.drawing import ROOT, stack_of
 
 pytestmark = pytest.mark.timeout(180)
 
+EVERYWHERE = Answer(Presence.THERE, ("linux/amd64", "linux/arm64"))
 INGRESS_CLASS = {
     "apiVersion": "networking.k8s.io/v1",
     "kind": "IngressClass",
@@ -63,11 +66,12 @@ def secret(name: str, place: str, kind: str, *keys: str) -> KubeObject:
 
 
 class AnsweringSandbox(Sandbox):
-    """A sandbox whose pods answer `exec` with a process of this machine, which finds Ollama at this port."""
+    """A sandbox whose pods answer `exec` with a process of this machine, which finds Ollama at this port, and have this log."""
 
-    def __init__(self, name: str, port: int) -> None:
+    def __init__(self, name: str, port: int, log: Path) -> None:
         super().__init__(name)
         self.port = port
+        self.log = log
 
     def create_command(self, folder: Path) -> list[str]:
         command = super().create_command(folder)
@@ -78,9 +82,17 @@ class AnsweringSandbox(Sandbox):
             "metadata": {"name": "here"},
             "spec": {"execs": [{"local": {"workDir": "/", "envs": [ollama]}}]},
         }
+        logs = {**answers, "kind": "ClusterLogs", "spec": {"logs": [{"logsFile": str(self.log)}]}}
         with (folder / f"{self.name}.yaml").open("a", encoding="utf-8") as config:
-            config.write(f"---\n{yaml.safe_dump(answers)}")
+            config.write(yaml.safe_dump_all([answers, logs], explicit_start=True))
         return command
+
+    def says(self, library: str) -> None:
+        """What Ollama logs when it has started and computes with that library; in the format of container runtimes."""
+        begun = "2026-11-28T10:00:00.000000000Z stderr F"
+        found = f'time=2026-11-28T10:00:00.000Z level=INFO source=types.go:50 msg="inference compute" id=x library={library}'
+        lines = [f'{begun} level=INFO msg="Listening on [::]:11434 (version 0.34.4)"', f"{begun} {found} compute="]
+        self.log.write_text("".join(f"{each}\n" for each in lines), encoding="utf-8")
 
 
 WELL = {"/health": '{"status": true}', "/api/tags": '{"models": []}'}
@@ -93,14 +105,17 @@ def answers() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def cluster(answers: dict[str, str]) -> Iterator[AnsweringSandbox]:
+def cluster(answers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[AnsweringSandbox]:
     """The stack `gpu` on a sandbox that has what it needs; each test puts back what it breaks."""
     with serving(answers) as port:
-        yield from _cluster(AnsweringSandbox(f"airis-doctor-{os.getpid()}", port))
+        yield from _cluster(
+            AnsweringSandbox(f"airis-doctor-{os.getpid()}", port, tmp_path_factory.mktemp("logs") / "ollama.log")
+        )
 
 
 def _cluster(sandbox: AnsweringSandbox) -> Iterator[AnsweringSandbox]:
     try:
+        sandbox.says("CUDA")
         sandbox.up()
         sandbox.set_nodes(load_nodes())
         sandbox.kubectl.apply([namespace("ingress-nginx"), INGRESS_CLASS])
@@ -115,10 +130,11 @@ def _cluster(sandbox: AnsweringSandbox) -> Iterator[AnsweringSandbox]:
 
 @pytest.fixture(autouse=True)
 def surroundings(cluster: AnsweringSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither this machine's kubectl nor its resolver counts; and WebUI listens where the test serves in its place."""
+    """Neither this machine's kubectl, nor its resolver, nor registries count; WebUI listens where the test serves for it."""
     monkeypatch.setattr(questions, "_port", lambda container: str(cluster.port))
     monkeypatch.setenv("PATH", f"{cluster.kubectl.binary.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(examination, "resolved", lambda names: dict.fromkeys(names, ("192.0.2.7",)))
+    monkeypatch.setattr(registry, "look_up", lambda images: dict.fromkeys(images, EVERYWHERE))
 
 
 def examined(stack: StackFile, kubeconfig: Path) -> list[Finding]:
@@ -161,6 +177,9 @@ def test_a_healthy_stack_has_no_problem(cluster: Sandbox) -> None:
     assert fine["admission"] == "the API server takes a pod of each workload"
     assert fine["gpu"] == "StatefulSet/ollama: gpu-0 gives it nvidia.com/gpu"
     assert fine["ingress-controller"] == "k8s.io/ingress-nginx runs: controller"
+    assert fine["gpu-in-use"] == "Pod/ollama-0 computes on CUDA"
+    assert fine["sqlite-storage"].startswith("claim airis-pvc, with chats and embeddings in SQLite: volume pvc-")
+    assert fine["images"].count("exists, for linux/amd64, linux/arm64") == 2
     assert fine["pods"] == "2 pods are ready"
     assert set(of(found, State.WARNING)) == {"identity", "network-policies"}
     assert fine["webui"] == "the WebUI answers"
@@ -178,6 +197,36 @@ def test_a_webui_that_is_ill_and_does_not_reach_ollama(cluster: Sandbox, answers
     assert found.keys() == {"webui", "ollama"}
     assert "404" in found["webui"]
     assert "404" in found["ollama"]
+
+
+def test_an_ollama_with_a_gpu_that_computes_on_the_cpu(cluster: AnsweringSandbox) -> None:
+    cluster.says("cpu")
+    try:
+        found = examined(gpu(), cluster.kubeconfig)
+    finally:
+        cluster.says("CUDA")
+
+    assert of(found, State.PROBLEM) == {"gpu-in-use": "Pod/ollama-0 has a GPU, and Ollama computes on the CPU"}
+
+
+def test_a_volume_of_nfs_with_sqlite_on_it(cluster: Sandbox) -> None:
+    nfs = {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": "shared"},
+        "provisioner": "nfs.csi.k8s.io",
+    }
+    driver = {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "CSIDriver",
+        "metadata": {"name": "nfs.csi.k8s.io"},
+        "spec": {},
+    }
+    stack = stack_of(namespace="other", webui={"storage": {"storageClass": "shared"}})
+    with put(cluster.kubectl, nfs, driver):
+        found = of(examined(stack, cluster.kubeconfig), State.WARNING)
+
+    assert "claim airis-pvc, with chats and embeddings in SQLite, is on NFS" in found["sqlite-storage"]
 
 
 def test_what_an_empty_cluster_lacks(cluster: Sandbox) -> None:

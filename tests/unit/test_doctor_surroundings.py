@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from airis.doctor.look import Keys, Owned
-from airis.doctor.model import State
+from airis.doctor.model import CHECKS, State
+from airis.ollama_log import Compute
 from tests.unit.doctors import body, look, mine, node, pod, says, wanted
 
 pytestmark = pytest.mark.timeout(60)
@@ -260,6 +261,29 @@ def test_events_of_pods_that_are_well_again_are_of_no_account() -> None:
     assert says("pods", look(wanted()))[0] == (PROBLEM, "StatefulSet/ollama has 0 of 1 pods")
 
 
+def test_an_image_that_cannot_be_pulled_by_the_words_of_an_event() -> None:
+    """As before Kubernetes 1.32, when the status of a pod that backs off did not say why."""
+    waiting = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "x/y:1"'}
+    status = {
+        "phase": "Pending",
+        "conditions": [{"type": "Ready", "status": "False"}],
+        "containerStatuses": [{"name": "ollama", "state": {"waiting": waiting}}],
+    }
+    containers = [{"name": "ollama", "image": "x/y:1"}]
+    ill = pod("ollama-0", on="a", labels={"app": "ollama"}, status=status, containers=containers)
+    event = {
+        **body("Event", "e"),
+        "type": "Warning",
+        "reason": "Failed",
+        "message": 'Failed to pull image "x/y:1": docker.io/x/y:1: not found',
+        "involvedObject": {"kind": "Pod", "name": "ollama-0"},
+    }
+
+    found = CHECKS["pods"].findings(look(wanted(), objects={"pods": [ill]}, own={"events": [event]}))
+
+    assert [each.remedy for each in found if "ollama-0" in each.what] == ["x/y:1 does not exist: correct its name"]
+
+
 def test_restarts() -> None:
     status = {
         "containerStatuses": [
@@ -302,3 +326,30 @@ def test_what_the_webui_says_from_inside() -> None:
     assert says("ollama", away)[0] == (PROBLEM, f"the WebUI does not reach {own}: URLError: refused")
     assert says("models", away) == []
     assert says("webui", look(stack))[0][0] is UNKNOWN
+
+
+def test_on_what_ollama_computes() -> None:
+    gpu = wanted(ollama={"gpu": {"count": 1}})
+    old = "NVIDIA driver too old"
+    seen = look(
+        gpu,
+        computing={
+            "ollama-0": Compute(("CUDA", "CUDA")),
+            "ollama-1": Compute(("cpu",)),
+            "ollama-2": Compute(("cpu",), (old,)),
+            "ollama-3": None,
+        },
+    )
+
+    found = CHECKS["gpu-in-use"].findings(seen)
+
+    assert [(each.state, each.what) for each in found] == [
+        (OK, "Pod/ollama-0 computes on CUDA"),
+        (PROBLEM, "Pod/ollama-1 has a GPU, and Ollama computes on the CPU"),
+        (PROBLEM, f"Pod/ollama-2 has a GPU, and Ollama computes on the CPU: {old}"),
+        (UNKNOWN, "Pod/ollama-3: Ollama's log does not tell on what it computes"),
+    ]
+    assert "nvidia-smi" in found[1].remedy
+    assert "newer NVIDIA driver" in found[2].remedy
+    assert says("gpu-in-use", look(gpu, unknown={"computing": "No permission."}))[0][0] is UNKNOWN
+    assert says("gpu-in-use", look(wanted(), computing={"ollama-0": Compute(("cpu",))})) == []  # nobody asked for a GPU
