@@ -29,7 +29,7 @@ from airis.sandbox.locking import held, lock_at
 from airis.sandbox.places import cache_root
 
 MODULE = Path(__file__).parent
-"""The folder with go.mod and go.sum."""
+"""The folder with the sandbox's go.mod and go.sum."""
 
 MIN_FREE_BYTES = 6 * 10**9
 """What a cold build needs at most: Go's own cache of what it compiled, and the programs."""
@@ -44,20 +44,26 @@ class Program:
 
     name: str
     package: str
-    release: str
+    release: str = ""
     """URL of the released program, or of the archive with it; {version}, {os} and {arch} are filled in."""
     checksums: str = ""
     """URL of the published SHA-256, alone or in a list; empty where none is published."""
+    pins: Path = MODULE
+    """The folder with the go.mod and go.sum that pin it."""
+    tags: str = ""
+    """Go's build tags, separated by commas."""
+    cgo: bool = False
+    """Whether it is built with C libraries of this machine."""
 
     @property
     def module(self) -> str:
         """The module in go.mod that decides on the version."""
-        return max((each for each in versions() if self.package.startswith(each)), key=len)
+        return max((each for each in versions(self.pins) if self.package.startswith(each)), key=len)
 
     @property
     def version(self) -> str:
         """The version, as `v1.36.3`."""
-        return versions()[self.module]
+        return versions(self.pins)[self.module]
 
 
 _KUBERNETES = "https://dl.k8s.io/release/{version}/bin/{os}/{arch}/"
@@ -77,16 +83,16 @@ PROGRAMS = (
 
 
 @cache
-def versions() -> dict[str, str]:
-    """The version of each module that go.mod requires."""
-    text = (MODULE / "go.mod").read_text(encoding="utf-8")
-    return dict(re.findall(r"^\t([\w./-]+) (v\S+?)(?: // indirect)?$", text, re.MULTILINE))
+def versions(pins: Path = MODULE) -> dict[str, str]:
+    """The version of each module that the go.mod in `pins` requires."""
+    text = (pins / "go.mod").read_text(encoding="utf-8")
+    return dict(re.findall(r"^(?:\t|require )([\w./-]+) (v\S+?)(?: // indirect)?$", text, re.MULTILINE))
 
 
 @cache
-def go_version() -> str:
-    """The oldest Go that go.mod accepts, as `1.26.0`."""
-    match = re.search(r"^go (\S+)$", (MODULE / "go.mod").read_text(encoding="utf-8"), re.MULTILINE)
+def go_version(pins: Path = MODULE) -> str:
+    """The oldest Go that the go.mod in `pins` accepts, as `1.26.0`."""
+    match = re.search(r"^go (\S+)$", (pins / "go.mod").read_text(encoding="utf-8"), re.MULTILINE)
     assert match is not None, "go.mod has no go line"  # noqa: S101  (a file of this package)
     return match[1]
 
@@ -153,16 +159,19 @@ class Source:
     available: Callable[[], bool] = field(default=lambda: True)
 
 
-def ensure(sources: Iterable[Source] | None = None, root: Path | None = None) -> Binaries:
-    """The programs of the sandbox, verified; what is missing or damaged is fetched first.
+def ensure(
+    sources: Iterable[Source] | None = None, root: Path | None = None, programs: tuple[Program, ...] = PROGRAMS
+) -> Binaries:
+    """The programs, verified; what is missing or damaged is fetched first.
 
-    Released programs are downloaded where the network allows; else they are built, which takes about six minutes on two
-    cores, once. `root` is the cache. Raises EnvironmentProblem where neither works.
+    `programs` share one go.mod; they are the sandbox's if not given. Released ones are downloaded where the network allows;
+    else they are built: the sandbox's take about six minutes on two cores, once. `root` is the cache. Raises
+    EnvironmentProblem where no source works.
     """
     root = root or cache_root()
-    binaries = cached(root)
+    binaries = cached(root, programs)
     folder = binaries.folder
-    with held(lock_at(root / "programs.lock"), "it fetches the programs of the sandbox"):
+    with held(lock_at(root / "programs.lock"), f"it fetches {_owner(programs)}"):
         folder.mkdir(parents=True, exist_ok=True)
         missing = binaries.damaged()
         if not missing:
@@ -172,24 +181,30 @@ def ensure(sources: Iterable[Source] | None = None, root: Path | None = None) ->
         broken = [each.name for each in missing if binaries.path(each.name).exists()]
         if broken:
             print(f"The cached {', '.join(broken)} is damaged and is fetched anew.", file=sys.stderr, flush=True)
-        for source in sources or (Source("Downloading", download, _reachable), Source("Building", _builder(root))):
+        for source in sources or (Source("Downloading", download, _reachable), building(root)):
             missing = _fetch_all(source, missing, binaries)
             if not missing:
                 return binaries
     raise EnvironmentProblem(f"could not fetch {', '.join(each.name for each in missing)}", "see above for the reason")
 
 
-def cached(root: Path | None = None) -> Binaries:
+def cached(root: Path | None = None, programs: tuple[Program, ...] = PROGRAMS) -> Binaries:
     """The programs as they lie in the cache, unverified: for what was started from there."""
-    return Binaries((root or cache_root()) / "programs" / _key())
+    return Binaries((root or cache_root()) / "programs" / _key(programs), programs)
 
 
 @cache
-def _key() -> str:
-    """A folder's name: readable, and different as soon as a pin or the machine's kind is."""
-    pins = b"".join((MODULE / name).read_bytes() for name in ("go.mod", "go.sum"))
-    digest = hashlib.sha256(pins + repr(system()).encode()).hexdigest()[:12]
-    return f"kubernetes-{versions()['k8s.io/kubernetes']}-{digest}"
+def _key(programs: tuple[Program, ...] = PROGRAMS) -> str:
+    """A folder's name: readable, and different as soon as a pin, a build tag or the machine's kind is."""
+    first = programs[0]
+    pins = b"".join((first.pins / name).read_bytes() for name in ("go.mod", "go.sum"))
+    digest = hashlib.sha256(pins + (repr(system()) + first.tags).encode()).hexdigest()[:12]
+    name = re.sub(r"/v\d+$", "", first.module).rpartition("/")[2]
+    return f"{name}-{first.version}-{digest}"
+
+
+def _owner(programs: tuple[Program, ...]) -> str:
+    return "the programs of the sandbox" if programs is PROGRAMS else ", ".join(each.name for each in programs)
 
 
 def _fetch_all(source: Source, programs: list[Program], binaries: Binaries) -> list[Program]:
@@ -275,30 +290,32 @@ def _compare(file: Path, published: str, url: str) -> None:
         raise Refused(f"{url} does not have the published checksum")
 
 
-def _builder(root: Path) -> Fetch:
+def building(root: Path) -> Source:
     """Builds programs with Go, which is looked for when the first one is built."""
 
     @cache
-    def go() -> Path:
+    def go(pins: Path) -> str:
         free = shutil.disk_usage(root).free
         if free < MIN_FREE_BYTES:
             raise EnvironmentProblem(
-                f"building the sandbox needs {MIN_FREE_BYTES / 1e9:.0f} GB of disk, and {root} has {free / 1e9:.1f} GB left",
+                f"building programs needs {MIN_FREE_BYTES / 1e9:.0f} GB of disk, and {root} has {free / 1e9:.1f} GB left",
                 "make room, or choose another folder with AIRIS_CACHE",
             )
-        return toolchain.find_go(go_version(), root)
+        return str(toolchain.find_go(go_version(pins), root))
 
     def build(program: Program, target: Path, advance: Advance) -> None:
-        environment = {**toolchain.environment(), "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"}
+        own = {"CGO_ENABLED": str(int(program.cgo)), "GOFLAGS": "-mod=readonly"}
+        environment = {**toolchain.environment(), **own}
+        tags = [f"-tags={program.tags}"] if program.tags else []
         packages = subprocess.run(
-            [go(), "list", "-deps", program.package],
-            cwd=MODULE, env=environment, capture_output=True, text=True, check=False,
+            [go(program.pins), "list", "-deps", *tags, program.package],
+            cwd=program.pins, env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         total = len(packages.stdout.splitlines()) or 1
-        flags = ["-v", "-trimpath", "-ldflags", _linker_flags(program), "-o", str(target)]
-        command = [str(go()), "build", *flags, program.package]
+        flags = ["-v", "-trimpath", *tags, "-ldflags", _linker_flags(program), "-o", str(target)]
+        command = [go(program.pins), "build", *flags, program.package]
         last: deque[str] = deque(maxlen=15)
-        with subprocess.Popen(command, cwd=MODULE, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        with subprocess.Popen(command, cwd=program.pins, env=environment, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None  # noqa: S101  (it is a pipe)
             try:
                 for done, line in enumerate(process.stderr, 1):
@@ -313,7 +330,7 @@ def _builder(root: Path) -> Fetch:
                 "the Go module proxy must be reachable the first time; try again, it goes on where it stopped",
             )
 
-    return build
+    return Source("Building", build)
 
 
 def _linker_flags(program: Program) -> str:

@@ -152,11 +152,12 @@ class TestCache:
         monkeypatch.undo()
         for name in ("go.mod", "go.sum"):
             shutil.copy(MODULE / name, tmp_path)
-        monkeypatch.setattr(binaries, "MODULE", tmp_path)
-        assert binaries._key.__wrapped__() == mine.name
+        copied = (replace(PROGRAMS[0], pins=tmp_path),)
+        assert binaries._key.__wrapped__(copied) == mine.name
+        assert binaries._key.__wrapped__((replace(copied[0], tags="seccomp"),)) != mine.name
         with (tmp_path / "go.sum").open("a") as file:
             file.write("\n")
-        assert binaries._key.__wrapped__() != mine.name
+        assert binaries._key.__wrapped__(copied) != mine.name
 
     def test_a_cache_that_cannot_be_made_is_an_environment_problem(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
@@ -346,19 +347,16 @@ class TestPins:
         assert tools is not None
         assert sorted(each.package for each in PROGRAMS) == tools[1].split()
 
-    def test_a_program_has_the_version_of_its_own_module(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_a_program_has_the_version_of_its_own_module(self, tmp_path: Path) -> None:
         (tmp_path / "go.mod").write_text(
             "module x\n\ngo 1.99.1\n\nrequire (\n\tk8s.io/kube v0.1.0\n\tk8s.io/kubernetes v9.8.7\n"
             "\tgo.etcd.io/etcd/server/v3 v3.1.0 // indirect\n\tgo.etcd.io/etcd v0.0.1\n)\n\n"
             "replace k8s.io/kube => k8s.io/kube v0.2.0\n"
         )
-        monkeypatch.setattr(binaries, "MODULE", tmp_path)
-        pins = versions.__wrapped__()
-        monkeypatch.setattr(binaries, "versions", lambda: pins)
-        by_name = {each.name: each for each in PROGRAMS}
+        by_name = {each.name: replace(each, pins=tmp_path) for each in PROGRAMS}
         assert by_name["kubectl"].version == "v9.8.7"
         assert by_name["etcd"].version == "v3.1.0"
-        assert go_version.__wrapped__() == "1.99.1"
+        assert go_version(tmp_path) == "1.99.1"
         assert "gitVersion=v9.8.7" in binaries._linker_flags(by_name["kubectl"])
         assert "gitMajor=9 -X k8s.io/component-base/version.gitMinor=8" in binaries._linker_flags(by_name["kubectl"])
 
@@ -374,8 +372,8 @@ GO = 'case $1 in version) echo "go version go{version} linux/amd64";; list) echo
 
 
 class TestBuild:
-    def build(self, root: Path, target: Path, advance: Advance = ignore) -> None:
-        binaries._builder(root)(PROGRAMS[0], target, advance)
+    def build(self, root: Path, target: Path, advance: Advance = ignore, program: Program = PROGRAMS[0]) -> None:
+        binaries.building(root).fetch(program, target, advance)
 
     def use_go(self, folder: Path, monkeypatch: pytest.MonkeyPatch, *, version: str = "99.0", build: str = ":") -> Path:
         monkeypatch.setenv("PATH", str(folder))
@@ -400,6 +398,14 @@ class TestBuild:
         assert arguments.endswith(f"-o {tmp_path / 'target'} k8s.io/kubernetes/cmd/kube-apiserver")
         assert environment == "-mod=readonly||local|off|0"
         assert told == [(0.5, "a"), (1, "b")]
+
+    def test_go_is_told_tags_and_whether_to_use_c(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        target = tmp_path / "target"
+        self.use_go(tmp_path, monkeypatch, build=f'echo "$@" > {target}; echo "$CGO_ENABLED" >> {target}')
+        self.build(tmp_path, target, program=replace(PROGRAMS[0], tags="seccomp", cgo=True))
+        arguments, cgo = target.read_text().splitlines()
+        assert "-tags=seccomp" in arguments.split()
+        assert cgo == "1"
 
     def test_a_failing_build_shows_the_compilers_last_lines(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
