@@ -1,16 +1,17 @@
 # make up    [STACK=cpu|gpu]  deploy the stack, or rehearse it where there is no cluster
 # make test                   lint, types, unit tests, rehearsals on a real control plane
+# make test-cluster           stories on a real cluster
 # make test-app               Open WebUI itself, run as the rendered pod says
 STACK ?= cpu
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help up test test-app lint types unit sandbox rehearsal engine soak bench reference docs pictures lock clean
+.PHONY: help up test test-app test-cluster lint types unit sandbox rehearsal engine soak bench reference docs pictures lock clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: $(VENV)/.run ## Deploy STACK (default cpu); without a cluster, rehearse it
 	@$(BIN)/airis up --stack $(STACK)
@@ -21,6 +22,10 @@ test: lint types unit sandbox ## Lint, types, unit tests, rehearsals, and what t
 test-app: $(VENV)/.dev ## Run Open WebUI as the rendered pod says (root; 7 GB once)
 	@$(BIN)/python -m tests.app.environment
 	$(BIN)/pytest tests/app
+
+test-cluster: $(VENV)/.dev ## Run stories on a real node (Linux, root), or on $$AIRIS_TEST_KUBECONFIG
+	@$(BIN)/python -m tests.cluster
+	$(BIN)/pytest tests/cluster
 
 lint: $(VENV)/.dev ## Check style
 	$(BIN)/ruff check .

@@ -15,6 +15,12 @@ def key_of(body: KubeObject) -> tuple[str, str, str]:
     return body["kind"], body["metadata"].get("namespace", ""), body["metadata"]["name"]
 
 
+def resource_of(body: KubeObject) -> str:
+    """The kind as kubectl looks it up: `Deployment.apps`, and `Service` in the core group."""
+    group = body["apiVersion"].partition("/")[0] if "/" in body["apiVersion"] else ""
+    return f"{body['kind']}.{group}".rstrip(".")
+
+
 class Live:
     """One look at the cluster: objects by key, and pods by the labels that select them."""
 

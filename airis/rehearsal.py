@@ -13,7 +13,7 @@ from airis.errors import AirisError
 from airis.kubectl import Kubectl, KubectlError, KubeObject
 from airis.many import for_each
 from airis.progress import Advance, step
-from airis.readiness import Live, key_of
+from airis.readiness import Live, key_of, resource_of
 from airis.render import manifests
 from airis.sandbox import Sandbox, borrowed_sandbox, definitions_for, load_nodes
 from airis.stacks import StackFile, read_stacks
@@ -186,7 +186,7 @@ def _settled(
     applying: Callable[[], bool],
 ) -> list[Finding]:
     """What became of the objects when all are ready, or nothing has changed for a while, or the time is over."""
-    kinds = ",".join(sorted({"Pod", *(_resource(body) for body in wanted)}))
+    kinds = ",".join(sorted({"Pod", *(resource_of(body) for body in wanted)}))
     findings: list[Finding] = []
     changed = time.monotonic()
     while True:
@@ -255,12 +255,6 @@ def _apply_stack(wanted: Sequence[KubeObject], kubectl: Kubectl) -> dict[tuple[s
                 refusals[key_of(body)] = error.message.partition(": ")[2]
         return refusals
     return {}
-
-
-def _resource(body: KubeObject) -> str:
-    """The kind as kubectl looks it up: `Deployment.apps`, and `Service` in the core group."""
-    group = body["apiVersion"].partition("/")[0] if "/" in body["apiVersion"] else ""
-    return f"{body['kind']}.{group}".rstrip(".")
 
 
 def _first_pending(findings: Sequence[Finding]) -> str:

@@ -54,6 +54,8 @@ class Program:
     """Go's build tags, separated by commas."""
     cgo: bool = False
     """Whether it is built with C libraries of this machine."""
+    version_variable: str = ""
+    """Go's name of the variable that gets the version without its `v`; empty where the program tells it by itself."""
 
     @property
     def module(self) -> str:
@@ -340,6 +342,8 @@ def _linker_flags(program: Program) -> str:
         major, minor, _ = program.version.removeprefix("v").split(".")
         values = {"gitVersion": program.version, "gitMajor": major, "gitMinor": minor}
         flags += "".join(f" -X k8s.io/component-base/version.{name}={value}" for name, value in values.items())
+    if program.version_variable:
+        flags += f" -X {program.version_variable}={program.version.removeprefix('v')}"
     return flags
 
 

@@ -1,0 +1,20 @@
+"""Builds what the stories need, before the tests, with progress: the programs of the node, and the images."""
+
+import os
+import sys
+
+from airis.errors import AirisError
+from tests.cluster import images, target
+from tests.cluster.node import packages, programs
+
+if __name__ == "__main__":
+    if reason := target.obstacle():
+        print(f"Nothing is built for tests/cluster: {reason}.", file=sys.stderr)
+        sys.exit()
+    try:
+        if target.KUBECONFIG not in os.environ:
+            packages.ensure()
+            programs.folders()
+        images.ensure(images.references())
+    except AirisError as problem:
+        sys.exit(f"error: {problem}")

@@ -1,0 +1,38 @@
+"""Images on a node: imported once into containerd's store, which stays in the cache between runs."""
+
+import json
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from airis.progress import step
+from tests.cluster import images
+from tests.cluster.node.node import Node
+
+
+def load(node: Node, references: Iterable[str]) -> None:
+    """Imports the images that the node does not have, or has with other contents; what is not cached is built first.
+
+    Raises KeyError for a reference that no recipe has, EnvironmentProblem where an image cannot be built.
+    """
+    there = _present(node)
+    for reference in references:
+        with node.outside():
+            archive = images.archive(reference)
+        if there.get(reference) != _digest(archive):
+            with step(f"Importing {reference}"), archive.open("rb") as file:
+                node.ctr("images", "import", "-", stdin=file)
+
+
+def _present(node: Node) -> dict[str, str]:
+    """The digest of each image by its reference."""
+    lines = node.ctr("images", "list").splitlines()[1:]
+    return {reference: digest for reference, _, digest, *_ in map(str.split, lines)}
+
+
+def _digest(archive: Path) -> str:
+    with tarfile.open(archive) as tar:
+        content = tar.extractfile("index.json")
+        assert content is not None, f"{archive} is not in OCI's image layout"
+        (manifest,) = json.load(content)["manifests"]
+    return str(manifest["digest"])

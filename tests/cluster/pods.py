@@ -1,0 +1,28 @@
+"""Small pods for tests: a shell with something to do, and what it said."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.cluster.images.recipes import BUSYBOX
+from tests.cluster.ready import wait_ready
+from tests.cluster.target import Target
+
+
+def shell(name: str, namespace: str, script: str = "sleep 3600", **container: Any) -> dict[str, Any]:
+    """A pod named and labelled `name`, with busybox that runs `script`. `container` are further fields of the container."""
+    body = {"name": "shell", "image": BUSYBOX, "command": ["sh", "-euc", script], **container}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}},
+        # It ends at once: a shell as process 1 does not hear SIGTERM
+        "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0, "containers": [body]},
+    }
+
+
+def make(cluster: Target, namespace: str, *objects: Mapping[str, Any]) -> None:
+    """Makes the namespace and the objects, and waits until they are ready."""
+    wanted = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}, *objects]
+    cluster.images.load(BUSYBOX)
+    cluster.kubectl.apply(wanted)
+    wait_ready(cluster.kubectl, wanted)

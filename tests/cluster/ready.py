@@ -1,0 +1,115 @@
+"""Waits for objects to be ready, and fails as soon as a pod says why it will not be."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+from airis.kubectl import Kubectl, KubectlError, KubeObject
+from airis.readiness import Live, resource_of
+
+HOPELESS = (
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "ErrImageNeverPull",
+    "ImagePullBackOff",
+    "InvalidImageName",
+    "RunContainerError",
+)
+"""Reasons of a waiting container that no time mends on a cluster whose images are all loaded."""
+
+CRASHES = 3
+"""How often a container may end before that counts as the reason: some servers do once, before what they need is there."""
+
+UNSCHEDULABLE_SECONDS = 15.0
+"""How long a pod may find no node: a claim is bound and a pod that goes makes room within that."""
+
+_POLL_SECONDS = 0.5
+_LOG_LINES = 20
+
+
+def wait_ready(kubectl: Kubectl, wanted: Sequence[KubeObject], seconds: float = 180) -> None:
+    """Returns when all objects are ready, as `airis.readiness` has it.
+
+    Raises AssertionError with the pods' reasons, and the last lines of their logs, as soon as one of their pods cannot
+    start, a Job has failed, or the time is over.
+    """
+    namespaces = {each["metadata"].get("namespace", "") for each in wanted}
+    kinds = ",".join(sorted({"Pod", *(resource_of(each) for each in wanted)}))
+    begun = time.monotonic()
+    while True:
+        live = [each for each in kubectl.get(kinds, "--all-namespaces") if _concerns(each, namespaces)]
+        pending = [each for each in Live(live).findings(wanted) if not each.ok]
+        if not pending:
+            return
+        now = time.monotonic() - begun
+        reasons = [reason for each in live for reason in hopeless(each, patient=now < UNSCHEDULABLE_SECONDS)]
+        if now > seconds or reasons:
+            raise AssertionError(
+                "\n".join(
+                    [
+                        f"not ready after {now:.0f} s:",
+                        *map(str, pending),
+                        *reasons,
+                        *_logs(kubectl, live),
+                        *_events(kubectl, namespaces),
+                    ]
+                )
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def hopeless(live: KubeObject, *, patient: bool = False) -> Iterator[str]:
+    """Why this pod or Job will not come up, if so. With `patient`, a pod without a node has still time."""
+    name, status = f"{live['kind']}/{live['metadata']['name']}", live.get("status", {})
+    conditions = {each["type"]: each for each in status.get("conditions", [])}
+    if live["kind"] == "Job" and conditions.get("Failed", {}).get("status") == "True":
+        yield f"{name}: {conditions['Failed'].get('message')}"
+    if live["kind"] != "Pod" or "deletionTimestamp" in live["metadata"]:
+        return
+    scheduled = conditions.get("PodScheduled", {})
+    if not patient and scheduled.get("reason") == "Unschedulable":
+        yield f"{name}: {scheduled.get('message')}"
+    for each in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
+        waiting = each.get("state", {}).get("waiting", {})
+        if waiting.get("reason") in HOPELESS:
+            yield f"{name}: {each['name']}: {waiting['reason']}: {waiting.get('message')}"
+        if each.get("restartCount", 0) >= CRASHES and not each.get("ready"):
+            yield f"{name}: {each['name']} has ended {each['restartCount']} times"
+
+
+def _concerns(live: KubeObject, namespaces: set[str]) -> bool:
+    return live["kind"] != "Pod" or live["metadata"]["namespace"] in namespaces
+
+
+def _logs(kubectl: Kubectl, live: Sequence[KubeObject]) -> Iterator[str]:
+    for pod in live:
+        for each in _unready(pod):
+            where = [
+                f"--namespace={pod['metadata']['namespace']}",
+                pod["metadata"]["name"],
+                f"--container={each['name']}",
+            ]
+            previous = ["--previous"] if each.get("restartCount") and "waiting" in each["state"] else []
+            with suppress(KubectlError):
+                yield f"--- {pod['metadata']['name']} {each['name']}"
+                yield kubectl.run("logs", *where, *previous, f"--tail={_LOG_LINES}").strip()
+
+
+def _unready(pod: KubeObject) -> list[dict[str, Any]]:
+    status = pod.get("status", {})
+    return [
+        each
+        for each in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+        if pod["kind"] == "Pod"
+        and not each.get("ready")
+        and each.get("state", {}).get("terminated", {}).get("exitCode") != 0
+    ]
+
+
+def _events(kubectl: Kubectl, namespaces: set[str]) -> Iterator[str]:
+    with suppress(KubectlError):
+        for event in kubectl.get("events", "--all-namespaces", "--sort-by=.metadata.creationTimestamp")[-50:]:
+            about = event["involvedObject"]
+            if event["type"] == "Warning" and about.get("namespace", "") in namespaces:
+                yield f"{about['kind']}/{about['name']}: {event['reason']}: {event['message']}"

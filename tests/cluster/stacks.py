@@ -1,0 +1,161 @@
+"""Stacks on the cluster: deployed by the real engine, or rendered and applied as docs/moving.md says."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from airis import manifest, program
+from airis.cluster import Cluster
+from airis.kubectl import KubeObject
+from airis.readiness import key_of
+from tests.cluster.ready import wait_ready
+from tests.cluster.target import Target
+from tests.pulumi_project import Project, missing, prepared
+from tests.unit.drawing import stack_of
+
+NAME = "story"
+"""Every stack is called so; its namespace is its own."""
+
+_KEPT = ("Namespace", "PersistentVolumeClaim")
+"""What neither a change nor `destroy` deletes."""
+
+_ENGINE_SECONDS = 420
+
+
+@dataclass
+class Stack(ABC):
+    """A stack in a namespace of its own."""
+
+    target: Target
+    namespace: str
+    folder: Path
+
+    @property
+    def cluster(self) -> Cluster:
+        """Kubectl for its namespace."""
+        return self.target.within(self.namespace)
+
+    def up(self, **settings: object) -> None:
+        """Deploys the stack, or changes it, and returns when it is ready: `up(ollama={"models": ["tiny"]})`.
+
+        `settings` are what a stack file has below `config:`, without the prefix `airis:`; `secrets` are encrypted on their
+        way. Raises AssertionError, with the reasons, when the stack does not come up.
+        """
+        wanted = self._deploy({"namespace": self.namespace, **settings})
+        wait_ready(self.target.kubectl, wanted)
+
+    @abstractmethod
+    def destroy(self) -> None:
+        """Deletes what was deployed, but for the data."""
+
+    @abstractmethod
+    def _deploy(self, settings: Mapping[str, object]) -> Sequence[KubeObject]:
+        """Deploys it; returns the objects that it is made of."""
+
+
+@dataclass
+class Applied(Stack):
+    """Rendered, and applied server-side."""
+
+    _applied: Sequence[KubeObject] = ()
+    _generated: str = field(default_factory=lambda: token_urlsafe(48))
+    """What the engine would generate once and keep."""
+
+    def _deploy(self, settings: Mapping[str, object]) -> Sequence[KubeObject]:
+        with mock.patch("components.generated.secrets", mock.Mock(**{"token_urlsafe.return_value": self._generated})):
+            wanted = rendered(settings)
+        after = {key_of(each): each for each in wanted}
+        gone = [each for each in self._applied if key_of(each) not in after]
+        # The template of a Job cannot be changed: the engine replaces such a Job as well
+        jobs = [each for each in self._applied if each["kind"] == "Job" and each != after.get(key_of(each), each)]
+        self._delete([*gone, *jobs])
+        self.target.kubectl.apply(wanted)
+        self._applied = wanted
+        return wanted
+
+    def destroy(self) -> None:
+        self._delete(self._applied)
+        self._applied = ()
+
+    def _delete(self, objects: Sequence[KubeObject]) -> None:
+        self.target.kubectl.delete([each for each in objects if each["kind"] not in _KEPT], timeout=120)
+
+
+@dataclass
+class Engined(Stack):
+    """Deployed by Pulumi, which must be on PATH: `airis up --yes`."""
+
+    def __post_init__(self) -> None:
+        folder, kubectl = self.folder / "project", self.target.kubectl
+        self.project = Project(folder, kubectl, prepared(folder, kubectl.kubeconfig))
+        self._pulumi("stack", "select", "--create", NAME)
+
+    def _deploy(self, settings: Mapping[str, object]) -> Sequence[KubeObject]:
+        plain = {f"airis:{key}": value for key, value in settings.items() if key != "secrets"}
+        self.project.write(NAME, plain)
+        for path, value in _values("airis:secrets", settings.get("secrets", {})):
+            self._pulumi("config", "set", "--secret", "--path", path, value, f"--stack={NAME}")
+        self._airis("up")
+        return rendered(settings)
+
+    def destroy(self) -> None:
+        self._airis("destroy")
+
+    def _airis(self, command: str) -> None:
+        run = self.project.airis(command, "--yes", "--stack", NAME)
+        assert run.end(_ENGINE_SECONDS) == 0, run.text
+
+    def _pulumi(self, *command: str) -> None:
+        code, text = self.project.run("pulumi", *command)
+        assert code == 0, text
+
+
+WAYS = (
+    pytest.param(Applied, id="applied"),
+    pytest.param(Engined, id="engine", marks=pytest.mark.skipif(missing() is not None, reason=f"{missing()}")),
+)
+"""How stacks are deployed, as parameters of a fixture."""
+
+_numbers = count(1)
+
+
+@contextmanager
+def new_namespace(target: Target) -> Iterator[str]:
+    """The name of a namespace that nobody else has; afterwards it is deleted, which goes on while the next test runs."""
+    name = f"story-{next(_numbers)}"
+    gone = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}]
+    target.kubectl.delete(gone)  # on a cluster that stays, an earlier run may have left it
+    yield name
+    target.kubectl.delete(gone, wait=False)
+
+
+@contextmanager
+def new_stack(way: type[Stack], target: Target, folder: Path) -> Iterator[Stack]:
+    """A stack in a namespace of its own. `way` is one of `WAYS`, and `folder` is for the stack's files.
+
+    A module whose tests share one stack has a fixture with the scope of the module around this.
+    """
+    with new_namespace(target) as namespace:
+        yield way(target, namespace, folder)
+
+
+def rendered(settings: Mapping[str, object]) -> list[dict[str, Any]]:
+    """The stack's objects as `airis render --show-secrets` has them."""
+    objects = program.run(stack_of(**settings), generate_secrets=True).objects
+    return [manifest.manifest(each, show_secrets=True) for each in manifest.in_order(objects)]
+
+
+def _values(path: str, value: object) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _values(f"{path}.{key}", inner)
+    else:
+        yield path, str(value)

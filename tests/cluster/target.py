@@ -1,0 +1,112 @@
+"""The cluster that the stories run on: a node of the tests' own, or the one that $AIRIS_TEST_KUBECONFIG names."""
+
+import os
+import shlex
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from airis.cluster import Cluster, kubectl_binary
+from airis.errors import EnvironmentProblem
+from airis.kubectl import Kubectl
+from airis.progress import step
+from tests.cluster import images
+from tests.cluster.images import recipes
+from tests.cluster.node import images as on_node
+from tests.cluster.node import node as real
+from tests.cluster.node import services
+from tests.cluster.node.node import Node
+from tests.cluster.ready import wait_ready
+
+KUBECONFIG = "AIRIS_TEST_KUBECONFIG"
+"""The variable that names the kubeconfig of a cluster to run on, whose current context counts."""
+
+IMPORT = "AIRIS_TEST_IMPORT"
+"""The variable with a command that imports an OCI archive from its stdin into that cluster; unset, the cluster pulls."""
+
+_IMPORT_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images on the cluster."""
+
+    node: Node | None
+
+    def load(self, *references: str) -> None:
+        """Has the images of tests/cluster/images on the cluster, where they are missing.
+
+        Raises KeyError for a reference that no recipe has, EnvironmentProblem where one cannot be built.
+        """
+        if self.node is not None:
+            on_node.load(self.node, references)
+        elif command := os.environ.get(IMPORT):
+            for each in references:
+                with step(f"Importing {each}"), images.archive(each).open("rb") as file:
+                    subprocess.run(shlex.split(command), stdin=file, check=True, timeout=_IMPORT_SECONDS)
+
+
+@dataclass(frozen=True)
+class Target:
+    """The cluster, and what tests do with it."""
+
+    kubectl: Kubectl
+    """For all namespaces."""
+    images: Images
+    node: Node | None = None
+    """The tests' own node; none where the cluster is somebody else's."""
+
+    @property
+    def own_node(self) -> Node:
+        """The node, for what only ours offers: its status, control groups and files. Skips the test where there is none."""
+        if self.node is None:
+            pytest.skip(f"NOT ON THIS CLUSTER: it takes the tests' own node, and ${KUBECONFIG} is set")
+        return self.node
+
+    def within(self, namespace: str) -> Cluster:
+        """Kubectl for one namespace."""
+        cache = self.kubectl.kubeconfig.parent / "kubectl-cache"
+        options = (f"--kubeconfig={self.kubectl.kubeconfig}", f"--cache-dir={cache}")
+        return Cluster(self.kubectl.binary, namespace, options)
+
+    def ingress(self) -> str:
+        """The address of a real ingress controller at ports 80 and 443: Traefik, of the default class `traefik`.
+
+        It is started at the first call. Every host leads there: `requests.get(f"http://{address}", headers={"Host": host})`.
+        """
+        self._start("ingress", recipes.TRAEFIK)
+        (node, *_) = self.kubectl.get("nodes")
+        return next(str(each["address"]) for each in node["status"]["addresses"] if each["type"] == "InternalIP")
+
+    def metrics(self) -> None:
+        """Has metrics-server on the cluster, for `kubectl top` and autoscalers; it is started at the first call."""
+        self._start("metrics", recipes.METRICS)
+
+    def _start(self, name: str, image: str) -> None:
+        self.images.load(image)
+        self.kubectl.apply(objects := services.manifests(name))
+        wait_ready(self.kubectl, objects)
+
+
+@contextmanager
+def target() -> Iterator[Target]:
+    """The cluster, with DNS and a default StorageClass. Raises EnvironmentProblem where it does not start."""
+    if named := os.environ.get(KUBECONFIG):
+        if not (path := Path(named).resolve()).is_file():
+            raise EnvironmentProblem(f"${KUBECONFIG}: there is no file {path}", "unset it for a node of the tests' own")
+        yield Target(Kubectl(kubectl_binary(), path), Images(None))
+        return
+    with real.running() as node:
+        on_node.load(node, services.BASE)
+        node.kubectl.apply(objects := services.manifests("base"))
+        wait_ready(node.kubectl, objects)
+        yield Target(node.kubectl, Images(node), node)
+
+
+def obstacle() -> str | None:
+    """Why there is no cluster to run on, if so."""
+    return None if os.environ.get(KUBECONFIG) else real.obstacle()

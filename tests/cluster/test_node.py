@@ -1,0 +1,132 @@
+"""The cluster itself: what the stories take for granted."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airis.cluster import Cluster
+from airis.kubectl import KubectlError
+from tests.cluster.pods import make, shell
+from tests.cluster.ready import wait_ready
+from tests.cluster.target import Target
+
+WEB = "mkdir /tmp/www; echo hello > /tmp/www/index.html; httpd -f -p 8080 -h /tmp/www"
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def service(name: str, namespace: str) -> dict[str, Any]:
+    spec = {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8080}]}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
+
+
+def said(cluster: Cluster, pod: str, *command: str) -> str:
+    return cluster.run("exec", pod, "--", *command)
+
+
+def fetches(cluster: Cluster, pod: str, url: str) -> bool:
+    try:
+        return said(cluster, pod, "wget", "-q", "-T", "2", "-O", "-", url) == "hello\n"
+    except KubectlError:
+        return False
+
+
+def test_every_node_is_ready(cluster: Target) -> None:
+    nodes = cluster.kubectl.get("nodes")
+    ready = [each["status"] for node in nodes for each in node["status"]["conditions"] if each["type"] == "Ready"]
+    assert ready == ["True"] * len(nodes)
+    assert nodes
+
+
+def test_a_service_is_reached_by_its_name(cluster: Target, namespace: str) -> None:
+    make(cluster, namespace, shell("web", namespace, WEB), service("web", namespace), shell("asker", namespace))
+    here = cluster.within(namespace)
+    assert eventually(lambda: fetches(here, "asker", "http://web"))
+    assert eventually(lambda: fetches(here, "asker", f"http://web.{namespace}.svc.cluster.local"))
+    assert not fetches(here, "asker", "http://webb")
+
+
+def test_a_claim_is_bound_and_keeps_what_is_written(cluster: Target, namespace: str) -> None:
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "data", "namespace": namespace},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+
+    def user(name: str, script: str) -> dict[str, Any]:
+        pod = shell(name, namespace, script, volumeMounts=[{"name": "data", "mountPath": "/data"}])
+        pod["spec"]["volumes"] = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+        return pod
+
+    make(cluster, namespace, claim, user("writer", "echo kept > /data/file"))
+    cluster.kubectl.apply([reader := user("reader", "cat /data/file")])
+    wait_ready(cluster.kubectl, [reader])
+    here = cluster.within(namespace)
+    assert eventually(lambda: here.run("logs", "reader") == "kept\n")
+
+
+def test_a_network_policy_refuses_and_allows(cluster: Target, namespace: str) -> None:
+    policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "web", "namespace": namespace},
+        "spec": {
+            "podSelector": {"matchLabels": {"app": "web"}},
+            "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "friend"}}}]}],
+        },
+    }
+    here = cluster.within(namespace)
+    web = [shell("web", namespace, WEB), service("web", namespace)]
+    make(cluster, namespace, *web, shell("friend", namespace), shell("stranger", namespace))
+    assert eventually(lambda: fetches(here, "stranger", "http://web"))
+    cluster.kubectl.apply([policy])
+    assert eventually(lambda: not fetches(here, "stranger", "http://web"))
+    assert eventually(lambda: fetches(here, "friend", "http://web"))
+    assert not fetches(here, "stranger", "http://web")
+
+
+def test_a_pod_is_looked_into(cluster: Target, namespace: str) -> None:
+    make(cluster, namespace, shell("pod", namespace, "echo begun; sleep 3600"))
+    here = cluster.within(namespace)
+    assert eventually(lambda: here.run("logs", "pod") == "begun\n")
+    assert said(here, "pod", "cat", "/proc/1/comm") == "sh\n"
+
+
+def test_a_pod_over_its_memory_limit_is_killed(cluster: Target, namespace: str) -> None:
+    here = cluster.within(namespace)
+    make(cluster, namespace)
+    cluster.kubectl.apply([shell("greedy", namespace, "tail /dev/zero", resources={"limits": {"memory": "32Mi"}})])
+
+    def reason() -> str | None:
+        (pod,) = here.get("pod", "greedy")
+        (state,) = [each["state"] for each in pod["status"].get("containerStatuses", [])] or [{}]
+        return state.get("terminated", {}).get("reason")
+
+    assert eventually(lambda: reason() is not None, 60)
+    assert reason() == "OOMKilled"
+
+
+def test_an_image_that_nobody_has_is_told_at_once(cluster: Target, namespace: str) -> None:
+    begun = time.monotonic()
+    with pytest.raises(AssertionError, match=r"Pod/pod: shell: .*Image"):
+        make(cluster, namespace, shell("pod", namespace, image="registry.invalid/nothing:1"))
+    assert time.monotonic() - begun < 60
+
+
+def test_the_node_offers_a_gpu_where_a_story_asks(cluster: Target, namespace: str) -> None:
+    node = cluster.own_node
+    with node.offering({"nvidia.com/gpu": "1"}):
+        wanted = shell("pod", namespace, "exit 0", resources={"limits": {"nvidia.com/gpu": "1"}})
+        make(cluster, namespace, wanted)
+    (left,) = cluster.kubectl.get("nodes")
+    assert "nvidia.com/gpu" not in left["status"]["capacity"]
