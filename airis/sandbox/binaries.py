@@ -173,6 +173,8 @@ def ensure(
     root = root or cache_root()
     binaries = cached(root, programs)
     folder = binaries.folder
+    if not binaries.damaged():  # whoever has all of them waits for nobody who fetches others
+        return binaries
     with held(lock_at(root / "programs.lock"), f"it fetches {_owner(programs)}"):
         folder.mkdir(parents=True, exist_ok=True)
         missing = binaries.damaged()

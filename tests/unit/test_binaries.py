@@ -35,6 +35,7 @@ from airis.sandbox.binaries import (
     system,
     versions,
 )
+from airis.sandbox.locking import held, lock_at
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -208,6 +209,18 @@ class TestTwoRuns:
         assert another_run.wait() == 0
         assert shop.fetched == []
         assert_whole(tmp_path)
+
+    def test_a_complete_cache_waits_for_nobody(
+        self, tmp_path: Path, another_run: "subprocess.Popen[str]", capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "go on").touch()
+        assert another_run.wait() == 0
+        with held(lock_at(tmp_path / "programs.lock"), "it fetches others"):
+            waiting = threading.Thread(target=ensure, args=([Shop().source], tmp_path))
+            waiting.start()
+            waiting.join(10)
+            assert not waiting.is_alive()
+        assert capsys.readouterr().err == ""
 
     def test_the_lock_of_a_killed_holder_is_free(
         self, tmp_path: Path, another_run: "subprocess.Popen[str]", capsys: pytest.CaptureFixture[str]
