@@ -50,6 +50,8 @@ class Program:
     """URL of the published SHA-256, alone or in a list; empty where none is published."""
     pins: Path = MODULE
     """The folder with the go.mod and go.sum that pin it."""
+    source: str = ""
+    """The module in go.mod that decides on the version; empty where the package's own does."""
     tags: str = ""
     """Go's build tags, separated by commas."""
     cgo: bool = False
@@ -60,7 +62,7 @@ class Program:
     @property
     def module(self) -> str:
         """The module in go.mod that decides on the version."""
-        return max((each for each in versions(self.pins) if self.package.startswith(each)), key=len)
+        return self.source or max((each for each in versions(self.pins) if self.package.startswith(each)), key=len)
 
     @property
     def version(self) -> str:
@@ -201,7 +203,8 @@ def cached(root: Path | None = None, programs: tuple[Program, ...] = PROGRAMS) -
 def _key(programs: tuple[Program, ...] = PROGRAMS) -> str:
     """A folder's name: readable, and different as soon as a pin, a build tag or the machine's kind is."""
     first = programs[0]
-    pins = b"".join((first.pins / name).read_bytes() for name in ("go.mod", "go.sum"))
+    files = [first.pins / "go.mod", first.pins / "go.sum", *sorted(first.pins.glob("*.go"))]
+    pins = b"".join(each.read_bytes() for each in files)
     digest = hashlib.sha256(pins + (repr(system()) + first.tags).encode()).hexdigest()[:12]
     name = re.sub(r"/v\d+$", "", first.module).rpartition("/")[2]
     return f"{name}-{first.version}-{digest}"

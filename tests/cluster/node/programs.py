@@ -35,7 +35,7 @@ NODE = (
 """What runs on the node itself, besides the programs of the sandbox."""
 
 PODS = (
-    _programs("coredns", "github.com/coredns/coredns"),
+    (Program("coredns", ".", pins=GO / "coredns", source="github.com/coredns/coredns"),),
     _programs("local-path-provisioner", "github.com/rancher/local-path-provisioner"),
     _programs("metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server"),
     # The newest that builds from modules: the ACME library of later ones needs modules that no proxy serves
