@@ -1,0 +1,13 @@
+"""Builds the images: all that are built by default, or those that are named."""
+
+import sys
+
+from airis.errors import AirisError
+from tests.cluster import images
+
+if __name__ == "__main__":
+    try:
+        for path in images.ensure(sys.argv[1:] or list(images.references())):
+            print(path)
+    except AirisError as problem:
+        sys.exit(f"error: {problem}")

@@ -1,0 +1,29 @@
+"""Programs and Python packages that build images, at pinned versions: CMake, Ninja, the packages that write models."""
+
+import sys
+from pathlib import Path
+
+from airis.sandbox.locking import held, lock_at
+from tests import pinned
+from tests.cluster.images.layer import run, scratch
+
+REQUIREMENTS = Path(__file__).with_name("requirements")
+
+
+def install(requirements: Path, target: Path, *options: str) -> None:
+    """Installs locked packages into a folder. Raises EnvironmentProblem where it cannot."""
+    downloads = target.with_name("downloads")  # on the same disk, uv links files out of it
+    uv = (sys.executable, "-m", "uv", "pip", "install", "--quiet", "--require-hashes", "--no-deps")
+    run([*uv, "--cache-dir", downloads, "--target", target, "--requirement", requirements, *options])
+
+
+def tools() -> Path:
+    """The folder with the packages of requirements/build.txt, for PYTHONPATH; the first call installs them."""
+    lock = REQUIREMENTS / "build.txt"
+    folder = pinned.place("images", "tools", lock.read_bytes() + sys.version.encode())
+    with held(lock_at(folder.with_suffix(".lock")), "it installs what builds images"):
+        if not folder.exists():
+            with scratch(folder) as temporary:
+                install(lock, temporary / "site")
+                (temporary / "site").rename(folder)
+    return folder
