@@ -14,7 +14,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: $(VENV)/.run ## Deploy STACK (default cpu); without a cluster, rehearse it
-	@$(BIN)/airis up --stack $(STACK)
+	@$(BIN)/airis up --stack $(STACK) --rehearse-without-cluster
 
 test: lint types unit sandbox ## Lint, types, unit tests, rehearsals, and what the pinned releases say
 	$(BIN)/pytest --ignore=tests/unit

@@ -3,15 +3,15 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from airis import kubeconfig
 from airis.errors import AirisError, EnvironmentProblem
+from airis.kubeconfig import Kubeconfig
 from airis.kubectl import LISTED, call, listed
 from airis.sandbox.binaries import cached
 from airis.stacks import StackFile
@@ -57,30 +57,33 @@ class Cluster:
         return [str(self.binary), *self.options, f"--namespace={self.namespace}", *args]
 
 
+NOT_CONFIGURED = "no cluster is configured ($KUBECONFIG is not set, and ~/.kube/config leads to none)"
+"""What commands say that need a cluster and have none."""
+
+TO_CONFIGURE = "set $KUBECONFIG to the kubeconfig of your cluster: `kubectl get nodes` must work"
+"""What helps then."""
+
+
 def configured_cluster(stack: StackFile) -> Address | None:
     """The cluster that the stack would go to, or None where none is configured.
 
     Looks where the Kubernetes provider looks: the stack's `kubernetes:kubeconfig` and `kubernetes:context`, then
-    $KUBECONFIG, ~/.kube/config, and the pod that this runs in. Whether the cluster answers is not asked. Raises
-    AirisError when the stack names a context that no kubeconfig has.
+    $KUBECONFIG, ~/.kube/config, and the pod that this runs in. Whether the cluster answers is not asked.
+
+    Raises EnvironmentProblem where a kubeconfig is named that leads nowhere: somebody wanted a cluster, and none is not
+    what they meant. Raises AirisError where the stack names a context that no kubeconfig has.
     """
-    wanted = stack.config.get("kubernetes:context")
-    own = stack.config.get("kubernetes:kubeconfig")
-    if own is not None:
-        return _in_stack_file(stack, own, wanted)
-    files = [path for path in _kubeconfig_files() if path.is_file()]
-    configs = [_read(path) for path in files]
-    contexts = _named(configs, "contexts")
-    if wanted is not None and wanted not in contexts:
-        known = ", ".join(sorted(contexts)) or "none"
+    if "kubernetes:kubeconfig" in stack.config:
+        return _in_stack_file(stack)
+    config = _from_environment()
+    if config is not None:
+        context = _context(stack, config)
+        return Address(f"context {context} ({config.where})", context, config.server(context))
+    if (wanted := stack.config.get("kubernetes:context")) is not None:
         raise AirisError(
             f"{stack.path.name}: kubernetes:context is {wanted!r}, which no kubeconfig has",
-            f"the contexts are: {known}",
+            "there is no kubeconfig: $KUBECONFIG is not set, and ~/.kube/config has no contexts",
         )
-    context = wanted or _current(configs)
-    if context in contexts:
-        where = ", ".join(map(str, files))
-        return Address(f"context {context} ({where})", context, _server(configs, str(context)))
     return Address("the cluster that this pod runs in") if _SERVICE_ACCOUNT.exists() else None
 
 
@@ -98,19 +101,18 @@ def connected(stack: StackFile, namespace: str, kubeconfig: Path | None) -> Iter
         if not kubeconfig.is_file():
             raise AirisError(f"{kubeconfig}: there is no such file", "--kubeconfig names a kubeconfig")
         yield Cluster(binary, namespace, [f"--kubeconfig={kubeconfig}"])
-    elif "kubernetes:kubeconfig" in stack.secret_keys:
+        return
+    if "kubernetes:kubeconfig" in stack.secret_keys:
         raise AirisError(
             f"{stack.path.name}: kubernetes:kubeconfig is encrypted, and only Pulumi can decrypt it",
             "name the same cluster with --kubeconfig",
         )
-    elif own is None:
-        if configured_cluster(stack) is None:
-            raise EnvironmentProblem(
-                "no cluster is configured", "set $KUBECONFIG, or name a kubeconfig with --kubeconfig"
-            )
+    if configured_cluster(stack) is None:
+        raise EnvironmentProblem(NOT_CONFIGURED, f"{TO_CONFIGURE}; or name a kubeconfig with --kubeconfig")
+    if own is None:
         yield Cluster(binary, namespace, options)
-    elif "\n" not in own:
-        yield Cluster(binary, namespace, [f"--kubeconfig={stack.path.parent / Path(own).expanduser()}", *options])
+    elif not _is_text(own):
+        yield Cluster(binary, namespace, [f"--kubeconfig={_path(stack, own)}", *options])
     else:
         with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as file:  # readable by its owner alone
             file.write(own)
@@ -118,54 +120,68 @@ def connected(stack: StackFile, namespace: str, kubeconfig: Path | None) -> Iter
             yield Cluster(binary, namespace, [f"--kubeconfig={file.name}", *options])
 
 
-def _in_stack_file(stack: StackFile, own: str, wanted: str | None) -> Address:
+def _in_stack_file(stack: StackFile) -> Address:
     """`kubernetes:kubeconfig` is a kubeconfig itself, or the path of one."""
     words = "the kubeconfig in the stack file"
+    own = stack.config["kubernetes:kubeconfig"]
+    key = f"{stack.path.name}: kubernetes:kubeconfig"
     if "kubernetes:kubeconfig" in stack.secret_keys:
         return Address(words)
-    config: dict[str, Any]
-    if "\n" in own or own.lstrip().startswith("{"):
-        try:
-            config = yaml.safe_load(own)
-        except yaml.YAMLError:
-            config = {}
-    else:
-        config = _read(stack.path.parent / Path(own).expanduser())
-    context = wanted or _current([config])
-    return Address(words, context, _server([config], context) if context else None)
-
-
-def _named(configs: Sequence[Mapping[str, Any]], kind: str) -> dict[str, Any]:
-    """The entries of a kubeconfig's list by their names; of two with one name the first counts, as for kubectl."""
-    found: dict[str, Any] = {}
-    for config in configs:
-        for each in config.get(kind) or []:
-            found.setdefault(each["name"], each)
-    return found
-
-
-def _current(configs: Sequence[Mapping[str, Any]]) -> str | None:
-    return next((str(config["current-context"]) for config in configs if config.get("current-context")), None)
-
-
-def _server(configs: Sequence[Mapping[str, Any]], context: str) -> str | None:
-    at = _named(configs, "contexts").get(context, {}).get("context") or {}
-    server = (_named(configs, "clusters").get(str(at.get("cluster")), {}).get("cluster") or {}).get("server")
-    return None if server is None else str(server)
-
-
-def _kubeconfig_files() -> list[Path]:
-    if value := os.environ.get("KUBECONFIG"):
-        return [Path(part) for part in value.split(os.pathsep) if part]
-    return [Path.home() / ".kube" / "config"]
-
-
-def _read(path: Path) -> dict[str, Any]:
     try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise AirisError(f"{path}: this kubeconfig cannot be read: {type(error).__name__}") from None
-    return config if isinstance(config, dict) else {}
+        config = kubeconfig.parse(own, key) if _is_text(own) else kubeconfig.read([_path(stack, own)])
+        context = _context(stack, config)
+    except EnvironmentProblem as error:
+        if _is_text(own):  # it is the stack file that is wrong
+            raise AirisError(error.message, error.remedy) from None
+        raise EnvironmentProblem(f"{key} names a file that cannot be used: {error.message}", error.remedy) from None
+    return Address(words, context, config.server(context))
+
+
+def _context(stack: StackFile, config: Kubeconfig) -> str:
+    """The context of the stack file, or else the current one."""
+    wanted = stack.config.get("kubernetes:context")
+    if wanted is None:
+        return config.current_context()
+    if wanted not in config.contexts:
+        raise AirisError(
+            f"{stack.path.name}: kubernetes:context is {wanted!r}, which no kubeconfig has ({config.where})",
+            f"the contexts are: {', '.join(sorted(config.contexts)) or 'none'}",
+        )
+    return wanted
+
+
+def _is_text(own: str) -> bool:
+    return "\n" in own or own.lstrip().startswith("{")
+
+
+def _path(stack: StackFile, own: str) -> Path:
+    return stack.path.parent / Path(own).expanduser()
+
+
+def _from_environment() -> Kubeconfig | None:
+    """The kubeconfig of $KUBECONFIG, or else of ~/.kube/config if that has a context.
+
+    As for kubectl, some of several files in $KUBECONFIG may be missing. Raises EnvironmentProblem where all are, and where
+    they have no contexts.
+    """
+    if not (named := os.environ.get("KUBECONFIG")):
+        home = Path.home() / ".kube" / "config"
+        config = kubeconfig.read([] if kubeconfig.is_missing(home) else [home])
+        return config if config.contexts or config.current else None
+    files = [Path(part) for part in named.split(os.pathsep) if part]
+    there = [file for file in files if not kubeconfig.is_missing(file)]
+    try:
+        if not files:
+            raise EnvironmentProblem(f"{named!r} names no file", "it must be a kubeconfig")
+        config = kubeconfig.read(there or files)
+        if not config.contexts:
+            config.current_context()
+    except EnvironmentProblem as error:
+        raise EnvironmentProblem(
+            f"$KUBECONFIG leads to no cluster: {error.message}",
+            f"set it to the kubeconfig of your cluster, or unset it to use ~/.kube/config; {error.remedy}",
+        ) from None
+    return config
 
 
 def kubectl_binary() -> Path:

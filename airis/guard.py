@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from airis.cluster import Address, Cluster, configured_cluster, connected
+from airis.cluster import NOT_CONFIGURED, TO_CONFIGURE, Address, Cluster, configured_cluster, connected
 from airis.errors import AirisError, EnvironmentProblem
 from airis.kubectl import KubectlError
 from airis.stacks import StackFile, settings_of
@@ -38,9 +38,32 @@ def target_of(stack: StackFile) -> Target:
     """
     address = configured_cluster(stack)
     if address is None:
-        raise EnvironmentProblem("no cluster is configured (no $KUBECONFIG, no ~/.kube/config)")
+        raise EnvironmentProblem(NOT_CONFIGURED, TO_CONFIGURE)
     settings = settings_of(stack)
     return check(stack, settings, address)
+
+
+def refuse_rehearsal(stack: StackFile, *, asked_for: bool) -> None:
+    """Raises EnvironmentProblem where the stack must not be rehearsed in place of an `up` that has no cluster to go to.
+
+    That is where nobody asked for it, and where the stack is deployed to a cluster for certain: a success that deployed
+    nothing would then be taken for one that did. Raises AirisError for a stack that does not hold.
+    """
+    settings = settings_of(stack)
+    ties = {"uid": settings.cluster.uid, "context": settings.cluster.context, "server": settings.cluster.server}
+    tied = next((f"airis:cluster.{key}" for key, value in ties.items() if value is not None), None)
+    because = "airis:production" if settings.production else tied
+    if because is not None:
+        raise EnvironmentProblem(
+            f"{NOT_CONFIGURED}, and {stack.path.name} needs one ({because}). Nothing was deployed.",
+            f"{TO_CONFIGURE}. `airis rehearse --stack {stack.name}` tries the stack out without a cluster",
+        )
+    if not asked_for:
+        raise EnvironmentProblem(
+            f"{NOT_CONFIGURED}. Nothing was deployed.",
+            f"{TO_CONFIGURE}. `airis rehearse --stack {stack.name}` tries the stack out without a cluster, and so does `airis "
+            "up` with --rehearse-without-cluster",
+        )
 
 
 def check(stack: StackFile, settings: StackSettings, address: Address) -> Target:

@@ -1,4 +1,4 @@
-"""`airis up`, `preview` and `refresh`: to a cluster by Pulumi and by nothing else; without a cluster, `up` is a rehearsal."""
+"""`airis up`, `preview` and `refresh`: to a cluster by Pulumi and by nothing else; without one, `up` may be a rehearsal."""
 
 import sys
 import time
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from airis import guard, program
-from airis.cluster import Cluster, configured_cluster
+from airis.cluster import NOT_CONFIGURED, Cluster, configured_cluster
 from airis.engine import Changes, Engine, EngineFailed
 from airis.errors import AirisError, ExitCode
 from airis.kubectl import KubectlError, KubeObject
@@ -24,18 +24,26 @@ _YES = ("y", "yes")
 _CHANGING_NOTHING = ("same", "read")
 
 
-def deploy_or_rehearse(name: str, *, yes: bool, force_conflicts: bool = False, timeout_seconds: float = 60.0) -> int:
-    """Deploys the stack, or rehearses it where no cluster is configured, and says so first. Returns the exit code.
+def deploy_or_rehearse(
+    name: str,
+    *,
+    yes: bool,
+    force_conflicts: bool = False,
+    rehearse_without_cluster: bool = False,
+    timeout_seconds: float = 60.0,
+) -> int:
+    """Deploys the stack. Returns the exit code.
 
-    With `force_conflicts`, fields that somebody else has changed are taken back.
+    With `force_conflicts`, fields that somebody else has changed are taken back. With `rehearse_without_cluster`, a stack that
+    is neither for production nor tied to a cluster is rehearsed where none is configured, which is said first.
 
-    Raises AirisError for a bad stack before anything is touched, and EnvironmentProblem where a tool is missing.
+    Raises AirisError for a bad stack before anything is touched, and EnvironmentProblem where a tool or a cluster is missing.
     """
     stack = read_stack(name)
     if configured_cluster(stack) is None:
+        guard.refuse_rehearsal(stack, asked_for=rehearse_without_cluster)
         print(
-            f"No cluster is configured (no $KUBECONFIG, no ~/.kube/config): rehearsing stack {name} on a local control "
-            "plane instead. Nothing is deployed.",
+            f"Rehearsing stack {name} on a local control plane, because {NOT_CONFIGURED}. Nothing is deployed.",
             flush=True,
         )
         verdict = rehearse_stack(name, None, timeout_seconds=timeout_seconds)

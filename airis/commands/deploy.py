@@ -59,15 +59,29 @@ def up(
     stack: Stack,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Deploy without asking.")] = False,
     force_conflicts: ForceConflicts = False,
+    rehearse_without_cluster: Annotated[
+        bool,
+        typer.Option(
+            "--rehearse-without-cluster",
+            help="Where no cluster is configured, rehearse the stack instead; not one for production or tied to a cluster.",
+        ),
+    ] = False,
 ) -> None:
-    """Deploy the stack; without a cluster, rehearse it.
+    """Deploy the stack to the configured cluster.
 
     By Pulumi. Shows cluster and changes, and asks. Says within seconds why a pod does not start. A run that was cut off is
-    put right first.
+    put right first. Ends with 4 if no cluster is configured.
     """
     from airis.up import deploy_or_rehearse
 
-    raise typer.Exit(deploy_or_rehearse(stack, yes=yes, force_conflicts=force_conflicts))
+    raise typer.Exit(
+        deploy_or_rehearse(
+            stack,
+            yes=yes,
+            force_conflicts=force_conflicts,
+            rehearse_without_cluster=rehearse_without_cluster,
+        )
+    )
 
 
 @app.command(epilog="Example:  `airis refresh -s gpu`, then `airis up -s gpu` undoes what others have changed")

@@ -1,5 +1,6 @@
 """Checks of the way to the cluster: does it answer, is it the right one, of a supported version, and what may be done there."""
 
+from airis.cluster import NOT_CONFIGURED
 from airis.doctor.look import Look, minor
 from airis.doctor.model import Group, Outcomes, Scope, check, not_checked, ok, problem, warning
 
@@ -22,8 +23,10 @@ _SKEW = 1
 )
 def cluster(look: Look) -> Outcomes:
     """The configuration, and one request."""
-    if look.address is None:
-        yield not_checked("no cluster is configured (no $KUBECONFIG, no ~/.kube/config)")
+    if look.address is None and look.silence:
+        yield problem(look.silence)
+    elif look.address is None:
+        yield not_checked(NOT_CONFIGURED)
     elif look.server is None:
         yield problem(f"{look.address} does not answer: {look.silence}")
     else:

@@ -47,7 +47,7 @@ class Examination:
     stack: str | None
     findings: Sequence[Finding]
     cluster_needed: bool
-    """Whether a cluster was asked for, by --stack or --kubeconfig."""
+    """Whether a cluster was asked for, by --stack, --kubeconfig or a $KUBECONFIG that leads nowhere."""
     cluster_answers: bool
 
     def count(self, state: State) -> int:
@@ -72,7 +72,8 @@ def examine(name: str | None, kubeconfig: Path | None = None) -> Examination:
     wanted = None if name is None else wanted_of(stack)
     with step("Looking at this machine and the cluster"):
         look = take(stack, wanted, kubeconfig)
-    return Examination(name, findings(look), name is not None or kubeconfig is not None, look.server is not None)
+    needed = name is not None or kubeconfig is not None or (look.address is None and bool(look.silence))
+    return Examination(name, findings(look), needed, look.server is not None)
 
 
 def findings(look: Look) -> list[Finding]:
@@ -98,7 +99,10 @@ def findings(look: Look) -> list[Finding]:
 def take(stack: StackFile, wanted: Wanted | None, kubeconfig: Path | None) -> Look:
     """Looks at this machine and at the cluster that the stack goes to."""
     here = this_machine(stack.path.parent)
-    address = Address(f"the cluster of {kubeconfig}") if kubeconfig is not None else configured_cluster(stack)
+    try:
+        address = Address(f"the cluster of {kubeconfig}") if kubeconfig is not None else configured_cluster(stack)
+    except EnvironmentProblem as error:  # the kubeconfig leads nowhere
+        return Look(here, silence=error.message, wanted=wanted)
     if address is None:
         return Look(here, wanted=wanted)
     try:

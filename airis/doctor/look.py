@@ -85,7 +85,7 @@ class Look:
     address: Address | None = None
     """Where the configuration leads; None where no cluster is configured."""
     silence: str = ""
-    """Why the cluster does not answer, in kubectl's words."""
+    """Why the cluster does not answer, in kubectl's words; without an address, why the configuration leads to none."""
     server: Server | None = None
     wanted: Wanted | None = None
     identity: str = ""
