@@ -9,6 +9,7 @@ gc.set_threshold(200_000, 20, 20)
 import os
 import sys
 from contextlib import suppress
+from typing import Annotated
 
 import typer
 
@@ -26,13 +27,35 @@ app = typer.Typer(
     help="Open WebUI and Ollama on Kubernetes: render, rehearse and deploy a stack.",
     epilog=_EXIT_CODES,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # Rich takes as long to import as all the rest
 )
 for commands in (stack_file, review, deploy, data):
     app.add_typer(commands.app)
 app.add_typer(sandbox.app, name="sandbox")
+
+
+def _print_versions(wanted: bool) -> None:
+    if wanted:
+        from airis.versions import versions  # noqa: PLC0415  (heavy)
+
+        typer.echo(versions())
+        raise typer.Exit
+
+
+@app.callback()
+def _general(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=_print_versions,
+            help="Print the version, and those of what it deploys.",
+        ),
+    ] = False,
+) -> None:
+    """Options of the program itself."""
 
 
 def main() -> None:

@@ -21,3 +21,14 @@ def handled(handler: Handler, numbers: Sequence[signal.Signals]) -> Iterator[Non
     finally:
         for number, old in before.items():
             signal.signal(number, old)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Makes `kill` and a lost terminal the same as Ctrl-C, after which everything is tidied up."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    with handled(interrupt, (signal.SIGTERM, signal.SIGHUP)):
+        yield

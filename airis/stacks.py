@@ -11,6 +11,7 @@ from typing import Any
 from airis.errors import AirisError
 from airis.root import PROJECT_FILE as PROJECT_FILE  # noqa: PLC0414  (most look for it here)
 from airis.root import project_root as project_root  # noqa: PLC0414
+from airis.root import stack_names as stack_names  # noqa: PLC0414
 from settings import SettingsError, StackSettings, load
 from settings.secrets import UNREADABLE, holds_encrypted
 from settings.yaml_file import YamlError, read_yaml
@@ -26,8 +27,6 @@ Source: pulumi/pulumi-kubernetes, provider/pkg/gen/schema.go.
 
 _PATTERN = re.compile(r"[*?[]")
 
-_STACK_FILE = re.compile(r"Pulumi\.(?P<name>[^/]+)\.yaml")
-
 
 @dataclass(frozen=True)
 class StackFile:
@@ -41,11 +40,6 @@ class StackFile:
     """Values by full key (`airis:ollama`); objects as JSON."""
     secret_keys: frozenset[str]
     """Keys whose value is encrypted. Their value in `config` is a placeholder: nothing here can decrypt it."""
-
-
-def stack_names(root: Path) -> list[str]:
-    """The stacks that have a file, sorted."""
-    return sorted(match["name"] for path in root.iterdir() if (match := _STACK_FILE.fullmatch(path.name)))
 
 
 def read_stacks(names: Sequence[str], root: Path | None = None) -> list[StackFile]:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from airis import guard, program
+from airis import first_steps, guard, program
 from airis.cluster import NOT_CONFIGURED, Cluster, configured_cluster
 from airis.engine import Changes, Engine, EngineFailed
 from airis.errors import AirisError, ExitCode
@@ -53,6 +53,7 @@ def deploy_or_rehearse(
     # a stack that does not hold is refused here, with every reason, before the engine starts
     wanted = manifests(stack)
     workloads = [each for each in wanted if each["kind"] in _WORKLOADS]
+    settings = settings_of(stack)
     ask = Asking(yes=yes)
     target = guard.target_of(stack)
     guard.announce(target, stack, "Deploying")
@@ -62,10 +63,13 @@ def deploy_or_rehearse(
         if _any(engine.preview()) and not ask(f"Deploy to {target}?"):
             print("Nothing was changed.", file=sys.stderr)
             return ExitCode.OK
+        was = first_steps.before(cluster, wanted, settings)
         with watching(cluster, _tell) as watch, _summed_up(watch):
             unlocked(engine, engine.up, ask)
             if cluster is not None:
-                _await_ready(cluster, workloads, settings_of(stack).cluster.ready_seconds)
+                _await_ready(cluster, workloads, settings.cluster.ready_seconds)
+    if was is not None and not was.deployed:
+        print(first_steps.first_steps(stack, settings, was), flush=True)
     return ExitCode.OK
 
 

@@ -11,13 +11,14 @@ from typing import BinaryIO
 from airis import guard
 from airis.backup import agent, archive
 from airis.backup.archive import Archive
-from airis.backup.pods import Pause, Site, interruptible, site_of, undisturbed
+from airis.backup.pods import Pause, Site, site_of, undisturbed
 from airis.backup.remote import Refusal, answer, run_agent
 from airis.backup.target import target_of
 from airis.cluster import connected
 from airis.errors import AirisError
 from airis.kubectl import KubectlError
 from airis.progress import Advance, step
+from airis.signals import interruptible
 from airis.stacks import read_stack
 
 

@@ -288,14 +288,3 @@ def undisturbed() -> Iterator[None]:
     """Lets nobody interrupt the block: it brings things back to where they were, and takes seconds."""
     with handled(signal.SIG_IGN, _SIGNALS):
         yield
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Makes `kill` and a lost terminal the same as Ctrl-C, after which everything is tidied up."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    with handled(interrupt, (signal.SIGTERM, signal.SIGHUP)):
-        yield

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from airis.commands.options import ForceConflicts, Format, Kubeconfig, OutputFormat, Stack
+from airis.commands.options import ForceConflicts, Format, Kubeconfig, OutputFormat, PodTimeout, Stack, complete_stack
 
 app = typer.Typer()
 
@@ -16,7 +16,12 @@ app = typer.Typer()
 def doctor(
     stack: Annotated[
         str | None,
-        typer.Option("--stack", "-s", help="Also what this stack needs; without it, machine and cluster alone."),
+        typer.Option(
+            "--stack",
+            "-s",
+            help="Also what this stack needs; without it, machine and cluster alone.",
+            autocompletion=complete_stack,
+        ),
     ] = None,
     kubeconfig: Kubeconfig = None,
     output: Format = OutputFormat.TABLE,
@@ -82,6 +87,30 @@ def up(
             rehearse_without_cluster=rehearse_without_cluster,
         )
     )
+
+
+@app.command("open", epilog="Examples:  `airis open -s gpu`  ·  `airis open -s gpu --port 9000 --no-browser`")
+def open_(
+    stack: Stack,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            "--port", "-p", help="The port of this machine; 8080 if left out, or a free one.", min=1, max=65535
+        ),
+    ] = None,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Whether to open the browser, or only print the URL.")
+    ] = True,
+    kubeconfig: Kubeconfig = None,
+    timeout: PodTimeout = 120.0,
+) -> None:
+    """Open the WebUI in the browser.
+
+    By `kubectl port-forward`, until Ctrl-C: no Ingress and no DNS are needed. A pod that is replaced is connected again.
+    """
+    from airis.open_webui import open_webui
+
+    raise typer.Exit(open_webui(stack, kubeconfig=kubeconfig, port=port, browser=browser, timeout_seconds=timeout))
 
 
 @app.command(epilog="Example:  `airis refresh -s gpu`, then `airis up -s gpu` undoes what others have changed")

@@ -1,16 +1,36 @@
 """Options that several commands share."""
 
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-Stack = Annotated[str, typer.Option("--stack", "-s", help="The stack: `gpu` reads Pulumi.gpu.yaml.")]
+from airis.errors import AirisError
+from airis.root import project_root, stack_names
+
+
+def complete_stack(incomplete: str) -> list[str]:
+    """The stacks that a shell may complete to."""
+    with suppress(AirisError, OSError):
+        return [each for each in stack_names(project_root()) if each.startswith(incomplete)]
+    return []
+
+
+Stack = Annotated[
+    str,
+    typer.Option("--stack", "-s", help="The stack: `gpu` reads Pulumi.gpu.yaml.", autocompletion=complete_stack),
+]
 
 Stacks = Annotated[
     list[str],
-    typer.Option("--stack", "-s", help="The stack: `gpu` reads Pulumi.gpu.yaml. Several, or a pattern: `-s 'dept-*'`."),
+    typer.Option(
+        "--stack",
+        "-s",
+        help="The stack: `gpu` reads Pulumi.gpu.yaml. Several, or a pattern: `-s 'dept-*'`.",
+        autocompletion=complete_stack,
+    ),
 ]
 
 Nodes = Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from airis.commands.options import Format, Nodes, OutputFormat, Stack, Stacks, Timeout
+from airis.commands.options import Format, Nodes, OutputFormat, Stack, Stacks, Timeout, complete_stack
 
 app = typer.Typer()
 
@@ -88,7 +88,10 @@ def review(
     base: Annotated[str, typer.Option("--base", help="The revision to compare with: a branch, tag or commit.")],
     *,
     stack: Annotated[
-        list[str] | None, typer.Option("--stack", "-s", help="A stack to review; all that change if left out.")
+        list[str] | None,
+        typer.Option(
+            "--stack", "-s", help="A stack to review; all that change if left out.", autocompletion=complete_stack
+        ),
     ] = None,
     rehearsal: Annotated[bool, typer.Option(help="Rehearse the stacks on the sandbox: one for all of them.")] = True,
     nodes: Annotated[

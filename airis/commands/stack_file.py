@@ -27,8 +27,9 @@ def init(
     vendor: Annotated[str | None, typer.Option(help="Who made them: nvidia, amd or intel.")] = None,
     accelerator: Annotated[str | None, typer.Option(help="Their model, as the nodes are labelled with it.")] = None,
     model: Annotated[
-        list[str] | None, typer.Option(help="A model to pull; several times for several, `none` for none.")
+        list[str] | None, typer.Option(help="A model to download; several times for several, `none` for none.")
     ] = None,
+    no_model: Annotated[bool, typer.Option("--no-model", help="The same as `--model none`.")] = False,
     ollama_storage: Annotated[str | None, typer.Option(help="Size of the volume for models.", metavar="SIZE")] = None,
     webui_storage: Annotated[str | None, typer.Option(help="Size of the volume for chats.", metavar="SIZE")] = None,
     storage_class: Annotated[
@@ -44,6 +45,8 @@ def init(
     tls_issuer: Annotated[
         str | None, typer.Option(help="cert-manager's ClusterIssuer; `none` for plain HTTP.", metavar="NAME")
     ] = None,
+    webui_image: Annotated[str | None, typer.Option(help="Image of Open WebUI.", metavar="IMAGE")] = None,
+    ollama_image: Annotated[str | None, typer.Option(help="Image of Ollama.", metavar="IMAGE")] = None,
     sign_up: Annotated[
         bool | None, typer.Option("--sign-up/--no-sign-up", help="Whether people may make themselves an account.")
     ] = None,
@@ -61,13 +64,14 @@ def init(
     """
     from airis.init import init as command
 
+    models = [*(model or ()), *(["none"] if no_model else [])]
     given = {
         "stack": stack,
         "platform": platform,
         "gpu": None if gpu is None else str(gpu),
         "vendor": vendor,
         "accelerator": accelerator,
-        "model": None if not model else ",".join(model),
+        "model": ",".join(models) if models else None,
         "ollama-storage": ollama_storage,
         "webui-storage": webui_storage,
         "storage-class": storage_class,
@@ -75,6 +79,8 @@ def init(
         "controller": controller,
         "ingress-class": ingress_class,
         "tls-issuer": tls_issuer,
+        "webui-image": webui_image,
+        "ollama-image": ollama_image,
         "sign-up": None if sign_up is None else "yes" if sign_up else "no",
         "admin-email": admin_email,
         "admin-secret": admin_secret,

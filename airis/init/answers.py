@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from airis.errors import AirisError
-from airis.init.questions import QUESTIONS, Answers, Question
-from settings.model_sizes import size_of
+from airis.init.questions import QUESTIONS, Answers, Question, sizes
 
 Ask = Callable[[str, str], str]
 """Puts a question with its default, and returns the answer as it was typed."""
@@ -54,13 +53,9 @@ def _checked(question: Question, told: str) -> Any:
 def _asked(question: Question, default: str, ask: Ask, found: Answers) -> Any:
     text = question.text
     if question.name == "ollama-storage" and found["model"]:
-        text = f"{text} ({_sizes(found['model'])})"
+        text = f"{text} ({sizes(found['model'])})"
     while True:
         try:
             return question.check(ask(text, default).strip())
         except ValueError as error:
             text = f"It must be {error}. {question.text}"
-
-
-def _sizes(models: tuple[str, ...]) -> str:
-    return ", ".join(f"{each}: {size.printed if (size := size_of(each)) else 'size not known'}" for each in models)

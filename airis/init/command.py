@@ -9,7 +9,7 @@ from typing import Any
 
 from airis.errors import AirisError
 from airis.init.answers import Ask, answered
-from airis.init.questions import platform_of
+from airis.init.questions import platform_of, sizes
 from airis.init.stackfile import stack_text
 from airis.stacks import project_root, read_stack, settings_of
 
@@ -67,6 +67,8 @@ def _write(path: Path, text: str) -> None:
 
 def _tell_next(answers: Mapping[str, Any]) -> None:
     stack, platform = shlex.quote(answers["stack"]), platform_of(answers)
+    if answers["model"]:
+        print(f"note: the first up downloads {sizes(answers['model'])}; --no-model writes a stack without a model")
     print("\nNext:")
     print(f"  airis rehearse --stack {stack}    # on a control plane of your own machine")
     if answers["host"] is not None and answers["controller"] == platform.controller:

@@ -11,7 +11,7 @@ from airis.init.platforms import PLATFORMS, Platform
 from settings.controllers import Controller
 from settings.gpu_nodes import PRESETS, Vendor
 from settings.model_sizes import size_of
-from settings.names import Dns1123Subdomain, Host, LabelValue, ModelName, SecretKey
+from settings.names import Dns1123Subdomain, Host, ImageReference, LabelValue, ModelName, SecretKey
 from settings.ollama import OllamaSettings
 from settings.quantity import Bytes, as_bytes
 from settings.texts import Email
@@ -22,7 +22,15 @@ Answers = Mapping[str, Any]
 
 NONE = "none"
 
-_MODEL, _GPU_MODEL = "llama3.2:1b", "llama3.1:8b"
+SMALL_MODEL = "llama3.2:1b"
+"""A model for the first chat, with and without a GPU: small to download, within Ollama's default limits on CPU, and it can
+call tools.
+
+Open WebUI 0.12.4 sends its tools along with a chat unless told otherwise (open_webui/main.py, function_calling), and Ollama
+refuses such a request for a model that cannot call any, such as gemma3:1b (github.com/ollama/ollama, server/images.go,
+CheckCapabilities).
+"""
+
 _GI = 2**30
 _STACK = re.compile(r"[A-Za-z0-9](?:[-_.A-Za-z0-9]{0,98}[A-Za-z0-9])?")
 
@@ -71,7 +79,11 @@ def _fits(kind: Any) -> Callable[[str], Any]:
 
 
 def _or_none(check: Callable[[str], Any]) -> Callable[[str], Any]:
-    return lambda given: None if given in ("", NONE) else check(given)
+    return lambda given: None if _is_none(given) else check(given)
+
+
+def _is_none(given: str) -> bool:
+    return given.lower() in ("", NONE)
 
 
 def _stack(given: str) -> str:
@@ -87,7 +99,9 @@ def _count(given: str) -> int:
 
 
 def _models(given: str) -> tuple[str, ...]:
-    names = [] if given in ("", NONE) else [each.strip() for each in given.split(",")]
+    names = [] if _is_none(given) else [each.strip() for each in given.split(",")]
+    if any(map(_is_none, names)):
+        raise ValueError(f"names of models, or {NONE} alone")
     return tuple(dict.fromkeys(_fits(ModelName)(each) for each in names))
 
 
@@ -100,6 +114,21 @@ def _secret(given: str) -> tuple[str, str]:
     if not key:
         raise ValueError("a Secret and a key in it, such as airis-secrets/admin")
     return _fits(Dns1123Subdomain)(name), _fits(SecretKey)(key)
+
+
+def sizes(models: tuple[str, ...]) -> str:
+    """How large each model is to download, as far as that is known: `llama3.2:1b: 1.3GB`."""
+    return ", ".join(f"{each}: {size.printed if (size := size_of(each)) else 'size not known'}" for each in models)
+
+
+def webui_image() -> str:
+    """The image of Open WebUI that a stack file without `image` has."""
+    return str(WebUISettings().image)
+
+
+def ollama_image(answers: Answers) -> str:
+    """The image of Ollama that a stack file without `image` has; it depends on who made the GPUs."""
+    return str(OllamaSettings.model_validate({"gpu": {"vendor": answers["vendor"]}} if answers["gpu"] else {}).image)
 
 
 def volume_for(models: tuple[str, ...]) -> str:
@@ -149,8 +178,8 @@ QUESTIONS = (
     ),
     Question(
         "model",
-        f"Models to pull, commas between them; {NONE} for none",
-        lambda answers: _GPU_MODEL if answers["gpu"] else _MODEL,
+        f"Models to download, commas between them; {NONE} for none ({sizes((SMALL_MODEL,))}, and runs without a GPU)",
+        lambda answers: SMALL_MODEL,
         _models,
     ),
     Question("ollama-storage", "Volume for models", lambda answers: volume_for(answers["model"]), _fits(Bytes)),
@@ -199,6 +228,8 @@ QUESTIONS = (
         applies=_has_host,
         because="--host",
     ),
+    Question("webui-image", "Image of Open WebUI", lambda answers: webui_image(), _fits(ImageReference)),
+    Question("ollama-image", "Image of Ollama", ollama_image, _fits(ImageReference)),
     Question("sign-up", "May people make themselves an account (yes, no)", lambda answers: "yes", _yes_or_no),
     Question(
         "admin-email",

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from airis.init.platforms import Platform
-from airis.init.questions import Answers, platform_of
+from airis.init.questions import Answers, ollama_image, platform_of, sizes, webui_image
 from airis.schema import REFERENCE_LINE
 from settings.network import NetworkSettings
 
@@ -82,6 +82,8 @@ def _network(answers: Answers, platform: Platform) -> Iterator[_Line]:
 
 
 def _webui(answers: Answers, platform: Platform) -> Iterator[_Line]:
+    if answers["webui-image"] != webui_image():
+        yield "The image of Open WebUI.", "image", answers["webui-image"]
     about = f"Chats, users and uploads. It may grow later, never shrink. {platform.storage}"
     yield about, "storage", _storage(answers["webui-storage"], answers)
     auth: dict[str, Any] = {"signUp": answers["sign-up"]}
@@ -98,8 +100,13 @@ def _webui(answers: Answers, platform: Platform) -> Iterator[_Line]:
 
 
 def _ollama(answers: Answers, platform: Platform) -> Iterator[_Line]:
+    if answers["ollama-image"] != ollama_image(answers):
+        yield "The image of Ollama.", "image", answers["ollama-image"]
     if answers["model"]:
-        yield "Pulled by a Job once Ollama is ready. https://ollama.com/library", "models", list(answers["model"])
+        about = (
+            f"Models that the first `up` downloads ({sizes(answers['model'])}). https://ollama.com/library has others."
+        )
+        yield about, "models", list(answers["model"])
     yield "The volume for models.", "storage", _storage(answers["ollama-storage"], answers)
     if not answers["gpu"]:
         return
