@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from airis.commands import data, deploy, review, sandbox, stack_file
+from airis.completion import use_own_script
 from airis.errors import AirisError, ExitCode
 
 _EXIT_CODES = """
@@ -22,6 +23,7 @@ Exit codes: 0 all is well; 1 a stack, file or setting is wrong and nothing was t
 5 a claim with data is touched; 130 interrupted.
 """
 
+use_own_script()
 app = typer.Typer(
     name="airis",
     help="Open WebUI and Ollama on Kubernetes: render, rehearse and deploy a stack.",
