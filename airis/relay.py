@@ -147,15 +147,15 @@ def relay(port: int | None, *, usual: int, origin: str | None) -> Iterator[Relay
 def _first_free(ports: list[int], origin: str | None) -> Relay:
     for port in ports[:-1]:
         with suppress(OSError):
-            if port and not _is_taken(port):
+            if port and not _is_taken_by_ipv6(port):
                 return Relay(port, origin)
     return Relay(ports[-1], origin)
 
 
-def _is_taken(port: int) -> bool:
-    """Whether something answers under `localhost`, which may be IPv6: a browser would reach that instead."""
+def _is_taken_by_ipv6(port: int) -> bool:
+    """Whether something answers there by IPv6, which browsers try first under the name `localhost`."""
     try:
-        socket.create_connection(("localhost", port), 1.0).close()
+        socket.create_connection(("::1", port), 1.0).close()
     except OSError:
         return False
     return True

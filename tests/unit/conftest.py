@@ -46,6 +46,14 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which no cluster is configured."""
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
+    monkeypatch.setattr("airis.cluster._SERVICE_ACCOUNT", tmp_path / "no-token")
+
+
+@pytest.fixture
 def registrations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Every request to register a resource, in order, as the engine would receive it; the stack itself left out."""
     requests: list[Any] = []

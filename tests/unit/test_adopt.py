@@ -526,8 +526,8 @@ def test_only_deployments_and_statefulsets_can_be_stopped(refuse: Refuse) -> Non
     )
 
 
-def test_without_a_cluster_it_says_so(command: Command, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUBECONFIG", str(project / "nothing-here"))
+@pytest.mark.usefixtures("no_cluster")
+def test_without_a_cluster_it_says_so(command: Command, project: Path) -> None:
     code, out, err = command("adopt", "--stack", "moved")
     assert (code, out) == (ExitCode.ENVIRONMENT, "")
     assert "no cluster is configured" in err

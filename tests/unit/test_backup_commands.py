@@ -398,6 +398,7 @@ def test_the_cluster_is_the_one_that_pulumi_would_deploy_to(
             return list(cluster.options)
 
     mine = world.place / "kubeconfig"
+    (tmp_path / "mine.yaml").write_text(KUBECONFIG)
     assert options({}) == []
     assert options({"context": "mine"}) == ["--context=mine"]
     assert options({"context": "mine"}, mine) == [f"--kubeconfig={mine}"]
@@ -410,5 +411,5 @@ def test_the_cluster_is_the_one_that_pulumi_would_deploy_to(
     with pytest.raises(AirisError, match="no such file"):
         options({}, tmp_path / "missing")
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "missing"))
-    with pytest.raises(EnvironmentProblem, match="no cluster is configured"):
+    with pytest.raises(EnvironmentProblem, match="there is no such file"):
         options({})

@@ -219,8 +219,8 @@ class TestAgainstFile:
         assert told in err
 
 
-def test_no_cluster_is_said(project: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUBECONFIG", str(project / "none"))
+@pytest.mark.usefixtures("no_cluster")
+def test_no_cluster_is_said(command: Command) -> None:
     code, out, err = command("diff", "--stack", "cpu", "--against", "cluster")
     assert (code, out) == (4, "")
     assert "no cluster is configured" in err

@@ -159,11 +159,24 @@ def test_a_cluster_that_does_not_answer(place: Path, command: Command, args: tup
     assert not [each for each in said["findings"] if each["group"] not in (Group.MACHINE, Group.ACCESS)]
 
 
+@pytest.mark.parametrize("args", [(), ("--stack", "cpu")])
+def test_a_kubeconfig_that_leads_nowhere_is_a_problem(
+    place: Path, command: Command, args: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(place / "missing"))
+    ended, out, _ = command("doctor", *args, "--format", "json")
+    assert ended == 4
+    (found,) = [each for each in json.loads(out)["findings"] if each["check"] == "cluster"]
+    assert found["state"] == "problem"
+    assert f"{place / 'missing'}: there is no such file" in found["what"]
+
+
+@pytest.mark.usefixtures("no_cluster")
 @pytest.mark.parametrize(("args", "code"), [((), 0), (("--stack", "cpu"), 4)])
 def test_no_cluster_at_all(
     place: Path, command: Command, args: tuple[str, ...], code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("KUBECONFIG", str(place / "missing"))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
 
     ended, out, _ = command("doctor", *args, "--format", "json")
 

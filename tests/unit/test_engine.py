@@ -31,6 +31,7 @@ from airis.stacks import StackFile, read_stack, settings_of
 from airis.up import Asking, deploy_or_rehearse
 from settings import load
 from settings.stack import StackSettings
+from tests.unit.drawing import ROOT
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -213,11 +214,83 @@ def test_a_failed_destroy_promises_nothing(
     assert "These remain" not in capfd.readouterr().out
 
 
-def test_without_a_cluster_there_is_nothing_to_destroy(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KUBECONFIG", "/nowhere")
-    with pytest.raises(EnvironmentProblem, match="no cluster is configured"):
-        destroy.destroy("gpu", yes=True)
+@pytest.mark.usefixtures("no_cluster")
+@pytest.mark.parametrize(
+    "command",
+    [
+        lambda: deploy_or_rehearse("gpu", yes=True),
+        lambda: commands.preview("gpu"),
+        lambda: commands.refresh("gpu", yes=True),
+        lambda: destroy.destroy("gpu", yes=True),
+        lambda: backup_stack("gpu", None),
+        lambda: restore_stack("gpu", Path("x")),
+    ],
+)
+def test_without_a_cluster_every_command_says_what_to_do(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch, command: Callable[[], object]
+) -> None:
+    monkeypatch.delenv("KUBECONFIG")  # `asked` has set it
+    monkeypatch.setattr("airis.backup.archive.verify", lambda _: None)
+    with pytest.raises(EnvironmentProblem) as refused:
+        command()
+    assert "no cluster is configured" in refused.value.message
+    assert "set $KUBECONFIG" in refused.value.remedy
+    assert refused.value.exit_code == 4
     assert asked == []
+
+
+@pytest.fixture
+def rehearsed(asked: list[str], monkeypatch: pytest.MonkeyPatch, no_cluster: None) -> list[str]:
+    """Without a cluster; returns the stacks that were rehearsed."""
+    found: list[str] = []
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setattr(commands, "rehearse_stack", lambda name, *_, **__: found.append(name))
+    monkeypatch.setattr(commands, "print_verdict", lambda _: None)
+    monkeypatch.setattr(commands, "exit_code", lambda _: 0)
+    return found
+
+
+def test_up_rehearses_only_where_that_is_asked_for(rehearsed: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(EnvironmentProblem, match="Nothing was deployed") as refused:
+        deploy_or_rehearse("cpu", yes=True)
+    assert "airis rehearse --stack cpu" in refused.value.remedy
+    assert rehearsed == []
+    assert deploy_or_rehearse("cpu", yes=True, rehearse_without_cluster=True) == 0
+    assert rehearsed == ["cpu"]
+    assert "Nothing is deployed." in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("config", "because"),
+    [
+        ("{airis:production: true, airis:webui: {image: 'a/b:1.2.3'}}", "airis:production"),
+        (f"{{airis:cluster: {{uid: {UID}}}}}", "airis:cluster.uid"),
+        ("{airis:cluster: {server: 'https://work.example.com'}}", "airis:cluster.server"),
+    ],
+)
+def test_a_stack_that_needs_its_cluster_is_never_rehearsed_in_its_place(
+    rehearsed: list[str], project: Path, config: str, because: str
+) -> None:
+    write(project, config)
+    with pytest.raises(EnvironmentProblem, match=f"Pulumi.test.yaml needs one \\({because}\\)"):
+        deploy_or_rehearse("test", yes=True, rehearse_without_cluster=True)
+    assert rehearsed == []
+
+
+def test_a_kubeconfig_that_leads_nowhere_is_no_reason_to_rehearse(
+    rehearsed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "missing"))
+    with pytest.raises(EnvironmentProblem, match=f"{tmp_path}/missing: there is no such file"):
+        deploy_or_rehearse("cpu", yes=True, rehearse_without_cluster=True)
+    assert rehearsed == []
+
+
+def test_make_up_asks_for_the_rehearsal() -> None:
+    recipe = subprocess.run(
+        ["make", "-n", "up"], cwd=ROOT, capture_output=True, text=True, timeout=30, check=True
+    ).stdout
+    assert "airis up --stack cpu --rehearse-without-cluster" in recipe
 
 
 def test_a_context_that_no_kubeconfig_has_is_refused(asked: list[str], project: Path) -> None:

@@ -200,6 +200,9 @@ def test_a_file_that_comes_meanwhile_stays(command: Command, project: Path, monk
         (["--admin-email", "a@b.c", "--admin-secret", "a"], "--admin-secret a: not an answer"),
         (["--host", "https://a.example.com"], "--host https://a.example.com: not an answer"),
         (["--model", "a b"], "--model a b: not an answer"),
+        (["--model", "llama3.2:1b", "--no-model"], "it must be names of models, or none alone"),
+        (["--webui-image", "a b"], "--webui-image a b: not an answer"),
+        (["--ollama-image", ""], "--ollama-image : not an answer"),
         (["--ollama-storage", "4GB"], "4G was meant?"),
         (["--stack", "../a"], "--stack ../a: not an answer"),
         (["--stack", ""], "--stack : not an answer"),
@@ -215,6 +218,44 @@ def test_what_cannot_be_is_refused(options: list[str], said: str, command: Comma
     assert (code, out) == (1, "")
     assert said in err
     assert files(project) == before
+
+
+@pytest.mark.parametrize("gpus", ["0", "1"])
+def test_one_small_model_comes_with_its_size_and_can_be_declined(command: Command, project: Path, gpus: str) -> None:
+    _, out, _ = command("init", "-s", "mine", "--gpu", gpus, "--yes")
+    assert settings_of(read_stack("mine", project)).ollama.models == ("llama3.2:1b",)
+    assert "the first up downloads llama3.2:1b: 1.3GB" in out
+    assert "llama3.2:1b: 1.3GB" in (project / "Pulumi.mine.yaml").read_text(encoding="utf-8")
+    for name, options in {"a": ["--no-model"], "b": ["--model", "none"], "c": ["--model", "NONE"]}.items():
+        _, out, _ = command("init", "-s", name, "--gpu", gpus, *options, "--yes")
+        assert "downloads" not in out
+        assert "models" not in config(project, name)["airis:ollama"]
+
+
+def test_images_are_written_where_they_differ(command: Command, project: Path) -> None:
+    images = [
+        "--webui-image",
+        "registry.example.com/webui:1.2.3",
+        "--ollama-image",
+        "registry.example.com/ollama:1.2.3",
+    ]
+    command("init", "-s", "mine", *images, "--yes")
+    settings = settings_of(read_stack("mine", project))
+    assert [settings.webui.image, settings.ollama.image] == images[1::2]
+    command("init", "-s", "plain", "--yes")
+    assert "image" not in {*config(project, "plain")["airis:webui"], *config(project, "plain")["airis:ollama"]}
+
+
+def test_the_image_for_amd_gpus_is_the_default_there(
+    command: Command, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Terminal("\n" * len(QUESTIONS)))
+    _, out, _ = command("init", "-s", "mine", "--gpu", "1", "--vendor", "amd")
+    settings = settings_of(read_stack("mine", project))
+    assert settings.ollama.image.endswith("-rocm")
+    assert f"Image of Ollama [{settings.ollama.image}]" in out
+    assert f"Image of Open WebUI [{settings.webui.image}]" in out
+    assert "image" not in config(project, "mine")["airis:ollama"]
 
 
 @pytest.mark.parametrize("word", ["true", "null", "1e3", "0x1f", "5", "1.5"])

@@ -1,0 +1,167 @@
+"""What `airis up` says after a stack has come up for the first time, and when it says nothing."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airis import first_steps
+from airis.first_steps import Before
+from airis.stacks import settings_of
+from airis.up import deploy_or_rehearse
+from tests.unit.drawing import stack_of
+from tests.unit.test_engine import UID, Script, asked, script, write
+
+__all__ = ["asked", "script"]  # fixtures
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture(autouse=True)
+def dns(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, ...]]:
+    """The names that this machine knows."""
+    known: dict[str, tuple[str, ...]] = {}
+    monkeypatch.setattr(first_steps, "resolved", lambda names: {each: known.get(each, ()) for each in names})
+    monkeypatch.setattr(first_steps, "program", lambda: ".venv/bin/airis")
+    return known
+
+
+def told(*, has_data: bool = False, **config: Any) -> str:
+    stack = stack_of(**config)
+    return first_steps.first_steps(stack, settings_of(stack), Before(deployed=False, has_data=has_data))
+
+
+def test_the_whole_text_of_a_small_stack() -> None:
+    assert told(ollama={"models": ["llama3.2:1b"]}).splitlines() == [
+        "",
+        "Stack test is up. What comes next:",
+        "  Open     `.venv/bin/airis open --stack test` opens it in your browser.",
+        "  Sign in  Create an account: the first one is the administrator's.",
+        "  Model    Ask llama3.2:1b.",
+    ]
+
+
+def test_where_it_is_reached(dns: dict[str, tuple[str, ...]]) -> None:
+    host: dict[str, Any] = {"ingress": {"host": "chat.example.com", "tls": {"secretName": "tls"}}}
+    assert "Open     https://chat.example.com\n" in told(**host)
+    assert "does not know the name chat.example.com yet; `.venv/bin/airis open --stack test`" in told(**host)
+    dns["chat.example.com"] = ("203.0.113.7",)
+    assert "airis open" not in told(**host)
+    assert "Open     http://203.0.113.7\n" in told(webui={"url": "http://203.0.113.7"})
+    assert "port 30080 of every node" in told(webui={"service": {"type": "NodePort", "nodePort": 30080}})
+    assert "address of its load balancer" in told(webui={"service": {"type": "LoadBalancer"}})
+
+
+def test_an_address_needs_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first_steps, "resolved", lambda _: {})  # addresses are not asked for
+    assert "does not know" not in told(webui={"url": "http://203.0.113.7"})
+
+
+@pytest.mark.parametrize(
+    ("auth", "said"),
+    [
+        ({}, "Create an account: the first one is the administrator's."),
+        ({"enabled": False}, "whoever reaches it is its administrator"),
+        (
+            {"firstAdmin": {"email": "a@example.com", "passwordFrom": {"name": "s", "key": "k"}}},
+            "The administrator is a@example.com; the password is in the key k of the Secret s.",
+        ),
+        ({"trustedHeader": {"email": "X-Email"}}, "The first account that signs in is the administrator's."),
+    ],
+)
+def test_who_the_administrator_is(auth: dict[str, Any], said: str) -> None:
+    assert said in told(webui={"auth": auth})
+
+
+def test_data_that_was_there_may_have_accounts() -> None:
+    assert "The accounts in its database stay." in told(has_data=True)
+    assert "Create an account" not in told(has_data=True)
+
+
+@pytest.mark.parametrize(
+    ("config", "said", "not_said"),
+    [
+        ({}, "There is none yet. In Pulumi.test.yaml, `models: [llama3.2:1b]`", "Ask"),
+        (
+            {
+                "ollama": {
+                    "models": ["llama3.1:8b", "nomic-embed-text"],
+                    "create": [{"name": "helpdesk", "from": "llama3.1:8b"}],
+                },
+                "webui": {"connections": {"embeddings": {"engine": "ollama", "model": "nomic-embed-text:latest"}}},
+            },
+            "Ask llama3.1:8b or helpdesk.",
+            "nomic",
+        ),
+        (
+            {
+                "webui": {"connections": {"openai": [{"url": "https://llm.example.com/v1"}]}},
+                "ollama": {"enabled": False},
+            },
+            "Model    Those of the servers in airis:webui.connections.",
+            "none",
+        ),
+        ({"ollama": {"enabled": False}}, "connect a server in the browser", "llama"),
+    ],
+)
+def test_which_model_to_ask(config: dict[str, Any], said: str, not_said: str) -> None:
+    text = told(**config)
+    assert said in text
+    assert not_said not in text
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        ([], "Create an account"),
+        (["PersistentVolumeClaim"], "The accounts in its database stay."),
+        (["Deployment", "PersistentVolumeClaim"], ""),
+    ],
+    ids=["new", "destroyed before", "deployed"],
+)
+def test_up_says_it_when_the_webui_is_new(
+    asked: list[str], script: Script, capfd: pytest.CaptureFixture[str], there: list[str], said: str
+) -> None:
+    listed = json.dumps({"kind": "List", "items": [{"kind": each} for each in there]})
+    script(
+        "kubectl",
+        f"""case "$*" in
+        *kube-system*) echo '{{"kind":"Namespace","metadata":{{"uid":"{UID}"}}}}' ;;
+        *deployment/airis-deployment*persistentvolumeclaim/airis-pvc*) echo '{listed}' ;;
+        esac""",
+    )
+    assert deploy_or_rehearse("cpu", yes=True) == 0
+    out = capfd.readouterr().out
+    assert said in out
+    assert ("Stack cpu is up" in out) == bool(said)
+
+
+def test_up_says_nothing_where_it_failed_or_cannot_look(
+    asked: list[str], project: Path, script: Script, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script("kubectl", 'case "$*" in *airis-deployment*) exit 1;; *) echo "Forbidden" >&2; exit 1;; esac')
+    assert deploy_or_rehearse("cpu", yes=True) == 0
+    assert "is up" not in capfd.readouterr().out
+    write(project, "{kubernetes:kubeconfig: {secure: 'v1:x:y'}}")
+    assert deploy_or_rehearse("test", yes=True) == 0
+    assert "is up" not in capfd.readouterr().out
+
+
+def test_a_database_outside_may_have_accounts() -> None:
+    class Empty:
+        def get(self, *_: str) -> list[dict[str, Any]]:
+            return []
+
+    wanted = [
+        {
+            "kind": "Deployment",
+            "metadata": {"name": "a", "labels": {"app.kubernetes.io/name": "open-webui"}},
+            "spec": {"template": {"spec": {"volumes": []}}},
+        }
+    ]
+    database = {"database": {"urlFrom": {"name": "a", "key": "b"}}}
+    for webui, has_data in (({}, False), (database, True)):
+        settings = settings_of(stack_of(webui=webui))
+        assert first_steps.before(Empty(), wanted, settings) == Before(deployed=False, has_data=has_data)  # type: ignore[arg-type]
+    assert first_steps.before(None, wanted, settings) is None
