@@ -29,10 +29,15 @@ STACK = "gpu"
 LACKING = "0/2 nodes are available: 2 Insufficient nvidia.com/gpu."
 """The scheduler's words where too many GPUs are asked for."""
 
-_PODS = {"Deployment": ("airis-deployment-57d8b4c5b4-6mvkq", "cpu-0"), "StatefulSet": ("ollama-0", "gpu-0")}
+_PODS = {
+    "Deployment": ("-57d8b4c5b4-6mvkq", "cpu-0"),
+    "StatefulSet": ("-0", "gpu-0"),
+    "Job": ("-58mzz", "gpu-0"),
+}
+"""How the names of their pods end, and the nodes of these."""
 _STATES = {
     "PersistentVolumeClaim": State.BOUND,
-    **dict.fromkeys(("Namespace", "Service", "Deployment", "StatefulSet"), State.READY),
+    **dict.fromkeys(("Namespace", "Service", "Deployment", "StatefulSet", "Job"), State.READY),
 }
 _SECONDS = 1.7
 
@@ -57,9 +62,9 @@ def verdict(root: Path, *, lacking: str = "") -> Verdict:
         state = State.PENDING if waits else _STATES.get(each.kind, State.ADMITTED)
         findings.append(Finding(each.kind, each.name, namespace, state))
         if each.kind in _PODS:
-            pod, node = _PODS[each.kind]
+            suffix, node = _PODS[each.kind]
             reason = lacking if waits else ""
-            findings.append(Finding("Pod", pod, namespace, state, "" if waits else node, reason))
+            findings.append(Finding("Pod", f"{each.name}{suffix}", namespace, state, "" if waits else node, reason))
     return Verdict(STACK, tuple(findings), _SECONDS)
 
 

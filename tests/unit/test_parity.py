@@ -17,15 +17,18 @@ pytestmark = pytest.mark.timeout(60)
 
 FOLDERS = {"cpu": "base", "gpu": "gpu"}
 GPU_LIMIT = "spec.template.spec.containers[ollama].resources.limits[nvidia.com/gpu]"
+DIGEST = r"-[0-9a-f]{8}$"
 PAGE = ROOT / "docs" / "from-kustomize.md"
 
 Fields = dict[tuple[str, str], object]
 
 
 def flat(objects: list[Any]) -> Fields:
-    """Every field of every object, by object and path."""
+    """Every field of every object, by object and path. Digests of the content are left out of names."""
     return {
-        (f"{each['kind']}/{each['metadata']['name']}", path): value for each in objects for path, value in fields(each)
+        (f"{each['kind']}/{re.sub(DIGEST, '', each['metadata']['name'])}", path): value
+        for each in objects
+        for path, value in fields(each)
     }
 
 

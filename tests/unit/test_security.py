@@ -170,8 +170,8 @@ def test_every_number_of_a_probe_is_a_setting_and_leaves_its_neighbours() -> Non
 
 
 def test_only_the_webui_reaches_ollama() -> None:
-    for stack in ("cpu", "gpu"):
-        assert policy(committed(stack), "ollama") == {
+    for settings in ({}, {"ollama": {"gpu": {"count": 1}}}):
+        assert policy(draw_once(**settings), "ollama") == {
             "podSelector": {"matchLabels": {"app": "ollama"}},
             "policyTypes": ["Ingress"],
             "ingress": [

@@ -1,5 +1,6 @@
 """The committed stacks, as a whole: which objects there are, what they hold and what they do not."""
 
+import re
 from typing import Any
 
 import pytest
@@ -270,13 +271,17 @@ def test_exports(stack: str, gpu: dict[str, int]) -> None:
 @pytest.mark.parametrize("stack", ["cpu", "gpu"])
 def test_identities_in_pulumi_s_state(stack: str) -> None:
     """A changed URN is another resource: Pulumi would delete the one and make the other, data included."""
-    assert sorted(each.urn.removeprefix(f"urn:pulumi:{stack}::airis::") for each in committed(stack).objects) == [
+    urns = [each.urn.removeprefix(f"urn:pulumi:{stack}::airis::") for each in committed(stack).objects]
+    assert sorted(re.sub(r"-[0-9a-f]{8}$", "-DIGEST", each) for each in urns) == [
         "airis:components:Ollama$kubernetes:apps/v1:StatefulSet::ollama",
+        "airis:components:Ollama$kubernetes:batch/v1:Job::ollama-pull-0-DIGEST",
+        "airis:components:Ollama$kubernetes:core/v1:ConfigMap::ollama-models-DIGEST",
         "airis:components:Ollama$kubernetes:core/v1:PersistentVolumeClaim::ollama-volume-ollama-0",
         "airis:components:Ollama$kubernetes:core/v1:Service::ollama",
         "airis:components:Ollama$kubernetes:core/v1:Service::ollama-service",
         "airis:components:Ollama$kubernetes:core/v1:ServiceAccount::ollama",
         "airis:components:Ollama$kubernetes:networking.k8s.io/v1:NetworkPolicy::ollama",
+        "airis:components:Ollama$kubernetes:networking.k8s.io/v1:NetworkPolicy::ollama-pull",
         "airis:components:WebUI$kubernetes:apps/v1:Deployment::airis-deployment",
         "airis:components:WebUI$kubernetes:core/v1:PersistentVolumeClaim::airis-pvc",
         "airis:components:WebUI$kubernetes:core/v1:Secret::airis-secrets",
