@@ -87,11 +87,11 @@ def service(
 ) -> Service:
     """The Service in front of the pods of the installation `app`, which listen on `port`.
 
-    `annotations` are those that an ingress controller reads there.
+    `annotations` are those that an ingress controller reads there; what the settings say goes before them.
     """
     return Service(
         name,
-        metadata=place.metadata(name, {**settings.annotations, **annotations, **SKIP_AWAIT}),
+        metadata=place.metadata(name, {**annotations, **settings.annotations, **SKIP_AWAIT}),
         spec=ServiceSpecArgs(
             type=settings.type,
             selector={"app": app},

@@ -24,7 +24,7 @@ def ingress_for(
 ) -> Ingress:
     """One rule for each host, all to the same Service; one certificate for all of them.
 
-    `annotations` are what the ingress controller needs.
+    `annotations` are what the ingress controller needs; what the settings say goes before them.
     """
     to_service = IngressBackendArgs(
         service=IngressServiceBackendArgs(name=backend.metadata.name, port=ServiceBackendPortArgs(number=port))
@@ -33,7 +33,7 @@ def ingress_for(
     issuers = settings.tls.issuers if settings.tls is not None else {}
     return Ingress(
         name,
-        metadata=place.metadata(name, {**settings.annotations, **annotations, **issuers, **SKIP_AWAIT}),
+        metadata=place.metadata(name, {**annotations, **settings.annotations, **issuers, **SKIP_AWAIT}),
         spec=IngressSpecArgs(
             ingress_class_name=settings.class_name,
             tls=None if settings.tls is None else [_certificate(name, settings.tls, settings)],

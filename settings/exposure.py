@@ -90,7 +90,7 @@ def exposure_rules(
             )
             allowed = "also a host without *, or set airis:webui.url: links need one name"
             yield Broken(key, hosts and hosts[0], allowed, ("ingress.hosts", "gateway.hosts"))
-    for key in sorted(service.annotations.keys() & ingress.managed_service_annotations):
+    for key in sorted(service.annotations.keys() & ingress.managed_annotations[1]):
         allowed = f"no {key}: airis:ingress.controller sets it"
         yield Broken("webui.service.annotations", key, allowed, ("ingress.controller", "ingress.host"))
 

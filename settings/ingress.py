@@ -1,7 +1,7 @@
 """Settings of the way in from outside the cluster by an Ingress."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, StrictBool, StrictInt
 
@@ -57,16 +57,17 @@ class IngressSettings(Settings):
     """IngressClass; null takes the cluster's default."""
     tls: TlsSettings | None = None
     """The certificate. Null for plain HTTP, or where TLS ends in front of the Ingress: then say so by `airis:webui.url`."""
-    controller: Controller | None = None
+    controller: Literal[Controller, "none"] | None = None
     """The software behind the class. It gets the annotations for long streams, uploads, websockets and several pods: `nginx`
-    (ingress-nginx), `traefik`, or `haproxy` (HAProxy Technologies', with annotations haproxy.org/). Null sets none."""
+    (ingress-nginx), `traefik`, or `haproxy` (HAProxy Technologies', with annotations haproxy.org/). Null sets those of all
+    three, each of which reads its own alone; `annotations` then go first. `none` sets no annotations."""
     max_body_size: Bytes | None = None
     """The largest upload, in bytes, for controller `nginx`; null for 100Mi. The other controllers have no limit."""
     timeout_seconds: Annotated[StrictInt, Field(ge=1, le=86_400)] | None = None
     """For how many seconds nothing may come from the WebUI, or go to it, before the connection is cut: a model that thinks is
     silent. For the controllers `nginx` and `haproxy`; null for 1800. Traefik does not cut."""
     annotations: AnnotationMapping = Field(default_factory=dict)
-    """Further annotations of the Ingress, but for those that `controller` and `tls` set."""
+    """Further annotations of the Ingress, but for those that a named `controller`, and `tls`, set."""
 
     @property
     def all_hosts(self) -> tuple[str, ...]:
@@ -74,21 +75,36 @@ class IngressSettings(Settings):
         return () if self.host is None else (self.host, *self.hosts)
 
     def preset(self, visits: Visits) -> tuple[dict[str, str], dict[str, str]]:
-        """What the controller needs, as annotations of the Ingress and of the Service behind it."""
-        if self.controller is None or self.host is None:
+        """What the controller needs, as annotations of the Ingress and of the Service behind it.
+
+        Where none is named, what each of the known ones needs.
+        """
+        if self.host is None or self.controller == "none":
             return {}, {}
-        return preset(
-            self.controller,
-            visits,
-            max_body_size=self.max_body_size,
-            timeout_seconds=self.timeout_seconds,
-            redirect=None if self.tls is None else self.tls.redirect,
-        )
+        redirect = None if self.tls is None else self.tls.redirect
+        of_ingress: dict[str, str] = {}
+        of_service: dict[str, str] = {}
+        for each in get_args(Controller) if self.controller is None else (self.controller,):
+            # With router.tls, Traefik turns plain HTTP away. That is for those who know that they have Traefik
+            guessed = self.controller is None and each == "traefik"
+            found = preset(
+                each,
+                visits,
+                max_body_size=self.max_body_size,
+                timeout_seconds=self.timeout_seconds,
+                redirect=None if guessed else redirect,
+            )
+            of_ingress |= found[0]
+            of_service |= found[1]
+        return of_ingress, of_service
 
     @property
-    def managed_service_annotations(self) -> frozenset[str]:
-        """Annotations of the Service that the controller's preset sets, with one pod or several."""
-        return frozenset(self.preset(Visits(several_pods=True, https=True))[1])
+    def managed_annotations(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Annotations of the Ingress and of the Service that the named controller's preset sets, with one pod or several."""
+        if self.controller is None:
+            return frozenset(), frozenset()
+        of_ingress, of_service = self.preset(Visits(several_pods=True, https=True))
+        return frozenset(of_ingress), frozenset(of_service)
 
     def rules(self) -> Iterator[Broken]:
         """What would be dropped in silence, or overridden."""
@@ -99,16 +115,16 @@ class IngressSettings(Settings):
         for index, host in enumerate(self.hosts):
             if host in self.all_hosts[: index + 1]:
                 yield Broken(f"hosts.{index}", host, "each host once", ("host",))
-        if self.max_body_size is not None and self.controller not in BODY_SIZES:
+        if self.max_body_size is not None and self.controller not in (None, *BODY_SIZES):
             allowed = f"null, or controller {' or '.join(BODY_SIZES)}: only that has a limit here"
             yield Broken("maxBodySize", self.max_body_size, allowed, ("controller",))
-        if self.timeout_seconds is not None and self.controller not in TIMEOUTS:
+        if self.timeout_seconds is not None and self.controller not in (None, *TIMEOUTS):
             allowed = f"null, or controller {' or '.join(TIMEOUTS)}"
             yield Broken("timeoutSeconds", self.timeout_seconds, allowed, ("controller",))
         yield from self._annotation_rules()
 
     def _annotation_rules(self) -> Iterator[Broken]:
-        reserved = dict.fromkeys(self.preset(Visits(several_pods=True, https=True))[0], "controller")
+        reserved = dict.fromkeys(self.managed_annotations[0], "controller")
         reserved[CLASS_ANNOTATION] = "className"
         if self.tls is not None and self.tls.issuers:
             reserved |= dict.fromkeys(ISSUER_ANNOTATIONS.values(), "tls")
@@ -121,5 +137,7 @@ class IngressSettings(Settings):
             "hosts": list(self.hosts),
             "tls": self.tls and "a certificate",
             "controller": self.controller,
+            "maxBodySize": self.max_body_size,
+            "timeoutSeconds": self.timeout_seconds,
             "annotations": sorted(self.annotations),
         }

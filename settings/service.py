@@ -18,7 +18,7 @@ class ServiceSettings(Settings):
     node_port: Annotated[StrictInt, Field(ge=30000, le=32767)] | None = None
     """The port on every node, with type NodePort or LoadBalancer; null lets Kubernetes choose."""
     annotations: AnnotationMapping = Field(default_factory=dict)
-    """Annotations of the Service, such as those that a cloud's load balancer reads, but for those that
+    """Annotations of the Service, such as those that a cloud's load balancer reads, but for those that a named
     `airis:ingress.controller` sets."""
     load_balancer_class: LabelKey | None = None
     """Which implementation makes the load balancer, such as `service.k8s.aws/nlb`, with type LoadBalancer; null for the

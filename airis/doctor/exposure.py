@@ -78,7 +78,7 @@ def ingress_class(look: Look) -> Outcomes:
         return
     yield ok(f"IngressClass {name_of(found)} ({found['spec']['controller']})")
     theirs, _ = _known(found)
-    if settings.controller is not None and theirs is not None and settings.controller != theirs:
+    if settings.controller not in (None, "none", theirs) and theirs is not None:
         yield warning(
             f"airis:ingress.controller is {settings.controller}, and the class is of {theirs}: its annotations have no effect",
             f"airis:ingress.controller: {theirs}",

@@ -77,12 +77,46 @@ def ingress_spec(**settings: object) -> Any:
 # The Ingress
 
 
-def test_an_ingress_with_a_host_alone_is_as_plain_as_before() -> None:
-    drawn = draw_once(ingress={"host": HOST})
+def test_an_ingress_without_a_controller_is_plain() -> None:
+    drawn = draw_once(ingress={"host": HOST, "controller": "none"}, webui=SEVERAL)
     body = manifest(drawn, "Ingress", "airis-ingress")
     assert body["metadata"]["annotations"] == SKIP_AWAIT
     assert body["spec"].keys() == {"rules"}
     assert manifest(drawn, "Service", "airis-service")["metadata"]["annotations"] == SKIP_AWAIT
+
+
+@pytest.mark.parametrize("stack", ["cpu", "gpu"])
+def test_the_committed_stacks_take_uploads_and_long_silence_with_every_known_controller(stack: str) -> None:
+    drawn = committed(stack)
+    of_ingress = manifest(drawn, "Ingress", "airis-ingress")["metadata"]["annotations"]
+    assert of_ingress == {**STREAMS, **SKIP_AWAIT}
+    assert manifest(drawn, "Service", "airis-service")["metadata"]["annotations"] == {**TIMEOUT, **SKIP_AWAIT}
+
+
+def test_without_an_ingress_the_service_has_no_annotation_of_a_controller() -> None:
+    assert annotations("Service", "airis-service") == {}
+    assert annotations("Service", "airis-service", gateway=GATEWAY) == {}
+
+
+def test_no_controller_reads_what_is_for_another_and_traefik_keeps_plain_http() -> None:
+    ingress = {"host": HOST, "tls": TLS}
+    found = [
+        *annotations("Ingress", "airis-ingress", ingress=ingress, webui=SEVERAL),
+        *annotations("Service", "airis-service", ingress=ingress, webui=SEVERAL),
+    ]
+    assert {each.partition("/")[0] for each in found} == {NGINX, TRAEFIK, "haproxy.org"}
+    assert f"{TRAEFIK}/router.tls" not in found
+
+
+def test_what_the_stack_says_itself_goes_before_what_is_set_for_every_controller() -> None:
+    own = {f"{NGINX}/proxy-body-size": "1g", "example.com/owner": "search"}
+    ingress = {"host": HOST, "annotations": own, "timeoutSeconds": 60}
+    found = annotations("Ingress", "airis-ingress", ingress=ingress)
+    assert found == {**STREAMS, f"{NGINX}/proxy-read-timeout": "60", f"{NGINX}/proxy-send-timeout": "60", **own}
+    service = {"service": {"annotations": {"haproxy.org/timeout-server": "1h"}}}
+    assert annotations("Service", "airis-service", ingress=ingress, webui=service) == {
+        "haproxy.org/timeout-server": "1h"
+    }
 
 
 def test_every_host_leads_to_the_same_service() -> None:
@@ -107,7 +141,7 @@ def test_every_host_leads_to_the_same_service() -> None:
     ],
 )
 def test_the_certificate_is_for_all_hosts(tls: dict[str, str], secret: str, issuer: dict[str, str]) -> None:
-    settings = {"tls": tls, "hosts": ["ai.example.com"]}
+    settings = {"tls": tls, "hosts": ["ai.example.com"], "controller": "none"}
     assert ingress_spec(**settings)["tls"] == [{"hosts": [HOST, "ai.example.com"], "secretName": secret}]
     assert annotations("Ingress", "airis-ingress", ingress={"host": HOST, **settings}) == issuer
 
@@ -164,7 +198,21 @@ def test_presets_for_one_pod_set_no_cookie(
         ("traefik", None, {}, STICKY),
         ("traefik", TLS, {f"{TRAEFIK}/router.tls": "true"}, {**STICKY, f"{COOKIE}.secure": "true"}),
         ("haproxy", None, {}, {**TIMEOUT, "haproxy.org/cookie-persistence": "airis-pod"}),
-        (None, None, {}, {}),
+        ("none", None, {}, {}),
+        (None, None, {**STREAMS, **AFFINITY}, {**STICKY, **TIMEOUT, "haproxy.org/cookie-persistence": "airis-pod"}),
+        (
+            None,
+            TLS,
+            {
+                **STREAMS,
+                **AFFINITY,
+                f"{NGINX}/session-cookie-secure": "true",
+                f"{NGINX}/ssl-redirect": "true",
+                "haproxy.org/ssl-redirect": "true",
+                "haproxy.org/ssl-redirect-port": "443",
+            },
+            {**STICKY, f"{COOKIE}.secure": "true", **TIMEOUT, "haproxy.org/cookie-persistence": "airis-pod"},
+        ),
     ],
 )
 def test_presets_for_several_pods_keep_a_browser_with_one(
@@ -497,7 +545,7 @@ WITH_HOST = "only together with a host"
 URL = "a URL such as https://chat.example.com, without path and user; Open WebUI serves from / alone"
 OPEN = "only with type NodePort or LoadBalancer"
 BALANCED = "only with type LoadBalancer"
-CONTROLLER = "one of 'nginx', 'traefik' or 'haproxy'"
+CONTROLLER = "one of 'nginx', 'traefik', 'haproxy' or 'none'"
 ONCE = "each Gateway once, or its listeners, each by sectionName"
 OTHER_LISTENER = "another listener than those of parentRefs, each by its sectionName or port"
 BODY_SIZE = "null, or controller nginx: only that has a limit here"
@@ -532,9 +580,18 @@ REFUSED = [
     ingress("controller", '"f5"', CONTROLLER, host=HOST, controller="f5"),
     ingress("hosts[0]", f'"{HOST}"', "each host once", host=HOST, hosts=[HOST]),
     ingress("hosts[1]", '"a.example.com"', "each host once", host=HOST, hosts=["a.example.com", "A.example.com"]),
-    ingress("maxBodySize", '"1Gi"', BODY_SIZE, host=HOST, maxBodySize="1Gi"),
+    ingress("maxBodySize", '"1Gi"', BODY_SIZE, host=HOST, maxBodySize="1Gi", controller="none"),
+    ingress("maxBodySize", '"1Gi"', WITH_HOST, maxBodySize="1Gi"),
+    ingress("timeoutSeconds", "60", WITH_HOST, timeoutSeconds=60),
     ingress("maxBodySize", '"1Gi"', BODY_SIZE, host=HOST, maxBodySize="1Gi", controller="haproxy"),
-    ingress("timeoutSeconds", "60", "null, or controller nginx or haproxy", host=HOST, timeoutSeconds=60),
+    ingress(
+        "timeoutSeconds",
+        "60",
+        "null, or controller nginx or haproxy",
+        host=HOST,
+        timeoutSeconds=60,
+        controller="none",
+    ),
     ingress(
         "timeoutSeconds",
         "60",
@@ -700,6 +757,8 @@ def test_refused_between_sections(settings: dict[str, Any], key: str, given: str
         {"ingress": {"host": HOST, "annotations": {"cert-manager.io/cluster-issuer": "a"}, "tls": TLS}},
         {"ingress": {"host": HOST, "controller": "haproxy", "annotations": {f"{NGINX}/affinity": "cookie"}}},
         {"ingress": {"host": HOST, "controller": "nginx", "maxBodySize": "1Gi", "timeoutSeconds": 86_400}},
+        {"ingress": {"host": HOST, "maxBodySize": "1Gi", "timeoutSeconds": 86_400}},
+        {"ingress": {"host": HOST, "controller": "none", "annotations": {f"{NGINX}/proxy-body-size": "1g"}}},
         {"ingress": {"host": HOST}, "webui": {"service": {"annotations": {COOKIE: "false"}}}},
         {"ingress": {"host": HOST}, "gateway": GATEWAY, "webui": {"url": f"https://{HOST}"}},
         {"ingress": {"host": HOST}, "gateway": {**GATEWAY, "tls": False}},
