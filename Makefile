@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help up test test-app test-cluster lint types unit sandbox rehearsal engine soak bench reference docs pictures lock clean
+.PHONY: help up test test-app test-cluster lint types unit sandbox rehearsal engine soak bench reference docs pictures lock outdated clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -65,6 +65,9 @@ lock: $(VENV)/.dev ## Pin the dependencies of pyproject.toml anew, by version an
 	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -U -o requirements.txt
 	$(BIN)/uv pip compile -q pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -U -o requirements-dev.txt
 	$(BIN)/uv pip compile -q tests/app/requirements.in --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -U -o tests/app/requirements.txt
+
+outdated: $(VENV)/.dev ## Show which pins are behind: packages, modules, images, actions
+	@$(BIN)/python -m maintenance.outdated
 
 clean: ## Remove the virtual environment and what the tools cached here
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis airis.egg-info site
