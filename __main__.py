@@ -21,9 +21,6 @@ from components.takeover import once_stopped, takeover_transformations
 from components.transform import load_hook
 from settings import SettingsError, load
 
-if not gc.get_freeze_count():  # once, however many stacks one process draws
-    gc.freeze()  # nor are they looked through when the program ends, which takes as long again
-
 try:
     settings = load(
         get_config_env(),
