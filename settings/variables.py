@@ -6,6 +6,7 @@ container's environment, the names that `env` may not use, and the documentation
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar
 
 from pydantic import SecretStr
@@ -61,7 +62,8 @@ def variables(settings: Settings) -> dict[str, Value]:
     return found
 
 
-def declared(model: type[Settings], key: str, *, release: Release | None = None) -> dict[str, str]:
+@cache
+def declared(model: type[Settings], key: str, *, release: Release | None = None) -> Mapping[str, str]:
     """Every variable that settings of this model could set, with the key that does; `key` is the model's own.
 
     With a release of the application, only those that are marked as its own, or not marked at all.
