@@ -196,6 +196,11 @@ class Sandbox:
             "cluster",
             f"--kubeconfig={folder / self.kubeconfig.name}",  # else kwokctl writes into the user's own
             "--extra-args=kube-controller-manager=enable-hostpath-provisioner=true",
+            # There is only one of each. On a busy machine it would miss the renewal of its lease, and end
+            "--extra-args=kube-controller-manager=leader-elect=false",
+            "--extra-args=kube-scheduler=leader-elect=false",
+            # Nothing has to survive a crash of the machine, and a slow disk slows every write down
+            "--extra-args=etcd=unsafe-no-fsync=true",
             # Without one, the API server looks for a default route, and ends on a machine that is offline.
             # TEST-NET-1 (RFC 5737) leads nowhere, and a loopback address is not valid in an EndpointSlice.
             "--extra-args=kube-apiserver=advertise-address=192.0.2.1",

@@ -32,11 +32,9 @@ _SILENT = "tests.airis.dev/silent"
 _OPTIONS: Mapping[str, tuple[str, ...]] = {
     "kwok-controller": (),  # it reads the stages when it starts
     # Taints for nodes that are gone come within a second, and not within 25
-    "kube-controller-manager": ("--leader-elect=false", "--node-monitor-period=1s"),
-    "kube-scheduler": ("--leader-elect=false",),
+    "kube-controller-manager": ("--node-monitor-period=1s",),
 }
-"""What is started anew, and with which options. Without leader election nobody waits for a lease of whoever was killed, and
-nobody ends for having lost it while the API server was away; in a cluster, a kubelet starts them again."""
+"""What is started anew, and with which further options."""
 
 
 def until(holds: Callable[[], Any], what: str, seconds: float = SECONDS) -> Any:
@@ -59,7 +57,7 @@ class Faulty:
         return self.sandbox.kubectl
 
     def prepare(self) -> None:
-        """Starts KWOK anew with the stages, and scheduler and controllers with other options."""
+        """Starts KWOK anew with the stages, and the controllers with other options."""
         config = self.sandbox.kubeconfig.parent / "clusters" / self.sandbox.name / "kwok.yaml"
         with config.open("a", encoding="utf-8") as file:
             file.write(f"\n---\n{STAGES.read_text(encoding='utf-8')}")
