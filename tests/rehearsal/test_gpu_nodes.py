@@ -1,13 +1,15 @@
 """Ollama on nodes of every vendor and cloud at once, bound by the real scheduler; and what keeps it from them."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import pytest
 
 from airis import manifest
-from airis.kubectl import KubeObject
+from airis.kubectl import Kubectl, KubeObject
 from airis.rehearsal import clean, rehearse
 from airis.sandbox import Sandbox, load_nodes
 from airis.verdict import Finding, State, Verdict
@@ -19,12 +21,37 @@ CPU_NODES = {"cpu-0", "cpu-1"}
 pytestmark = pytest.mark.timeout(180)
 
 
-def wanted(**settings: object) -> list[dict[str, Any]]:
-    return [manifest.manifest(each) for each in manifest.in_order(draw(**settings).objects)]
+_NAMESPACES = (f"gpu-{number}" for number in count())
 
 
-def rehearsed(sandbox: Sandbox, **settings: object) -> Verdict:
-    return rehearse("test", wanted(**settings), sandbox.kubectl, timeout_seconds=60)
+@dataclass(frozen=True)
+class Place:
+    """Nodes with nothing on them, and a namespace that no test has used: the one of the test before may still be going."""
+
+    sandbox: Sandbox
+    namespace: str
+
+    @property
+    def kubectl(self) -> Kubectl:
+        return self.sandbox.kubectl
+
+    def wanted(self, **settings: object) -> list[dict[str, Any]]:
+        rendering = draw(namespace=self.namespace, **settings)
+        return [manifest.manifest(each) for each in manifest.in_order(rendering.objects)]
+
+    def rehearsed(self, **settings: object) -> Verdict:
+        return self.rehearsed_objects(self.wanted(**settings))
+
+    def rehearsed_objects(self, objects: Sequence[KubeObject]) -> Verdict:
+        return rehearse("test", objects, self.kubectl, timeout_seconds=60)
+
+    def get(self, *args: str) -> list[dict[str, Any]]:
+        return self.kubectl.get(*args, f"--namespace={self.namespace}")
+
+    def emptied(self) -> "Place":
+        """The same nodes again."""
+        clean(self.kubectl, wait=False)
+        return Place(self.sandbox, next(_NAMESPACES))
 
 
 def pod(verdict: Verdict, name: str) -> Finding:
@@ -32,21 +59,28 @@ def pod(verdict: Verdict, name: str) -> Finding:
     return found
 
 
-def objects_of(sandbox: Sandbox, *args: str) -> list[dict[str, Any]]:
-    return sandbox.kubectl.get(*args, "--namespace=airis")
-
-
-def with_nodes(sandbox: Sandbox, file: str) -> Sandbox:
-    """The sandbox with nothing in it but these nodes. Nodes that are there already stay as they are."""
+def with_nodes(sandbox: Sandbox, nodes: Sequence[KubeObject]) -> Place:
+    """These nodes alone. Those that are there already stay as they are."""
     sandbox.up()
-    clean(sandbox.kubectl)
-    sandbox.set_nodes(load_nodes(NODES / file))
+    place = Place(sandbox, "").emptied()
+    sandbox.set_nodes(nodes)
+    return place
+
+
+@pytest.fixture(scope="module")
+def shared(sandbox: Sandbox) -> Sandbox:
+    """Keeps these tests on one sandbox: changing its nodes takes longer than most of them."""
     return sandbox
 
 
 @pytest.fixture
-def vendors(sandbox: Sandbox) -> Sandbox:
-    return with_nodes(sandbox, "gpu_vendors.yaml")
+def vendors(shared: Sandbox) -> Place:
+    return with_nodes(shared, load_nodes(NODES / "gpu_vendors.yaml"))
+
+
+@pytest.fixture
+def plain(shared: Sandbox) -> Place:
+    return with_nodes(shared, load_nodes(NODES / "device_plugin.yaml"))
 
 
 BOUND: list[tuple[Mapping[str, object], str]] = [
@@ -72,9 +106,9 @@ BOUND: list[tuple[Mapping[str, object], str]] = [
 @pytest.mark.parametrize(
     ("gpu", "node"), BOUND, ids=lambda value: value if isinstance(value, str) else json.dumps(value)
 )
-def test_ollama_is_bound_to_the_one_node_that_is_meant(gpu: Mapping[str, object], node: str, vendors: Sandbox) -> None:
+def test_ollama_is_bound_to_the_one_node_that_is_meant(gpu: Mapping[str, object], node: str, vendors: Place) -> None:
     # small enough for the smallest node, so that nothing but the GPU decides
-    verdict = rehearsed(vendors, ollama={"gpu": gpu})
+    verdict = vendors.rehearsed(ollama={"gpu": gpu})
 
     assert verdict.ok, verdict
     assert pod(verdict, "ollama-0").node == node
@@ -95,9 +129,9 @@ def test_ollama_is_bound_to_the_one_node_that_is_meant(gpu: Mapping[str, object]
     ids=lambda value: value if isinstance(value, str) else json.dumps(value),
 )
 def test_without_it_ollama_stays_pending_with_the_schedulers_reason(
-    gpu: Mapping[str, object], reason: str, vendors: Sandbox
+    gpu: Mapping[str, object], reason: str, vendors: Place
 ) -> None:
-    verdict = rehearsed(vendors, ollama={"gpu": gpu})
+    verdict = vendors.rehearsed(ollama={"gpu": gpu})
 
     ollama = pod(verdict, "ollama-0")
     assert (ollama.state, ollama.node) == (State.PENDING, "")
@@ -105,49 +139,47 @@ def test_without_it_ollama_stays_pending_with_the_schedulers_reason(
     assert pod(verdict, "airis-deployment").state is State.READY
 
 
-def test_a_device_plugin_alone_labels_no_node(sandbox: Sandbox) -> None:
-    plain = with_nodes(sandbox, "device_plugin.yaml")
-    verdict = rehearsed(plain, ollama={"gpu": {}})
+def test_a_device_plugin_alone_labels_no_node(plain: Place) -> None:
+    verdict = plain.rehearsed(ollama={"gpu": {}})
     assert pod(verdict, "ollama-0").state is State.PENDING
     assert "didn't match Pod's node affinity/selector" in pod(verdict, "ollama-0").reason
 
-    clean(plain.kubectl)
-    verdict = rehearsed(plain, ollama={"gpu": {"preset": "device-plugin"}})
+    verdict = plain.emptied().rehearsed(ollama={"gpu": {"preset": "device-plugin"}})
     assert verdict.ok, verdict
     assert pod(verdict, "ollama-0").node == "plain-0"
 
 
-def test_a_runtime_class_must_exist(sandbox: Sandbox) -> None:
-    plain = with_nodes(sandbox, "device_plugin.yaml")
+def test_a_runtime_class_must_exist(plain: Place) -> None:
     gpu = {"preset": "device-plugin", "runtimeClass": "nvidia"}
     runtime: KubeObject = {"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "metadata": {"name": "nvidia"},
                            "handler": "nvidia"}  # fmt: skip
-    verdict = rehearsed(plain, ollama={"gpu": gpu})
+    verdict = plain.rehearsed(ollama={"gpu": gpu})
     assert not [each for each in verdict.findings if each.kind == "Pod" and each.name.startswith("ollama")]
     (statefulset,) = [each for each in verdict.findings if each.kind == "StatefulSet"]
     assert 'RuntimeClass "nvidia" not found' in statefulset.reason
 
-    clean(plain.kubectl)
+    plain = plain.emptied()
     plain.kubectl.apply([runtime])
     try:
-        verdict = rehearsed(plain, ollama={"gpu": gpu})
+        verdict = plain.rehearsed(ollama={"gpu": gpu})
     finally:
         plain.kubectl.delete([runtime])
     assert verdict.ok, verdict
     assert pod(verdict, "ollama-0").node == "plain-0"
 
 
-def history(sandbox: Sandbox, version: str) -> list[tuple[str, str, str]]:
+def history(place: Place, version: str) -> list[tuple[str, str, str]]:
     """What happened to Ollama's pods since that version of the list: events, uids and nodes, in the server's own order."""
-    path = f"/api/v1/namespaces/airis/pods?watch=true&labelSelector=app%3Dollama&resourceVersion={version}&timeoutSeconds=2"
-    events = [json.loads(line) for line in sandbox.kubectl.run("get", "--raw", path).splitlines()]
+    query = f"watch=true&labelSelector=app%3Dollama&resourceVersion={version}&timeoutSeconds=2"
+    path = f"/api/v1/namespaces/{place.namespace}/pods?{query}"
+    events = [json.loads(line) for line in place.kubectl.run("get", "--raw", path).splitlines()]
     return [
         (each["type"], each["object"]["metadata"]["uid"], each["object"]["spec"].get("nodeName", "")) for each in events
     ]
 
 
-def list_version(sandbox: Sandbox) -> str:
-    listed = json.loads(sandbox.kubectl.run("get", "--raw", "/api/v1/namespaces/airis/pods"))
+def list_version(place: Place) -> str:
+    listed = json.loads(place.kubectl.run("get", "--raw", f"/api/v1/namespaces/{place.namespace}/pods"))
     return str(listed["metadata"]["resourceVersion"])
 
 
@@ -161,14 +193,15 @@ def assert_one_after_the_other(events: list[tuple[str, str, str]], node: str) ->
     assert events[-1][1:] == (new, node)
 
 
-def test_an_update_on_the_only_gpu_never_overlaps(clean_sandbox: Sandbox) -> None:
-    assert rehearsed(clean_sandbox, ollama={"gpu": {}}).ok  # of the default nodes, one has one GPU
-    version = list_version(clean_sandbox)
+def test_an_update_on_the_only_gpu_never_overlaps(shared: Sandbox) -> None:
+    default = with_nodes(shared, load_nodes())  # one of them has one GPU
+    assert default.rehearsed(ollama={"gpu": {}}).ok
+    version = list_version(default)
 
-    verdict = rehearsed(clean_sandbox, ollama={"gpu": {}, "image": "ollama/ollama:0.34.5"})
+    verdict = default.rehearsed(ollama={"gpu": {}, "image": "ollama/ollama:0.34.5"})
 
     assert verdict.ok, verdict
-    assert_one_after_the_other(history(clean_sandbox, version), "gpu-0")
+    assert_one_after_the_other(history(default, version), "gpu-0")
 
 
 DRIVER = "gpu.nvidia.com"
@@ -217,28 +250,28 @@ def resource_slice(node: str, product: str, memory: str, count: int = 1) -> Kube
 
 
 @pytest.fixture
-def dra(sandbox: Sandbox) -> Iterator[Sandbox]:
+def dra(shared: Sandbox) -> Iterator[Place]:
     """Nodes with a DRA driver's devices: one L4, and two A100."""
-    with_nodes(sandbox, "dra.yaml")
+    place = with_nodes(shared, load_nodes(NODES / "dra.yaml"))
     driver = [
         device_class(DRIVER),
         resource_slice("dra-l4-0", "NVIDIA L4", "23034Mi"),
         resource_slice("dra-a100-0", "NVIDIA A100", "80Gi", count=2),
     ]
-    sandbox.kubectl.apply(driver)
-    yield sandbox
-    clean(sandbox.kubectl)
-    sandbox.kubectl.delete(driver)
+    place.kubectl.apply(driver)
+    yield place
+    place.emptied()
+    place.kubectl.delete(driver)
 
 
-def allocated(sandbox: Sandbox) -> dict[str, list[str]]:
+def allocated(place: Place) -> dict[str, list[str]]:
     """The devices of each claim, by the claim's name."""
     return {
         each["metadata"]["name"]: [
             f"{result['pool']}/{result['device']}"
             for result in each.get("status", {}).get("allocation", {}).get("devices", {}).get("results", [])
         ]
-        for each in objects_of(sandbox, "resourceclaims")
+        for each in place.get("resourceclaims")
     }
 
 
@@ -256,8 +289,8 @@ def allocated(sandbox: Sandbox) -> dict[str, list[str]]:
     ],
     ids=["by product", "by memory, two of them"],
 )
-def test_a_claim_is_allocated_where_the_selector_says(gpu: dict[str, Any], devices: set[str], dra: Sandbox) -> None:
-    verdict = rehearsed(dra, ollama={"gpu": gpu})
+def test_a_claim_is_allocated_where_the_selector_says(gpu: dict[str, Any], devices: set[str], dra: Place) -> None:
+    verdict = dra.rehearsed(ollama={"gpu": gpu})
 
     assert verdict.ok, verdict
     (results,) = allocated(dra).values()
@@ -266,8 +299,8 @@ def test_a_claim_is_allocated_where_the_selector_says(gpu: dict[str, Any], devic
     assert pod(verdict, "airis-deployment").node == "cpu-0"
 
 
-def test_a_second_pod_waits_when_the_devices_are_used_up(dra: Sandbox) -> None:
-    verdict = rehearsed(dra, ollama={"gpu": {"dra": {"selectors": [IS_L4]}}, "replicas": 2})
+def test_a_second_pod_waits_when_the_devices_are_used_up(dra: Place) -> None:
+    verdict = dra.rehearsed(ollama={"gpu": {"dra": {"selectors": [IS_L4]}}, "replicas": 2})
 
     assert pod(verdict, "ollama-0").node == "dra-l4-0"
     second = pod(verdict, "ollama-1")
@@ -275,35 +308,35 @@ def test_a_second_pod_waits_when_the_devices_are_used_up(dra: Sandbox) -> None:
     assert "cannot allocate all claims" in second.reason
 
 
-def test_a_dra_pod_without_toleration_stays_pending(dra: Sandbox) -> None:
-    verdict = rehearsed(dra, ollama={"gpu": {"dra": {}, "taint": None}})
+def test_a_dra_pod_without_toleration_stays_pending(dra: Place) -> None:
+    verdict = dra.rehearsed(ollama={"gpu": {"dra": {}, "taint": None}})
 
     assert pod(verdict, "ollama-0").state is State.PENDING
     assert "untolerated taint" in pod(verdict, "ollama-0").reason
 
 
-def test_another_selector_moves_the_pod_and_the_old_template_can_go(dra: Sandbox) -> None:
+def test_another_selector_moves_the_pod_and_the_old_template_can_go(dra: Place) -> None:
     before = {"gpu": {"dra": {"selectors": [IS_L4]}}}
-    assert rehearsed(dra, ollama=before).ok
-    (old,) = objects_of(dra, "resourceclaimtemplates")
+    assert dra.rehearsed(ollama=before).ok
+    (old,) = dra.get("resourceclaimtemplates")
     version = list_version(dra)
 
-    verdict = rehearsed(dra, ollama={"gpu": {"dra": {"selectors": [IS_A100]}}})
+    verdict = dra.rehearsed(ollama={"gpu": {"dra": {"selectors": [IS_A100]}}})
 
     assert verdict.ok, verdict
     assert_one_after_the_other(history(dra, version), "dra-a100-0")
-    assert len(objects_of(dra, "resourceclaimtemplates")) == 2
+    assert len(dra.get("resourceclaimtemplates")) == 2
     dra.kubectl.delete([{"apiVersion": "resource.k8s.io/v1", "kind": old["kind"], "metadata": old["metadata"]}])
     assert pod(verdict, "ollama-0").node == "dra-a100-0"
     assert [results[0].partition("/")[0] for results in allocated(dra).values()] == ["dra-a100-0"]
 
 
-def test_an_update_of_a_pod_with_a_claim_never_overlaps(dra: Sandbox) -> None:
+def test_an_update_of_a_pod_with_a_claim_never_overlaps(dra: Place) -> None:
     gpu = {"dra": {"selectors": [IS_L4]}}
-    assert rehearsed(dra, ollama={"gpu": gpu}).ok
+    assert dra.rehearsed(ollama={"gpu": gpu}).ok
     version = list_version(dra)
 
-    verdict = rehearsed(dra, ollama={"gpu": gpu, "image": "ollama/ollama:0.34.5"})
+    verdict = dra.rehearsed(ollama={"gpu": gpu, "image": "ollama/ollama:0.34.5"})
 
     assert verdict.ok, verdict
     assert_one_after_the_other(history(dra, version), "dra-l4-0")
@@ -320,41 +353,40 @@ REQUEST = {"devices": {"requests": [{"name": "any", "exactly": {"deviceClassName
         ("existingClaimTemplate", {"kind": "ResourceClaimTemplate", "spec": {"spec": REQUEST}}),
     ],
 )
-def test_what_exists_already_is_used(key: str, existing: dict[str, Any], dra: Sandbox) -> None:
-    own = {"apiVersion": "resource.k8s.io/v1", "metadata": {"name": "my-gpu", "namespace": "airis"}, **existing}
-    objects = wanted(ollama={"gpu": {"dra": {key: "my-gpu"}}})
+def test_what_exists_already_is_used(key: str, existing: dict[str, Any], dra: Place) -> None:
+    own = {"apiVersion": "resource.k8s.io/v1", "metadata": {"name": "my-gpu", "namespace": dra.namespace}, **existing}
+    objects = dra.wanted(ollama={"gpu": {"dra": {key: "my-gpu"}}})
     dra.kubectl.apply([each for each in objects if each["kind"] == "Namespace"])
     dra.kubectl.apply([own])
 
-    verdict = rehearse("test", objects, dra.kubectl, timeout_seconds=60)
+    verdict = dra.rehearsed_objects(objects)
 
     assert verdict.ok, verdict
     assert pod(verdict, "ollama-0").node == "dra-a100-0"
 
 
-def test_a_pod_that_never_started_goes_by_hand_after_the_preset_is_right(sandbox: Sandbox) -> None:
+def test_a_pod_that_never_started_goes_by_hand_after_the_preset_is_right(plain: Place) -> None:
     """A StatefulSet waits for its pods to be ready before it replaces them: docs/gpu.md says what to do."""
-    plain = with_nodes(sandbox, "device_plugin.yaml")
-    assert not rehearsed(plain, ollama={"gpu": {}}).ok
+    assert not plain.rehearsed(ollama={"gpu": {}}).ok
 
-    verdict = rehearsed(plain, ollama={"gpu": {"preset": "device-plugin"}})
+    verdict = plain.rehearsed(ollama={"gpu": {"preset": "device-plugin"}})
     assert pod(verdict, "ollama-0").state is State.PENDING
 
-    plain.kubectl.run("delete", "pod", "ollama-0", "--namespace=airis")
-    verdict = rehearsed(plain, ollama={"gpu": {"preset": "device-plugin"}})
+    plain.kubectl.run("delete", "pod", "ollama-0", f"--namespace={plain.namespace}")
+    verdict = plain.rehearsed(ollama={"gpu": {"preset": "device-plugin"}})
     assert verdict.ok, verdict
     assert pod(verdict, "ollama-0").node == "plain-0"
 
 
 @pytest.mark.parametrize("force", ["DoNotSchedule", "antiAffinity"])
-def test_pods_that_must_be_apart_take_a_node_each_and_no_gpu_node(force: str, vendors: Sandbox) -> None:
+def test_pods_that_must_be_apart_take_a_node_each_and_no_gpu_node(force: str, vendors: Place) -> None:
     """Two nodes without GPUs, which are all that count: the third pod shares one, or waits."""
     spread = {"topologySpread": [{"topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule"}]}
     apart = {"antiAffinity": {"required": True}}
     settings = spread if force == "DoNotSchedule" else apart
     small = {"requests": {"cpu": "100m", "memory": "100Mi"}}
 
-    verdict = rehearsed(vendors, ollama={"replicas": 3, "resources": small, **settings})
+    verdict = vendors.rehearsed(ollama={"replicas": 3, "resources": small, **settings})
 
     pods = [each for each in verdict.findings if each.kind == "Pod" and each.name.startswith("ollama")]
     assert {each.node for each in pods if each.node} == CPU_NODES
@@ -366,7 +398,7 @@ def test_pods_that_must_be_apart_take_a_node_each_and_no_gpu_node(force: str, ve
         assert "didn't match pod anti-affinity rules" in pods[2].reason
 
 
-def test_the_api_server_takes_every_placement_and_a_second_apply_changes_nothing(dra: Sandbox) -> None:
+def test_the_api_server_takes_every_placement_and_a_second_apply_changes_nothing(dra: Place) -> None:
     placement = {
         "nodeSelector": {"pool": "a"},
         "topologySpread": [
@@ -386,12 +418,12 @@ def test_the_api_server_takes_every_placement_and_a_second_apply_changes_nothing
         "replicas": 0,
     }
     gpu = {"dra": {"selectors": [IS_L4]}, "supplementalGroups": [44, 109]}
-    objects = wanted(webui=placement, ollama={**placement, "gpu": gpu})
+    objects = dra.wanted(webui=placement, ollama={**placement, "gpu": gpu})
 
     def generations() -> dict[str, int]:
         # not resourceVersion, which the controllers' own status changes
         kinds = ("deployments", "statefulsets", "resourceclaimtemplates")
-        found = [each for kind in kinds for each in objects_of(dra, kind)]
+        found = [each for kind in kinds for each in dra.get(kind)]
         return {f"{each['kind']}/{each['metadata']['name']}": each["metadata"].get("generation", 0) for each in found}
 
     dra.kubectl.apply(objects)
@@ -401,7 +433,7 @@ def test_the_api_server_takes_every_placement_and_a_second_apply_changes_nothing
     assert len(first) == 3
     assert generations() == first
     for kind in ("deployments", "statefulsets"):
-        (live,) = objects_of(dra, kind)
+        (live,) = dra.get(kind)
         (own,) = [each for each in objects if each["kind"] == live["kind"]]
         expected, found = own["spec"]["template"]["spec"], live["spec"]["template"]["spec"]
         keys = (
@@ -413,6 +445,6 @@ def test_the_api_server_takes_every_placement_and_a_second_apply_changes_nothing
             "topologySpreadConstraints",
         )
         assert {key: found[key] for key in keys} == {key: expected[key] for key in keys}
-    (template,) = objects_of(dra, "resourceclaimtemplates")
+    (template,) = dra.get("resourceclaimtemplates")
     (own,) = [each for each in objects if each["kind"] == "ResourceClaimTemplate"]
     assert template["spec"]["spec"] == own["spec"]["spec"]
