@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 import venv
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +15,21 @@ from tests import pinned
 
 HERE = Path(__file__).parent
 
-_CHECKOV = "import sys; from checkov.main import Checkov; sys.exit(Checkov().run())"
+_CHECKOV = """
+import os, sys
+from checkov.main import Checkov
+for file in sys.argv[1:]:
+    child = os.fork()
+    if not child:
+        try:
+            Checkov(["--framework=kubernetes", "--skip-download", "-o=json", "-f", file]).run()
+        finally:
+            sys.stdout.flush()
+            os._exit(0)
+    os.waitpid(child, 0)
+"""
+"""It takes most of its time to start, and keeps what it found for the next file: so it starts once, and forks for each."""
+
 _PIP_INSTALL = (
     "install",
     "--quiet",
@@ -24,6 +38,9 @@ _PIP_INSTALL = (
     "--require-hashes",
     "--requirement",
 )
+_SECONDS = 600.0
+"""The first run compiles checkov's modules."""
+
 _CRITICAL = 1
 """kube-score's lowest grade; 5 is a warning."""
 
@@ -36,32 +53,42 @@ class Finding(NamedTuple):
     object: str
 
 
-def checkov(manifests: str) -> Iterator[Finding]:
-    """The failed checks of checkov's Kubernetes policies."""
-    options = ("--framework=kubernetes", "--skip-download", "-o=json", "-f")
-    for each in _scan([_checkov(), "-c", _CHECKOV, *options], manifests)["results"]["failed_checks"]:
-        kind, _, name, *_ = each["resource"].split(".")  # StatefulSet.<namespace>.<name>
-        yield Finding("checkov", each["check_id"], f"{kind}/{name}")
+def checkov(manifests: Mapping[str, str]) -> Iterator[tuple[str, Finding]]:
+    """The failed checks of checkov's Kubernetes policies, each with the key of the manifests that it is about."""
+    for key, answer in zip(manifests, _scan([_checkov(), "-c", _CHECKOV], manifests.values()), strict=True):
+        for each in answer["results"]["failed_checks"]:
+            kind, _, name, *_ = each["resource"].split(".")  # StatefulSet.<namespace>.<name>
+            yield key, Finding("checkov", each["check_id"], f"{kind}/{name}")
 
 
-def kube_score(manifests: str) -> Iterator[Finding]:
+def kube_score(manifests: Mapping[str, str]) -> Iterator[tuple[str, Finding]]:
     """What kube-score calls critical: one for each comment, as its own summary counts them."""
-    for each in _scan([_kube_score(), "score", "-o=json"], manifests):
-        for check in each["checks"]:
-            if check["grade"] == _CRITICAL and not check["skipped"]:
-                object_ = f"{each['type_meta']['kind']}/{each['object_meta']['name']}"
-                yield from [Finding("kube-score", check["check"]["id"], object_)] * len(check["comments"])
+    for key, text in manifests.items():
+        (answer,) = _scan([_kube_score(), "score", "-o=json"], [text])
+        for each in answer:
+            for check in each["checks"]:
+                if check["grade"] == _CRITICAL and not check["skipped"]:
+                    object_ = f"{each['type_meta']['kind']}/{each['object_meta']['name']}"
+                    yield from [(key, Finding("kube-score", check["check"]["id"], object_))] * len(check["comments"])
 
 
-def _scan(command: Sequence[Path | str], manifests: str) -> Any:
+def _scan(command: Sequence[Path | str], manifests: Collection[str]) -> Iterator[Any]:
+    """The answers of a scanner that is given these manifests as files: one JSON value after the other."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "stack.yaml"
-        file.write_text(manifests, encoding="utf-8")
-        result = subprocess.run([*command, file], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
-    try:
-        return json.loads(result.stdout)
-    except ValueError:
-        raise AssertionError(f"{command[0]} printed no JSON: {result.stdout[-500:]}{result.stderr[-500:]}") from None
+        files = [Path(folder) / f"{number}.yaml" for number in range(len(manifests))]
+        for file, text in zip(files, manifests, strict=True):
+            file.write_text(text, encoding="utf-8")
+        result = subprocess.run(
+            [*command, *files], cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False
+        )
+    left = result.stdout.strip()
+    while left:
+        try:
+            answer, end = json.JSONDecoder().raw_decode(left)
+        except ValueError:
+            raise AssertionError(f"{command[0]} printed no JSON: {left[-500:]}{result.stderr[-500:]}") from None
+        yield answer
+        left = left[end:].lstrip()
 
 
 def _checkov() -> Path:

@@ -1,7 +1,8 @@
 """Two scanners over the rendered stacks: they find nothing but what docs/security.md argues, and plenty in the reference."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from itertools import chain
 
 import pytest
@@ -18,7 +19,9 @@ pytestmark = pytest.mark.timeout(900)  # the first run installs the scanners, wh
 PAGE = ROOT / "docs" / "security.md"
 HEADING = "\n## Exceptions\n"
 
-Scanner = Callable[[str], Iterator[Finding]]
+REFERENCE = "reference"
+
+Scanner = Callable[[Mapping[str, str]], Iterator[tuple[str, Finding]]]
 
 
 def exceptions() -> list[tuple[str, ...]]:
@@ -28,19 +31,26 @@ def exceptions() -> list[tuple[str, ...]]:
     return [tuple(cell.strip().replace("`", "") for cell in row) for row in rows[2:]]
 
 
-def scan(scanner: Scanner, manifests: str) -> list[Finding]:
+@cache
+def found(scanner: Scanner) -> Mapping[str, list[Finding]]:
+    """What the scanner finds in each committed stack, and in the reference."""
+    manifests = {stack: manifest.to_yaml(committed(stack).objects) for stack in RECOMMENDED}
+    manifests[REFERENCE] = yaml.safe_dump_all(kustomize.render(kustomize.REFERENCE / "gpu"))
+    findings: dict[str, list[Finding]] = {key: [] for key in manifests}
     try:
-        return list(scanner(manifests))
+        for key, finding in scanner(manifests):
+            findings[key].append(finding)
     except EnvironmentProblem as problem:
         pytest.skip(f"NOT SCANNED, because {scanner.__name__} cannot be installed here: {problem.message}")
+    return findings
 
 
 @pytest.mark.parametrize("scanner", [checkov, kube_score])
 def test_the_page_argues_every_finding_and_no_other(scanner: Scanner) -> None:
-    found = chain.from_iterable(scan(scanner, manifest.to_yaml(committed(stack).objects)) for stack in RECOMMENDED)
+    stacks = chain.from_iterable(found(scanner)[stack] for stack in RECOMMENDED)
     name = scanner.__name__.replace("_", "-")
     # a Job's name ends with a digest of what it does
-    named = {each._replace(object=re.sub(r"-\d+-[0-9a-f]{8}$", "", each.object)) for each in found}
+    named = {each._replace(object=re.sub(r"-\d+-[0-9a-f]{8}$", "", each.object)) for each in stacks}
     assert named == {Finding(*row[:3]) for row in exceptions() if row[0] == name}
 
 
@@ -54,5 +64,4 @@ def test_every_exception_stands_once_and_says_why() -> None:
 
 @pytest.mark.parametrize(("scanner", "count"), [(checkov, 30), (kube_score, 15)])
 def test_the_reference_fails_where_the_stacks_do_not(scanner: Scanner, count: int) -> None:
-    reference = yaml.safe_dump_all(kustomize.render(kustomize.REFERENCE / "gpu"))
-    assert len(scan(scanner, reference)) == count
+    assert len(found(scanner)[REFERENCE]) == count
