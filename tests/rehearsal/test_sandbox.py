@@ -77,7 +77,7 @@ def listening_addresses(pid: int) -> set[str]:
     return {line[1] for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in sockets}
 
 
-def eventually(condition: Callable[[], object], seconds: float = 20) -> bool:
+def eventually(condition: Callable[[], object], seconds: float = 60) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -423,7 +423,7 @@ def test_what_a_killed_up_left_behind_goes_with_the_next(
         assert eventually(lambda: len(processes_of(idle.name)) > len(COMPONENTS))
         starter.kill()
     if kwokctl_may_finish:  # alone; but the rest of the start is missing
-        assert eventually(lambda: len(processes_of(idle.name)) == len(COMPONENTS), 60)
+        assert eventually(lambda: len(processes_of(idle.name)) == len(COMPONENTS))
     else:
         idle.kubeconfig.with_name(f"{idle.kubeconfig.name}.lock").touch()  # kwokctl's own, which stops it for ever
     left = set(processes_of(idle.name))
