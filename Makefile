@@ -6,6 +6,8 @@ STACK ?= cpu
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests on the sandbox mostly wait: six processes, each with a sandbox of its own (1 GB), keep two cores busy
+PARALLEL := --numprocesses=6 --dist=loadscope --no-loadscope-reorder
 
 .PHONY: help up test test-app test-cluster lint types unit sandbox rehearsal engine soak bench reference docs pictures lock outdated clean
 .DEFAULT_GOAL := help
@@ -17,7 +19,7 @@ up: $(VENV)/.run ## Deploy STACK (default cpu); without a cluster, rehearse it
 	@$(BIN)/airis up --stack $(STACK) --rehearse-without-cluster
 
 test: lint types unit sandbox ## Lint, types, unit tests, rehearsals, and what the pinned releases say
-	$(BIN)/pytest --ignore=tests/unit
+	$(BIN)/pytest --ignore=tests/unit $(PARALLEL)
 
 test-app: $(VENV)/.dev ## Run Open WebUI as the rendered pod says (root; 7 GB once)
 	@$(BIN)/python -m tests.app.environment
@@ -41,7 +43,7 @@ sandbox: $(VENV)/.run ## Download or build the control plane for rehearsals
 	@$(BIN)/airis sandbox build
 
 rehearsal: $(VENV)/.dev ## Rehearsal tests only: on the sandbox
-	$(BIN)/pytest tests/rehearsal
+	$(BIN)/pytest tests/rehearsal $(PARALLEL)
 
 engine: $(VENV)/.dev ## Tests with the real Pulumi, which must be on PATH
 	$(BIN)/pytest tests/engine
