@@ -41,8 +41,7 @@ def gpu_access(settings: GpuSettings | None, name: str, place: Place) -> GpuAcce
     With Dynamic Resource Allocation, a ResourceClaimTemplate is registered, unless one exists already.
     """
     if settings is None:
-        # On a node with GPUs, the container runtime may hand all of them to a pod that asks for none
-        return GpuAccess(variables=_NO_NVIDIA)
+        return GpuAccess(variables=NO_NVIDIA)
     return GpuAccess(
         limits={settings.resource_name: settings.count} if settings.resource_name else {},
         claims=[_claim(settings, settings.dra, name, place)] if settings.dra else (),
@@ -54,15 +53,16 @@ def gpu_access(settings: GpuSettings | None, name: str, place: Place) -> GpuAcce
     )
 
 
-_NO_NVIDIA = {"NVIDIA_VISIBLE_DEVICES": "void"}
-"""Ollama's images say `all`. Whoever does get NVIDIA's GPUs must not set it: its device plugin, or its driver, does."""
+NO_NVIDIA = {"NVIDIA_VISIBLE_DEVICES": "void"}
+"""Keeps NVIDIA's GPUs from a container that asks for none: Ollama's images say `all`, and on a node with GPUs the container
+runtime may then hand over all of them. Whoever does get some must not set it: the device plugin, or the driver, does."""
 
 
 def _variables(settings: GpuSettings) -> Mapping[str, str]:
     if settings.maker == "intel":
         # Most of Intel's GPUs are integrated: since 0.30.0, Ollama takes those only if told so (discover/runner.go)
-        return {**_NO_NVIDIA, "OLLAMA_IGPU_ENABLE": "True", "OLLAMA_VULKAN": "True"}
-    return _NO_NVIDIA if settings.maker == "amd" else {}
+        return {**NO_NVIDIA, "OLLAMA_IGPU_ENABLE": "True", "OLLAMA_VULKAN": "True"}
+    return NO_NVIDIA if settings.maker == "amd" else {}
 
 
 def _claim(settings: GpuSettings, dra: DraSettings, name: str, place: Place) -> PodResourceClaimArgs:

@@ -13,7 +13,9 @@ from pulumi_kubernetes.batch.v1 import Job, JobSpecArgs
 from pulumi_kubernetes.core.v1 import ConfigMap, ConfigMapVolumeSourceArgs, ContainerArgs, VolumeArgs
 
 from components import pod
+from components.gpu import NO_NVIDIA
 from components.metadata import Place, labels
+from components.scheduling import beside
 from settings.modelfile import modelfile
 from settings.ollama import OllamaSettings
 from settings.workload import ResourceAmounts, Resources
@@ -22,6 +24,9 @@ _SCRIPT = Path(__file__).with_name("models.sh")
 _RETRIES = 6
 _SLACK_SECONDS = 60
 """How much longer Pulumi waits than Kubernetes does: so Kubernetes says first what is not done."""
+_PATIENCE_SECONDS = 60
+"""How long a container waits for Ollama to answer. Network plugins take a moment to let a new pod's address through, a failed
+try gets another address, and Ollama may be starting again; with all tries it is 17 minutes."""
 _GRACE_SECONDS = 5
 """A shell that is a container's first process does not heed SIGTERM; the server works on by itself anyway."""
 _SCRATCH, _SCRATCH_PATH = "tmp", "/tmp"  # noqa: S108  (inside the container)
@@ -54,13 +59,14 @@ def model_jobs(
     kept = f"{app}-models-{_digest(files)}"
     config_map = ConfigMap(kept, metadata=place.metadata(kept), data=files, immutable=True, opts=place.opts)
     for ordinal, url in enumerate(urls):
+        server = f"{app}-{ordinal}"
         # What a name cannot follow from is not known before the namespace is: any other text stands for it
-        stand_in = f"{app}-{ordinal}.{place.platform.cluster_domain}"
-        name = f"{app}-pull-{ordinal}-{_digest(_spec(app, stand_in, settings, place, kept))}"
+        stand_in = f"{server}.{place.platform.cluster_domain}"
+        name = f"{app}-pull-{ordinal}-{_digest(_spec(app, server, settings, place, url=stand_in, files=kept))}"
         Job(
             name,
             metadata=place.metadata(name),
-            spec=_spec(app, url, settings, place, kept),
+            spec=_spec(app, server, settings, place, url=url, files=kept),
             opts=pulumi.ResourceOptions(
                 parent=place.parent,
                 depends_on=[after, config_map],
@@ -99,7 +105,9 @@ def _file(name: str) -> str:
     return f".{name}"
 
 
-def _spec(app: str, url: pulumi.Input[str], settings: OllamaSettings, place: Place, files: str) -> JobSpecArgs:
+def _spec(
+    app: str, server: str, settings: OllamaSettings, place: Place, *, url: pulumi.Input[str], files: str
+) -> JobSpecArgs:
     """An init container for each step, as a Modelfile needs what is pulled before it; and a container that tells the result.
 
     Pulumi shows what a container says that fails, but not what an init container says (pulumi/pulumi-kubernetes,
@@ -127,7 +135,19 @@ def _spec(app: str, url: pulumi.Input[str], settings: OllamaSettings, place: Pla
             labels=puller(app),
             restart_policy="Never",
             termination_grace_period_seconds=_GRACE_SECONDS,
+            **_placement(server, settings),
         ),
+    )
+
+
+def _placement(server: str, settings: OllamaSettings) -> dict[str, Any]:
+    """Where Ollama may run, and best beside its pod `server`, whose node has the image. Without a GPU of its own."""
+    gpu = settings.gpu if settings.gpu is not None and settings.gpu.take_helpers else None
+    return beside(
+        settings,
+        {"statefulset.kubernetes.io/pod-name": server},
+        node_affinity=gpu.node_affinity if gpu else (),
+        tolerations=gpu.tolerations if gpu else (),
     )
 
 
@@ -148,7 +168,14 @@ def _container(
         image_pull_policy=settings.image_pull_policy,
         command=["/bin/sh", f"{_FILES_PATH}/{_file(_SCRIPT.name)}"],
         args=arguments,
-        environment=pod.env({"OLLAMA_HOST": url, "HOME": _SCRATCH_PATH}),
+        environment=pod.env(
+            {
+                "OLLAMA_HOST": url,
+                "HOME": _SCRATCH_PATH,
+                "PATIENCE_SECONDS": str(_PATIENCE_SECONDS),
+                **NO_NVIDIA,
+            }
+        ),
         resources=pod.resources(_RESOURCES),
         mounts={_SCRATCH: _SCRATCH_PATH, _FILES: _FILES_PATH},
         termination_message_policy="FallbackToLogsOnError",

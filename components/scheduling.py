@@ -1,6 +1,6 @@
 """From settings to the part of a pod's spec that says where it may run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pulumi_kubernetes.core.v1 import (
@@ -21,6 +21,7 @@ from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
 
 from components.metadata import selector
 from settings.scheduling import (
+    HOSTNAME,
     HostAlias,
     NodeSelectorRequirement,
     PodAffinityTerm,
@@ -47,15 +48,46 @@ def placement(
     `runtime_class` goes before that of the settings.
     """
     return {
-        "priority_class_name": settings.priority_class,
+        **_nodes(settings, tolerations),
         "affinity": _affinity(settings, app, [*node_affinity, *settings.node_affinity]),
-        "tolerations": _tolerations([*tolerations, *settings.tolerations]),
-        "node_selector": dict(settings.node_selector) or None,
         "topology_spread_constraints": [_spread(each, app) for each in settings.topology_spread] or None,
         "runtime_class_name": runtime_class or settings.runtime_class,
-        "scheduler_name": settings.scheduler_name,
         "host_aliases": [_alias(each) for each in settings.host_aliases] or None,
         "termination_grace_period_seconds": settings.termination_grace_period_seconds,
+    }
+
+
+def beside(
+    settings: SchedulingSettings,
+    near: Mapping[str, str],
+    *,
+    node_affinity: Sequence[NodeSelectorRequirement] = (),
+    tolerations: Sequence[Toleration] = (),
+) -> dict[str, Any]:
+    """Arguments of PodSpecArgs for a helper of a workload, which may run where the workload may.
+
+    It prefers the node of the pod with the labels `near`, where the image is already. How the workload's pods stand to each
+    other and to other pods does not hold for helpers. `node_affinity` and `tolerations` as in `placement`.
+    """
+    requirements = [*node_affinity, *settings.node_affinity]
+    term = PodAffinityTermArgs(topology_key=HOSTNAME, label_selector=LabelSelectorArgs(match_labels=near))
+    return {
+        **_nodes(settings, tolerations),
+        "affinity": AffinityArgs(
+            node_affinity=_node_affinity(requirements) if requirements else None,
+            pod_affinity=PodAffinityArgs(**_by_force([(False, term)])),
+        ),
+    }
+
+
+def _nodes(settings: SchedulingSettings, tolerations: Sequence[Toleration]) -> dict[str, Any]:
+    """What a workload and its helpers have in common: nodes and taints, scheduler, priority and runtime."""
+    return {
+        "priority_class_name": settings.priority_class,
+        "tolerations": _tolerations([*tolerations, *settings.tolerations]),
+        "node_selector": dict(settings.node_selector) or None,
+        "runtime_class_name": settings.runtime_class,
+        "scheduler_name": settings.scheduler_name,
     }
 
 

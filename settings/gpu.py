@@ -146,6 +146,11 @@ class GpuSettings(Settings):
         """The taint as a toleration, whatever the taint's value is."""
         return () if self.taint is None else (Toleration(key=self.taint, effect="NoSchedule"),)
 
+    @property
+    def take_helpers(self) -> bool:
+        """Whether a pod that asks for no GPU may name the nodes: their labels and their taint."""
+        return not _nodes(dict(self)).only_for_gpus
+
     def rules(self) -> Iterator[Broken]:
         """What no cluster has, or what would say two things at once."""
         yield from self._vendor_rules()

@@ -31,6 +31,8 @@ class Nodes:
     """The label whose value is one GPU's memory, in MiB."""
     taint: str | None = None
     """Key of the taint that keeps other pods away; None for the vendor's own."""
+    only_for_gpus: bool = False
+    """Whether a pod that asks for no GPU must not name these nodes."""
 
 
 RESOURCES: Mapping[Vendor, str] = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu", "intel": "gpu.intel.com/i915"}
@@ -61,8 +63,11 @@ PRESETS: Mapping[tuple[Preset, Vendor], Nodes] = MappingProxyType(
         ("node-feature-discovery", "intel"): Nodes(
             labels={"intel.feature.node.kubernetes.io/gpu": "true"}, model_label="gpu.intel.com/product"
         ),
-        # GKE's label is the model itself: without one there is nothing to ask for
-        ("gke", "nvidia"): Nodes(model_label="cloud.google.com/gke-accelerator", model_required="nvidia-l4"),
+        # GKE's label is the model itself: without one there is nothing to ask for. Autopilot refuses a pod that tolerates the
+        # taint and asks for no GPU (GoogleCloudPlatform/k8s-stackdriver#1079); clusters of GPU nodes alone have no taint
+        ("gke", "nvidia"): Nodes(
+            model_label="cloud.google.com/gke-accelerator", model_required="nvidia-l4", only_for_gpus=True
+        ),
         # Nodes of managed node groups have none of Karpenter's labels: only a model asks for them
         ("eks", "nvidia"): Nodes(
             model_label="karpenter.k8s.aws/instance-gpu-name", memory_label="karpenter.k8s.aws/instance-gpu-memory"

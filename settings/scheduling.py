@@ -10,7 +10,8 @@ from settings.base import Broken, FrozenMapping, Settings
 from settings.gpu_nodes import LABEL_PREFIXES, RUNTIME_CLASSES
 from settings.names import Dns1123Label, Dns1123Subdomain, LabelKey, LabelValue
 
-_HOSTNAME = "kubernetes.io/hostname"
+HOSTNAME = "kubernetes.io/hostname"
+"""The node label that tells nodes apart."""
 
 
 def _address(given: str) -> str:
@@ -78,7 +79,7 @@ class TopologySpread(Settings):
 class OwnAntiAffinity(Settings):
     """Keeps the workload's own pods apart."""
 
-    topology_key: LabelKey = _HOSTNAME
+    topology_key: LabelKey = HOSTNAME
     """The node label whose value may not be the same for two of them; the default keeps them on different nodes."""
     required: StrictBool = False
     """True: a pod that finds no such place waits; with rolling updates, there must be one place more than pods. False: it runs
@@ -92,7 +93,7 @@ class PodAffinityTerm(Settings):
     """Labels of those pods."""
     namespaces: tuple[Dns1123Label, ...] = ()
     """Namespaces of those pods; none is the stack's own."""
-    topology_key: LabelKey = _HOSTNAME
+    topology_key: LabelKey = HOSTNAME
     """The node label whose value is the same for what counts as near; the default is the same node."""
     required: StrictBool = False
     """Whether a pod waits for such a place; else it runs all the same."""

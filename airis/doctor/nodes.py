@@ -8,6 +8,7 @@ from airis.doctor.model import Group, NotChecked, Outcome, Outcomes, Scope, chec
 from airis.doctor.scheduling import (
     Room,
     allocatable,
+    labels_asked,
     labels_missing,
     living,
     of_one,
@@ -17,6 +18,7 @@ from airis.doctor.scheduling import (
 )
 from airis.doctor.wanted import Workload, asked
 from airis.kubectl import KubeObject
+from settings.gpu_nodes import LABEL_PREFIXES
 
 _NODES = (Group.NODES, Scope.STACK)
 _DRA_SINCE = (1, 34)
@@ -83,15 +85,17 @@ def _missing(look: Look, workload: Workload) -> int:
 def _place(workload: Workload, left: Sequence[Room]) -> str:
     """Takes a place on the first node that fits; or says why none does, as the scheduler would.
 
-    What is about GPUs is for the check `gpu`: here a pod that asks for some has the nodes alone that offer them.
+    What is about GPUs is for the check `gpu`: here a pod that asks for some, or for such a node, has the nodes alone that offer
+    them.
     """
     wanted = of_one(workload.pod)
     pieces = [key for key in wanted if _is_extended(key)]
+    about_gpus = pieces or any(key.startswith(LABEL_PREFIXES) for key in labels_asked(workload.pod))
     offering = [each for each in left if all(key in each.free for key in pieces) and _admits(each, workload)]
-    if pieces and not offering:
+    if about_gpus and not offering:
         return ""
     reasons: dict[str, int] = {}
-    for each in offering if pieces else left:
+    for each in offering if about_gpus else left:
         refused = taints_refusing(workload.pod, each.node)
         lacking = labels_missing(workload.pod, each.node)
         short = [key for key in each.lacks(wanted) if key not in pieces]

@@ -24,10 +24,19 @@ def labels_missing(pod: Mapping[str, Any], node: KubeObject) -> str:
     for key, value in (pod.get("nodeSelector") or {}).items():
         if labels.get(key) != value:
             return f"{key}={value}"
-    affinity = (pod.get("affinity") or {}).get("nodeAffinity") or {}
-    terms = (affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}).get("nodeSelectorTerms") or []
-    lacking = [_lacking(term, labels, name_of(node)) for term in terms]
+    lacking = [_lacking(term, labels, name_of(node)) for term in _terms(pod)]
     return " or ".join(dict.fromkeys(lacking)) if lacking and all(lacking) else ""
+
+
+def labels_asked(pod: Mapping[str, Any]) -> set[str]:
+    """The keys of the node labels that the pod's selector and affinity ask for."""
+    conditions = [each for term in _terms(pod) for each in term.get("matchExpressions") or []]
+    return {*(pod.get("nodeSelector") or {}), *(str(each["key"]) for each in conditions)}
+
+
+def _terms(pod: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    affinity = (pod.get("affinity") or {}).get("nodeAffinity") or {}
+    return (affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}).get("nodeSelectorTerms") or []
 
 
 def _lacking(term: Mapping[str, Any], labels: Mapping[str, str], name: str) -> str:

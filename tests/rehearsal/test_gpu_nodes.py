@@ -139,6 +139,37 @@ def test_without_it_ollama_stays_pending_with_the_schedulers_reason(
     assert pod(verdict, "airis-deployment").state is State.READY
 
 
+@pytest.mark.parametrize(
+    ("gpu", "node"),
+    [
+        ({"vendor": "amd", "preset": "gpu-operator", "supplementalGroups": [44, 109]}, {"amd-mi300-0"}),
+        ({"preset": "eks-auto"}, {"eks-auto-g6-0"}),
+        (
+            {"preset": "gke", "accelerator": "nvidia-l4"},
+            CPU_NODES,
+        ),  # Autopilot lets no pod without a GPU name such nodes
+    ],
+    ids=str,
+)
+def test_the_models_job_runs_on_ollamas_kind_of_node(
+    gpu: Mapping[str, object], node: set[str], vendors: Place
+) -> None:
+    verdict = vendors.rehearsed(ollama={"gpu": gpu, "models": ["llama3.2:1b"]})
+
+    assert verdict.ok, verdict
+    assert pod(verdict, "ollama-pull-0").node in node
+
+
+def test_the_models_job_runs_where_every_node_is_tainted(shared: Sandbox) -> None:
+    place = with_nodes(shared, load_nodes(NODES / "tainted.yaml"))
+    tolerant = {"tolerations": [{"key": "team"}]}
+
+    verdict = place.rehearsed(ollama={**tolerant, "models": ["llama3.2:1b"]}, webui=tolerant)
+
+    assert verdict.ok, verdict
+    assert pod(verdict, "ollama-pull-0").node == "only-0"
+
+
 def test_a_device_plugin_alone_labels_no_node(plain: Place) -> None:
     verdict = plain.rehearsed(ollama={"gpu": {}})
     assert pod(verdict, "ollama-0").state is State.PENDING

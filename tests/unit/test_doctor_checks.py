@@ -231,6 +231,21 @@ def test_what_is_about_gpus_is_not_told_twice() -> None:
     assert "too little memory free" in says("room", look(stack, objects=small))[0][1]
 
 
+def test_the_models_job_needs_a_node_of_ollamas_kind() -> None:
+    gpu = wanted(ollama={"gpu": {}, "models": ["llama3.2:1b"]})
+    tolerant = wanted(ollama={"tolerations": [{"key": "team"}], "models": ["llama3.2:1b"]}, webui={"replicas": 0})
+    fits = node("g", "nvidia.com/gpu", labels={"nvidia.com/gpu.present": "true"}, gpu="1")
+
+    assert says("room", look(gpu, objects={"nodes": [node("a"), fits]})) == [(OK, "every pod has room on a node")]
+    assert says("room", look(tolerant, objects={"nodes": [node("t", "team")]})) == [
+        (OK, "every pod has room on a node")
+    ]
+    # that there is no such node is for the check of GPUs to say
+    for there in ([node("a")], [node("a"), node("g", "closed", labels={"nvidia.com/gpu.present": "true"}, gpu="1")]):
+        assert says("gpu", look(gpu, objects={"nodes": there}))[0][0] is PROBLEM
+        assert says("room", look(gpu, objects={"nodes": there})) == [(OK, "every pod has room on a node")]
+
+
 def test_what_runs_needs_no_room() -> None:
     running = [
         pod("ollama-0", on="a", labels={"app": "ollama"}),

@@ -60,6 +60,7 @@ def test_each_model_is_pulled_into_each_pod_by_its_stable_name() -> None:
         for each in (*spec["initContainers"], *spec["containers"]):
             env = {variable["name"]: variable["value"] for variable in each["env"]}
             assert env["OLLAMA_HOST"] == f"http://ollama-{ordinal}.ollama.airis.svc.cluster.local:11434"
+            assert int(env["PATIENCE_SECONDS"]) >= 30
 
 
 def test_what_is_needed_comes_first() -> None:
@@ -192,6 +193,73 @@ def test_pulumi_notices_a_job_that_fails() -> None:
 
 
 BASE: dict[str, Any] = {"models": ["llama3.2:1b"]}
+PLACED: dict[str, Any] = {
+    "tolerations": [{"key": "spot", "effect": "NoSchedule"}],
+    "nodeSelector": {"disk": "fast"},
+    "nodeAffinity": [{"key": "zone", "values": ["a"]}],
+    "priorityClass": "important",
+    "schedulerName": "other",
+    "runtimeClass": "gvisor",
+}
+"""Where pods may run, and as what."""
+AMD_GPU = {"vendor": "amd", "preset": "gpu-operator"}
+
+
+def of_pod_and_job(drawn: Rendering) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The spec of Ollama's pod, and that of the pod of its Job."""
+    return pod_spec(manifest(drawn, "StatefulSet", "ollama")), pod_spec(only_job(drawn))
+
+
+@pytest.mark.parametrize("gpu", [None, {}, AMD_GPU, {"preset": "eks", "accelerator": "a10g"}], ids=str)
+def test_jobs_run_where_ollama_may(gpu: dict[str, Any] | None) -> None:
+    ollama, job = of_pod_and_job(draw(ollama={**BASE, **PLACED, "gpu": gpu}))
+    for field in ("tolerations", "nodeSelector", "priorityClassName", "schedulerName", "runtimeClassName"):
+        assert job[field] == ollama[field], field
+    assert job["affinity"]["nodeAffinity"] == ollama["affinity"]["nodeAffinity"]
+    assert len(job["tolerations"]) == (2 if gpu is not None else 1)
+
+
+def test_jobs_take_no_gpu_and_no_runtime_that_gives_one() -> None:
+    _, job = of_pod_and_job(draw(ollama={**BASE, "gpu": {"count": 2, "runtimeClass": "nvidia"}}))
+    assert "runtimeClassName" not in job
+    for each in (*job["initContainers"], *job["containers"]):
+        assert each["resources"]["limits"].keys() == {"cpu", "memory", "ephemeral-storage"}
+        assert {"name": "NVIDIA_VISIBLE_DEVICES", "value": "void"} in each["env"]
+    claims = of_pod_and_job(draw(ollama={**BASE, "gpu": {"dra": {}}}))[1]
+    assert "resourceClaims" not in claims
+
+
+def test_how_ollamas_pods_stand_to_others_does_not_bind_jobs() -> None:
+    apart = {"antiAffinity": {"required": True}, "topologySpread": [{"topologyKey": "zone"}]}
+    near = {"podAffinity": [{"labels": {"app": "cache"}, "required": True}], "terminationGracePeriodSeconds": 300}
+    _, job = of_pod_and_job(draw(ollama={**BASE, **apart, **near}))
+    assert "podAntiAffinity" not in job["affinity"]
+    assert "requiredDuringSchedulingIgnoredDuringExecution" not in job["affinity"]["podAffinity"]
+    assert "topologySpreadConstraints" not in job
+    assert job["terminationGracePeriodSeconds"] < 30
+
+
+def test_each_job_prefers_the_node_that_has_the_image() -> None:
+    drawn = draw_once(ollama={**BASE, "replicas": 2})
+    for ordinal, name in enumerate(names(drawn, "Job")):
+        (wish,) = pod_spec(manifest(drawn, "Job", name))["affinity"]["podAffinity"][
+            "preferredDuringSchedulingIgnoredDuringExecution"
+        ]
+        assert wish["podAffinityTerm"] == {
+            "topologyKey": "kubernetes.io/hostname",
+            "labelSelector": {"matchLabels": {"statefulset.kubernetes.io/pod-name": f"ollama-{ordinal}"}},
+        }
+
+
+def test_on_gke_jobs_name_no_gpu_nodes() -> None:
+    """Autopilot refuses pods that do so and ask for no GPU. Source: GoogleCloudPlatform/k8s-stackdriver#1079."""
+    gpu = {"preset": "gke", "accelerator": "nvidia-l4"}
+    ollama, job = of_pod_and_job(draw(ollama={**BASE, "gpu": gpu, "tolerations": [{"key": "spot"}]}))
+    assert "nvidia.com/gpu" in [each["key"] for each in ollama["tolerations"]]
+    assert [each["key"] for each in job["tolerations"]] == ["spot"]
+    assert "nodeAffinity" not in job["affinity"]
+
+
 UNLIKE: list[dict[str, Any]] = [
     {"ollama": {"models": ["llama3.2:3b"]}},
     {"ollama": {**BASE, "modelPullPolicy": "Always"}},
@@ -210,6 +278,8 @@ UNLIKE: list[dict[str, Any]] = [
     {"ollama": BASE, "imagePullSecrets": ["registry"]},
     {"ollama": BASE, "registry": {"mirror": "registry.example.com"}},
     {"ollama": BASE, "caBundle": {"configMap": "authorities"}},
+    {"ollama": {**BASE, "tolerations": [{"key": "spot"}]}},
+    {"ollama": {**BASE, "gpu": {}}},
 ]
 
 

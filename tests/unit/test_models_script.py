@@ -12,6 +12,11 @@ pytestmark = pytest.mark.timeout(60)
 SCRIPT = ROOT / "components" / "models.sh"
 STUB = """\
 #!/bin/sh
+if [ "$1" = ps ]; then
+  printf . >>"$ASKED"
+  [ "$(wc -c <"$ASKED")" -gt "${REFUSED:-0}" ] || { echo "Error: could not connect to ollama server" >&2; exit 1; }
+  exit 0
+fi
 printf '%s\\n' "$*" >>"$CALLS"
 case "$1" in
   show) [ -e "$THERE/$2" ] || { echo "Error: model '$2' not found" >&2; exit 1; } ;;
@@ -46,6 +51,9 @@ class Pod:
             "HOME": str(self.home),
             "THERE": str(self.there),
             "CALLS": str(self.calls_file),
+            "ASKED": str(folder / "asked"),
+            "OLLAMA_HOST": "http://ollama-0.ollama",
+            "PATIENCE_SECONDS": "60",
         }
 
     def run(self, *args: str, **env: str) -> "subprocess.CompletedProcess[str]":
@@ -56,7 +64,7 @@ class Pod:
 
     @property
     def calls(self) -> list[str]:
-        return self.calls_file.read_text(encoding="utf-8").splitlines()
+        return self.calls_file.read_text(encoding="utf-8").splitlines() if self.calls_file.exists() else []
 
     def failures(self) -> str:
         """What the last container says, which fails if there is anything to say."""
@@ -76,6 +84,26 @@ def test_a_model_that_is_there_needs_no_registry(pod: Pod) -> None:
     assert (done.returncode, done.stdout) == (0, "llama3.2:1b is there already\n")
     assert pod.calls == ["show llama3.2:1b"]
     assert pod.failures() == ""
+
+
+def test_a_server_that_answers_a_moment_later_is_waited_for(pod: Pod) -> None:
+    """A network plugin lets the address of a new pod through only after the pod has started."""
+    done = pod.run("ensure", "llama3.2:1b", REFUSED="2")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "pulling manifest\n", "")
+    assert pod.failures() == ""
+
+
+def test_a_server_that_does_not_answer_is_the_one_failure(pod: Pod) -> None:
+    first = pod.run("ensure", "a", REFUSED="100", PATIENCE_SECONDS="1")
+    second = pod.run("ensure", "b", REFUSED="0")  # too late: another pod tries everything again
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert second.stdout == "ensure b is skipped: Ollama is not reachable\n"
+    assert pod.calls == []
+    words = (
+        "airis: Ollama is not reachable at http://ollama-0.ollama, tried for 1 s: could not connect to ollama server"
+    )
+    assert pod.failures() == f"{words}\n"
+    assert first.stderr == f"{words}\n"
 
 
 @pytest.mark.parametrize("verb", ["ensure", "pull"])
