@@ -1,6 +1,7 @@
 """The Open WebUI front end."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pulumi
 from pulumi_kubernetes.apps.v1 import (
@@ -22,6 +23,7 @@ from components.network import addresses, namespaces, pods, policy
 from components.outside import ca_variables, proxy_variables
 from components.redis import Redis
 from components.scheduling import placement
+from components.start import start
 from components.state import authority_variables, redis_variables
 from settings.gateway import GatewaySettings
 from settings.ingress import IngressSettings
@@ -102,13 +104,11 @@ class WebUI(pulumi.ComponentResource):
         credentials = stack_secret(f"{name}-secrets", settings, secrets or SecretsSettings(), place)
         _, front_annotations = exposure.annotations
         front = service(f"{name}-service", name, PORT, settings.service, place, annotations=front_annotations)
-        container = pod.container(
-            place,
-            name,
-            settings.image,
-            image_pull_policy=settings.image_pull_policy,
-            port=PORT,
-            environment=pod.env(
+        starting = start(name, DATA_PATH, place, one_process=settings.one_process)
+        # What prepares the database is the same application, with the same settings
+        common: dict[str, Any] = {
+            "image_pull_policy": settings.image_pull_policy,
+            "environment": pod.env(
                 ollama_variables(ollama_urls, settings.connections),
                 _FOLDERS,
                 variables(settings),
@@ -122,11 +122,27 @@ class WebUI(pulumi.ComponentResource):
                 settings.secret_env,
                 settings.config_map_env,
             ),
-            resources=pod.resources(settings.resources),
+            "resources": pod.resources(settings.resources),
+            "mounts": {_DATA: DATA_PATH, _SCRATCH: _SCRATCH_PATH, **starting.mounts},
+        }
+        prepare = pod.container(
+            place,
+            "prepare",
+            settings.image,
+            command=list(starting.prepare),
+            termination_message_policy="FallbackToLogsOnError",  # the last line of its log says why it failed
+            **common,
+        )
+        container = pod.container(
+            place,
+            name,
+            settings.image,
+            command=list(starting.serve) if starting.serve else None,
+            port=PORT,
             startup_probe=pod.probe("/health", settings.probes.startup),
             readiness_probe=pod.probe("/ready", settings.probes.readiness),
             liveness_probe=pod.probe("/health", settings.probes.liveness),
-            mounts={_DATA: DATA_PATH, _SCRATCH: _SCRATCH_PATH},
+            **common,
         )
         Deployment(
             f"{name}-deployment",
@@ -139,8 +155,9 @@ class WebUI(pulumi.ComponentResource):
                 strategy=_strategy(rolling=settings.rolling_updates),
                 template=pod.template(
                     place,
+                    init_containers=[prepare],
                     containers=[container],
-                    volumes=[data, pod.scratch(_SCRATCH, "1Gi")],
+                    volumes=[data, pod.scratch(_SCRATCH, "1Gi"), starting.volume],
                     labels={**settings.pod_labels, **place.labels},
                     # A Secret with a fixed name changes in place: without the checksum, pods would keep the old values
                     annotations={

@@ -159,6 +159,11 @@ class WebUISettings(WorkloadSettings, VariableSettings):
         return self.vector_store == "chroma" and self.chroma is None
 
     @property
+    def one_process(self) -> bool:
+        """Whether only one process may use the volume: SQLite's file is there, or chroma's."""
+        return self.database is None or self.vectors_on_volume
+
+    @property
     def min_pods(self) -> int:
         """How many pods there are at least."""
         return self.replicas if self.autoscaling is None or self.replicas == 0 else self.autoscaling.min_replicas

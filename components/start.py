@@ -1,0 +1,51 @@
+"""How the pods of the WebUI start: what they write to the database and the volume, they write one after another."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pulumi_kubernetes.core.v1 import ConfigMap, ConfigMapVolumeSourceArgs, VolumeArgs
+
+from components.metadata import Place
+
+SERVER = ("bash", "start.sh")
+"""The command of Open WebUI's own image, which runs it in /app/backend. Source: open-webui/open-webui, Dockerfile."""
+
+_PREPARE, _ONE_PROCESS = "prepare.py", "one_process.py"
+_VOLUME, _FOLDER = "start", "/etc/airis/start"
+_LOCK = ".airis-lock"
+"""The file on the volume that the one process locks. Backups leave out what begins like this."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a pod needs to start in turn."""
+
+    prepare: Sequence[str]
+    """The command of the container that prepares the database, before the server starts."""
+    serve: Sequence[str] | None
+    """The command of the server; None for the image's own."""
+    volume: VolumeArgs
+    """The scripts."""
+    mounts: Mapping[str, str]
+    """Where both containers mount them, by the volume's name."""
+
+
+def start(name: str, folder: str, place: Place, *, one_process: bool) -> Start:
+    """Registers a ConfigMap `<name>-start-<digest>` with the scripts.
+
+    `folder` is where the containers mount the volume, and `one_process` whether only one process may use what is on it. The
+    digest is that of the scripts: pods that run keep theirs, and others start the pods anew.
+    """
+    scripts = {each: Path(__file__).with_name(each).read_text(encoding="utf-8") for each in (_PREPARE, _ONE_PROCESS)}
+    digest = hashlib.sha256("".join(scripts.values()).encode()).hexdigest()[:8]
+    kept = f"{name}-start-{digest}"
+    config_map = ConfigMap(kept, metadata=place.metadata(kept), data=scripts, immutable=True, opts=place.opts)
+    alone = ["python3", f"{_FOLDER}/{_ONE_PROCESS}", f"{folder}/{_LOCK}"] if one_process else []
+    return Start(
+        prepare=[*alone, "python3", f"{_FOLDER}/{_PREPARE}"],
+        serve=[*alone, *SERVER] if one_process else None,
+        volume=VolumeArgs(name=_VOLUME, config_map=ConfigMapVolumeSourceArgs(name=config_map.metadata.name)),
+        mounts={_VOLUME: _FOLDER},
+    )

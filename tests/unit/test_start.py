@@ -1,0 +1,422 @@
+"""How WebUI's pods start: what prepares the database, what keeps a second process off the volume, and the commands."""
+
+import errno
+import fcntl
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airis.program import Rendering
+from components import one_process, prepare
+from tests.unit.drawing import ROOT, draw, draw_once, env, manifest, names, pod_spec
+
+pytestmark = pytest.mark.timeout(60)
+
+COMPONENTS = ROOT / "components"
+ONE_PROCESS, PREPARE = COMPONENTS / "one_process.py", COMPONENTS / "prepare.py"
+
+POSTGRES: dict[str, Any] = {"host": "postgres.data.svc", "passwordFrom": {"name": "postgres", "key": "password"}}
+SHARED: dict[str, Any] = {
+    "database": POSTGRES,
+    "redis": {"bundled": {}},
+    "vectorStore": "pgvector",
+    "objectStorage": {"bucket": "uploads", "workloadIdentity": True},
+}
+ALONE = ["python3", "/etc/airis/start/one_process.py", "/app/backend/data/.airis-lock"]
+
+
+def containers(drawn: Rendering) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The container that prepares, and the server's."""
+    spec = pod_spec(manifest(drawn, "Deployment", "airis-deployment"))
+    (first,), (server,) = spec["initContainers"], spec["containers"]
+    return first, server
+
+
+def test_on_sqlite_one_process_at_a_time_uses_the_volume() -> None:
+    first, server = containers(draw_once())
+    assert first["command"] == [*ALONE, "python3", "/etc/airis/start/prepare.py"]
+    assert server["command"] == [*ALONE, "bash", "start.sh"]
+
+
+@pytest.mark.parametrize(
+    ("webui", "alone"),
+    [
+        ({"database": POSTGRES}, True),  # chroma's files are on the volume
+        ({"database": POSTGRES, "vectorStore": "pgvector"}, False),
+        (SHARED, False),
+        ({**SHARED, "replicas": 2}, False),
+    ],
+)
+def test_without_files_of_one_process_the_images_own_command_serves(webui: dict[str, Any], alone: bool) -> None:
+    first, server = containers(draw(webui=webui))
+    assert ("command" in server) is alone
+    assert (first["command"] == ["python3", "/etc/airis/start/prepare.py"]) is not alone
+
+
+def test_what_prepares_the_database_is_the_same_application() -> None:
+    first, server = containers(draw(webui={**SHARED, "image": "example.com/webui:1", "imagePullPolicy": "Always"}))
+    for field in ("image", "imagePullPolicy", "env", "volumeMounts", "securityContext"):
+        assert first[field] == server[field], field
+    assert first["resources"] == server["resources"]  # which raises what the pod asks for by nothing
+
+
+def test_nothing_ends_a_migration_that_takes_long() -> None:
+    first, _ = containers(draw_once())
+    assert not {"startupProbe", "livenessProbe", "readinessProbe", "restartPolicy"} & first.keys()
+    assert first["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
+def test_the_pod_mounts_the_scripts_as_they_are() -> None:
+    drawn = draw_once()
+    spec = pod_spec(manifest(drawn, "Deployment", "airis-deployment"))
+    (volume,) = [each for each in spec["volumes"] if each["name"] == "start"]
+    (name,) = [each for each in names(drawn, "ConfigMap") if each.startswith("airis-start-")]
+    config_map = manifest(drawn, "ConfigMap", name)
+    assert volume["configMap"]["name"] == name
+    assert config_map["immutable"] is True
+    assert config_map["data"] == {each.name: each.read_text(encoding="utf-8") for each in (ONE_PROCESS, PREPARE)}
+
+
+class Holder:
+    """A process that has the volume to itself, until it is told to end."""
+
+    def __init__(self, file: Path, *command: str) -> None:
+        command = command or ("bash", "-c", "echo begins; exec sleep 60")
+        self.process = subprocess.Popen(
+            [sys.executable, str(ONE_PROCESS), str(file), *command], stdout=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        self.first_line = self.process.stdout.readline().strip()
+
+    def end(self, number: int) -> None:
+        self.process.send_signal(number)
+        self.process.wait(10)
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Path:
+    return tmp_path / ".airis-lock"
+
+
+@pytest.fixture
+def holder(lock: Path) -> Iterator[Holder]:
+    holder = Holder(lock)
+    yield holder
+    holder.process.kill()
+    holder.process.communicate()
+
+
+WAITS = "airis: another pod still uses the volume: waiting until it has ended"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_second_process_begins_when_the_first_has_ended_however(number: int, holder: Holder, lock: Path) -> None:
+    second = Holder(lock, "echo", "second")
+    assert (holder.first_line, second.first_line) == ("begins", WAITS)
+    time.sleep(0.3)
+    assert second.process.poll() is None
+    holder.end(number)
+    assert second.process.communicate(timeout=10)[0] == "second\n"
+
+
+def test_one_that_waits_ends_when_it_is_told_to(holder: Holder, lock: Path) -> None:
+    """As the first process of a container, it would get no signal that it does not ask for."""
+    second = Holder(lock, "echo", "second")
+    second.end(signal.SIGTERM)
+    assert second.process.returncode == 128 + signal.SIGTERM
+    assert holder.process.poll() is None
+
+
+def test_a_file_of_another_user_is_locked_all_the_same(
+    lock: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The pod ran as root before: its file is there to be read only."""
+    lock.touch()
+    real = os.open
+
+    def refusing(path: str, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_RDWR:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return real(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", refusing)
+    one_process.hold(str(lock))
+    monkeypatch.undo()
+    with lock.open() as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_without_locks_the_command_runs_and_says_so(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ONE_PROCESS), str(tmp_path / "none" / "lock"), "echo", "runs"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    said, ran = done.stdout.splitlines()
+    assert said.endswith("nothing keeps a second pod off the volume: [Errno 2] No such file or directory: "
+                         f"'{tmp_path}/none/lock'")  # fmt: skip
+    assert ran == "runs"
+
+
+CONFIG = """\
+import os, sqlite3
+print("imported with", os.environ["ENABLE_DB_MIGRATIONS"])
+def run_migrations():
+    print("Running migrations")
+    {migration}
+    there = sqlite3.connect(os.environ["DATA_DIR"] + "/webui.db")
+    there.executescript("create table if not exists alembic_version (version_num text); delete from alembic_version;"
+                        "insert into alembic_version values ('b'); create table if not exists config (key text primary key)")
+DEFAULT_CONFIG = {{
+    'ui.name': 1,
+    'oauth.client.timeout': 2,
+}}
+async def seed_registered_defaults():
+    there = sqlite3.connect(os.environ["DATA_DIR"] + "/webui.db")
+    there.execute("insert or ignore into config values ('ui.name')")
+    there.commit()
+"""
+DB = """\
+class engine:
+    class dialect:
+        name = "sqlite"
+"""
+
+
+class Image:
+    """An image with a release of Open WebUI of two revisions, and a volume."""
+
+    def __init__(self, folder: Path, migration: str = "pass") -> None:
+        self.workdir, self.data = folder / "backend", folder / "data"
+        versions = self.workdir / "open_webui" / "migrations" / "versions"
+        for each in (versions, self.workdir / "open_webui" / "internal", self.data):
+            each.mkdir(parents=True)
+        files = {
+            "__init__.py": "raise SystemExit('it takes long to import')" if migration == "untouched" else "",
+            "config.py": CONFIG.format(migration=migration),
+            "internal/db.py": DB,
+            "migrations/versions/1_first.py": "revision: str = 'a'\ndown_revision: str | None = None\n",
+            "migrations/versions/2_second.py": 'import nothing\nrevision = "b"\ndown_revision = "a"\n',
+        }
+        for name, text in files.items():
+            (self.workdir / "open_webui" / name).write_text(text, encoding="utf-8")
+
+    def database(self, revision: str, *keys: str) -> None:
+        with sqlite3.connect(self.data / "webui.db") as there:
+            there.execute("create table alembic_version (version_num text)")
+            there.execute("insert into alembic_version values (?)", [revision])
+            there.execute("create table config (key text primary key)")
+            there.executemany("insert into config values (?)", [[each] for each in keys])
+
+    def keys(self) -> list[str]:
+        with sqlite3.connect(self.data / "webui.db") as there:
+            return [row[0] for row in there.execute("select key from config")]
+
+    def prepare(self, **variables: str) -> "subprocess.CompletedProcess[str]":
+        given = {"DATA_DIR": str(self.data), "PATH": os.environ["PATH"], **variables}
+        return subprocess.run(
+            [sys.executable, str(PREPARE)],
+            cwd=self.workdir,
+            env=given,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+
+
+def test_a_new_database_is_migrated_and_seeded_once(tmp_path: Path) -> None:
+    image = Image(tmp_path)
+
+    done = image.prepare()
+
+    assert (done.returncode, done.stderr) == (0, "")
+    first, imported, migrated, last = done.stdout.splitlines()
+    assert first == "airis: the database is prepared for this release"
+    assert imported == "imported with false"  # by itself, the import would migrate before it is this pod's turn
+    assert migrated == "Running migrations"
+    assert last.startswith("airis: the database is at revision b, after ")
+    assert image.keys() == ["ui.name"]
+    assert image.prepare().stdout == "airis: the database is up to date, at revision b\n"
+
+
+def test_a_database_that_is_up_to_date_needs_no_import(tmp_path: Path) -> None:
+    image = Image(tmp_path, migration="untouched")
+    image.database("b", "ui.name")
+    done = image.prepare()
+    assert (done.returncode, done.stdout) == (0, "airis: the database is up to date, at revision b\n")
+
+
+@pytest.mark.parametrize(
+    ("variables", "complete"),
+    [
+        ({}, False),
+        ({"ENABLE_PERSISTENT_CONFIG": "False"}, True),  # nothing is seeded
+        ({"ENABLE_OAUTH_PERSISTENT_CONFIG": "True"}, False),
+    ],
+)
+def test_a_release_with_new_settings_and_no_migration_is_prepared_too(
+    variables: dict[str, str], complete: bool, tmp_path: Path
+) -> None:
+    """0.12.4 after 0.12.3 is one: two pods that seed at once break a key's uniqueness."""
+    image = Image(tmp_path)
+    image.database("b", *(["ui.name"] if "ENABLE_OAUTH_PERSISTENT_CONFIG" in variables else []))
+    done = image.prepare(**variables)
+    assert done.returncode == 0
+    assert ("Running migrations" not in done.stdout) is complete
+
+
+def test_a_release_whose_settings_cannot_be_read_is_prepared(tmp_path: Path) -> None:
+    image = Image(tmp_path)
+    image.database("b", "ui.name")
+    config = image.workdir / "open_webui" / "config.py"
+    config.write_text(config.read_text(encoding="utf-8").replace("DEFAULT_CONFIG", "OTHER"), encoding="utf-8")
+    assert "Running migrations" in image.prepare().stdout
+
+
+def test_a_migration_that_fails_fails_the_pod_with_its_reason(tmp_path: Path) -> None:
+    image = Image(tmp_path, migration='raise RuntimeError("column is missing\\nin line 2")')
+    done = image.prepare()
+    assert done.returncode == 1
+    assert done.stderr == "airis: the database could not be prepared: RuntimeError: column is missing\n"
+
+
+def test_a_database_of_a_newer_release_is_told(tmp_path: Path) -> None:
+    image = Image(tmp_path)
+    image.database("c")
+    done = image.prepare()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(
+        "airis: the database is at revision c, which this release of Open WebUI does not know"
+    )
+    # where something else migrates, it may well be ahead for a while
+    assert image.prepare(ENABLE_DB_MIGRATIONS="False").returncode == 0
+
+
+def test_migrations_may_be_left_to_others(tmp_path: Path) -> None:
+    image = Image(tmp_path)
+    image.database("b")
+    done = image.prepare(ENABLE_DB_MIGRATIONS="False")
+    assert done.returncode == 0
+    assert "Running migrations" not in done.stdout
+    assert image.keys() == ["ui.name"]
+
+
+def test_an_image_without_open_webui_is_left_to_its_server(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(PREPARE)], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=30
+    )
+    assert done.stdout == "airis: there is no Open WebUI in this image: its database is left to its server\n"
+
+
+class Connection:
+    """A session of PostgreSQL, in which the lock is free or taken."""
+
+    def __init__(self, *, free: bool) -> None:
+        self.free, self.said, self.open = free, list[str](), True
+
+    def __enter__(self) -> "Connection":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.open = False
+
+    def execute(self, statement: str) -> "Connection":
+        self.said.append(statement)
+        return self
+
+    def scalar(self) -> bool:
+        return self.free
+
+
+class Refused(Exception):
+    orig = "connection to server failed:\n\tConnection refused"
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """PostgreSQL behind SQLAlchemy: `refusals` connections fail before there is `connection`."""
+    there = SimpleNamespace(refusals=0, connection=Connection(free=True), url=None, slept=0.0)
+
+    def connect() -> Connection:
+        if there.refusals > 0:
+            there.refusals -= 1
+            raise Refused
+        connection: Connection = there.connection
+        return connection
+
+    def create_engine(url: dict[str, str]) -> SimpleNamespace:
+        there.url = url
+        return SimpleNamespace(connect=connect)
+
+    def sleep(seconds: float) -> None:
+        there.slept += seconds
+
+    monkeypatch.setitem(sys.modules, "sqlalchemy", SimpleNamespace(create_engine=create_engine, text=str))
+    monkeypatch.setitem(sys.modules, "sqlalchemy.exc", SimpleNamespace(OperationalError=Refused))
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr(time, "monotonic", lambda: there.slept)
+    return there
+
+
+def database(dialect: str) -> Any:
+    url = SimpleNamespace(update_query_dict=dict)
+    return SimpleNamespace(engine=SimpleNamespace(dialect=SimpleNamespace(name=dialect), url=url))
+
+
+@pytest.mark.parametrize("free", [True, False])
+def test_pods_of_one_postgresql_prepare_it_in_turn(
+    free: bool, server: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.connection = Connection(free=free)
+    with prepare.alone(database("postgresql")):
+        *limits, tried = server.connection.said[:4]
+        waited = server.connection.said[4:]
+        assert server.connection.open
+    # nothing ends a wait, or a lock that is held for as long as a migration takes
+    assert limits == [f"SET LOCAL {each} = 0" for each in
+                      ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")]  # fmt: skip
+    assert "pg_try_advisory_xact_lock" in tried
+    assert server.url == {"keepalives_idle": "30"}
+    assert [each.partition("(")[0] for each in waited] == ([] if free else ["SELECT pg_advisory_xact_lock"])
+    assert ("another pod prepares the database" in capsys.readouterr().out) is not free
+    assert not server.connection.open  # and with it, the lock is gone
+
+
+def test_sqlite_has_one_pod_anyway(server: SimpleNamespace) -> None:
+    with prepare.alone(database("sqlite")):
+        assert server.url is None
+
+
+def test_a_database_that_starts_is_waited_for(server: SimpleNamespace) -> None:
+    server.refusals = 5
+    with prepare.alone(database("postgresql")):
+        assert server.connection.said
+
+
+def test_a_database_that_does_not_answer_fails_the_pod(server: SimpleNamespace) -> None:
+    server.refusals = 1000
+    with pytest.raises(SystemExit) as ended, prepare.alone(database("postgresql")):
+        pass
+    words = "airis: the database gives no connection, tried for 60 s: connection to server failed: Connection refused"
+    assert str(ended.value) == words
+    assert 60 <= server.slept < 65
+
+
+def test_migrations_by_others_are_what_the_setting_says() -> None:
+    first, server = (
+        env({"spec": {"template": {"spec": {"containers": [each]}}}})
+        for each in containers(draw(webui={"database": {**POSTGRES, "migrations": False}}))
+    )
+    assert first["ENABLE_DB_MIGRATIONS"] == server["ENABLE_DB_MIGRATIONS"] == "False"
