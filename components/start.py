@@ -12,8 +12,12 @@ from components.metadata import Place
 SERVER = ("bash", "start.sh")
 """The command of Open WebUI's own image, which runs it in /app/backend. Source: open-webui/open-webui, Dockerfile."""
 
+PREPARE = "prepare"
+"""The name of the container that prepares the database."""
+VOLUME, FOLDER = "start", "/etc/airis/start"
+"""The volume with the scripts, and where containers mount it."""
+
 _PREPARE, _ONE_PROCESS = "prepare.py", "one_process.py"
-_VOLUME, _FOLDER = "start", "/etc/airis/start"
 _LOCK = ".airis-lock"
 """The file on the volume that the one process locks. Backups leave out what begins like this."""
 
@@ -42,10 +46,10 @@ def start(name: str, folder: str, place: Place, *, one_process: bool) -> Start:
     digest = hashlib.sha256("".join(scripts.values()).encode()).hexdigest()[:8]
     kept = f"{name}-start-{digest}"
     config_map = ConfigMap(kept, metadata=place.metadata(kept), data=scripts, immutable=True, opts=place.opts)
-    alone = ["python3", f"{_FOLDER}/{_ONE_PROCESS}", f"{folder}/{_LOCK}"] if one_process else []
+    alone = ["python3", f"{FOLDER}/{_ONE_PROCESS}", f"{folder}/{_LOCK}"] if one_process else []
     return Start(
-        prepare=[*alone, "python3", f"{_FOLDER}/{_PREPARE}"],
+        prepare=[*alone, "python3", f"{FOLDER}/{_PREPARE}"],
         serve=[*alone, *SERVER] if one_process else None,
-        volume=VolumeArgs(name=_VOLUME, config_map=ConfigMapVolumeSourceArgs(name=config_map.metadata.name)),
-        mounts={_VOLUME: _FOLDER},
+        volume=VolumeArgs(name=VOLUME, config_map=ConfigMapVolumeSourceArgs(name=config_map.metadata.name)),
+        mounts={VOLUME: FOLDER},
     )

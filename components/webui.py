@@ -23,7 +23,7 @@ from components.network import addresses, namespaces, pods, policy
 from components.outside import ca_variables, proxy_variables
 from components.redis import Redis
 from components.scheduling import placement
-from components.start import start
+from components.start import PREPARE, start
 from components.state import authority_variables, redis_variables
 from settings.gateway import GatewaySettings
 from settings.ingress import IngressSettings
@@ -127,7 +127,7 @@ class WebUI(pulumi.ComponentResource):
         }
         prepare = pod.container(
             place,
-            "prepare",
+            PREPARE,
             settings.image,
             command=list(starting.prepare),
             termination_message_policy="FallbackToLogsOnError",  # the last line of its log says why it failed

@@ -81,8 +81,8 @@ class DatabaseSettings(VariableSettings):
     pool: PoolSettings = PoolSettings()
     """The connections that each pod keeps."""
     migrations: Annotated[StrictBool | None, Variable("ENABLE_DB_MIGRATIONS")] = None
-    """Whether a pod brings the tables up to its release when it starts; null leaves it to Open WebUI (true). Nothing keeps two
-    pods from doing so at once: go to a new release with one pod."""
+    """Whether pods bring the tables up to their release before they start, one at a time; null leaves it to Open WebUI (true).
+    False is for where something else does."""
 
     def derived(self) -> Mapping[str, Value]:
         """The parts as a URL."""

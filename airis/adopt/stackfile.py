@@ -18,6 +18,7 @@ from airis.kubectl import KubeObject
 from airis.schema import REFERENCE_LINE
 from airis.stacks import UPSERT_KEY
 from components.exposure import EXPOSURE_VARIABLES, LOCAL_ORIGIN
+from components.start import FOLDER, PREPARE, VOLUME
 from settings import SettingsError, load
 from settings.gpu import GpuSettings
 from settings.gpu_nodes import LABEL_PREFIXES
@@ -38,6 +39,8 @@ _OWN = (
     "deployment.kubernetes.io/",
 )
 _DEFAULT_GRACE = 30
+_COVERED_STARTS = ("copy-app-data", PREPARE)
+"""Init containers of the Helm chart and of the stack itself, whose work the stack's own does."""
 _PULLED = re.compile(r"\bollama pull +(?:--\S+ +)*([^\s;&|]+)")
 _DOMAIN = re.compile(r"\.svc\.([a-z0-9.-]+)(?::\d+)?/?$")
 _FOLLOWS = {
@@ -496,14 +499,17 @@ def _tell_what_no_setting_covers(workload: Workload, notes: Notes) -> None:
         notes.dropped.append(
             f"{where}: the container {', '.join(beside)} (airis:transform can add one: docs/transform.md)"
         )
-    if first := [each["name"] for each in pod.get("initContainers") or [] if each["name"] != "copy-app-data"]:
+    if first := [each["name"] for each in pod.get("initContainers") or [] if each["name"] not in _COVERED_STARTS]:
         notes.dropped.append(f"{where}: the init container {', '.join(first)}")
     for key in ("command", "args", "lifecycle"):
         if workload.container.get(key) and not (
-            key == "lifecycle" and _PULLED.search(json.dumps(workload.container[key]))
+            (key == "lifecycle" and _PULLED.search(json.dumps(workload.container[key])))
+            or (key == "command" and FOLDER in json.dumps(workload.container[key]))
         ):
             notes.dropped.append(f"{where}: {key} of the container {workload.container['name']}")
     known = {claim["metadata"]["name"] for claim in workload.claims}
     for each in pod.get("volumes") or []:
-        if each.get("persistentVolumeClaim", {}).get("claimName") not in known and "emptyDir" not in each:
+        if each["name"] != VOLUME and (
+            each.get("persistentVolumeClaim", {}).get("claimName") not in known and "emptyDir" not in each
+        ):
             notes.dropped.append(f"{where}: the volume {each['name']}")

@@ -22,7 +22,7 @@ from airis.stacks import read_stack
 from components.takeover import _runs
 from tests.unit import kustomize
 from tests.unit.conftest import Command, Refuse
-from tests.unit.drawing import draw, env, find
+from tests.unit.drawing import draw, draw_once, env, find, pod_spec
 from tests.unit.drawing import manifest as rendered
 from tests.unit.fields import fields
 
@@ -265,6 +265,15 @@ def test_what_no_setting_covers_is_told() -> None:
     told = "\n".join(draft_of(objects).notes.dropped)
     for words in ("the container sidecar", "the init container first", "envFrom", "the volume config"):
         assert words in told
+
+
+def test_how_the_stacks_own_pods_start_is_nothing_to_tell() -> None:
+    """A stack that was rendered and applied without Pulumi."""
+    objects = reference()
+    pod_of(objects, "Deployment").update(pod_spec(rendered(draw_once(), "Deployment", "airis-deployment")))
+    told = "\n".join(draft_of(objects).notes.dropped)
+    for words in ("init container", "command", "the volume start"):
+        assert words not in told
 
 
 def test_under_another_name_it_is_stopped_and_its_claim_is_used() -> None:
