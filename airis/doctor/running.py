@@ -121,7 +121,8 @@ def probes(look: Look) -> Outcomes:
             found = True
             yield problem(f"Pod/{about['name']}: {' '.join(str(event.get('message', '')).split())}")
     for pod in look.pods():
-        for container in (pod.get("status") or {}).get("containerStatuses") or []:
+        status = pod.get("status") or {}
+        for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
             if container.get("restartCount", 0) >= _RESTARTS:
                 found = True
                 last = ((container.get("lastState") or {}).get("terminated") or {}).get("reason", "")

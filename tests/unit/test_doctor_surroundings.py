@@ -290,9 +290,20 @@ def test_restarts() -> None:
             {"name": "ollama", "restartCount": 7, "lastState": {"terminated": {"reason": "OOMKilled"}}}
         ]
     }
-    seen = look(wanted(), objects={"pods": [pod("ollama-0", labels={"app": "ollama"}, status=status)]})
+    first = {
+        "initContainerStatuses": [
+            {"name": "prepare", "restartCount": 9, "lastState": {"terminated": {"reason": "Error"}}}
+        ]
+    }
+    pods = [
+        pod("ollama-0", labels={"app": "ollama"}, status=status),
+        pod("airis-1", labels={"app": "airis"}, status=first),
+    ]
 
-    assert says("probes", seen) == [(WARNING, "Pod/ollama-0: ollama was restarted 7 times; last time: OOMKilled")]
+    assert says("probes", look(wanted(), objects={"pods": pods})) == [
+        (WARNING, "Pod/ollama-0: ollama was restarted 7 times; last time: OOMKilled"),
+        (WARNING, "Pod/airis-1: prepare was restarted 9 times; last time: Error"),
+    ]
 
 
 def test_how_full_claims_are() -> None:
