@@ -96,14 +96,19 @@ def _resource(each: Pending, live: KubeObject) -> dict[str, Any]:
     }
 
 
+def strangers(state: Mapping[str, Any], wanted: Sequence[KubeObject], live: Live) -> dict[Identity, KubeObject]:
+    """The wanted objects that exist, and that the state does not know: Pulumi would refuse to make them."""
+    known = {_resource_identity(each) for each in (state.get("deployment") or {}).get("resources") or []}
+    found = {each: live(each) for body in wanted if (each := _identity(body)) not in known}
+    return {identity: body for identity, body in found.items() if body is not None}
+
+
 def untold(state: Mapping[str, Any], wanted: Sequence[KubeObject], since: datetime, live: Live) -> list[Identity]:
     """The objects that runs since then have made without hearing of it: Pulumi would now refuse to make them.
 
     None, if there is also one that is not from those runs: what other programs or other stacks have made is not taken.
     """
-    known = {_resource_identity(each) for each in (state.get("deployment") or {}).get("resources") or []}
-    found = {each: live(each) for body in wanted if (each := _identity(body)) not in known}
-    there = {identity: body for identity, body in found.items() if body is not None}
+    there = strangers(state, wanted, live)
     return list(there) if all(_is_ours(each) and _made(each) >= since - _CLOCKS for each in there.values()) else []
 
 

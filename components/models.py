@@ -14,7 +14,7 @@ from pulumi_kubernetes.core.v1 import ConfigMap, ConfigMapVolumeSourceArgs, Cont
 
 from components import pod
 from components.gpu import NO_NVIDIA
-from components.metadata import Place, labels
+from components.metadata import REPLACE_FAILED, Place, labels
 from components.scheduling import beside
 from settings.modelfile import modelfile
 from settings.ollama import OllamaSettings
@@ -65,7 +65,7 @@ def model_jobs(
         name = f"{app}-pull-{ordinal}-{_digest(_spec(app, server, settings, place, url=stand_in, files=kept))}"
         Job(
             name,
-            metadata=place.metadata(name),
+            metadata=place.metadata(name, REPLACE_FAILED),
             spec=_spec(app, server, settings, place, url=url, files=kept),
             opts=pulumi.ResourceOptions(
                 parent=place.parent,

@@ -18,9 +18,10 @@ from components.connections import ollama_variables
 from components.credentials import stack_secret
 from components.disruption import disruption_budget
 from components.exposure import Exposure, expose, service
-from components.metadata import Place, labels, selector
+from components.metadata import WAIT_FOR_PODS, Place, labels, selector
 from components.network import addresses, namespaces, pods, policy
 from components.outside import ca_variables, proxy_variables
+from components.pod_reasons import saying_why
 from components.redis import Redis
 from components.scheduling import placement
 from components.start import PREPARE, start
@@ -146,7 +147,7 @@ class WebUI(pulumi.ComponentResource):
         )
         Deployment(
             f"{name}-deployment",
-            metadata=place.metadata(f"{name}-deployment"),
+            metadata=place.metadata(f"{name}-deployment", WAIT_FOR_PODS),
             spec=DeploymentSpecArgs(
                 # A number here would be set again at each `up`, against the autoscaler
                 replicas=settings.replicas if settings.autoscaling is None or settings.replicas == 0 else None,
@@ -170,7 +171,10 @@ class WebUI(pulumi.ComponentResource):
                 ),
             ),
             opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[redis] if redis else None, custom_timeouts=place.ready_timeouts
+                parent=self,
+                depends_on=[redis] if redis else None,
+                custom_timeouts=place.ready_timeouts,
+                hooks=saying_why(name, self),
             ),
         )
         if settings.autoscaling is not None:

@@ -87,6 +87,7 @@ ADDITIONS = [
     Addition(ALL, "Ingress/airis-ingress", "metadata.annotations[nginx.ingress.kubernetes.io/proxy-buffering]"),
     Addition(ALL, "Ingress/airis-ingress", "metadata.annotations[nginx.ingress.kubernetes.io/proxy-request-buffering]"),
     Addition(ALL, "Service/airis-service", "metadata.annotations[haproxy.org/timeout-server]"),
+    Addition(ALL, "Deployment/airis-deployment", "metadata.annotations[pulumi.com/waitFor]"),
     Addition(ALL, ALL, "spec.template.metadata.labels[app.kubernetes.io/name]"),
     Addition(ALL, ALL, "spec.template.metadata.labels[app.kubernetes.io/instance]"),
     Addition(ALL, ALL, "spec.template.metadata.labels[app.kubernetes.io/part-of]"),
