@@ -6,11 +6,17 @@ format).
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
-READ_BYTES = 1 << 20
-"""How much of a container's log to read, from its beginning (`kubectl logs --limit-bytes`). The lines are among the first."""
+from airis.cluster import Cluster
+from airis.kubectl import KubectlError, KubeObject
+
+_READ_BYTES = 1 << 20
+"""How much of a container's log to read, from its beginning. The lines are among the first."""
+_SECONDS = 30.0
+"""How long one answer may take."""
 
 _START = 'msg="Listening on '
 _DEVICE = re.compile(r'msg="inference compute" .*?\blibrary="?([^\s"]+)')
@@ -54,6 +60,12 @@ class Compute:
         return all(each.lower() == _CPU for each in self.libraries)
 
     @property
+    def sentence(self) -> str:
+        """What is wrong with a pod that computes on the CPU, to stand behind its name."""
+        causes = f": {'; '.join(self.causes)}" if self.causes else ""
+        return f"has a GPU, and Ollama computes on the CPU{causes}"
+
+    @property
     def remedy(self) -> str:
         """What helps where a GPU was expected."""
         return "; ".join(_CAUSES[each] for each in self.causes) or REMEDY
@@ -71,3 +83,27 @@ def compute(log: str) -> Compute | None:
         return None
     messages = [line.partition(" msg=")[2] for line in lines]
     return Compute(libraries, tuple(each for each in _CAUSES if any(each in one for one in messages)))
+
+
+def asked(cluster: Cluster, pod: str, container: str) -> Compute | None:
+    """Asks for the log of a pod, and reads it as `compute` does. Raises KubectlError where it cannot be had."""
+    options = (f"--container={container}", f"--limit-bytes={_READ_BYTES}")
+    return compute(cluster.run("logs", pod, *options, timeout=_SECONDS))
+
+
+def computing_on_cpu(cluster: Cluster, workloads: Iterable[KubeObject]) -> Iterator[str]:
+    """A sentence, and a remedy, for each pod of an Ollama with GPUs that computes on the CPU. `workloads` are the stack's.
+
+    A pod whose log cannot be had, or does not tell, is passed over. A ready pod's log tells: Ollama looks for GPUs before it
+    answers (server/routes.go, Serve).
+    """
+    for each in workloads:
+        name, labels = each["metadata"]["name"], each["metadata"].get("labels") or {}
+        if each["kind"] != "StatefulSet" or labels.get("app.kubernetes.io/name") != "ollama":
+            continue
+        container = each["spec"]["template"]["spec"]["containers"][0]["name"]
+        for pod in (f"{name}-{ordinal}" for ordinal in range(each["spec"]["replicas"])):
+            with suppress(KubectlError):
+                found = asked(cluster, pod, container)
+                if found is not None and found.on_cpu:
+                    yield f"Pod/{pod} {found.sentence}.\n  {found.remedy}"

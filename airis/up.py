@@ -10,6 +10,7 @@ from airis.cluster import NOT_CONFIGURED, Cluster, configured_cluster
 from airis.engine import Changes, Engine, EngineFailed
 from airis.errors import AirisError, ExitCode
 from airis.kubectl import KubectlError, KubeObject
+from airis.ollama_log import computing_on_cpu
 from airis.readiness import Live
 from airis.recovery import recover, tell_pending, unlocked
 from airis.rehearsal import rehearse_stack
@@ -68,6 +69,9 @@ def deploy_or_rehearse(
             unlocked(engine, engine.up, ask)
             if cluster is not None:
                 _await_ready(cluster, workloads, settings.cluster.ready_seconds)
+                if settings.ollama.enabled and settings.ollama.gpu is not None:
+                    for each in computing_on_cpu(cluster, workloads):
+                        _tell(each)
     if was is not None and not was.deployed:
         print(first_steps.first_steps(stack, settings, was), flush=True)
     return ExitCode.OK
@@ -121,7 +125,7 @@ class Asking:
 def _await_ready(cluster: Cluster, wanted: Sequence[KubeObject], seconds: float) -> None:
     """Waits until every pod runs the newest template. Raises EngineFailed when that takes longer.
 
-    Pulumi does not wait for a StatefulSet that went back to the template before, while a pod of the one between is stuck.
+    Pulumi waits only for what it changes: not for a workload that is as it should be, and whose pods are not.
     """
     deadline = time.monotonic() + seconds
     waiting = ["the cluster does not answer"]

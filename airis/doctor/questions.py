@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from airis import ollama_log
 from airis.cluster import Cluster
 from airis.doctor import inside
 from airis.doctor.look import Keys, Owned, Right
 from airis.doctor.wanted import Wanted, Workload
 from airis.kubectl import KubectlError, KubeObject
-from airis.ollama_log import READ_BYTES, Compute, compute
 
 SECONDS = 30.0
 """How long one answer may take."""
@@ -144,17 +144,14 @@ def fill(cluster: Cluster, wanted: Wanted, pods: Sequence[KubeObject]) -> dict[s
     return found
 
 
-def computing(cluster: Cluster, wanted: Wanted, pods: Sequence[KubeObject]) -> dict[str, Compute | None]:
+def computing(cluster: Cluster, wanted: Wanted, pods: Sequence[KubeObject]) -> dict[str, ollama_log.Compute | None]:
     """On what each pod of an Ollama with GPUs computes, by its log; None where the log does not tell."""
     ollama = _workload(wanted, "ollama")
     if ollama is None or wanted.settings.ollama.gpu is None:
         return {}
     container = ollama.pod["containers"][0]["name"]
-    found: dict[str, Compute | None] = {}
-    for name in (str(each["metadata"]["name"]) for each in pods if ollama.owns(each) and _runs(each)):
-        options = (f"--container={container}", f"--limit-bytes={READ_BYTES}")
-        found[name] = compute(cluster.run("logs", name, *options, timeout=SECONDS))
-    return found
+    names = (str(each["metadata"]["name"]) for each in pods if ollama.owns(each) and _runs(each))
+    return {name: ollama_log.asked(cluster, name, container) for name in names}
 
 
 def _workload(wanted: Wanted, application: str) -> Workload | None:

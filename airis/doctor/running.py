@@ -199,8 +199,7 @@ def gpu_in_use(look: Look) -> Outcomes:
         if found is None:
             yield not_checked(f"Pod/{name}: Ollama's log does not tell on what it computes")
         elif found.on_cpu:
-            causes = f": {'; '.join(found.causes)}" if found.causes else ""
-            yield problem(f"Pod/{name} has a GPU, and Ollama computes on the CPU{causes}", found.remedy)
+            yield problem(f"Pod/{name} {found.sentence}", found.remedy)
         else:
             yield ok(f"Pod/{name} computes on {listed(found.libraries)}")
 

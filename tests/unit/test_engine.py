@@ -43,6 +43,8 @@ clusters:
 current-context: home
 """
 UID = "3b0a1f52-3df2-4ab6-8ae4-3a3b0a3c2f10"
+SYSTEM = f'*kube-system*) echo \'{{"kind":"Namespace","metadata":{{"uid":"{UID}"}}}}\' ;;'
+"""What a stand-in for kubectl answers when it is asked which cluster that is."""
 Script = Callable[[str, str], Path]
 
 
@@ -97,9 +99,7 @@ def asked(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script
     record: list[str] = []
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(KUBECONFIG)
-    script(
-        "kubectl", f'case "$*" in *kube-system*) echo \'{{"kind":"Namespace","metadata":{{"uid":"{UID}"}}}}\' ;; esac'
-    )
+    script("kubectl", f'case "$*" in {SYSTEM} esac')
     monkeypatch.setattr(commands, "_await_ready", lambda *_: None)
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
     monkeypatch.setattr(Engine, "open", lambda *_, **__: FakeEngine(record, {"create": 1}))
@@ -135,6 +135,28 @@ def test_up_says_where_it_goes_looks_first_and_then_deploys(
     assert "server https://home.example.com:6443" in said
     assert "namespace airis" in said
     assert f"airis:cluster.uid {UID}" in said  # how to tie the stack to it
+
+
+LOG = 'msg="inference compute" id=x library={} compute="" name=x'
+
+
+@pytest.mark.parametrize(("found", "told"), [(("gpu", "cpu"), True), (("gpu", "CUDA"), False), (("cpu", "cpu"), False)])
+def test_up_says_when_ollama_has_a_gpu_and_does_not_use_it(
+    found: tuple[str, str], told: bool, asked: list[str], script: Script, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stack, library = found
+    answer = f"*'logs ollama-0 --container=ollama'*) echo '{LOG.format(library)}' ;;"
+    script("kubectl", f'case "$*" in {answer} {SYSTEM} esac')
+
+    assert deploy_or_rehearse(stack, yes=True) == 0
+
+    said = capfd.readouterr().err
+    assert ("Pod/ollama-0 has a GPU, and Ollama computes on the CPU.\n  check on the node" in said) == told
+
+
+def test_up_does_not_mind_a_log_that_cannot_be_read(asked: list[str], script: Script) -> None:
+    script("kubectl", f'case "$*" in *logs*) exit 1 ;; {SYSTEM} esac')
+    assert deploy_or_rehearse("gpu", yes=True) == 0
 
 
 @pytest.mark.parametrize(("text", "calls"), [("y\n", ["preview", "up"]), ("\n", ["preview"]), ("no\n", ["preview"])])
