@@ -90,8 +90,8 @@ class WebUISettings(WorkloadSettings, VariableSettings):
         startup=ProbeSettings(period_seconds=10, failure_threshold=60),
         liveness=ProbeSettings(period_seconds=30, timeout_seconds=10, failure_threshold=6),
     )
-    """How patiently Kubernetes asks. The first start downloads: its budget is 10 minutes. Migrations come before it, and have all
-    the time that they need."""
+    """How patiently Kubernetes asks. The first start downloads: its budget is 10 minutes. Migrations come before it, and have
+    all the time that they need."""
     session_key_from: Annotated[SecretKeyRef | None, Variable("WEBUI_SECRET_KEY")] = None
     """An existing Secret with `WEBUI_SECRET_KEY`; null takes `airis:secrets.sessionKey`, or one generated once."""
     enable_persistent_config: Annotated[StrictBool, Variable("ENABLE_PERSISTENT_CONFIG")] = True
