@@ -16,6 +16,7 @@ from airis import manifest, program
 from airis.cluster import Cluster
 from airis.kubectl import KubeObject
 from airis.readiness import key_of
+from tests.cluster.images.image import full
 from tests.cluster.ready import wait_ready
 from tests.cluster.target import Target
 from tests.pulumi_project import Project, missing, prepared
@@ -49,8 +50,14 @@ class Stack(ABC):
         `settings` are what a stack file has below `config:`, without the prefix `airis:`; `secrets` are encrypted on their
         way. Raises AssertionError, with the reasons, when the stack does not come up.
         """
-        wanted = self._deploy({"namespace": self.namespace, **settings})
-        wait_ready(self.target.kubectl, wanted)
+        config = {"namespace": self.namespace, **settings}
+        self.target.images.load(*images_of(rendered(config)))
+        wait_ready(self.target.kubectl, self._deploy(config))
+
+    def url(self, service: str) -> str:
+        """The URL of one of its Services, as the node reaches it."""
+        (found,) = self.cluster.get("service", service)
+        return f"http://{found['spec']['clusterIP']}:{found['spec']['ports'][0]['port']}"
 
     @abstractmethod
     def destroy(self) -> None:
@@ -151,6 +158,14 @@ def rendered(settings: Mapping[str, object]) -> list[dict[str, Any]]:
     """The stack's objects as `airis render --show-secrets` has them."""
     objects = program.run(stack_of(**settings), generate_secrets=True).objects
     return [manifest.manifest(each, show_secrets=True) for each in manifest.in_order(objects)]
+
+
+def images_of(objects: Sequence[KubeObject]) -> list[str]:
+    """The images of all pods that these objects make, by their full references."""
+    pods = [each["spec"]["template"]["spec"] for each in objects if "template" in each.get("spec", {})]
+    return sorted(
+        {full(str(each["image"])) for pod in pods for each in [*pod.get("initContainers", []), *pod["containers"]]}
+    )
 
 
 def _values(path: str, value: object) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@ import os
 import shlex
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +66,10 @@ class Target:
         if self.node is None:
             pytest.skip(f"NOT ON THIS CLUSTER: it takes the tests' own node, and ${KUBECONFIG} is set")
         return self.node
+
+    def outside(self) -> AbstractContextManager[None]:
+        """Moves this thread to where registries are, while the block runs."""
+        return self.node.outside() if self.node else nullcontext()
 
     def within(self, namespace: str) -> Cluster:
         """Kubectl for one namespace."""

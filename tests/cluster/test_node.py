@@ -110,7 +110,8 @@ def test_a_pod_over_its_memory_limit_is_killed(cluster: Target, namespace: str) 
     def reason() -> str | None:
         (pod,) = here.get("pod", "greedy")
         (state,) = [each["state"] for each in pod["status"].get("containerStatuses", [])] or [{}]
-        return state.get("terminated", {}).get("reason")
+        found: str | None = state.get("terminated", {}).get("reason")
+        return found
 
     assert eventually(lambda: reason() is not None, 60)
     assert reason() == "OOMKilled"

@@ -1,0 +1,160 @@
+"""A person who uses Open WebUI, by the API that its own front end uses.
+
+Source: open-webui 0.12.4, open_webui/main.py, routers/, socket/main.py.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import requests
+import socketio
+
+PASSWORD = "Correct-Horse-1"
+
+_SECONDS = 60.0
+
+
+@dataclass
+class Person:
+    """Somebody with a session in the WebUI at `url`. `host` is the name by which the Ingress knows it, if it leads there.
+
+    Every method raises requests.HTTPError, with the server's answer, when the WebUI refuses.
+    """
+
+    url: str
+    host: str = ""
+    session: requests.Session = field(default_factory=requests.Session)
+    token: str = ""
+
+    def __post_init__(self) -> None:
+        if self.host:
+            self.session.headers["Host"] = self.host
+
+    def ask(self, method: str, path: str, **how: Any) -> requests.Response:
+        """Sends one request. `how` is as for requests; raises HTTPError for an answer of 400 and above."""
+        answer = self.session.request(method, self.url + path, timeout=how.pop("timeout", _SECONDS), **how)
+        if not answer.ok:
+            raise requests.HTTPError(f"{method} {path}: {answer.status_code} {answer.text[:300]}", response=answer)
+        return answer
+
+    def sign_up(self, name: str = "ada") -> str:
+        """Makes an account and signs in; returns the role."""
+        return self._signed_in("signup", {"name": name, "email": f"{name}@example.com", "password": PASSWORD})
+
+    def sign_in(self, name: str = "ada") -> str:
+        """Signs in; returns the role."""
+        return self._signed_in("signin", {"email": f"{name}@example.com", "password": PASSWORD})
+
+    def elsewhere(self, url: str) -> "Person":
+        """The same session at another address of the same WebUI."""
+        other = Person(url, self.host)
+        other._keep(self.token)
+        return other
+
+    def role(self) -> str:
+        """The role of whoever is signed in."""
+        return str(self.ask("GET", "/api/v1/auths/").json()["role"])
+
+    def models(self) -> list[str]:
+        """The models to choose from."""
+        return [str(each["id"]) for each in self.ask("GET", "/api/models").json()["data"]]
+
+    def chat(self, model: str, text: str) -> list[str]:
+        """Asks the model; returns the parts of the answer as they were streamed."""
+        body = {"model": model, "messages": [{"role": "user", "content": text}], "stream": True}
+        parts: list[str] = []
+        with self.ask("POST", "/api/chat/completions", json=body, stream=True) as answer:
+            for line in answer.iter_lines():
+                _, _, data = line.decode().partition("data: ")
+                if data and data != "[DONE]":
+                    said = json.loads(data)
+                    if "error" in said:
+                        raise requests.HTTPError(f"the chat failed: {said['error']}", response=answer)
+                    parts += [each["delta"].get("content") or "" for each in said.get("choices", [])]
+        return [each for each in parts if each]
+
+    @contextmanager
+    def connected(self, origin: str = "") -> Iterator[socketio.SimpleClient]:
+        """The websocket of a browser with this session. Raises socketio's ConnectionError where it is refused."""
+        headers = {"Host": self.host} if self.host else {}
+        headers |= {"Origin": origin} if origin else {}
+        client = socketio.SimpleClient()
+        client.connect(
+            self.url,
+            headers=headers,
+            auth={"token": self.token},
+            transports=["websocket"],
+            socketio_path="/ws/socket.io",
+            wait_timeout=10,
+        )
+        try:
+            yield client
+        finally:
+            client.disconnect()
+
+    def live_chat(self, client: socketio.SimpleClient, model: str, text: str) -> tuple[str, str]:
+        """A new chat that is kept, whose answer comes by the websocket; returns the chat's id and the answer."""
+        user, assistant = str(uuid4()), str(uuid4())
+        message = {"id": user, "parentId": None, "role": "user", "content": text, "models": [model]}
+        body = {
+            "model": model,
+            "messages": [{"role": "user", "content": text}],
+            "stream": True,
+            "session_id": client.sid,
+            "parent_id": None,
+            "user_message": {**message, "timestamp": int(time.time())},
+            "id": assistant,
+        }
+        chat = str(self.ask("POST", "/api/chat/completions", json=body).json()["chat_id"])
+        deadline = time.monotonic() + _SECONDS
+        while time.monotonic() < deadline:
+            name, *values = client.receive(timeout=_SECONDS)
+            data = values[0].get("data", {}) if name == "events" and values[0].get("chat_id") == chat else {}
+            if data.get("type") == "chat:message:error":
+                raise AssertionError(f"the chat failed: {data}")
+            if data.get("type") == "chat:completion" and data["data"].get("done"):
+                return chat, self.messages(chat)[assistant]
+        raise AssertionError("the answer did not end")
+
+    def chats(self) -> list[str]:
+        """The ids of the chats that are kept."""
+        return [str(each["id"]) for each in self.ask("GET", "/api/v1/chats/").json()]
+
+    def messages(self, chat: str) -> dict[str, str]:
+        """What was said in a chat, by the ids of its messages."""
+        kept = self.ask("GET", f"/api/v1/chats/{chat}").json()["chat"]["history"]["messages"]
+        return {key: str(value["content"]) for key, value in kept.items()}
+
+    def upload(self, name: str, content: bytes, seconds: float = 120) -> str:
+        """Uploads a document and waits until it can be asked about; returns its id."""
+        answer = self.ask("POST", "/api/v1/files/", files={"file": (name, content, "text/plain")}, timeout=seconds)
+        found = str(answer.json()["id"])
+        deadline = time.monotonic() + seconds
+        while (status := self.ask("GET", f"/api/v1/files/{found}/process/status").json()["status"]) != "completed":
+            assert status == "pending", f"{name}: {self.ask('GET', f'/api/v1/files/{found}').json()['data']}"
+            assert time.monotonic() < deadline, f"{name} is not processed after {seconds:g} s"
+            time.sleep(0.5)
+        return found
+
+    def content(self, file: str) -> bytes:
+        """What was uploaded."""
+        return self.ask("GET", f"/api/v1/files/{file}/content").content
+
+    def search(self, file: str, text: str) -> list[str]:
+        """The passages of an uploaded document that are nearest to a question."""
+        body = {"collection_name": f"file-{file}", "query": text, "k": 3}
+        return [str(each) for each in self.ask("POST", "/api/v1/retrieval/query/doc", json=body).json()["documents"][0]]
+
+    def _signed_in(self, how: str, body: dict[str, str]) -> str:
+        answer = self.ask("POST", f"/api/v1/auths/{how}", json=body).json()
+        self._keep(str(answer["token"]))
+        return str(answer["role"])
+
+    def _keep(self, token: str) -> None:
+        self.token = token
+        self.session.headers["Authorization"] = f"Bearer {token}"
