@@ -6,7 +6,8 @@ from contextlib import suppress
 from typing import Any
 
 from airis.kubectl import Kubectl, KubectlError, KubeObject
-from airis.readiness import Live, resource_of
+from airis.readiness import Live, key_of, pod_finding, resource_of
+from airis.verdict import Finding
 
 HOPELESS = (
     "CreateContainerConfigError",
@@ -39,7 +40,7 @@ def wait_ready(kubectl: Kubectl, wanted: Sequence[KubeObject], seconds: float = 
     begun = time.monotonic()
     while True:
         live = [each for each in kubectl.get(kinds, "--all-namespaces") if _concerns(each, namespaces)]
-        pending = [each for each in Live(live).findings(wanted) if not each.ok]
+        pending = [each for each in _findings(live, wanted) if not each.ok]
         if not pending:
             return
         now = time.monotonic() - begun
@@ -57,6 +58,13 @@ def wait_ready(kubectl: Kubectl, wanted: Sequence[KubeObject], seconds: float = 
                 )
             )
         time.sleep(_POLL_SECONDS)
+
+
+def _findings(live: Sequence[KubeObject], wanted: Sequence[KubeObject]) -> Iterator[Finding]:
+    """`airis` makes no pods itself, and takes one that was admitted for ready."""
+    yield from Live(live).findings(wanted)
+    pods = {key_of(each) for each in wanted if each["kind"] == "Pod"}
+    yield from [pod_finding(each) for each in live if key_of(each) in pods]
 
 
 def hopeless(live: KubeObject, *, patient: bool = False) -> Iterator[str]:

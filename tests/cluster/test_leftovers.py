@@ -141,7 +141,7 @@ def test_nothing_is_left_after_its_starter_is_killed(node: Started) -> None:
     node.starter.kill()
     node.starter.wait()
     assert eventually(lambda: node.left() == []), node.left()
-    assert not Path(f"/proc/{node.keeper}").exists()
+    assert eventually(lambda: not Path(f"/proc/{node.keeper}").exists())
 
 
 def test_no_process_is_left_if_its_keeper_is_killed_too_and_the_next_start_removes_the_rest(

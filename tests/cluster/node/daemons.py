@@ -10,6 +10,9 @@ from tests.cluster.node.places import ADDRESS, API_PORT, DNS, INSIDE, NAME, PODS
 SLOT = Slot(INSIDE)
 """The slot as the node's processes see it."""
 
+NO_NAMES = "nameserver 127.0.0.1\n"
+"""A resolv.conf with which no name outside of the cluster has an address, and that is known at once."""
+
 _ETCD = "http://127.0.0.1:2379"
 _PEER = "http://127.0.0.1:2380"
 
@@ -90,7 +93,7 @@ def configure(slot: Slot, group: str) -> None:
         "cni/10-bridge.conflist": json.dumps(_network()),
         "kubelet.json": json.dumps(_kubelet(group)),
         "proxy.json": json.dumps(_proxy()),
-        "resolv.conf": "nameserver 127.0.0.1\n",  # no name outside of the cluster has an address
+        "resolv.conf": NO_NAMES,
     }
     for name, text in files.items():
         (slot.etc / name).write_text(text, encoding="utf-8")

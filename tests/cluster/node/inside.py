@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.cluster.node import certificates
-from tests.cluster.node.daemons import SLOT, commands, configure
+from tests.cluster.node.daemons import NO_NAMES, SLOT, commands, configure
 from tests.cluster.node.places import ADDRESS, API_PORT, INSIDE, NAME, OUTSIDE, SOCKET
 
 _SECONDS = 180.0
@@ -67,17 +67,24 @@ def _call(*command: str) -> None:
 
 
 def _mount(folder: Path) -> None:
-    """Gives the node a /run of its own, and a /var where it may write: nothing of that reaches the machine's."""
+    """Gives the node a /run of its own, and lets it write in /etc and /var: nothing of that reaches the machine's."""
     _call("mount", "--make-rshared", "/")  # of this namespace: mounts of pods may be passed on
     held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # it may be below /run or /var itself
     _call("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
     INSIDE.mkdir()
     _call("mount", "--bind", f"/proc/{os.getpid()}/fd/{held}", str(INSIDE))
     os.close(held)
-    for each in ("var/upper", "var/work", "lock", "sysctl"):
-        Path("/run", each).mkdir(parents=True)
-    layers = "lowerdir=/var,upperdir=/run/var/upper,workdir=/run/var/work"
-    _call("mount", "-t", "overlay", "-o", layers, "overlay", "/var")
+    for each in ("lock", "sysctl"):
+        Path("/run", each).mkdir()
+    for each in ("etc", "var"):
+        upper, work = Path("/run/over", each, "upper"), Path("/run/over", each, "work")
+        upper.mkdir(parents=True)
+        work.mkdir()
+        layers = f"lowerdir=/{each},upperdir={upper},workdir={work}"
+        _call("mount", "-t", "overlay", "-o", layers, "overlay", f"/{each}")
+    resolver = Path("/etc/resolv.conf")
+    resolver.unlink(missing_ok=True)  # often a link into the machine's /run
+    resolver.write_text(NO_NAMES)
     for number, each in enumerate(_KUBELETS_OWN):
         if (setting := Path("/proc/sys", each)).exists():
             copy = Path("/run/sysctl", str(number))
