@@ -1,6 +1,6 @@
 """Fixtures for stories on a real cluster, and one line at the end that says whether they ran at all.
 
-How to write a story: docs/extending.md, "Write a story on a real cluster".
+How to write a story: docs/extending.md, "A story on a real cluster".
 """
 
 from collections.abc import Iterator

@@ -16,6 +16,7 @@ from airis import manifest, program
 from airis.cluster import Cluster
 from airis.kubectl import KubeObject
 from airis.readiness import key_of
+from tests.cluster.images import references
 from tests.cluster.images.image import full
 from tests.cluster.ready import wait_ready
 from tests.cluster.target import Target
@@ -38,6 +39,8 @@ class Stack(ABC):
     target: Target
     namespace: str
     folder: Path
+    _generated: str = field(default_factory=lambda: token_urlsafe(48), kw_only=True)
+    """What the engine would generate once and keep."""
 
     @property
     def cluster(self) -> Cluster:
@@ -48,11 +51,14 @@ class Stack(ABC):
         """Deploys the stack, or changes it, and returns when it is ready: `up(ollama={"models": ["tiny"]})`.
 
         `settings` are what a stack file has below `config:`, without the prefix `airis:`; `secrets` are encrypted on their
-        way. Raises AssertionError, with the reasons, when the stack does not come up.
+        way. Images of tests/cluster/images are loaded first. Raises AssertionError, with the reasons, when the stack does
+        not come up.
         """
-        config = {"namespace": self.namespace, **settings}
-        self.target.images.load(*images_of(rendered(config)))
-        wait_ready(self.target.kubectl, self._deploy(config))
+        settings = {"namespace": self.namespace, **settings}
+        wanted = self._rendered(settings)
+        self.target.images.load(*(known for each in _images(wanted) if (known := full(each)) in references()))
+        self._deploy(settings, wanted)
+        wait_ready(self.target.kubectl, wanted)
 
     def url(self, service: str) -> str:
         """The URL of one of its Services, as the node reaches it."""
@@ -64,8 +70,14 @@ class Stack(ABC):
         """Deletes what was deployed, but for the data."""
 
     @abstractmethod
-    def _deploy(self, settings: Mapping[str, object]) -> Sequence[KubeObject]:
-        """Deploys it; returns the objects that it is made of."""
+    def _deploy(self, settings: Mapping[str, object], wanted: Sequence[KubeObject]) -> None:
+        """Deploys a stack of these settings, which `wanted` are the objects of."""
+
+    def _rendered(self, settings: Mapping[str, object]) -> list[dict[str, Any]]:
+        """The stack's objects as `airis render --show-secrets` has them, with the same generated values each time."""
+        with mock.patch("components.generated.secrets", mock.Mock(**{"token_urlsafe.return_value": self._generated})):
+            objects = program.run(stack_of(**settings), generate_secrets=True).objects
+        return [manifest.manifest(each, show_secrets=True) for each in manifest.in_order(objects)]
 
 
 @dataclass
@@ -73,12 +85,8 @@ class Applied(Stack):
     """Rendered, and applied server-side."""
 
     _applied: Sequence[KubeObject] = ()
-    _generated: str = field(default_factory=lambda: token_urlsafe(48))
-    """What the engine would generate once and keep."""
 
-    def _deploy(self, settings: Mapping[str, object]) -> Sequence[KubeObject]:
-        with mock.patch("components.generated.secrets", mock.Mock(**{"token_urlsafe.return_value": self._generated})):
-            wanted = rendered(settings)
+    def _deploy(self, settings: Mapping[str, object], wanted: Sequence[KubeObject]) -> None:
         after = {key_of(each): each for each in wanted}
         gone = [each for each in self._applied if key_of(each) not in after]
         # The template of a Job cannot be changed: the engine replaces such a Job as well
@@ -86,7 +94,6 @@ class Applied(Stack):
         self._delete([*gone, *jobs])
         self.target.kubectl.apply(wanted)
         self._applied = wanted
-        return wanted
 
     def destroy(self) -> None:
         self._delete(self._applied)
@@ -105,13 +112,12 @@ class Engined(Stack):
         self.project = Project(folder, kubectl, prepared(folder, kubectl.kubeconfig))
         self._pulumi("stack", "select", "--create", NAME)
 
-    def _deploy(self, settings: Mapping[str, object]) -> Sequence[KubeObject]:
+    def _deploy(self, settings: Mapping[str, object], wanted: Sequence[KubeObject]) -> None:
         plain = {f"airis:{key}": value for key, value in settings.items() if key != "secrets"}
         self.project.write(NAME, plain)
         for path, value in _values("airis:secrets", settings.get("secrets", {})):
             self._pulumi("config", "set", "--secret", "--path", path, value, f"--stack={NAME}")
         self._airis("up")
-        return rendered(settings)
 
     def destroy(self) -> None:
         self._airis("destroy")
@@ -154,18 +160,12 @@ def new_stack(way: type[Stack], target: Target, folder: Path) -> Iterator[Stack]
         yield way(target, namespace, folder)
 
 
-def rendered(settings: Mapping[str, object]) -> list[dict[str, Any]]:
-    """The stack's objects as `airis render --show-secrets` has them."""
-    objects = program.run(stack_of(**settings), generate_secrets=True).objects
-    return [manifest.manifest(each, show_secrets=True) for each in manifest.in_order(objects)]
-
-
-def images_of(objects: Sequence[KubeObject]) -> list[str]:
-    """The images of all pods that these objects make, by their full references."""
-    pods = [each["spec"]["template"]["spec"] for each in objects if "template" in each.get("spec", {})]
-    return sorted(
-        {full(str(each["image"])) for pod in pods for each in [*pod.get("initContainers", []), *pod["containers"]]}
-    )
+def _images(objects: Sequence[KubeObject]) -> Iterator[str]:
+    """The images of the objects' pods."""
+    for each in objects:
+        pod = each.get("spec", {}).get("template", {}).get("spec", {})
+        for container in [*pod.get("initContainers", []), *pod.get("containers", [])]:
+            yield container["image"]
 
 
 def _values(path: str, value: object) -> Iterator[tuple[str, str]]:

@@ -113,8 +113,8 @@ def test_a_pod_over_its_memory_limit_is_killed(cluster: Target, namespace: str) 
     def reason() -> str | None:
         (pod,) = here.get("pod", "greedy")
         (state,) = [each["state"] for each in pod["status"].get("containerStatuses", [])] or [{}]
-        found: str | None = state.get("terminated", {}).get("reason")
-        return found
+        terminated: dict[str, str] = state.get("terminated", {})
+        return terminated.get("reason")
 
     assert eventually(lambda: reason() is not None, 60)
     assert reason() == "OOMKilled"

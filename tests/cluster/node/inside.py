@@ -30,6 +30,10 @@ _KUBELETS_OWN = ("vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops",
 """What a kubelet sets of the kernel, for the whole machine (kubernetes, pkg/kubelet/cm/container_manager_linux.go)."""
 
 
+_CORES = 8
+"""What the node offers at least, so that any stack finds room: requests are bookkeeping, limits hold as they are."""
+
+
 class Failed(Exception):
     """The node does not start, or one of its daemons has ended."""
 
@@ -85,6 +89,11 @@ def _mount(folder: Path) -> None:
     resolver = Path("/etc/resolv.conf")
     resolver.unlink(missing_ok=True)  # often a link into the machine's /run
     resolver.write_text(NO_NAMES)
+    # The kubelet counts the folders of processors (cadvisor, utils/sysinfo), and takes those of NUMA nodes first
+    for each in ("cpu", "node"):
+        _call("mount", "-t", "tmpfs", "tmpfs", f"/sys/devices/system/{each}")
+    for number in range(max(_CORES, os.cpu_count() or 0)):
+        Path(f"/sys/devices/system/cpu/cpu{number}").mkdir()
     for number, each in enumerate(_KUBELETS_OWN):
         if (setting := Path("/proc/sys", each)).exists():
             copy = Path("/run/sysctl", str(number))
