@@ -96,13 +96,14 @@ WEBUI_BEFORE = f"{WEBUI.rpartition(':')[0]}:v{_RELEASE_BEFORE.version}"
 
 OLLAMA = full("ollama/ollama:0.34.4")
 """The default image of Ollama."""
-_OLLAMA = Program(
+OLLAMA_PROGRAM = Program(
     "ollama",
     "github.com/ollama/ollama",
     pins=GO / "ollama",
     cgo=True,
     version_variable="github.com/ollama/ollama/version.Version",
 )
+"""Its pin, whose version is that of the image."""
 
 VALKEY = full(RedisServerSettings().image)
 """The default image of the stack's own Redis. Debian's Valkey is an older patch of the same minor release."""
@@ -152,7 +153,7 @@ IMAGES = (
     ),
     Image(
         OLLAMA,
-        [_BASE, Built(_OLLAMA), LlamaServer(), Writable()],
+        [_BASE, Built(OLLAMA_PROGRAM), LlamaServer(), Writable()],
         entrypoint=["/usr/bin/ollama"],
         cmd=["serve"],
         env={"OLLAMA_HOST": "0.0.0.0:11434"},
