@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Tests on the sandbox mostly wait: six processes, each with a sandbox of its own (1 GB), keep two cores busy
 PARALLEL := --numprocesses=6 --dist=loadscope --no-loadscope-reorder
+IMAGES := tests/cluster/images/requirements
 
 .PHONY: help up test test-app test-cluster lint types unit sandbox rehearsal engine soak bench reference docs pictures lock outdated clean
 .DEFAULT_GOAL := help
@@ -67,6 +68,9 @@ lock: $(VENV)/.dev ## Pin the dependencies of pyproject.toml anew, by version an
 	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -U -o requirements.txt
 	$(BIN)/uv pip compile -q pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -U -o requirements-dev.txt
 	$(BIN)/uv pip compile -q tests/app/requirements.in --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -U -o tests/app/requirements.txt
+	cd $(IMAGES) && for each in open-webui open-webui-before; do $(CURDIR)/$(BIN)/uv pip compile -q $$each.in --excludes open-webui-without.txt --generate-hashes --python-version 3.11.2 --python-platform x86_64-unknown-linux-gnu --no-header --no-annotate -U -o $$each.txt || exit; done
+	cd $(IMAGES) && $(CURDIR)/$(BIN)/uv pip compile -q build.in --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -U -o build.txt
+	cd $(IMAGES) && $(CURDIR)/$(BIN)/uv pip compile -q llama.in --no-deps --no-binary llama-cpp-python --generate-hashes --python-version 3.11 --no-header --no-annotate -U -o llama.txt
 
 outdated: $(VENV)/.dev ## Show which pins are behind: packages, modules, images, actions
 	@$(BIN)/python -m maintenance.outdated

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -10,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from settings import releases
+from settings.ollama import OllamaSettings
 from settings.redis import RedisServerSettings
+from settings.webui import WebUISettings
 from tests.cluster import images
 from tests.cluster.images import recipes
 from tests.cluster.images.image import Image, build, full
@@ -155,17 +157,17 @@ def test_an_unknown_reference_is_an_error() -> None:
         images.archive("example.com/no:1")
 
 
-def test_the_defaults_of_the_settings_have_an_image() -> None:
-    assert full(RedisServerSettings().image) in images.references()
+@pytest.mark.parametrize("settings", [WebUISettings, OllamaSettings, RedisServerSettings])
+def test_the_defaults_of_the_settings_have_an_image(settings: type[Any]) -> None:
+    assert full(settings().image) in images.references()
 
 
 def test_the_pins_are_those_of_the_default_images() -> None:
-    locks = {name: locked(REQUIREMENTS / f"{name}.txt")["open-webui"] for name in ("open-webui", "open-webui-before")}
-    versions = {name: re.match(r"open-webui==(\S+)", pin)[1] for name, pin in locks.items()}  # type: ignore[index]
-    assert recipes.WEBUI.endswith(f":v{versions['open-webui']}")
-    assert recipes.WEBUI_BEFORE.endswith(f":v{versions['open-webui-before']}")
-    assert versions["open-webui"] != versions["open-webui-before"]
-    assert recipes.OLLAMA.endswith(recipes.OLLAMA_PROGRAM.version.replace("v", ":"))
+    before, now = recipes.RELEASE_BEFORE.version, recipes.RELEASE.version
+    assert now == releases.OPEN_WEBUI.version
+    assert releases.release(before) < releases.release(now)
+    assert recipes.WEBUI.replace(now, before) == recipes.WEBUI_BEFORE
+    assert recipes.OLLAMA_PROGRAM.version == f"v{releases.OLLAMA.version}"
 
 
 def test_what_is_left_out_is_in_no_lock() -> None:

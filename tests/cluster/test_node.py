@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
+import requests
 
 from airis.cluster import Cluster
 from airis.kubectl import KubectlError
@@ -96,6 +98,37 @@ def test_a_network_policy_refuses_and_allows(cluster: Target, namespace: str) ->
     assert eventually(lambda: not fetches(here, "stranger", "web"))
     assert eventually(lambda: fetches(here, "friend", "web"))
     assert not fetches(here, "stranger", "web")
+
+
+def test_a_real_controller_serves_an_ingress(cluster: Target, namespace: str) -> None:
+    backend = {"service": {"name": "web", "port": {"number": 80}}}
+    rule = {"host": "web.example", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}
+    ingress = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "web", "namespace": namespace},
+        "spec": {"rules": [rule]},
+    }
+    address = cluster.ingress()
+    make(cluster, namespace, shell("web", namespace, WEB), service("web", namespace), ingress)
+
+    def answers(host: str) -> bool:
+        return requests.get(f"http://{address}", headers={"Host": host}, timeout=5).text == "hello\n"
+
+    assert eventually(lambda: answers("web.example"))
+    assert not answers("other.example")
+
+
+def test_metrics_are_measured(cluster: Target, namespace: str) -> None:
+    cluster.metrics()
+    make(cluster, namespace, shell("pod", namespace))
+
+    def measured() -> bool:
+        with suppress(KubectlError):
+            return cluster.within(namespace).run("top", "pod", "pod", "--no-headers").startswith("pod ")
+        return False
+
+    assert eventually(measured, 90)
 
 
 def test_a_pod_is_looked_into(cluster: Target, namespace: str) -> None:

@@ -1,6 +1,7 @@
 """Which images there are: data for image.py. Names and versions follow from the settings' defaults and from the pins."""
 
 from airis.sandbox.binaries import Program
+from settings import releases
 from settings.redis import RedisServerSettings
 from tests.cluster.images.busybox import Busybox
 from tests.cluster.images.debian import Debian
@@ -50,8 +51,8 @@ _SERVERS = Debian(
 
 # ------------------------------------------------------------------------------------------------- what airis deploys
 
-_RELEASE = Release(REQUIREMENTS / "open-webui.txt", _BASE)
-_RELEASE_BEFORE = Release(REQUIREMENTS / "open-webui-before.txt", _BASE)
+RELEASE = Release(REQUIREMENTS / "open-webui.txt", _BASE)
+RELEASE_BEFORE = Release(REQUIREMENTS / "open-webui-before.txt", _BASE)
 _DATA = "/app/backend/data"
 
 _WEBUI_ENV = {
@@ -82,19 +83,19 @@ _WEBUI_ENV = {
 def _webui(reference: str, release: Release, *further: Layer, env: dict[str, str] | None = None) -> Image:
     return Image(
         full(reference),
-        [_BASE, _RELEASE.dependencies(), *further, release.program(), Files("open-webui"), Writable()],
+        [_BASE, RELEASE.dependencies(), *further, release.program(), Files("open-webui"), Writable()],
         cmd=["bash", "start.sh"],
         workdir="/app/backend",
         env={**_WEBUI_ENV, **(env or {})},
     )
 
 
-WEBUI = full("ghcr.io/open-webui/open-webui:v0.12.4")
+WEBUI = full(releases.OPEN_WEBUI.image)
 """The default image of the WebUI."""
-WEBUI_BEFORE = f"{WEBUI.rpartition(':')[0]}:v{_RELEASE_BEFORE.version}"
+WEBUI_BEFORE = f"{WEBUI.rpartition(':')[0]}:v{RELEASE_BEFORE.version}"
 """The release from which the upgrade story comes."""
 
-OLLAMA = full("ollama/ollama:0.34.4")
+OLLAMA = full(releases.OLLAMA.image)
 """The default image of Ollama."""
 OLLAMA_PROGRAM = Program(
     "ollama",
@@ -115,7 +116,7 @@ POSTGRES = full("pgvector/pgvector:pg17")
 _VERSITYGW = Program("versitygw", "github.com/versity/versitygw/cmd/versitygw", pins=GO / "versitygw")
 S3 = full(f"versity/versitygw:{_VERSITYGW.version}")
 """An S3 server."""
-CHROMA = full("chromadb/chroma:" + locked(_RELEASE.lock)["chromadb"].split()[0].partition("==")[2])
+CHROMA = full("chromadb/chroma:" + locked(RELEASE.lock)["chromadb"].split()[0].partition("==")[2])
 """A vector server: Chroma, which Open WebUI's dependencies have in them."""
 _REGISTRY = Program("registry", "github.com/distribution/distribution/v3/cmd/registry", pins=GO / "registry")
 REGISTRY = full(f"registry:{_REGISTRY.version.removeprefix('v')}")
@@ -144,11 +145,11 @@ IMAGES = (
             (TRAEFIK, "traefik"),
         )
     ),
-    _webui(WEBUI, _RELEASE),
+    _webui(WEBUI, RELEASE),
     _webui(
         WEBUI_BEFORE,
-        _RELEASE_BEFORE,
-        _RELEASE_BEFORE.differences(_RELEASE),
+        RELEASE_BEFORE,
+        RELEASE_BEFORE.differences(RELEASE),
         env={"PYTHONPATH": f"/{DIFFERENCES}"},
     ),
     Image(
@@ -184,7 +185,7 @@ IMAGES = (
     ),
     Image(
         CHROMA,
-        [_BASE, _RELEASE.dependencies(), Writable(("tmp", "data"))],
+        [_BASE, RELEASE.dependencies(), Writable(("tmp", "data"))],
         entrypoint=["python3", "-c", "from chromadb.cli.cli import app; app()"],
         cmd=["run", "--host", "0.0.0.0", "--port", "8000", "--path", "/data"],  # noqa: S104  (in a pod)
     ),

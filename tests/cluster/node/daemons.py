@@ -68,7 +68,7 @@ def _kubelet(group: str) -> dict[str, Any]:
         "serializeImagePulls": False,
         "eventRecordQPS": 0,
         "registryPullQPS": 0,
-        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "2%", "imagefs.available": "2%"},
+        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "200Mi", "imagefs.available": "200Mi"},
         "imageGCHighThresholdPercent": 100,
     }
 
