@@ -64,13 +64,19 @@ docs: $(VENV)/.dev ## Build the site of docs/ into site/: it works without a net
 pictures: $(VENV)/.dev ## Draw what the command prints into docs/img/
 	$(BIN)/python -m documentation.pictures
 
-lock: $(VENV)/.dev ## Pin the dependencies of pyproject.toml anew, by version and hash
-	$(BIN)/uv pip compile -q pyproject.toml --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -U -o requirements.txt
-	$(BIN)/uv pip compile -q pyproject.toml --group dev --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -U -o requirements-dev.txt
-	$(BIN)/uv pip compile -q tests/app/requirements.in --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -U -o tests/app/requirements.txt
-	cd $(IMAGES) && for each in open-webui open-webui-before; do $(CURDIR)/$(BIN)/uv pip compile -q $$each.in --excludes open-webui-without.txt --generate-hashes --python-version 3.11.2 --python-platform x86_64-unknown-linux-gnu --no-header --no-annotate -U -o $$each.txt || exit; done
-	cd $(IMAGES) && $(CURDIR)/$(BIN)/uv pip compile -q build.in --universal --generate-hashes --python-version 3.11 --no-header --no-annotate -U -o build.txt
-	cd $(IMAGES) && $(CURDIR)/$(BIN)/uv pip compile -q llama.in --no-deps --no-binary llama-cpp-python --generate-hashes --python-version 3.11 --no-header --no-annotate -U -o llama.txt
+LOCK := $(BIN)/uv pip compile -q --generate-hashes --no-header --no-annotate -U
+HERE := --universal --python-version 3.11
+DEBIAN := --python-version 3.11.2 --python-platform x86_64-unknown-linux-gnu
+
+lock: $(VENV)/.dev ## Pin the dependencies of pyproject.toml and of the tests anew, by version and hash
+	$(LOCK) $(HERE) pyproject.toml -o requirements.txt
+	$(LOCK) $(HERE) pyproject.toml --group dev -o requirements-dev.txt
+	$(LOCK) $(HERE) tests/app/requirements.in -o tests/app/requirements.txt
+	$(LOCK) $(HERE) $(IMAGES)/build.in -o $(IMAGES)/build.txt
+	$(LOCK) $(HERE) $(IMAGES)/llama.in --no-deps --no-binary llama-cpp-python -o $(IMAGES)/llama.txt
+	$(LOCK) $(DEBIAN) $(IMAGES)/open-webui.in --excludes $(IMAGES)/open-webui-without.txt -o $(IMAGES)/open-webui.txt
+	$(LOCK) $(DEBIAN) $(IMAGES)/open-webui-before.in --excludes $(IMAGES)/open-webui-without.txt -o $(IMAGES)/open-webui-before.txt
+	$(LOCK) $(DEBIAN) $(IMAGES)/open-webui-whole.in -o $(IMAGES)/open-webui-whole.txt
 
 outdated: $(VENV)/.dev ## Show which pins are behind: packages, modules, images, actions
 	@$(BIN)/python -m maintenance.outdated

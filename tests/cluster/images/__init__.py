@@ -12,16 +12,17 @@ from tests.cluster.images.image import Image, build
 
 
 def references() -> Mapping[str, Image]:
-    """Every image by its full reference, as containerd names it."""
+    """The images of the stories by their full references, as containerd names them."""
     return {each.reference: each for each in recipes.IMAGES}
 
 
 def archive(reference: str) -> Path:
-    """Returns the archive of an image, which is built first where it is not cached.
+    """Returns the archive of an image, which is built first where it is not cached; also of one for measurements.
 
     Raises KeyError for a reference that no recipe has, EnvironmentProblem where the image cannot be built.
     """
-    return build(references()[reference])
+    measured = {each.reference: each for each in recipes.MEASURED}
+    return build({**references(), **measured}[reference])
 
 
 def ensure(wanted: Iterable[str]) -> list[Path]:

@@ -19,7 +19,7 @@ from airis.sandbox.places import cache_root
 _TAR = ("tar", "--create", "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--format=gnu")
 """The same files make the same archive, and root owns them, as in most images."""
 
-_SECONDS = 1800
+_SECONDS = 7200
 
 
 class Layer(ABC):
@@ -86,7 +86,7 @@ def scratch(target: Path) -> Iterator[Path]:
 def run(command: Sequence[Path | str], **environment: str) -> str:
     """Runs a program that builds something, and returns what it printed.
 
-    Raises EnvironmentProblem with the end of its errors when it fails or takes longer than half an hour.
+    Raises EnvironmentProblem with the end of its errors when it fails or takes longer than two hours.
     """
     name = Path(command[0]).name
     try:

