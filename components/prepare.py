@@ -25,6 +25,9 @@ from typing import Any
 PATIENCE_SECONDS = 60
 """How long the database may take to answer: it may be starting, and the pod's address may not be let through yet."""
 
+SEEDS = ("import_legacy_config_json", "seed_registered_defaults")
+"""What writes the settings when a server starts (main.py)."""
+
 _LOCK = int.from_bytes(b"airis", "big")
 """The number of the advisory lock of PostgreSQL that pods of one database wait for."""
 
@@ -92,19 +95,21 @@ def revisions(package: Path) -> tuple[Set[str], Set[str]]:
 
 def is_complete(package: Path) -> bool:
     """Whether the start of a server would write nothing: every setting is there, and so are the tables of pgvector."""
-    needed: set[str] = set()
     if _is_on("ENABLE_PERSISTENT_CONFIG", "true"):
-        block = _DEFAULTS.search((package / "config.py").read_text(encoding="utf-8"))
-        if block is None:
-            return False
         kept = _is_on("ENABLE_OAUTH_PERSISTENT_CONFIG", "false")
-        needed = {key for key in _DEFAULT.findall(block[1]) if kept or not key.startswith("oauth.")}
-    if not needed <= ask("SELECT key FROM config"):
-        return False
+        needed = {key for key in defaults(package / "config.py") if kept or not key.startswith("oauth.")}
+        if not needed or not needed <= ask("SELECT key FROM config"):
+            return False
     if os.environ.get("VECTOR_DB") != "pgvector":
         return True
     table = "document_chunk"
     return ask(f"SELECT to_regclass('{table}')", os.environ.get("PGVECTOR_DB_URL")) == {table}
+
+
+def defaults(config: Path) -> Set[str]:
+    """The settings that a start writes where they are not there yet; none if this release has them elsewhere."""
+    block = _DEFAULTS.search(config.read_text(encoding="utf-8"))
+    return set(_DEFAULT.findall(block[1])) if block else set()
 
 
 def ask(query: str, url: str | None = None) -> Set[str]:
@@ -165,7 +170,7 @@ def connected(engine: Any) -> Any:
 
 async def seed(config: Any) -> None:
     """Writes the settings that are not there yet, as the server's start does, with the release's own code."""
-    for name in ("import_legacy_config_json", "seed_registered_defaults"):
+    for name in SEEDS:
         if step := getattr(config, name, None):
             await step()
 

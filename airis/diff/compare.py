@@ -1,5 +1,6 @@
 """Pairs the objects of two sides, and tells in which fields they differ and what becomes of each."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,9 @@ from airis.diff.side import Item, Side
 from airis.manifest import place
 
 Pair = tuple[Item | None, Item | None]
+
+_OWN, _FIRST = (re.compile(rf"\.{field}\[[^]]*\](.+)$") for field in ("containers", "initContainers"))
+"""A field of a container, and of one that runs before it."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def _compared(before: Item | None, after: Item | None, mutable: Mapping[str, boo
         return Compared(None, after, Action.CREATED)
     if after is None:
         return Compared(before, None, Action.KEPT if before.retain else Action.DELETED)
-    found = [*differences(before.body, after.body), *_options(before, after)]
+    found = [*_once([*differences(before.body, after.body)]), *_options(before, after)]
     if before.urn and after.urn and before.urn != after.urn:
         found.append(Difference("(its place in the program)", _place_of(before.urn), _place_of(after.urn)))
     if not found:
@@ -119,6 +123,16 @@ def _compared(before: Item | None, after: Item | None, mutable: Mapping[str, boo
     }
     action = Action.REPLACED if forced else Action.CHANGED
     return Compared(before, after, action, tuple(found), frozenset(forced), frozenset(ignored))
+
+
+def _once(found: Sequence[Difference]) -> list[Difference]:
+    """Without what an init container has in common with the pod's own container, where it is told already."""
+    own = [(match[1], each.before, each.after) for each in found if (match := _OWN.search(each.path))]
+    return [
+        each
+        for each in found
+        if (match := _FIRST.search(each.path)) is None or (match[1], each.before, each.after) not in own
+    ]
 
 
 def _options(before: Item, after: Item) -> Iterator[Difference]:

@@ -49,6 +49,13 @@ def open_webui_variables(version: str) -> frozenset[str]:
         return frozenset(found for name in sources for found in _lookups(wheel.read(name).decode()))
 
 
+def open_webui_source(version: str, folder: Path) -> Path:
+    """Unpacks Open WebUI's own code into the folder; returns the package's."""
+    with zipfile.ZipFile(_open_webui_wheel(version)) as wheel:
+        wheel.extractall(folder, [each for each in wheel.namelist() if each.endswith(".py")])
+    return folder / "open_webui"
+
+
 @cache
 def ollama_variables(version: str) -> frozenset[str]:
     """The names that Ollama's envconfig looks up, and those that its image sets for the container runtime."""

@@ -1,6 +1,7 @@
 """Draws stacks under Pulumi's mocks, and finds objects in them. What comes out are plain values to assert on."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -67,6 +68,11 @@ def manifest(rendering: Rendering, kind: str, name: str) -> Manifest:
 
 def names(rendering: Rendering, kind: str) -> list[str]:
     return sorted(each.name for each in rendering.objects if each.kind == kind)
+
+
+def undigested(name: str) -> str:
+    """A name without the digest that ends the names of what is never changed."""
+    return re.sub(r"-[0-9a-f]{8}$", "", name)
 
 
 def workloads(rendering: Rendering) -> list[Manifest]:

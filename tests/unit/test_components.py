@@ -6,7 +6,18 @@ from typing import Any
 import pytest
 
 from airis import program
-from tests.unit.drawing import container, draw, draw_once, draw_program, env, find, manifest, names, pod_spec
+from tests.unit.drawing import (
+    container,
+    draw,
+    draw_once,
+    draw_program,
+    env,
+    find,
+    manifest,
+    names,
+    pod_spec,
+    undigested,
+)
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -59,7 +70,8 @@ def webui_env(secret: str) -> dict[str, Any]:
 
 def test_webui_alone(tmp_path: Path) -> None:
     drawn = draw_program(tmp_path, WEBUI_ALONE)
-    assert sorted(map(str, drawn.objects)) == [
+    assert sorted(undigested(str(each)) for each in drawn.objects) == [
+        "ConfigMap/chat-start",
         "Deployment/chat-deployment",
         "NetworkPolicy/chat",
         "PersistentVolumeClaim/chat-pvc",
@@ -101,8 +113,8 @@ def test_two_of_each_share_nothing(tmp_path: Path) -> None:
         """,
     )
     identities = [(each.kind, each.name) for each in drawn.objects]
-    assert len(set(identities)) == len(identities) == 24
-    assert len({each.urn for each in drawn.objects}) == 24
+    assert len(set(identities)) == len(identities) == 26
+    assert len({each.urn for each in drawn.objects}) == 26
     for service in ("red-chat-service", "red-models", "red-models-service"):
         assert manifest(drawn, "Service", service)["spec"]["selector"]["app"] == service.removesuffix("-service")
 
@@ -114,7 +126,7 @@ def test_children_follow_their_component_to_its_parent_and_provider(tmp_path: Pa
         name: ["pulumi:pulumi:Stack$acme:apps:Team", "red"] for name in ("chat", "models")
     }
     children = [each for each in registrations if each.type.startswith(("kubernetes:", "pulumi:index:Stash"))]
-    assert len(children) == 14
+    assert len(children) == 15
     for child in children:
         component = "WebUI::chat" if child.name.startswith("chat") else "Ollama::models"
         assert child.parent.endswith(f"$airis:components:{component}")

@@ -362,6 +362,24 @@ class TestTotals:
         assert float(quantity(text)) == amount
 
 
+def test_what_both_containers_of_a_pod_have_in_common_is_told_once() -> None:
+    diff = diff_of({}, {"webui": {"image": "example.com/webui:1", "resources": {"limits": {"memory": "2Gi"}}}})
+    assert [each.path for each in change(diff, "Deployment", "airis-deployment").fields] == [
+        "spec.template.spec.containers[airis].image",
+        "spec.template.spec.containers[airis].resources.limits.memory",
+    ]
+
+
+def test_what_only_the_first_container_changes_is_told() -> None:
+    def drawn(image: str) -> Side:
+        pod = {"containers": [{"name": "a", "image": "x:1"}], "initContainers": [{"name": "b", "image": image}]}
+        body = {"kind": "Deployment", "metadata": {"name": "d"}, "spec": {"template": {"spec": pod}}}
+        return Side("", (Item(body, "urn"),))
+
+    (told,) = whole("test", drawn("y:1"), drawn("y:2")).changes[0].fields
+    assert told.path == "spec.template.spec.initContainers[b].image"
+
+
 class TestReasons:
     def test_derived_variables_name_the_setting_that_they_follow_from(self) -> None:
         diff = diff_of({}, HOST, why=True)

@@ -39,15 +39,20 @@ def files(drawn: Rendering) -> dict[str, str]:
     return dict(manifest(drawn, "ConfigMap", volume["configMap"]["name"])["data"])
 
 
+def config_maps(drawn: Rendering) -> list[str]:
+    """The names of Ollama's ConfigMaps."""
+    return [each for each in names(drawn, "ConfigMap") if each.startswith("ollama-")]
+
+
 def test_without_models_there_is_no_job() -> None:
     assert names(draw_once(), "Job") == []
-    assert names(draw_once(), "ConfigMap") == []
+    assert config_maps(draw_once()) == []
 
 
 def test_a_paused_ollama_has_nobody_to_ask() -> None:
     drawn = draw_once(ollama={"replicas": 0, "models": MODELS})
     assert names(drawn, "Job") == []
-    assert names(drawn, "ConfigMap") == []
+    assert config_maps(drawn) == []
 
 
 def test_each_model_is_pulled_into_each_pod_by_its_stable_name() -> None:
@@ -314,7 +319,7 @@ def test_a_job_is_not_run_again_when_it_would_do_the_same(settings: dict[str, An
 
 def test_what_jobs_mount_is_never_changed_under_them() -> None:
     one, other = draw_once(ollama={"create": [MARIO]}), draw_once(ollama={"create": [{**MARIO, "system": "Luigi"}]})
-    (first,), (second,) = names(one, "ConfigMap"), names(other, "ConfigMap")
+    (first,), (second,) = config_maps(one), config_maps(other)
     assert first != second
     assert manifest(one, "ConfigMap", first)["immutable"] is True
 

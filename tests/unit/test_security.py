@@ -80,8 +80,9 @@ def test_the_pods_keep_the_level(level: str) -> None:
     for workload in WORKLOADS:
         spec = pod_spec(manifest(drawn, *workload))
         assert spec.get("securityContext") == of_pod
-        assert container(manifest(drawn, *workload)).get("securityContext") == of_container
-        assert not {"initContainers", "hostNetwork", "hostPID", "hostIPC", "hostUsers"} & spec.keys()
+        for each in (*spec.get("initContainers", []), *spec["containers"]):
+            assert each.get("securityContext") == of_container
+        assert not {"hostNetwork", "hostPID", "hostIPC", "hostUsers"} & spec.keys()
 
 
 def test_the_recommended_stacks_are_restricted() -> None:
@@ -99,7 +100,7 @@ def test_what_a_pod_writes_to_is_a_volume(level: str) -> None:
         for kind, name in WORKLOADS
     }
     assert mounts == {
-        "airis-deployment": {"/app/backend/data": "webui-volume", "/tmp": "scratch"},
+        "airis-deployment": {"/app/backend/data": "webui-volume", "/tmp": "scratch", "/etc/airis/start": "start"},
         "ollama": {
             "/tmp": "tmp",
             **({home: "home"} if level == "restricted" else {}),  # root's own home is writable as it is
@@ -111,7 +112,7 @@ def test_what_a_pod_writes_to_is_a_volume(level: str) -> None:
     assert (webui["DATA_DIR"], webui["STATIC_DIR"], webui["HOME"]) == ("/app/backend/data", "/tmp/static", "/tmp")
     for kind, name in WORKLOADS:
         for volume in pod_spec(manifest(drawn, kind, name))["volumes"]:
-            assert set(volume) - {"name"} in ({"emptyDir"}, {"persistentVolumeClaim"})
+            assert set(volume) - {"name"} in ({"emptyDir"}, {"persistentVolumeClaim"}, {"configMap"})
             if "emptyDir" in volume:
                 assert volume["emptyDir"] == {"sizeLimit": "1Gi"}
 

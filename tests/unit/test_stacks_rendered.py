@@ -20,6 +20,7 @@ from tests.unit.drawing import (
     manifest,
     names,
     pod_spec,
+    undigested,
     values,
     workloads,
 )
@@ -271,11 +272,11 @@ def test_exports(stack: str, gpu: dict[str, int]) -> None:
 @pytest.mark.parametrize("stack", ["cpu", "gpu"])
 def test_identities_in_pulumi_s_state(stack: str) -> None:
     """A changed URN is another resource: Pulumi would delete the one and make the other, data included."""
-    urns = [each.urn.removeprefix(f"urn:pulumi:{stack}::airis::") for each in committed(stack).objects]
-    assert sorted(re.sub(r"-[0-9a-f]{8}$", "-DIGEST", each) for each in urns) == [
+    found = [each.urn.removeprefix(f"urn:pulumi:{stack}::airis::") for each in committed(stack).objects]
+    assert sorted(map(undigested, found)) == [
         "airis:components:Ollama$kubernetes:apps/v1:StatefulSet::ollama",
-        "airis:components:Ollama$kubernetes:batch/v1:Job::ollama-pull-0-DIGEST",
-        "airis:components:Ollama$kubernetes:core/v1:ConfigMap::ollama-models-DIGEST",
+        "airis:components:Ollama$kubernetes:batch/v1:Job::ollama-pull-0",
+        "airis:components:Ollama$kubernetes:core/v1:ConfigMap::ollama-models",
         "airis:components:Ollama$kubernetes:core/v1:PersistentVolumeClaim::ollama-volume-ollama-0",
         "airis:components:Ollama$kubernetes:core/v1:Service::ollama",
         "airis:components:Ollama$kubernetes:core/v1:Service::ollama-service",
@@ -283,6 +284,7 @@ def test_identities_in_pulumi_s_state(stack: str) -> None:
         "airis:components:Ollama$kubernetes:networking.k8s.io/v1:NetworkPolicy::ollama",
         "airis:components:Ollama$kubernetes:networking.k8s.io/v1:NetworkPolicy::ollama-pull",
         "airis:components:WebUI$kubernetes:apps/v1:Deployment::airis-deployment",
+        "airis:components:WebUI$kubernetes:core/v1:ConfigMap::airis-start",
         "airis:components:WebUI$kubernetes:core/v1:PersistentVolumeClaim::airis-pvc",
         "airis:components:WebUI$kubernetes:core/v1:Secret::airis-secrets",
         "airis:components:WebUI$kubernetes:core/v1:Service::airis-service",

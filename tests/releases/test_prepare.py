@@ -1,0 +1,44 @@
+"""What prepares the database reads the pinned releases of Open WebUI right, and so imports them only where that is needed."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from components import prepare
+from tests.releases.releases import OPEN_WEBUI_VERSIONS, open_webui_source
+
+pytestmark = pytest.mark.timeout(300)  # the first run downloads
+
+
+@pytest.mark.parametrize("version", OPEN_WEBUI_VERSIONS)
+def test_the_revisions_are_one_chain(version: str, tmp_path: Path) -> None:
+    package = open_webui_source(version, tmp_path)
+    known, heads = prepare.revisions(package)
+    assert len(known) == len([*(package / "migrations" / "versions").glob("*.py")])
+    assert len(heads) == 1
+
+
+@pytest.mark.parametrize("version", OPEN_WEBUI_VERSIONS)
+def test_the_settings_that_a_start_writes_are_found(version: str, tmp_path: Path) -> None:
+    config = open_webui_source(version, tmp_path) / "config.py"
+    (defaults,) = [
+        node.value
+        for node in ast.parse(config.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DEFAULT_CONFIG"
+    ]
+    assert isinstance(defaults, ast.Dict)
+    keys = {ast.literal_eval(key) for key in defaults.keys if key is not None}
+    assert len(keys) > 400
+    assert prepare.defaults(config) == keys
+
+
+@pytest.mark.parametrize("version", OPEN_WEBUI_VERSIONS)
+def test_what_is_called_is_there(version: str, tmp_path: Path) -> None:
+    config = open_webui_source(version, tmp_path) / "config.py"
+    functions = {
+        node.name
+        for node in ast.parse(config.read_text(encoding="utf-8")).body
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+    assert functions >= {"run_migrations", *prepare.SEEDS}
