@@ -40,7 +40,8 @@ def give(cluster: Target, url: str, name: str = NAME, layers: int = 2, width: in
     body: dict[str, Any] = {
         "model": name,
         "files": {"tiny.gguf": digest},
-        "template": "{{ .Prompt }}",
+        # Open WebUI offers its own tools with every chat, which Ollama refuses for a model whose template names none
+        "template": "{{ if .Tools }}{{ end }}{{ .Prompt }}",
         "parameters": {"num_predict": 32},
         "stream": False,
     }

@@ -81,12 +81,10 @@ class Person:
     @contextmanager
     def connected(self, origin: str = "") -> Iterator[socketio.SimpleClient]:
         """The websocket of a browser with this session. Raises socketio's ConnectionError where it is refused."""
-        headers = {"Host": self.host} if self.host else {}
-        headers |= {"Origin": origin} if origin else {}
-        client = socketio.SimpleClient()
+        options = {"host": self.host or None, "origin": origin or None}
+        client = socketio.SimpleClient(websocket_extra_options={name: each for name, each in options.items() if each})
         client.connect(
             self.url,
-            headers=headers,
             auth={"token": self.token},
             transports=["websocket"],
             socketio_path="/ws/socket.io",
@@ -136,7 +134,9 @@ class Person:
         found = str(answer.json()["id"])
         deadline = time.monotonic() + seconds
         while (status := self.ask("GET", f"/api/v1/files/{found}/process/status").json()["status"]) != "completed":
-            assert status == "pending", f"{name}: {self.ask('GET', f'/api/v1/files/{found}').json()['data']}"
+            assert status in ("pending", "processing"), (
+                f"{name}: {self.ask('GET', f'/api/v1/files/{found}').json()['data']}"
+            )
             assert time.monotonic() < deadline, f"{name} is not processed after {seconds:g} s"
             time.sleep(0.5)
         return found

@@ -17,14 +17,15 @@ def test_the_first_chat(cluster: Target, stack: Stack) -> None:
     address = cluster.ingress()
     settings = {
         "ingress": {"host": HOST},
-        "webui": {"embeddings": {"engine": "ollama", "model": models.NAME}},
+        "webui": {"connections": {"embeddings": {"engine": "ollama", "model": models.NAME}}},
     }
     stack.up(**settings)
     models.give(cluster, stack.url("ollama-service"))
 
     ada = Person(f"http://{address}", HOST)
     assert ada.sign_up("ada") == "admin"  # the first account is the administrator's
-    assert Person(f"http://{address}", HOST).sign_up("bob") == "pending"
+    with pytest.raises(requests.HTTPError, match="403"):  # and from then on, the administrator decides who may sign up
+        Person(f"http://{address}", HOST).sign_up("bob")
     assert ada.models() == [models.NAME]
 
     # a chat, streamed through the Ingress

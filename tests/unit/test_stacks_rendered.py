@@ -1,6 +1,5 @@
 """The committed stacks, as a whole: which objects there are, what they hold and what they do not."""
 
-import re
 from typing import Any
 
 import pytest
