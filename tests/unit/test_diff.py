@@ -423,7 +423,7 @@ def test_the_summary_says_the_whole_in_one_sentence() -> None:
 def test_the_same_change_reads_the_same_in_every_run() -> None:
     first, second = (whole("test", side(), side(**HOST)).to_json() for _ in range(2))
     assert first == second
-    assert [each["kind"] for each in first["changes"]] == ["Deployment", "Ingress"]
+    assert [each["kind"] for each in first["changes"]] == ["Service", "Deployment", "Ingress"]
 
 
 def test_a_workload_that_moved_in_the_program_is_replaced() -> None:

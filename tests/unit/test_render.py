@@ -29,7 +29,7 @@ HANGS = """
 
 
 MUTABLE = "airis:ollama.image: ollama/ollama:latest may be another image tomorrow; a release or a digest never is"
-OBJECTS = 13
+OBJECTS = 14
 """How many a stack with only the defaults has."""
 
 

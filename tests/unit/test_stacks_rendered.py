@@ -222,7 +222,9 @@ def test_nothing_about_the_cpu_stack_speaks_of_gpus() -> None:
     assert env(ollama) == {"HOME": "/home/ollama", "NVIDIA_VISIBLE_DEVICES": "void"}
     assert set(container(ollama)["resources"]["limits"]) == {"cpu", "memory", "ephemeral-storage"}
     for body in workloads(drawn):
-        assert not {"affinity", "tolerations", "nodeSelector", "runtimeClassName"} & set(pod_spec(body))
+        assert not {"tolerations", "nodeSelector", "runtimeClassName"} & set(pod_spec(body))
+        # the models' Job only prefers the node where Ollama's image is
+        assert set(pod_spec(body).get("affinity", {})) == ({"podAffinity"} if body["kind"] == "Job" else set())
 
 
 def test_the_gpu_stack_asks_for_one_gpu_and_leaves_its_driver_alone() -> None:
@@ -237,23 +239,34 @@ def test_the_gpu_stack_asks_for_one_gpu_and_leaves_its_driver_alone() -> None:
 
 def test_cpu_and_gpu_differ_only_in_the_gpu() -> None:
     cpu, gpu = (
-        {(str(each), path): value for each in committed(stack).objects for path, value in fields(each.manifest)}
+        {
+            (undigested(str(each)), path): value
+            for each in committed(stack).objects
+            for path, value in fields(each.manifest)
+            if (each.kind, path) != ("Job", "metadata.name")
+        }
         for stack in ("cpu", "gpu")
     )
-    ollama, spec = "StatefulSet/ollama", "spec.template.spec"
-    term = f"{spec}.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0]"
+    ollama, job, spec = "StatefulSet/ollama", "Job/ollama-pull-0", "spec.template.spec"
+    term = "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0]"
     assert {(*key, value) for key, value in cpu.items() - gpu.items()} == {
         (ollama, f"{spec}.containers[ollama].env[NVIDIA_VISIBLE_DEVICES].name", "NVIDIA_VISIBLE_DEVICES"),
         (ollama, f"{spec}.containers[ollama].env[NVIDIA_VISIBLE_DEVICES].value", "void"),
     }
-    assert {(*key, value) for key, value in gpu.items() - cpu.items()} == {
+    placement = {  # the models' Job runs where Ollama may
+        (each, f"{spec}.{path}", value)
+        for each in (ollama, job)
+        for path, value in (
+            (f"{term}.matchExpressions[0].key", "nvidia.com/gpu.present"),
+            (f"{term}.matchExpressions[0].operator", "In"),
+            (f"{term}.matchExpressions[0].values[0]", "true"),
+            ("tolerations[0].key", "nvidia.com/gpu"),
+            ("tolerations[0].operator", "Exists"),
+            ("tolerations[0].effect", "NoSchedule"),
+        )
+    }
+    assert {(*key, value) for key, value in gpu.items() - cpu.items()} == placement | {
         (ollama, f"{spec}.containers[ollama].resources.limits[nvidia.com/gpu]", 1),
-        (ollama, f"{term}.matchExpressions[0].key", "nvidia.com/gpu.present"),
-        (ollama, f"{term}.matchExpressions[0].operator", "In"),
-        (ollama, f"{term}.matchExpressions[0].values[0]", "true"),
-        (ollama, f"{spec}.tolerations[0].key", "nvidia.com/gpu"),
-        (ollama, f"{spec}.tolerations[0].operator", "Exists"),
-        (ollama, f"{spec}.tolerations[0].effect", "NoSchedule"),
     }
 
 
