@@ -42,6 +42,13 @@ class Person:
             raise requests.HTTPError(f"{method} {path}: {answer.status_code} {answer.text[:300]}", response=answer)
         return answer
 
+    def wait(self, seconds: float = _SECONDS) -> None:
+        """Returns when the WebUI answers: an ingress controller learns of a new pod a moment after it is ready."""
+        deadline = time.monotonic() + seconds
+        while not self.session.get(f"{self.url}/health", timeout=_SECONDS).ok:
+            assert time.monotonic() < deadline, f"{self.host or self.url} does not answer after {seconds:g} s"
+            time.sleep(0.2)
+
     def sign_up(self, name: str = "ada") -> str:
         """Makes an account and signs in; returns the role."""
         return self._signed_in("signup", {"name": name, "email": f"{name}@example.com", "password": PASSWORD})
@@ -135,7 +142,7 @@ class Person:
         deadline = time.monotonic() + seconds
         while (status := self.ask("GET", f"/api/v1/files/{found}/process/status").json()["status"]) != "completed":
             assert status in ("pending", "processing"), (
-                f"{name}: {self.ask('GET', f'/api/v1/files/{found}').json()['data']}"
+                f"{name}: {self.ask('GET', f'/api/v1/files/{found}').json()['data'].get('error')}"
             )
             assert time.monotonic() < deadline, f"{name} is not processed after {seconds:g} s"
             time.sleep(0.5)
@@ -144,11 +151,6 @@ class Person:
     def content(self, file: str) -> bytes:
         """What was uploaded."""
         return self.ask("GET", f"/api/v1/files/{file}/content").content
-
-    def search(self, file: str, text: str) -> list[str]:
-        """The passages of an uploaded document that are nearest to a question."""
-        body = {"collection_name": f"file-{file}", "query": text, "k": 3}
-        return [str(each) for each in self.ask("POST", "/api/v1/retrieval/query/doc", json=body).json()["documents"][0]]
 
     def _signed_in(self, how: str, body: dict[str, str]) -> str:
         answer = self.ask("POST", f"/api/v1/auths/{how}", json=body).json()
