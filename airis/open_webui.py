@@ -142,7 +142,7 @@ class _Session:
             upstream, since = way.port(), time.monotonic()
             while _answer(upstream) is not Answer.CAME:
                 if way.ended or time.monotonic() - since > _SILENT_SECONDS:
-                    return "it does not answer yet"
+                    return f"it does not answer yet. {way.words}".rstrip(". ")
                 time.sleep(_POLL_SECONDS)
             self._front.upstream = upstream
             try:

@@ -32,6 +32,11 @@ class PortForward:
         """Whether it leads nowhere any more."""
         return self._process.poll() is not None
 
+    @property
+    def words(self) -> str:
+        """What kubectl complained of last; empty if it did not."""
+        return self._words
+
     def port(self) -> int:
         """The port of 127.0.0.1 that it listens on, once it does.
 

@@ -99,8 +99,9 @@ class _Connection(socketserver.BaseRequestHandler):
         with upstream:
             upstream.settimeout(None)
             upstream.sendall(rewritten + b"\r\n\r\n" + rest)
-            threading.Thread(target=_pass_on, args=(self.request, upstream), daemon=True).start()
-            _pass_on(upstream, self.request)
+            threading.Thread(target=_pass_all_on, args=(self.request, upstream), daemon=True).start()
+            if not _pass_on(upstream, self.request):  # it went away at this moment
+                self.request.sendall(_AWAY)
 
     def _head(self) -> tuple[bytes, bytes]:
         """The head of the first request, and what came with it; nothing where none comes."""
@@ -114,11 +115,19 @@ class _Connection(socketserver.BaseRequestHandler):
         return head, rest
 
 
-def _pass_on(source: socket.socket, target: socket.socket) -> None:
-    """Passes everything on until `source` has ended, and then says so to `target`."""
+def _pass_on(source: socket.socket, target: socket.socket) -> bool:
+    """Passes everything on until `source` has ended. Returns whether anything came."""
+    came = False
     with suppress(OSError):
         while piece := source.recv(_PIECE_BYTES):
+            came = True
             target.sendall(piece)
+    return came
+
+
+def _pass_all_on(source: socket.socket, target: socket.socket) -> None:
+    """Passes everything on, and says so to `target` when `source` has ended."""
+    _pass_on(source, target)
     with suppress(OSError):
         target.shutdown(socket.SHUT_WR)
 

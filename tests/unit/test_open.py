@@ -389,6 +389,20 @@ def answer(front: Relay, asked: bytes) -> bytes:
         return found
 
 
+def test_a_server_that_hangs_up_is_away(front: Relay) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        front.upstream = server.getsockname()[1]
+
+        def hang_up() -> None:
+            connection, _ = server.accept()
+            connection.recv(4096)
+            connection.close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        asked = b"GET / HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % front.port
+        assert answer(front, asked).startswith(b"HTTP/1.1 503 ")
+
+
 def test_a_websocket_passes_in_both_directions(front: Relay) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         front.upstream = server.getsockname()[1]
