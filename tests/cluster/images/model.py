@@ -1,4 +1,4 @@
-"""Writes a llama with random weights as GGUF: `python -m tests.cluster.images.model FILE LAYERS WIDTH`.
+"""Writes a llama with random weights as GGUF: `python -m tests.cluster.images.model FILE LAYERS WIDTH [embeddings]`.
 
 It needs the packages gguf and numpy (tools.py). Two layers, 64 wide, are 0.5 MB and answer in milliseconds; sixteen, 1024
 wide, are 437 MB. The same arguments make the same file.
@@ -13,8 +13,12 @@ _HEAD_WIDTH = 64
 _BYTES = [f"<0x{value:02X}>".encode() for value in range(256)]
 
 
-def write(path: Path, layers: int, width: int) -> None:
-    """Writes the model; `width` is a multiple of 64. Its 259 tokens are single bytes."""
+def write(path: Path, layers: int, width: int, embeddings: bool = False) -> None:
+    """Writes the model; `width` is a multiple of 64. Its 259 tokens are single bytes.
+
+    With `embeddings`, it says how the vectors of tokens become one: by that, Ollama tells a model for embeddings, which it
+    asks for nothing else.
+    """
     import gguf  # type: ignore[import-not-found]  # noqa: PLC0415  (installed for the builder only)
     import numpy  # type: ignore[import-not-found]  # noqa: PLC0415
 
@@ -36,6 +40,8 @@ def write(path: Path, layers: int, width: int) -> None:
     writer.add_token_list(tokens)
     writer.add_token_scores([0.0] * len(tokens))
     writer.add_token_types([kinds.UNKNOWN, kinds.CONTROL, kinds.CONTROL, *([kinds.BYTE] * len(_BYTES))])
+    if embeddings:
+        writer.add_pooling_type(gguf.PoolingType.MEAN)
     writer.add_unk_token_id(0)
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
@@ -67,4 +73,4 @@ def write(path: Path, layers: int, width: int) -> None:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    write(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), embeddings="embeddings" in sys.argv[4:])

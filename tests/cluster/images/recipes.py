@@ -10,7 +10,7 @@ from tests.cluster.images.image import Image, full
 from tests.cluster.images.llama import LlamaServer
 from tests.cluster.images.programs import GO, Built
 from tests.cluster.images.python import locked
-from tests.cluster.images.registry import Models
+from tests.cluster.images.registry import Model, Models
 from tests.cluster.images.tools import REQUIREMENTS
 from tests.cluster.images.webui import DIFFERENCES, Release
 from tests.cluster.node import programs
@@ -128,7 +128,9 @@ CHROMA = full("chromadb/chroma:" + locked(RELEASE.lock)["chromadb"].split()[0].p
 """A vector server: Chroma, which Open WebUI's dependencies have in them."""
 _REGISTRY = Program("registry", "github.com/distribution/distribution/v3/cmd/registry", pins=GO / "registry")
 REGISTRY = full(f"registry:{_REGISTRY.version.removeprefix('v')}")
-"""A registry with the model `library/tiny` for `ollama pull`."""
+"""A registry with models for `ollama pull`."""
+_MODELS = (Model("library/tiny", 2, 64), Model("library/tiny-embeddings", 2, 64, embeddings=True))
+"""They answer in milliseconds. Open WebUI without PyTorch has its embeddings from the second one."""
 
 # ------------------------------------------------------------------------------------------------ what the node runs
 
@@ -191,10 +193,11 @@ IMAGES = (
         [_BASE, RELEASE.dependencies(), Writable(("tmp", "data"))],
         entrypoint=["python3", "-c", "from chromadb.cli.cli import app; app()"],
         cmd=["run", "--host", "0.0.0.0", "--port", "8000", "--path", "/data"],  # noqa: S104  (in a pod)
+        env={"HOME": "/data"},
     ),
     Image(
         REGISTRY,
-        [Built(_REGISTRY), Models((("library/tiny", 2, 64),)), Files("registry"), Writable()],
+        [Built(_REGISTRY), Models(_MODELS), Files("registry"), Writable()],
         entrypoint=["/usr/bin/registry"],
         cmd=["serve", "/etc/distribution/config.yml"],
     ),

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.cluster.images import model
 from tests.cluster.images.layer import Layer, run
@@ -15,15 +15,24 @@ from tests.cluster.images.tools import REQUIREMENTS, tools
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 
+class Model(NamedTuple):
+    """A random model, and its repository, such as `library/tiny`."""
+
+    repository: str
+    layers: int
+    width: int
+    embeddings: bool = False
+
+
 @dataclass(frozen=True)
 class Models(Layer):
-    """Random models by their repository, such as `library/tiny`, each of (layers, width); their tag is `latest`.
+    """Models with the tag `latest`.
 
     The layout of the storage is that of distribution's registry/storage/paths.go; that of the manifest is what `ollama
     push` sends (github.com/ollama/ollama, manifest/manifest.go).
     """
 
-    models: tuple[tuple[str, int, int], ...]
+    models: tuple[Model, ...]
     name = "models"
 
     def inputs(self) -> Iterable[bytes]:
@@ -37,10 +46,11 @@ class Models(Layer):
     def fill(self, root: Path) -> None:
         """Writes the models, and what the registry keeps beside them."""
         storage = root / "var/lib/registry/docker/registry/v2"
-        for repository, layers, width in self.models:
+        for each in self.models:
             file = root.parent / "model.gguf"
-            run([sys.executable, model.__file__, file, str(layers), str(width)], PYTHONPATH=str(tools()))
-            _push(storage, repository, file.read_bytes())
+            size = (str(each.layers), str(each.width), *(["embeddings"] if each.embeddings else []))
+            run([sys.executable, model.__file__, file, *size], PYTHONPATH=str(tools()))
+            _push(storage, each.repository, file.read_bytes())
 
 
 def _push(storage: Path, repository: str, weights: bytes) -> None:
