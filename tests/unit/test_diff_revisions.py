@@ -171,7 +171,7 @@ def test_a_base_whose_code_breaks_is_compared_by_its_settings(tmp_path: Path) ->
     committed_project(tmp_path)
     write(broken, now)
     (tmp_path / "Pulumi.gpu.yaml").write_text(
-        "config:\n  airis:ingress: {host: chat.example.com}\n  airis:ollama: {gpu: {count: 1}, models: [\"llama3.2:1b\"]}\n"
+        'config:\n  airis:ingress: {host: chat.example.com}\n  airis:ollama: {gpu: {count: 1}, models: ["llama3.2:1b"]}\n'
     )
 
     (diff,) = diff_stacks(["gpu"], "HEAD", tmp_path)
