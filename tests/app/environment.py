@@ -4,7 +4,6 @@
 """
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
@@ -43,18 +42,11 @@ def version() -> str:
 
 
 def obstacle() -> str | None:
-    """Why the application cannot be started here as in a pod, if so. Nothing is installed then."""
+    """Why the application cannot be installed here, if so."""
     if sys.platform != "linux":
         return "it takes Linux"
     if not (3, 11) <= sys.version_info < (3, 13):
         return f"Open WebUI {version()} takes Python 3.11 or 3.12, and this is {sys.version.split()[0]}"
-    if os.geteuid() != 0:
-        return "it takes root: other users cannot mount folders or become another user"
-    missing = [tool for tool in ("unshare", "setpriv", "mount", "chroot") if shutil.which(tool) is None]
-    if missing:
-        return f"{', '.join(missing)} missing (util-linux, coreutils)"
-    if subprocess.run(["unshare", "--mount", "--net", "true"], capture_output=True, timeout=30, check=False).returncode:
-        return "this root may not make namespaces: a container without CAP_SYS_ADMIN?"
     return None
 
 
