@@ -1,7 +1,7 @@
 # make up    [STACK=cpu|gpu]  deploy the stack, or rehearse it where there is no cluster
 # make test                   lint, types, unit tests, rehearsals on a real control plane
 # make test-cluster           stories on a real cluster
-# make test-app               Open WebUI itself, run as the rendered pod says
+# make test-app               what Open WebUI's own configuration makes of the settings
 STACK ?= cpu
 PYTHON ?= python3
 VENV := .venv
@@ -22,7 +22,7 @@ up: $(VENV)/.run ## Deploy STACK (default cpu); without a cluster, rehearse it
 test: lint types unit sandbox ## Lint, types, unit tests, rehearsals, and what the pinned releases say
 	$(BIN)/pytest --ignore=tests/unit $(PARALLEL)
 
-test-app: $(VENV)/.dev ## Run Open WebUI as the rendered pod says (root; 7 GB once)
+test-app: $(VENV)/.dev ## Ask Open WebUI's configuration what it makes of the settings (7 GB once)
 	@$(BIN)/python -m tests.app.environment
 	$(BIN)/pytest tests/app
 
