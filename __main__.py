@@ -1,6 +1,12 @@
 """Open WebUI and Ollama on Kubernetes: settings -> components -> exports."""
 
 import gc
+import signal
+import threading
+
+# Once a resource has failed, the engine interrupts the program: where that was, as Python tells it, helps nobody
+if threading.current_thread() is threading.main_thread():  # `airis` runs the program in others
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 # The typed Kubernetes modules are a million objects that live as long as the program: collecting garbage after every 700th,
 # as is the default, costs a fifth of the whole preview

@@ -1,5 +1,6 @@
 """Names, labels and annotations that all objects share."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -17,15 +18,17 @@ and the pods behind it are waited for by their controller. Ingress: many control
 Source: pulumi/pulumi-kubernetes, provider/pkg/await.
 """
 
-_ALL = ("updatedReplicas", "readyReplicas", "replicas")
-_ALL_READY = "&&".join(f"$.status.{each}==$.spec.replicas" for each in _ALL)
-WAIT_FOR_PODS = {"pulumi.com/waitFor": f"jsonpath={{$[?{_ALL_READY}||$.spec.replicas==0&&!$.status.replicas]}}"}
+_UNTIL = (
+    "$.status.updatedReplicas==$.spec.replicas||$.spec.replicas==0",
+    "$.status.readyReplicas==$.spec.replicas||$.spec.replicas==0",
+    "$.status.replicas==$.spec.replicas||!$.status.replicas",
+)
+WAIT_FOR_PODS = {"pulumi.com/waitFor": json.dumps([f"jsonpath={{$[?{each}]}}" for each in _UNTIL])}
 """Tells Pulumi to wait for a Deployment until all its pods run the newest template and are ready, and no others are left.
 
 The provider's own wait ends early where pods are replaced: while the old ones end, no ReplicaSet wants a pod, and it takes
 0 of 0 for all (provider/pkg/await/deployment.go, checkReplicaSetStatus). It looks at the condition only once the controller
 has seen the change (provider/pkg/await/condition/jsonpath.go). Its wait for a StatefulSet (statefulset.go) has no such gap.
-The provider's parser takes no space around `&&`.
 """
 
 REPLACE_FAILED = {"pulumi.com/replaceUnready": "true"}
