@@ -293,7 +293,7 @@ def test_without_the_rights_nothing_is_done(adopting: Adopt, project: Path, clea
         assert "nothing was changed" in error.remedy
 
     tries = (
-        ("update,create", "", "namespaces,services,persistentvolumeclaims,serviceaccounts"),
+        ("update,create", "", "namespaces,services,persistentvolumeclaims,serviceaccounts,configmaps"),
         ("update,create", "apps", "deployments,statefulsets"),
         ("update,create", "networking.k8s.io", "ingresses,networkpolicies"),
         ("patch", "", "services,namespaces"),

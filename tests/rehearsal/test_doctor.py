@@ -172,7 +172,7 @@ def test_a_healthy_stack_has_no_problem(cluster: Sandbox) -> None:
     fine = of(found, State.OK)
     assert fine["permissions"].startswith("everything that `up` does")
     assert fine["default-storage-class"] == "the default StorageClass is standard"
-    assert fine["same-names"] == "14 objects are the stack's own"
+    assert fine["same-names"] == "18 objects are the stack's own"
     assert fine["pod-security"] == "the namespace enforces restricted, and admits the stack's pods"
     assert fine["admission"] == "the API server takes a pod of each workload"
     assert fine["gpu"] == "StatefulSet/ollama: gpu-0 gives it nvidia.com/gpu"
