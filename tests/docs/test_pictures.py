@@ -61,9 +61,9 @@ def test_every_picture_is_shown_with_words() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("rehearse", "Stack gpu comes up: 20 of 20 objects and pods"),
+        ("rehearse", "Stack gpu comes up: 21 of 21 objects and pods"),
         ("rehearse-failing", samples.LACKING.partition(": ")[0]),
-        ("rehearse-failing", "Stack gpu does not come up: 4 of 20"),
+        ("rehearse-failing", "Stack gpu does not come up: 4 of 21"),
         ("diff", "grows in place from 30Gi to 60Gi"),
         ("diff", "Ollama answers nobody until its one pod is ready again"),
         ("doctor", "no node offers nvidia.com/gpu"),

@@ -276,7 +276,7 @@ def restricted(sandbox: Sandbox, folder: Path, *rules: tuple[str, str, str]) -> 
 
 
 LOOK = (
-    ("get,list", "", "namespaces,services,persistentvolumeclaims,pods,serviceaccounts,secrets"),
+    ("get,list", "", "namespaces,services,persistentvolumeclaims,pods,serviceaccounts,secrets,configmaps"),
     ("get,list", "apps", "deployments,statefulsets,daemonsets"),
     ("get,list", "networking.k8s.io", "ingresses,networkpolicies"),
 )
@@ -304,7 +304,7 @@ def test_without_the_rights_nothing_is_done(adopting: Adopt, project: Path, clea
     assert written(project)["kubernetes:kubeconfig"] == str(project / "mover.kubeconfig")
 
     enough = (
-        ("update,create,patch", "", "services,persistentvolumeclaims,serviceaccounts,namespaces"),
+        ("update,create,patch", "", "services,persistentvolumeclaims,serviceaccounts,namespaces,configmaps"),
         ("update,create,patch", "apps", "deployments,statefulsets,deployments/scale,statefulsets/scale"),
         ("update,create,patch", "networking.k8s.io", "ingresses,networkpolicies"),
     )
