@@ -21,6 +21,7 @@ from pulumi_kubernetes.core.v1 import Namespace
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components import Ollama, WebUI
+from components.existing import saying_what_to_do
 from components.guard import only_on
 from components.metadata import namespace_labels
 from components.takeover import once_stopped, takeover_transformations
@@ -51,7 +52,12 @@ namespace = Namespace(
         labels={**settings.labels, **namespace_labels(settings.pod_security)},
         annotations=dict(settings.annotations) or None,
     ),
-    opts=pulumi.ResourceOptions(protect=True, retain_on_delete=True, transformations=transformations),
+    opts=pulumi.ResourceOptions(
+        protect=True,
+        retain_on_delete=True,
+        transformations=transformations,
+        hooks=pulumi.ResourceHookBinding(on_error=saying_what_to_do("Namespace", settings.namespace)),
+    ),
 )
 inside = once_stopped(settings.takeover, namespace.metadata.name, settings.namespace)
 ollama_urls: Sequence[pulumi.Output[str]] = ()

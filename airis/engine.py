@@ -146,6 +146,11 @@ class Engine:
         failed = list(takewhile(lambda each: each.result != "succeeded", runs))
         return failed[-1].start_time.replace(tzinfo=UTC) if failed else None
 
+    @property
+    def takes_existing(self) -> bool:
+        """Whether `allow_existing` was called."""
+        return UPSERT_VARIABLE in self.stack.workspace.env_vars
+
     def allow_existing(self) -> None:
         """Has what follows update objects that exist, where Pulumi would refuse to make them."""
         workspace = self.stack.workspace

@@ -165,10 +165,11 @@ def _read_again(
         engine.allow_existing()
 
 
-def tell_pending(engine: Engine) -> None:
-    """Says what is unknown, and leaves it."""
+def tell_pending(engine: Engine) -> bool:
+    """Says what is unknown, and leaves it. Returns whether the last run did not end well: then the state may not know all."""
     if unfinished := pending(engine.export_state()):
         _say(f"{_unknown(unfinished)}\n`airis up` finds out.")
+    return bool(unfinished) or engine.failing_since() is not None
 
 
 def _unknown(unfinished: Sequence[Pending]) -> str:

@@ -1,6 +1,7 @@
 """Stack files: `Pulumi.<stack>.yaml`, read as the Pulumi engine reads them."""
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ SECRETS_KEY = "airis:secrets"
 
 UPSERT_KEY = "kubernetes:upsertExistingObjects"
 UPSERT_VARIABLE = "PULUMI_K8S_UPSERT_EXISTING_OBJECTS"
-"""Has the provider update objects that exist already, where it would refuse to make them.
+"""Both have the provider update objects that exist already, where it would refuse to make them.
 
 Source: pulumi/pulumi-kubernetes, provider/pkg/gen/schema.go.
 """
@@ -40,6 +41,11 @@ class StackFile:
     """Values by full key (`airis:ollama`); objects as JSON."""
     secret_keys: frozenset[str]
     """Keys whose value is encrypted. Their value in `config` is a placeholder: nothing here can decrypt it."""
+
+    @property
+    def upserts(self) -> bool:
+        """Whether `up` takes over objects that exist already, by this configuration or by the environment."""
+        return "true" in (self.config.get(UPSERT_KEY), os.environ.get(UPSERT_VARIABLE))
 
 
 def read_stacks(names: Sequence[str], root: Path | None = None) -> list[StackFile]:

@@ -5,10 +5,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from airis import first_steps, guard, program
+from airis import first_steps, guard
 from airis.cluster import NOT_CONFIGURED, Cluster, configured_cluster
 from airis.engine import Changes, Engine, EngineFailed
 from airis.errors import AirisError, ExitCode
+from airis.existing import refuse_existing
 from airis.kubectl import KubectlError, KubeObject
 from airis.ollama_log import computing_on_cpu
 from airis.readiness import Live
@@ -61,6 +62,7 @@ def deploy_or_rehearse(
     engine = Engine.open(stack, force_conflicts=force_conflicts)
     with guard.kubectl(stack, target.namespace) as cluster:
         recover(engine, cluster, ask, wanted)
+        refuse_existing(engine, cluster, wanted, stack)
         if _any(engine.preview()) and not ask(f"Deploy to {target}?"):
             print("Nothing was changed.", file=sys.stderr)
             return ExitCode.OK
@@ -80,10 +82,13 @@ def deploy_or_rehearse(
 def preview(name: str, *, expect_no_changes: bool = False, diff: bool = False, force_conflicts: bool = False) -> int:
     """Shows what `up` would do; touches nothing. Returns 3 where it would do something and should not."""
     stack = read_stack(name)
-    program.run(stack)
-    guard.announce(guard.target_of(stack), stack, "Previewing")
+    wanted = manifests(stack)
+    target = guard.target_of(stack)
+    guard.announce(target, stack, "Previewing")
     engine = Engine.open(stack, force_conflicts=force_conflicts)
-    tell_pending(engine)
+    if not tell_pending(engine):
+        with guard.kubectl(stack, target.namespace) as cluster:
+            refuse_existing(engine, cluster, wanted, stack)
     if _any(engine.preview(diff=diff)) and expect_no_changes:
         print(f"Stack {name} is not what the cluster has.", file=sys.stderr)
         return ExitCode.NOT_READY

@@ -10,6 +10,7 @@ from pulumi_kubernetes.core.v1 import (
     VolumeResourceRequirementsArgs,
 )
 
+from components.existing import saying_what_to_do
 from components.metadata import SKIP_AWAIT, Place
 from settings.quantity import as_bytes
 from settings.workload import StorageSettings
@@ -46,7 +47,9 @@ def data_claim(name: str, storage: StorageSettings, place: Place) -> PersistentV
             # A change of these would be a replacement, which protection refuses without a word on the reason.
             # Ignored, it is a change of the annotation: an update, which the hook sees before anything is touched
             ignore_changes=["spec.accessModes", "spec.storageClassName"],
-            hooks=pulumi.ResourceHookBinding(before_update=[guard]),
+            hooks=pulumi.ResourceHookBinding(
+                before_update=[guard], on_error=saying_what_to_do("PersistentVolumeClaim", name)
+            ),
         ),
     )
 

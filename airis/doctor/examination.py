@@ -2,7 +2,6 @@
 
 import ipaddress
 import json
-import os
 import socket
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -33,7 +32,7 @@ from airis.doctor.wanted import Wanted
 from airis.errors import AirisError, EnvironmentProblem, ExitCode
 from airis.kubectl import KubectlError
 from airis.progress import step
-from airis.stacks import UPSERT_KEY, UPSERT_VARIABLE, StackFile, project_root, read_stack, settings_of
+from airis.stacks import StackFile, project_root, read_stack, settings_of
 
 _DNS_SECONDS = 5.0
 _MODULES = (machine, access, namespace, storage, references, images, nodes, exposure, hosts, platform, running)
@@ -128,8 +127,7 @@ def wanted_of(stack: StackFile) -> Wanted:
     """What the stack needs. Raises AirisError with everything that is wrong with it."""
     from airis.render import manifests  # noqa: PLC0415  (heavy, and not needed without a stack)
 
-    upserts = "true" in (stack.config.get(UPSERT_KEY), os.environ.get(UPSERT_VARIABLE))
-    return Wanted(stack.name, settings_of(stack), manifests(stack), upserts)
+    return Wanted(stack.name, settings_of(stack), manifests(stack), stack.upserts)
 
 
 def _nothing() -> StackFile:
