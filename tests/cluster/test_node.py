@@ -160,6 +160,17 @@ def test_an_image_that_nobody_has_is_told_at_once(cluster: Target, namespace: st
     assert time.monotonic() - begun < 60
 
 
+def test_a_limit_stands_in_the_pods_control_group(cluster: Target, namespace: str) -> None:
+    node = cluster.own_node
+    make(cluster, namespace, shell("pod", namespace, resources={"limits": {"memory": "64Mi"}}))
+    (pod,) = cluster.within(namespace).get("pod", "pod")
+    found = node.control_groups(pod["metadata"]["uid"])
+    memory = found.get("memory", found.get("cgroup"))
+    assert memory is not None
+    (limit,) = [each for name in ("memory.limit_in_bytes", "memory.max") if (each := memory / name).exists()]
+    assert int(limit.read_text()) == 64 * 2**20
+
+
 def test_the_node_offers_a_gpu_where_a_story_asks(cluster: Target, namespace: str) -> None:
     node = cluster.own_node
     with node.offering({"nvidia.com/gpu": "1"}):

@@ -38,5 +38,6 @@ def _remove(top: Path) -> None:
     for folder, _, _ in os.walk(top, topdown=False):
         for pid in (Path(folder) / "cgroup.procs").read_text().split():
             with suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
+                if pid != "0":  # one of a process namespace that is not seen from here; to kill 0 is to kill oneself
+                    os.kill(int(pid), signal.SIGKILL)
         Path(folder).rmdir()

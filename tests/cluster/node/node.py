@@ -126,6 +126,11 @@ class Node:
         finally:
             patch(dict.fromkeys(resources))
 
+    def control_groups(self, uid: str) -> dict[str, Path]:
+        """The control groups of a pod, by the names of their hierarchies: `memory`, `cpu`, ...; in version 2, `cgroup`."""
+        found = {each.name: (each / self.slot.group).rglob(f"pod{uid}") for each in groups.hierarchies()}
+        return {name: path for name, paths in found.items() for path in paths}
+
     @property
     def keeper_pid(self) -> int:
         """The process that ends the node when this one has ended."""

@@ -1,9 +1,20 @@
-// Pinned for tests/cluster/node/programs.py. This module holds no code: `go build -mod=readonly` in this folder builds the tools below.
+// Pinned for tests/cluster/node/programs.py; what airis/sandbox/go.mod pins too has its version, so that Go builds it once. Only
+// k8s.io/metrics has the version that metrics-server's generated code is for: with another one, it panics. This module holds no
+// code: `go build -mod=readonly` in this folder builds the tools below.
 module airis/node/metrics-server
 
 go 1.26.4
 
 tool sigs.k8s.io/metrics-server/cmd/metrics-server
+
+replace (
+	github.com/fsnotify/fsnotify => github.com/fsnotify/fsnotify v1.9.0
+	github.com/fxamacker/cbor/v2 => github.com/fxamacker/cbor/v2 v2.9.1
+	github.com/google/gnostic-models => github.com/google/gnostic-models v0.7.0
+	go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc => go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc v0.68.0
+	go.uber.org/zap => go.uber.org/zap v1.27.1
+	golang.org/x/exp => golang.org/x/exp v0.0.0-20260410095643-746e56fc9e2f
+)
 
 require (
 	cel.dev/expr v0.25.2 // indirect
@@ -116,15 +127,3 @@ require (
 	sigs.k8s.io/structured-merge-diff/v6 v6.4.2 // indirect
 	sigs.k8s.io/yaml v1.6.0 // indirect
 )
-
-replace github.com/fsnotify/fsnotify => github.com/fsnotify/fsnotify v1.9.0
-
-replace github.com/fxamacker/cbor/v2 => github.com/fxamacker/cbor/v2 v2.9.1
-
-replace github.com/google/gnostic-models => github.com/google/gnostic-models v0.7.0
-
-replace go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc => go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc v0.68.0
-
-replace go.uber.org/zap => go.uber.org/zap v1.27.1
-
-replace golang.org/x/exp => golang.org/x/exp v0.0.0-20260410095643-746e56fc9e2f
