@@ -17,7 +17,7 @@ from airis.errors import EnvironmentProblem
 from airis.sandbox import Sandbox, borrowed_sandbox, cluster, load_nodes
 from airis.sandbox.cluster import COMPONENTS
 from airis.sandbox.places import cache_root
-from tests.rehearsal.conftest import remove
+from tests.rehearsal.conftest import remove, remove_abandoned
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -453,3 +453,16 @@ def test_a_borrowed_sandbox_that_ran_before_is_given_back(sandbox: Sandbox) -> N
     with borrowed_sandbox(sandbox.name) as borrowed:
         assert borrowed.status().processes == before
     assert sandbox.status().processes == before
+
+
+def test_what_a_killed_test_run_left_behind_goes_with_the_next(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    clusters = tmp_path / "clusters" / "clusters"
+    kept = {f"airis-test-{os.getpid()}", "airis", f"airis-mine-{gone.pid}"}
+    for name in {*kept, f"airis-test-{gone.pid}", f"airis-faults-{gone.pid}"}:
+        (clusters / name).mkdir(parents=True)
+
+    remove_abandoned(tmp_path)
+
+    assert {folder.name for folder in clusters.iterdir()} == kept
