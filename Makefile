@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Tests on the sandbox mostly wait: six processes, each with a sandbox of its own (1 GB), keep two cores busy
 PARALLEL := --numprocesses=6 --dist=loadscope --no-loadscope-reorder
-IMAGES := tests/cluster/images/requirements
+IMAGES := tests/cluster/images/locks
 
 .PHONY: help up test test-app test-cluster lint types unit sandbox rehearsal engine soak bench reference docs pictures lock outdated clean
 .DEFAULT_GOAL := help
@@ -72,10 +72,10 @@ lock: $(VENV)/.dev ## Pin the dependencies of pyproject.toml and of the tests an
 	$(LOCK) $(HERE) pyproject.toml -o requirements.txt
 	$(LOCK) $(HERE) pyproject.toml --group dev -o requirements-dev.txt
 	$(LOCK) $(HERE) tests/app/requirements.in -o tests/app/requirements.txt
-	$(LOCK) $(HERE) $(IMAGES)/build.in -o $(IMAGES)/build.txt
-	$(LOCK) $(HERE) $(IMAGES)/llama.in --no-deps --no-binary llama-cpp-python -o $(IMAGES)/llama.txt
-	$(LOCK) $(DEBIAN) $(IMAGES)/open-webui.in --excludes $(IMAGES)/open-webui-without.txt -o $(IMAGES)/open-webui.txt
-	$(LOCK) $(DEBIAN) $(IMAGES)/open-webui-before.in --excludes $(IMAGES)/open-webui-without.txt -o $(IMAGES)/open-webui-before.txt
+	$(LOCK) $(HERE) $(IMAGES)/build-requirements.in -o $(IMAGES)/build-requirements.txt
+	$(LOCK) $(HERE) $(IMAGES)/llama-requirements.in --no-deps --no-binary llama-cpp-python -o $(IMAGES)/llama-requirements.txt
+	$(LOCK) $(DEBIAN) $(IMAGES)/open-webui-requirements.in --excludes $(IMAGES)/without.txt -o $(IMAGES)/open-webui-requirements.txt
+	$(LOCK) $(DEBIAN) $(IMAGES)/open-webui-before.in --excludes $(IMAGES)/without.txt -o $(IMAGES)/open-webui-before.txt
 	$(LOCK) $(DEBIAN) $(IMAGES)/open-webui-whole.in -o $(IMAGES)/open-webui-whole.txt
 
 outdated: $(VENV)/.dev ## Show which pins are behind: packages, modules, images, actions

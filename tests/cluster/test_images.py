@@ -18,7 +18,7 @@ from tests.cluster.images import recipes
 from tests.cluster.images.image import Image, build, full
 from tests.cluster.images.layer import Layer, folder
 from tests.cluster.images.python import locked
-from tests.cluster.images.tools import REQUIREMENTS
+from tests.cluster.images.tools import LOCKS
 
 
 class Small(Layer):
@@ -171,8 +171,8 @@ def test_the_pins_are_those_of_the_default_images() -> None:
 
 
 def test_what_is_left_out_is_in_no_lock() -> None:
-    listed = (REQUIREMENTS / "open-webui-without.txt").read_text(encoding="utf-8").splitlines()
+    listed = (LOCKS / "without.txt").read_text(encoding="utf-8").splitlines()
     without = {line for line in listed if line and not line.startswith("#")}
     assert "torch" in without
-    for name in ("open-webui", "open-webui-before"):
-        assert not without & set(locked(REQUIREMENTS / f"{name}.txt"))
+    for name in ("open-webui-requirements.txt", "open-webui-before.txt"):
+        assert not without & set(locked(LOCKS / name))

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.cluster.images.layer import Layer, run
-from tests.cluster.images.tools import REQUIREMENTS, tools
+from tests.cluster.images.tools import LOCKS, tools
 from tests.cluster.node import packages
 
-_PINS = REQUIREMENTS / "llama.txt"
+_PINS = LOCKS / "llama-requirements.txt"
 
 _OPTIONS = {
     "CMAKE_BUILD_TYPE": "Release",
@@ -37,7 +37,7 @@ class LlamaServer(Layer):
 
     def inputs(self) -> Iterable[bytes]:
         """The pins of the source and of the tools."""
-        return [_PINS.read_bytes(), (REQUIREMENTS / "build.txt").read_bytes()]
+        return [_PINS.read_bytes(), (LOCKS / "build-requirements.txt").read_bytes()]
 
     def fill(self, root: Path) -> None:
         """Compiles: four minutes on two cores."""

@@ -11,7 +11,7 @@ from tests.cluster.images.llama import LlamaServer
 from tests.cluster.images.programs import GO, Built
 from tests.cluster.images.python import locked
 from tests.cluster.images.registry import Model, Models
-from tests.cluster.images.tools import REQUIREMENTS
+from tests.cluster.images.tools import LOCKS
 from tests.cluster.images.webui import DIFFERENCES, Release
 from tests.cluster.node import programs
 
@@ -50,9 +50,9 @@ _SERVERS = Debian(
 
 # ------------------------------------------------------------------------------------------------- what airis deploys
 
-RELEASE = Release(REQUIREMENTS / "open-webui.txt", _BASE)
-RELEASE_BEFORE = Release(REQUIREMENTS / "open-webui-before.txt", _BASE)
-_WHOLE = Release(REQUIREMENTS / "open-webui-whole.txt", _BASE)
+RELEASE = Release(LOCKS / "open-webui-requirements.txt", _BASE)
+RELEASE_BEFORE = Release(LOCKS / "open-webui-before.txt", _BASE)
+_WHOLE = Release(LOCKS / "open-webui-whole.txt", _BASE)
 _DATA = "/app/backend/data"
 
 _WEBUI_ENV = {

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from tests.cluster.images import model
 from tests.cluster.images.layer import Layer, run
-from tests.cluster.images.tools import REQUIREMENTS, tools
+from tests.cluster.images.tools import LOCKS, tools
 
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
@@ -40,7 +40,7 @@ class Models(Layer):
         return [
             repr(self.models).encode(),
             Path(model.__file__).read_bytes(),
-            (REQUIREMENTS / "build.txt").read_bytes(),
+            (LOCKS / "build-requirements.txt").read_bytes(),
         ]
 
     def fill(self, root: Path) -> None:

@@ -7,7 +7,7 @@ from airis.sandbox.locking import held, lock_at
 from tests import pinned
 from tests.cluster.images.layer import run, scratch
 
-REQUIREMENTS = Path(__file__).with_name("requirements")
+LOCKS = Path(__file__).with_name("locks")
 
 
 def install(requirements: Path, target: Path, *options: str) -> None:
@@ -18,8 +18,8 @@ def install(requirements: Path, target: Path, *options: str) -> None:
 
 
 def tools() -> Path:
-    """The folder with the packages of requirements/build.txt, for PYTHONPATH; the first call installs them."""
-    lock = REQUIREMENTS / "build.txt"
+    """The folder with the packages of locks/build-requirements.txt, for PYTHONPATH; the first call installs them."""
+    lock = LOCKS / "build-requirements.txt"
     folder = pinned.place("images", "tools", lock.read_bytes() + sys.version.encode())
     with held(lock_at(folder.with_suffix(".lock")), "it installs what builds images"):
         if not folder.exists():
