@@ -1,9 +1,9 @@
-"""The tiny random model, given to an Ollama by its API: it needs no registry."""
+"""Tiny models, given to an Ollama by its API: that needs no registry."""
 
 import hashlib
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 
@@ -13,28 +13,45 @@ from tests.cluster.images.layer import run
 from tests.cluster.images.tools import tools
 from tests.cluster.target import Target
 
-NAME = "tiny:latest"
-
 _SECONDS = 60.0
 
 
-def tiny(layers: int = 2, width: int = 64) -> Path:
-    """A GGUF file of that size; it is written once."""
+class Tiny(NamedTuple):
+    """A model of tests/cluster/images/model.py: its size, and the further arguments of that script."""
+
+    layers: int
+    width: int
+    arguments: tuple[str, ...] = ()
+
+
+NAME = "tiny:latest"
+ANSWER = (
+    "A Deployment keeps as many Pods running as you ask for. It starts another one where a Pod fails, and replaces them "
+    "when their image changes."
+)
+TALKING = Tiny(1, 128, ("says", ANSWER))
+"""Its answer to everything is `ANSWER`."""
+EMBEDDINGS = Tiny(1, 64, ("embeddings",))
+"""Makes vectors of 64 numbers."""
+
+
+def written(tiny: Tiny) -> Path:
+    """The GGUF file of a model; it is written once."""
     code = Path(model.__file__)
-    digest = hashlib.sha256(code.read_bytes()).hexdigest()[:12]
-    path = cache_root() / "images" / f"tiny-{layers}-{width}-{digest}.gguf"
+    digest = hashlib.sha256(code.read_bytes() + repr(tiny).encode()).hexdigest()[:12]
+    path = cache_root() / "images" / f"tiny-{digest}.gguf"
     if not path.exists():
         part = path.with_suffix(".part")
         part.parent.mkdir(parents=True, exist_ok=True)
-        run([sys.executable, code, part, str(layers), str(width)], PYTHONPATH=str(tools()))
+        run([sys.executable, code, part, str(tiny.layers), str(tiny.width), *tiny.arguments], PYTHONPATH=str(tools()))
         part.rename(path)
     return path
 
 
-def give(cluster: Target, url: str, name: str = NAME, layers: int = 2, width: int = 64) -> None:
+def give(cluster: Target, url: str, name: str = NAME, tiny: Tiny = TALKING) -> None:
     """Makes the model in the Ollama at `url`. Raises requests.HTTPError where it refuses."""
     with cluster.outside():  # the first time, the package that writes it is installed
-        content = tiny(layers, width).read_bytes()
+        content = written(tiny).read_bytes()
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     requests.post(f"{url}/api/blobs/{digest}", data=content, timeout=_SECONDS).raise_for_status()
     body: dict[str, Any] = {
@@ -42,7 +59,7 @@ def give(cluster: Target, url: str, name: str = NAME, layers: int = 2, width: in
         "files": {"tiny.gguf": digest},
         # Open WebUI offers its own tools with every chat, which Ollama refuses for a model whose template names none
         "template": "{{ if .Tools }}{{ end }}{{ .Prompt }}",
-        "parameters": {"num_predict": 32},
+        "parameters": {"num_predict": 64},
         "stream": False,
     }
     requests.post(f"{url}/api/create", json=body, timeout=_SECONDS).raise_for_status()

@@ -73,8 +73,18 @@ class Person:
 
     def chat(self, model: str, text: str) -> list[str]:
         """Asks the model; returns the parts of the answer as they were streamed."""
-        body = {"model": model, "messages": [{"role": "user", "content": text}], "stream": True}
-        parts: list[str] = []
+        return [part for each in self._streamed(model, text) for part in _contents(each)]
+
+    def chat_about(self, file: str, model: str, text: str) -> tuple[str, list[str]]:
+        """Asks about an uploaded document; returns the answer, and the passages of it that the model was shown."""
+        said = list(self._streamed(model, text, files=[{"type": "file", "id": file}]))
+        sources = [source for each in said for source in each.get("sources", [])]
+        return "".join(part for each in said for part in _contents(each)), [
+            passage for source in sources for passage in source["document"]
+        ]
+
+    def _streamed(self, model: str, text: str, **more: object) -> Iterator[dict[str, Any]]:
+        body = {"model": model, "messages": [{"role": "user", "content": text}], "stream": True, **more}
         with self.ask("POST", "/api/chat/completions", json=body, stream=True) as answer:
             for line in answer.iter_lines():
                 _, _, data = line.decode().partition("data: ")
@@ -82,8 +92,7 @@ class Person:
                     said = json.loads(data)
                     if "error" in said:
                         raise requests.HTTPError(f"the chat failed: {said['error']}", response=answer)
-                    parts += [each["delta"].get("content") or "" for each in said.get("choices", [])]
-        return [each for each in parts if each]
+                    yield said
 
     @contextmanager
     def connected(self, origin: str = "") -> Iterator[socketio.SimpleClient]:
@@ -160,3 +169,8 @@ class Person:
     def _keep(self, token: str) -> None:
         self.token = token
         self.session.headers["Authorization"] = f"Bearer {token}"
+
+
+def _contents(said: dict[str, Any]) -> list[str]:
+    parts = (each["delta"].get("content") for each in said.get("choices", []))
+    return [each for each in parts if each]

@@ -1,5 +1,8 @@
 """A stranger's first ten minutes: up, an account, a chat, a document, and a restart that loses nothing."""
 
+import base64
+import os
+
 import pytest
 import requests
 from socketio.exceptions import ConnectionError as Refused
@@ -10,40 +13,48 @@ from tests.cluster.stacks import Stack
 from tests.cluster.target import Target
 
 HOST = "chat.example.com"
-LINE = "The invoice number of the year {0} is {0}-4711 and its sum is {0} euros.\n"
+EMBEDDINGS = "tiny-embeddings:latest"
+LINES = [
+    f"The invoice number of the year {year} is {year}-4711 and its sum is {year} euros." for year in range(2000, 2400)
+]
+_PHOTO = base64.b64encode(os.urandom(5 * 2**20 * 3 // 4))
+DOCUMENT = b"<p>" + "\n".join(LINES).encode() + b'</p><img src="data:image/jpeg;base64,' + _PHOTO + b'">'
+"""A saved page of 5 MiB, most of which is a photo, as in most documents: a passage of text is a call of the embedding model."""
 
 
 def test_the_first_chat(cluster: Target, stack: Stack) -> None:
     address = cluster.ingress()
-    settings = {
-        "ingress": {"host": HOST},
-        # the tiny model makes no embeddings: documents are kept whole
-        "webui": {"env": {"BYPASS_EMBEDDING_AND_RETRIEVAL": "true"}},
-    }
-    stack.up(**settings)
+    embeddings = {"engine": "ollama", "model": EMBEDDINGS, "batchSize": 64}
+    stack.up(ingress={"host": HOST}, webui={"connections": {"embeddings": embeddings}})
     models.give(cluster, stack.url("ollama-service"))
+    models.give(cluster, stack.url("ollama-service"), EMBEDDINGS, models.EMBEDDINGS)
 
     ada = Person(f"http://{address}", HOST)
     ada.wait()
     assert ada.sign_up("ada") == "admin"  # the first account is the administrator's
     with pytest.raises(requests.HTTPError, match="403"):  # and from then on, the administrator decides who may sign up
         Person(f"http://{address}", HOST).sign_up("bob")
-    assert ada.models() == [models.NAME]
+    assert sorted(ada.models()) == [EMBEDDINGS, models.NAME]
 
     # a chat, streamed through the Ingress
-    assert len(ada.chat(models.NAME, "Hello")) > 1
+    parts = ada.chat(models.NAME, "Hello")
+    assert "".join(parts) == models.ANSWER
+    assert len(parts) > 1
 
     # the websocket, by which a browser gets its answers; another site's pages may not use it
     with ada.connected(origin=f"http://{HOST}") as socket:
         chat, answer = ada.live_chat(socket, models.NAME, "Tell me more")
-        assert answer
+        assert answer == models.ANSWER
     with pytest.raises(Refused), ada.connected(origin="http://elsewhere.example.com"):
         pass
 
-    # a document of 5 MiB, uploaded through the Ingress
-    text = "".join(LINE.format(year) for year in range(10000, 10000 + 5 * 2**20 // len(LINE)))
-    file = ada.upload("invoices.txt", text.encode(), seconds=240)
-    assert ada.content(file) == text.encode()
+    # a document of 5 MiB, uploaded through the Ingress, and asked about
+    file = ada.upload("invoices.html", DOCUMENT)
+    assert ada.content(file) == DOCUMENT
+    said, passages = ada.chat_about(file, models.NAME, "What is the sum of the year 2042?")
+    assert said == models.ANSWER
+    assert passages
+    assert all(each.splitlines()[1] in LINES for each in passages)
 
     # a restart, after which people are still signed in and the chat is there
     stack.cluster.run("rollout", "restart", "deployment/airis-deployment")
@@ -52,6 +63,6 @@ def test_the_first_chat(cluster: Target, stack: Stack) -> None:
     assert ada.role() == "admin"
     assert chat in ada.chats()
     assert answer in ada.messages(chat).values()
-    assert ada.content(file) == text.encode()
+    assert ada.content(file) == DOCUMENT
     with pytest.raises(requests.HTTPError, match="401"):
         Person(f"http://{address}", HOST).role()
