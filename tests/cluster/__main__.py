@@ -4,7 +4,7 @@ import os
 import sys
 
 from airis.errors import AirisError
-from tests.cluster import images, target
+from tests.cluster import browser, images, target
 from tests.cluster.node import packages, programs
 
 if __name__ == "__main__":
@@ -13,7 +13,7 @@ if __name__ == "__main__":
         sys.exit()
     try:
         if target.KUBECONFIG not in os.environ:
-            packages.ensure()
+            packages.ensure((*packages.NODE, *browser.PACKAGES))
             programs.folders()
         images.ensure(images.references())
     except AirisError as problem:

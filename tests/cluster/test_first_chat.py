@@ -2,16 +2,20 @@
 
 import base64
 import os
+from pathlib import Path
 
 import pytest
 import requests
 from socketio.exceptions import ConnectionError as Refused
 
 from tests.cluster import models
+from tests.cluster.browser import browser
 from tests.cluster.person import Person
 from tests.cluster.stacks import Stack
 from tests.cluster.target import Target
 
+PICTURE = "AIRIS_TEST_PICTURE"
+"""The variable that names a file for the picture of the chat, such as docs/img/chat.png."""
 HOST = "chat.example.com"
 EMBEDDINGS = "tiny-embeddings:latest"
 LINES = [
@@ -22,7 +26,7 @@ DOCUMENT = b"<p>" + "\n".join(LINES).encode() + b'</p><img src="data:image/jpeg;
 """A saved page of 5 MiB, most of which is a photo, as in most documents: a passage of text is a call of the embedding model."""
 
 
-def test_the_first_chat(cluster: Target, stack: Stack) -> None:
+def test_the_first_chat(cluster: Target, stack: Stack, tmp_path: Path) -> None:
     address = cluster.ingress()
     embeddings = {"engine": "ollama", "model": EMBEDDINGS, "batchSize": 64}
     stack.up(ingress={"host": HOST}, webui={"connections": {"embeddings": embeddings}})
@@ -55,6 +59,12 @@ def test_the_first_chat(cluster: Target, stack: Stack) -> None:
     assert said == models.ANSWER
     assert passages
     assert all(each.splitlines()[1] in LINES for each in passages)
+
+    # the same in a browser
+    with browser(cluster, HOST, address) as page:
+        page.sign_in(f"http://{HOST}", "ada")
+        page.ask("What is a Deployment in Kubernetes?", models.ANSWER)
+        page.picture(Path(os.environ.get(PICTURE, tmp_path / "chat.png")))
 
     # a restart, after which people are still signed in and the chat is there
     stack.cluster.run("rollout", "restart", "deployment/airis-deployment")

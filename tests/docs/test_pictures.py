@@ -41,7 +41,7 @@ def test_a_picture_shows_the_words_and_the_colours() -> None:
     assert "fill: #f07178" in shown
 
 
-@pytest.mark.parametrize("path", IMAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [each for each in IMAGES if each.suffix == ".svg"], ids=lambda path: path.name)
 def test_pictures_load_nothing(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     root = XML.fromstring(text)  # noqa: S314  (a file of this project)
