@@ -22,6 +22,9 @@ HOPELESS = (
 CRASHES = 3
 """How often a container may end before that counts as the reason: some servers do once, before what they need is there."""
 
+FAILED_TRIES = 2
+"""How many pods of a Job may fail before that counts as the reason: the next ones come after ever longer pauses."""
+
 UNSCHEDULABLE_SECONDS = 15.0
 """How long a pod may find no node: a claim is bound and a pod that goes makes room within that."""
 
@@ -73,6 +76,8 @@ def hopeless(live: KubeObject, *, patient: bool = False) -> Iterator[str]:
     conditions = {each["type"]: each for each in status.get("conditions", [])}
     if live["kind"] == "Job" and conditions.get("Failed", {}).get("status") == "True":
         yield f"{name}: {conditions['Failed'].get('message')}"
+    elif live["kind"] == "Job" and status.get("failed", 0) >= FAILED_TRIES and "completionTime" not in status:
+        yield f"{name}: {status['failed']} of its pods have failed"
     if live["kind"] != "Pod" or "deletionTimestamp" in live["metadata"]:
         return
     scheduled = conditions.get("PodScheduled", {})

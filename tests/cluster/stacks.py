@@ -58,7 +58,18 @@ class Stack(ABC):
         wanted = self._rendered(settings)
         self.target.images.load(*(known for each in _images(wanted) if (known := full(each)) in references()))
         self._deploy(settings, wanted)
-        wait_ready(self.target.kubectl, wanted)
+        # A claim waits for the first pod that uses it, and such a pod is not ready before
+        wait_ready(self.target.kubectl, [each for each in wanted if each["kind"] != "PersistentVolumeClaim"])
+
+    def fill(self, *objects: KubeObject) -> None:
+        """Makes the namespace by a first `up` with both applications paused (docs/production.md), and the objects in it.
+
+        `objects` are those that the stack's settings refer to.
+        """
+        self.up(webui={"replicas": 0}, ollama={"replicas": 0})
+        self.target.kubectl.apply(
+            [{**each, "metadata": {**each["metadata"], "namespace": self.namespace}} for each in objects]
+        )
 
     def url(self, service: str) -> str:
         """The URL of one of its Services, as the node reaches it."""

@@ -13,16 +13,17 @@ _SERVER = f"subjectAltName=IP:127.0.0.1,IP:{ADDRESS},IP:{API},DNS:localhost,DNS:
 
 def issue(folder: Path) -> None:
     """Writes `ca`, `server`, `admin`, `kubelet`, `front-proxy` (each .crt and .key) and two kubeconfigs into `folder`."""
-    _certificate(folder, "ca", "/CN=airis-node", signed=False)
-    _certificate(folder, "server", f"/CN={NAME}", "-addext", _SERVER)
-    _certificate(folder, "admin", "/O=system:masters/CN=admin")
-    _certificate(folder, "kubelet", f"/O=system:nodes/CN=system:node:{NAME}")
-    _certificate(folder, "front-proxy", "/CN=front-proxy")
+    certificate(folder, "ca", "/CN=airis-node", signed=False)
+    certificate(folder, "server", f"/CN={NAME}", "-addext", _SERVER)
+    certificate(folder, "admin", "/O=system:masters/CN=admin")
+    certificate(folder, "kubelet", f"/O=system:nodes/CN=system:node:{NAME}")
+    certificate(folder, "front-proxy", "/CN=front-proxy")
     for client in ("admin", "kubelet"):
         (folder / f"{client}.kubeconfig").write_text(json.dumps(_kubeconfig(folder, client)), encoding="utf-8")
 
 
-def _certificate(folder: Path, name: str, subject: str, *options: str, signed: bool = True) -> None:
+def certificate(folder: Path, name: str, subject: str, *options: str, signed: bool = True) -> None:
+    """Writes `<name>.crt` and `<name>.key`, signed by `ca` in the same folder, or by itself; `options` are openssl's."""
     authority = ["-CA", "ca.crt", "-CAkey", "ca.key"] if signed else []
     subprocess.run(
         [
