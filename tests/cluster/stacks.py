@@ -47,8 +47,10 @@ class Stack(ABC):
         """Kubectl for its namespace."""
         return self.target.within(self.namespace)
 
-    def up(self, **settings: object) -> None:
+    def up(self, **settings: object) -> str:
         """Deploys the stack, or changes it, and returns when it is ready: `up(ollama={"models": ["tiny"]})`.
+
+        Returns what `airis up` said; nothing where no engine deploys.
 
         `settings` are what a stack file has below `config:`, without the prefix `airis:`; `secrets` are encrypted on their
         way. Images of tests/cluster/images are loaded first. Raises AssertionError, with the reasons, when the stack does
@@ -57,9 +59,10 @@ class Stack(ABC):
         settings = {"namespace": self.namespace, **settings}
         wanted = self._rendered(settings)
         self.target.images.load(*(known for each in _images(wanted) if (known := full(each)) in references()))
-        self._deploy(settings, wanted)
+        told = self._deploy(settings, wanted)
         # A claim waits for the first pod that uses it, and such a pod is not ready before
         wait_ready(self.target.kubectl, [each for each in wanted if each["kind"] != "PersistentVolumeClaim"])
+        return told
 
     def fill(self, *objects: KubeObject) -> None:
         """Makes the namespace by a first `up` with both applications paused (docs/production.md), and the objects in it.
@@ -81,8 +84,8 @@ class Stack(ABC):
         """Deletes what was deployed, but for the data."""
 
     @abstractmethod
-    def _deploy(self, settings: Mapping[str, object], wanted: Sequence[KubeObject]) -> None:
-        """Deploys a stack of these settings, which `wanted` are the objects of."""
+    def _deploy(self, settings: Mapping[str, object], wanted: Sequence[KubeObject]) -> str:
+        """Deploys a stack of these settings, which `wanted` are the objects of; returns what the command said."""
 
     def _rendered(self, settings: Mapping[str, object]) -> list[dict[str, Any]]:
         """The stack's objects as `airis render --show-secrets` has them, with the same generated values each time."""
@@ -97,7 +100,7 @@ class Applied(Stack):
 
     _applied: Sequence[KubeObject] = ()
 
-    def _deploy(self, settings: Mapping[str, object], wanted: Sequence[KubeObject]) -> None:
+    def _deploy(self, settings: Mapping[str, object], wanted: Sequence[KubeObject]) -> str:
         after = {key_of(each): each for each in wanted}
         gone = [each for each in self._applied if key_of(each) not in after]
         # The template of a Job cannot be changed: the engine replaces such a Job as well
@@ -105,6 +108,7 @@ class Applied(Stack):
         self._delete([*gone, *jobs])
         self.target.kubectl.apply(wanted)
         self._applied = wanted
+        return ""
 
     def destroy(self) -> None:
         self._delete(self._applied)
@@ -123,19 +127,20 @@ class Engined(Stack):
         self.project = Project(folder, kubectl, prepared(folder, kubectl.kubeconfig))
         self._pulumi("stack", "select", "--create", NAME)
 
-    def _deploy(self, settings: Mapping[str, object], wanted: Sequence[KubeObject]) -> None:
+    def _deploy(self, settings: Mapping[str, object], wanted: Sequence[KubeObject]) -> str:
         plain = {f"airis:{key}": value for key, value in settings.items() if key != "secrets"}
         self.project.write(NAME, plain)
         for path, value in _values("airis:secrets", settings.get("secrets", {})):
             self._pulumi("config", "set", "--secret", "--path", path, value, f"--stack={NAME}")
-        self._airis("up")
+        return self._airis("up")
 
     def destroy(self) -> None:
         self._airis("destroy")
 
-    def _airis(self, command: str) -> None:
+    def _airis(self, command: str) -> str:
         run = self.project.airis(command, "--yes", "--stack", NAME)
         assert run.end(_ENGINE_SECONDS) == 0, run.text
+        return run.text
 
     def _pulumi(self, *command: str) -> None:
         code, text = self.project.run("pulumi", *command)

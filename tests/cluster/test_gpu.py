@@ -1,0 +1,82 @@
+"""A GPU stack on a node that offers a GPU: tainted or not, what lands there, and what is said where Ollama finds none."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from airis.kubectl import KubeObject
+from airis.ollama_log import REMEDY, computing_on_cpu
+from tests.cluster.node.places import NAME
+from tests.cluster.stacks import Engined, Stack
+from tests.cluster.target import Target
+
+GPU = "nvidia.com/gpu"
+LABEL = "nvidia.com/gpu.present"
+"""What NVIDIA's GPU operator puts on its nodes."""
+
+OLLAMA: dict[str, Any] = {"gpu": {"count": 1}, "absentModels": ["nothing"]}
+CLUSTER = {"readySeconds": 30}
+FOUND = "Pod/ollama-0 has a GPU, and Ollama computes on the CPU"
+
+
+@contextmanager
+def gpu_node(cluster: Target) -> Iterator[None]:
+    """The node as NVIDIA's GPU operator leaves it: one GPU, its label, and the taint that administrators add."""
+    with cluster.own_node.offering({GPU: "1"}):
+        cluster.kubectl.run("label", "node", NAME, f"{LABEL}=true")
+        taint(cluster)
+        try:
+            yield
+        finally:
+            cluster.kubectl.run("label", "node", NAME, f"{LABEL}-")
+            untaint(cluster)
+
+
+def taint(cluster: Target) -> None:
+    cluster.kubectl.run("taint", "node", NAME, f"{GPU}=present:NoSchedule", "--overwrite")
+
+
+def untaint(cluster: Target) -> None:
+    if any(each.get("key") == GPU for each in cluster.kubectl.get("node", NAME)[0]["spec"].get("taints", [])):
+        cluster.kubectl.run("taint", "node", NAME, f"{GPU}-")
+
+
+def pods(stack: Stack, app: str) -> list[KubeObject]:
+    return stack.cluster.get("pods", f"--selector=app={app}")
+
+
+def gpus(pod: KubeObject) -> list[str]:
+    """What the containers of a pod may have of the GPU, and what NVIDIA's runtime is told to hand them by the image of Ollama."""
+    containers = [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
+    limits = [each["resources"]["limits"].get(GPU, "0") for each in containers]
+    hidden = [env["value"] for each in containers for env in each["env"] if env["name"] == "NVIDIA_VISIBLE_DEVICES"]
+    return [*limits, *hidden]
+
+
+def test_only_ollama_gets_the_gpu(cluster: Target, stack: Stack) -> None:
+    with gpu_node(cluster):
+        told = stack.up(ollama=OLLAMA, webui={"replicas": 0}, cluster=CLUSTER)
+        (server,), (job,) = pods(stack, "ollama"), pods(stack, "ollama-pull")
+        assert gpus(server) == ["1"]
+        assert job["status"]["phase"] == "Succeeded"
+        assert set(gpus(job)) == {"0", "void"}
+
+        # this GPU is only in the node's status: Ollama finds none, which `up` says
+        (sentence,) = computing_on_cpu(stack.cluster, stack.cluster.get("statefulsets"))
+        assert FOUND in sentence
+        assert REMEDY in sentence
+        assert (FOUND in told) == isinstance(stack, Engined)
+
+        # the WebUI has no place on a node that is tainted for GPUs
+        with pytest.raises(AssertionError, match="untolerated taint"):
+            stack.up(ollama=OLLAMA, cluster=CLUSTER)
+        assert [each["spec"].get("nodeName") for each in pods(stack, "airis")] == [None]
+
+        # on an untainted one it has; and a change of Ollama needs no second GPU
+        untaint(cluster)
+        stack.up(ollama={**OLLAMA, "server": {"parallel": 2}})
+        (webui,), (after,) = pods(stack, "airis"), pods(stack, "ollama")
+        assert set(gpus(webui)) == {"0"}
+        assert after["metadata"]["uid"] != server["metadata"]["uid"]
