@@ -7,10 +7,25 @@ from tests.cluster.images.recipes import BUSYBOX
 from tests.cluster.ready import wait_ready
 from tests.cluster.target import Target
 
+_RESTRICTED = {
+    "runAsNonRoot": True,
+    "runAsUser": 10001,
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+"""What the namespace of a stack demands of pods (Kubernetes, "Pod Security Standards")."""
+
 
 def shell(name: str, namespace: str, script: str = "sleep 3600", **container: Any) -> dict[str, Any]:
     """A pod named and labelled `name`, with busybox that runs `script`. `container` are further fields of the container."""
-    body = {"name": "shell", "image": BUSYBOX, "command": ["sh", "-euc", script], **container}
+    body = {
+        "name": "shell",
+        "image": BUSYBOX,
+        "command": ["sh", "-euc", script],
+        "securityContext": _RESTRICTED,
+        **container,
+    }
     return {
         "apiVersion": "v1",
         "kind": "Pod",

@@ -1,6 +1,6 @@
 """A GPU stack on a node that offers a GPU: tainted or not, what lands there, and what is said where Ollama finds none."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,15 +43,17 @@ def untaint(cluster: Target) -> None:
         cluster.kubectl.run("taint", "node", NAME, f"{GPU}-")
 
 
-def pods(stack: Stack, app: str) -> list[KubeObject]:
+def pods(stack: Stack, app: str) -> Sequence[KubeObject]:
     return stack.cluster.get("pods", f"--selector=app={app}")
 
 
 def gpus(pod: KubeObject) -> list[str]:
-    """What the containers of a pod may have of the GPU, and what NVIDIA's runtime is told to hand them by the image of Ollama."""
+    """What the containers of a pod may have of the GPU; and `void` where NVIDIA's runtime is told to hand them none."""
     containers = [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
-    limits = [each["resources"]["limits"].get(GPU, "0") for each in containers]
-    hidden = [env["value"] for each in containers for env in each["env"] if env["name"] == "NVIDIA_VISIBLE_DEVICES"]
+    limits: list[str] = [each["resources"]["limits"].get(GPU, "0") for each in containers]
+    hidden: list[str] = [
+        env["value"] for each in containers for env in each["env"] if env["name"] == "NVIDIA_VISIBLE_DEVICES"
+    ]
     return [*limits, *hidden]
 
 

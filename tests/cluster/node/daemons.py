@@ -158,5 +158,7 @@ def commands() -> Mapping[str, list[str]]:
             "kube-router",
             *_options(kubeconfig=SLOT.kubeconfig, hostname_override=NAME, run_firewall=True),
             *_options(run_router=False, run_service_proxy=False, run_loadbalancer=False),
+            # It lets everything to Services pass, in the belief that their pods have policies: the node is none of them
+            *_options(service_cluster_ip_range=SERVICES),
         ],
     }
