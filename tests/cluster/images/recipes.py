@@ -123,7 +123,9 @@ POSTGRES = full("pgvector/pgvector:pg17")
 """PostgreSQL with pgvector."""
 _VERSITYGW = Program("versitygw", "github.com/versity/versitygw/cmd/versitygw", pins=GO / "versitygw")
 S3 = full(f"versity/versitygw:{_VERSITYGW.version}")
-"""An S3 server."""
+"""An S3 server, with an empty bucket."""
+BUCKET = "uploads"
+"""Its bucket."""
 CHROMA = full("chromadb/chroma:" + locked(RELEASE.lock)["chromadb"].split()[0].partition("==")[2])
 """A vector server: Chroma, which Open WebUI's dependencies have in them."""
 _REGISTRY = Program("registry", "github.com/distribution/distribution/v3/cmd/registry", pins=GO / "registry")
@@ -184,7 +186,7 @@ IMAGES = (
     ),
     Image(
         S3,
-        [Built(_VERSITYGW), Writable(("tmp", "data"))],
+        [Built(_VERSITYGW), Writable(("tmp", f"data/{BUCKET}"))],
         entrypoint=["/usr/bin/versitygw"],
         cmd=["posix", "/data"],
     ),
