@@ -10,6 +10,7 @@ from pulumi_kubernetes.apps.v1 import (
     DeploymentStrategyArgs,
     RollingUpdateDeploymentArgs,
 )
+from pulumi_kubernetes.core.v1 import ExecActionArgs, LifecycleArgs, LifecycleHandlerArgs
 
 from components import pod
 from components.account import service_account
@@ -42,6 +43,9 @@ _SCRATCH = "scratch"
 _SCRATCH_PATH = "/tmp"  # noqa: S108  (inside the container)
 _FOLDERS = {"DATA_DIR": DATA_PATH, "STATIC_DIR": f"{_SCRATCH_PATH}/static", "HOME": _SCRATCH_PATH}
 """The folders that Open WebUI may write to. Into STATIC_DIR it copies files at every start (open_webui/config.py)."""
+_LEAVING_SECONDS = 5
+"""How long a pod that is to end goes on serving, where other pods take over: ingress controllers and the nodes' proxies are told of
+its end at the same moment, and send it requests until they have heard. Source: Kubernetes, "Pod Lifecycle"."""
 
 
 class WebUI(pulumi.ComponentResource):
@@ -143,6 +147,7 @@ class WebUI(pulumi.ComponentResource):
             startup_probe=pod.probe("/health", settings.probes.startup),
             readiness_probe=pod.probe("/ready", settings.probes.readiness),
             liveness_probe=pod.probe("/health", settings.probes.liveness),
+            lifecycle=_leaving() if settings.others_take_over else None,
             **common,
         )
         Deployment(
@@ -205,6 +210,12 @@ class WebUI(pulumi.ComponentResource):
             "kubectl -n {0} port-forward service/{1} {2}:{2}", front.metadata.namespace, front.metadata.name, PORT
         )
         self.register_outputs({"url": self.url, "portForward": self.port_forward})
+
+
+def _leaving() -> LifecycleArgs:
+    """Has a pod wait before it is told to end. A command, because the action `sleep` is only in Kubernetes 1.30 and later."""
+    command = ["sleep", str(_LEAVING_SECONDS)]
+    return LifecycleArgs(pre_stop=LifecycleHandlerArgs(exec_=ExecActionArgs(command=command)))
 
 
 def _strategy(*, rolling: bool) -> DeploymentStrategyArgs:

@@ -174,6 +174,11 @@ class WebUISettings(WorkloadSettings, VariableSettings):
         """How many pods there may be."""
         return self.replicas if self.autoscaling is None else self.autoscaling.max_replicas
 
+    @property
+    def others_take_over(self) -> bool:
+        """Whether other pods take over from one that ends."""
+        return self.rolling_updates or self.max_pods > 1
+
     def warnings(self) -> Iterator[str]:
         """What the image's release may not read."""
         for key, words in unsupported_warnings(self, self.image, OPEN_WEBUI):

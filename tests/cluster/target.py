@@ -42,11 +42,10 @@ class Images:
 
         Raises KeyError for a reference that no recipe has, EnvironmentProblem where one cannot be built.
         """
-        wanted = list(dict.fromkeys(references))
         if self.node is not None:
-            on_node.load(self.node, wanted)
+            on_node.load(self.node, references)
         elif command := os.environ.get(IMPORT):
-            for each in wanted:
+            for each in references:
                 with step(f"Importing {each}"), images.archive(each).open("rb") as file:
                     subprocess.run(shlex.split(command), stdin=file, check=True, timeout=_IMPORT_SECONDS)
 

@@ -100,6 +100,23 @@ def test_two_releases_never_serve_one_database_unless_told_so(webui: dict[str, A
     assert spec["replicas"] == webui.get("replicas", 1)
 
 
+@pytest.mark.parametrize(
+    ("webui", "waits"),
+    [
+        ({}, False),
+        (SHARED, False),
+        ({**SHARED, "replicas": 2}, True),
+        ({**SHARED, "rollingUpdates": True}, True),
+        ({**SHARED, "autoscaling": {"minReplicas": 1, "maxReplicas": 2}}, True),
+    ],
+)
+def test_a_pod_serves_on_while_others_take_over(webui: dict[str, Any], waits: bool) -> None:
+    spec = manifest(draw(webui=webui), "Deployment", "airis-deployment")["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    assert container.get("lifecycle") == ({"preStop": {"exec": {"command": ["sleep", "5"]}}} if waits else None)
+    assert all("lifecycle" not in each for each in spec["initContainers"])
+
+
 @pytest.mark.parametrize("persistent", [True, False])
 def test_who_wins_browser_or_stack_file_is_said_aloud(persistent: bool) -> None:
     drawn = draw_once(webui={"enablePersistentConfig": persistent})
