@@ -44,8 +44,8 @@ _SCRATCH_PATH = "/tmp"  # noqa: S108  (inside the container)
 _FOLDERS = {"DATA_DIR": DATA_PATH, "STATIC_DIR": f"{_SCRATCH_PATH}/static", "HOME": _SCRATCH_PATH}
 """The folders that Open WebUI may write to. Into STATIC_DIR it copies files at every start (open_webui/config.py)."""
 _LEAVING_SECONDS = 5
-"""How long a pod that is to end goes on serving, where other pods take over: ingress controllers and the nodes' proxies are told of
-its end at the same moment, and send it requests until they have heard. Source: Kubernetes, "Pod Lifecycle"."""
+"""How long a pod that is to end goes on serving, where other pods take over. Ingress controllers and nodes are told of its end
+when it is, and send it requests until they have heard. Source: Kubernetes, "Pod Lifecycle"."""
 
 
 class WebUI(pulumi.ComponentResource):

@@ -55,6 +55,7 @@ def _objects(namespace: str, files: dict[str, bytes]) -> tuple[dict[str, Any], .
     container = {
         "name": _NAME,
         "image": recipes.REGISTRY,
+        "resources": {"requests": {"cpu": "250m"}},
         "env": [
             {"name": "REGISTRY_HTTP_TLS_CERTIFICATE", "value": f"{_FOLDER}/crt"},
             {"name": "REGISTRY_HTTP_TLS_KEY", "value": f"{_FOLDER}/key"},

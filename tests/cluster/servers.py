@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from tests.cluster.images.recipes import BUCKET, POSTGRES, S3, VALKEY
+from tests.cluster.images.recipes import BUCKET, CHROMA, POSTGRES, S3, VALKEY
 from tests.cluster.pods import make
 from tests.cluster.stacks import new_namespace
 from tests.cluster.target import Target
@@ -34,6 +34,7 @@ class Server:
             "args": list(self.args),
             "env": [{"name": name, "value": value} for name, value in self.env.items()],
             "ports": [{"containerPort": self.port}],
+            "resources": {"requests": {"cpu": "250m"}},  # without, it starves beside what has one
             "readinessProbe": {"tcpSocket": {"port": self.port}, "periodSeconds": 1},
         }
         service = {"selector": {"app": self.name}, "ports": [{"port": self.port}]}
@@ -63,6 +64,11 @@ def valkey(password: str = PASSWORD) -> Server:
 def s3(key: str = "airis", secret: str = PASSWORD) -> Server:
     """An S3 server. Its URLs have the bucket in the path; the bucket is `recipes.BUCKET`."""
     return Server("s3", S3, 7070, ("posix", "/data"), {"ROOT_ACCESS_KEY": key, "ROOT_SECRET_KEY": secret})
+
+
+def chroma() -> Server:
+    """A Chroma server, which asks for no credentials."""
+    return Server("chroma", CHROMA, 8000)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ def load(node: Node, references: Iterable[str]) -> None:
     Raises KeyError for a reference that no recipe has, EnvironmentProblem where an image cannot be built.
     """
     there = _present(node)
-    for reference in references:
+    for reference in dict.fromkeys(references):  # the containers of a pod often have one image
         with node.outside():
             archive = images.archive(reference)
         if there.get(reference) != _digest(archive):
