@@ -57,9 +57,9 @@ class Person:
         """Signs in; returns the role."""
         return self._signed_in("signin", {"email": f"{name}@example.com", "password": PASSWORD})
 
-    def elsewhere(self, url: str) -> "Person":
-        """The same session at another address of the same WebUI."""
-        other = Person(url, self.host)
+    def elsewhere(self, url: str, host: str | None = None) -> "Person":
+        """The same session at another address of the same WebUI, behind an Ingress if it has a `host`."""
+        other = Person(url, self.host if host is None else host)
         other._keep(self.token)
         return other
 
@@ -111,7 +111,9 @@ class Person:
         finally:
             client.disconnect()
 
-    def live_chat(self, client: socketio.SimpleClient, model: str, text: str) -> tuple[str, str]:
+    def live_chat(
+        self, client: socketio.SimpleClient, model: str, text: str, seconds: float = _SECONDS
+    ) -> tuple[str, str]:
         """A new chat that is kept, whose answer comes by the websocket; returns the chat's id and the answer."""
         user, assistant = str(uuid4()), str(uuid4())
         message = {"id": user, "parentId": None, "role": "user", "content": text, "models": [model]}
@@ -124,10 +126,10 @@ class Person:
             "user_message": {**message, "timestamp": int(time.time())},
             "id": assistant,
         }
-        chat = str(self.ask("POST", "/api/chat/completions", json=body).json()["chat_id"])
-        deadline = time.monotonic() + _SECONDS
+        chat = str(self.ask("POST", "/api/chat/completions", json=body, timeout=seconds).json()["chat_id"])
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            name, *values = client.receive(timeout=_SECONDS)
+            name, *values = client.receive(timeout=seconds)
             data = values[0].get("data", {}) if name == "events" and values[0].get("chat_id") == chat else {}
             if data.get("type") == "chat:message:error":
                 raise AssertionError(f"the chat failed: {data}")

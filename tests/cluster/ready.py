@@ -32,7 +32,7 @@ _POLL_SECONDS = 0.5
 _LOG_LINES = 20
 
 
-def wait_ready(kubectl: Kubectl, wanted: Sequence[KubeObject], seconds: float = 180) -> None:
+def wait_ready(kubectl: Kubectl, wanted: Sequence[KubeObject], seconds: float = 300) -> None:
     """Returns when all objects are ready, as `airis.readiness` has it.
 
     Raises AssertionError with the pods' reasons, and the last lines of their logs, as soon as one of their pods cannot
