@@ -6,7 +6,7 @@ Source: open-webui 0.12.4, open_webui/main.py, routers/, socket/main.py.
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -45,9 +45,14 @@ class Person:
     def wait(self, seconds: float = _SECONDS) -> None:
         """Returns when the WebUI answers: an ingress controller learns of a new pod a moment after it is ready."""
         deadline = time.monotonic() + seconds
-        while not self.session.get(f"{self.url}/health", timeout=_SECONDS).ok:
+        while not self._answers():
             assert time.monotonic() < deadline, f"{self.host or self.url} does not answer after {seconds:g} s"
             time.sleep(0.2)
+
+    def _answers(self) -> bool:
+        with suppress(requests.ConnectionError):  # a Service whose pods are not ready refuses
+            return self.session.get(f"{self.url}/health", timeout=_SECONDS).ok
+        return False
 
     def sign_up(self, name: str = "ada") -> str:
         """Makes an account and signs in; returns the role."""

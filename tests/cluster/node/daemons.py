@@ -70,6 +70,7 @@ def _kubelet(group: str) -> dict[str, Any]:
         "registryPullQPS": 0,
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "200Mi", "imagefs.available": "200Mi"},
         "imageGCHighThresholdPercent": 100,
+        "volumeStatsAggPeriod": "5s",  # a pod that fills a folder is evicted after this
     }
 
 

@@ -10,7 +10,7 @@ _SECONDS = 10.0
 _WEIGHTS = {"cpu.shares": "8192", "cpu.weight": "313"}
 """What a kubelet gives the group of all pods on a node with eight cores, by the file of each version of control groups.
 
-That group is below this one. With the kernel's own weight, all pods together would get as much of a busy machine as one process.
+That group is below this one. With the kernel's default, all pods together would get as much of a busy machine as one process.
 """
 
 
