@@ -1,0 +1,131 @@
+"""A team's stack: two WebUI pods that share a database, Redis, object storage and a vector server, as one."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from airis.readiness import pod_finding
+from tests.cluster import models, servers
+from tests.cluster.person import Person
+from tests.cluster.stacks import Stack
+from tests.cluster.target import Target
+from tests.cluster.test_node import eventually
+
+HOST = "chat.example.com"
+EMBEDDINGS = "tiny-embeddings:latest"
+DOCUMENT = "The invoice number of the year 2026 is 4711.\n"
+
+
+@dataclass
+class Visitors:
+    """People who ask for pages and for their account, over and over."""
+
+    answers: int = 0
+    failures: list[str] = field(default_factory=list)
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def visit(self, ada: Person) -> None:
+        """Asks until it is over; each time by a new connection, as new browsers do."""
+        headers = dict(ada.session.headers)
+        while not self._stop.is_set():
+            for path in ("/", "/api/v1/auths/"):
+                try:
+                    answer = requests.get(ada.url + path, headers=headers, timeout=30)
+                    self.answers += 1
+                    if not answer.ok:
+                        self.failures.append(f"{time.strftime('%T')} {path}: {answer.status_code} {answer.text[:100]}")
+                except requests.RequestException as error:
+                    self.failures.append(f"{time.strftime('%T')} {path}: {error}")
+            time.sleep(0.05)
+
+
+@contextmanager
+def visitors(ada: Person, number: int) -> Iterator[Visitors]:
+    """Has so many people visit while the block runs."""
+    seen = Visitors()
+    with ThreadPoolExecutor(number) as pool:
+        done = [pool.submit(seen.visit, ada) for _ in range(number)]
+        try:
+            yield seen
+        finally:
+            seen._stop.set()
+            for each in done:
+                each.result(60)
+
+
+def webui_pods(stack: Stack, number: int = 2, seconds: float = 180) -> list[str]:
+    """The URLs of the WebUI's pods, as soon as so many are ready; the autoscaler may have made more."""
+    deadline = time.monotonic() + seconds
+    while True:
+        pods = stack.cluster.get("pods", "--selector=app=airis")
+        ready = [each for each in pods if "deletionTimestamp" not in each["metadata"] and pod_finding(each).ok]
+        if len(ready) >= number:
+            return [f"http://{each['status']['podIP']}:8080" for each in ready]
+        assert time.monotonic() < deadline, f"{len(ready)} of {number} pods are ready after {seconds:g} s"
+        time.sleep(0.5)
+
+
+def test_two_pods_are_one_webui(cluster: Target, stack: Stack) -> None:
+    address = cluster.ingress()
+    cluster.metrics()
+    with servers.team(cluster) as shared, servers.running(cluster, servers.chroma()) as hosts:
+        webui: dict[str, Any] = {
+            **shared["webui"],
+            "vectorStore": "chroma",
+            "chroma": {"url": f"http://{hosts['chroma']}:8000"},
+            "connections": {"embeddings": {"engine": "ollama", "model": EMBEDDINGS}},
+            "replicas": 1,
+            "autoscaling": {"minReplicas": 2, "maxReplicas": 3, "cpuPercent": 40},
+            "rollingUpdates": True,
+        }
+        settings = {"ingress": {"host": HOST}, "secrets": shared["secrets"]}
+        stack.up(webui=webui, **settings)
+        models.give(cluster, stack.url("ollama-service"))
+        models.give(cluster, stack.url("ollama-service"), EMBEDDINGS, models.EMBEDDINGS)
+        one, other = webui_pods(stack)[:2]
+
+        # signed in at one pod is signed in at the other
+        here = Person(one)
+        assert here.sign_up() == "admin"
+        there = here.elsewhere(other)
+        assert there.role() == "admin"
+
+        # what one pod took, the other has: the file itself, and what is found in it
+        file = here.upload("invoice.txt", DOCUMENT.encode())
+        assert there.content(file) == DOCUMENT.encode()
+        said, passages = there.chat_about(file, models.NAME, "Which number has the invoice?")
+        assert (said, passages) == (models.ANSWER, [DOCUMENT.strip()])
+
+        # a chat that one pod was asked for comes by a websocket at the other
+        with there.connected(origin=f"http://{HOST}") as socket:
+            chat, answer = here.live_chat(socket, models.NAME, "Hello")
+        assert answer == models.ANSWER
+        assert answer in there.messages(chat).values()
+
+        # a change replaces pod by pod, and nobody meets an error
+        ada = here.elsewhere(f"http://{address}", HOST)
+        ada.wait()
+        with visitors(ada, 2) as seen:
+            stack.up(webui={**webui, "logging": {"level": "WARNING"}}, **settings)
+        assert seen.failures == []
+        assert seen.answers > 10
+        assert not {one, other} & set(webui_pods(stack))
+
+        # more people, more pods
+        with visitors(ada, 8):
+            assert eventually(lambda: scaled(stack) == 3, 180)
+
+
+def scaled(stack: Stack) -> int:
+    """How many pods the autoscaler wants, by what it has measured."""
+    (autoscaler,) = stack.cluster.get("hpa", "airis")
+    measured = [
+        each.get("resource", {}).get("current", {}) for each in autoscaler["status"].get("currentMetrics") or []
+    ]
+    return int(autoscaler["status"]["desiredReplicas"]) if any("averageUtilization" in each for each in measured) else 0
