@@ -26,3 +26,9 @@ def ollama_variables(
         # Open WebUI's own default follows from OLLAMA_BASE_URL alone, which is then the image's
         return {**found, "RAG_OLLAMA_BASE_URL": urls[0]}
     return found
+
+
+def former_variables(connections: ConnectionsSettings) -> Mapping[str, str]:
+    """What tells the container that prepares the database which servers of before the others replace (prepare.py)."""
+    former = connections.former_ollama_urls
+    return {"AIRIS_FORMER_OLLAMA_URLS": ";".join(former)} if former else {}

@@ -18,7 +18,7 @@ import re
 import sqlite3
 import sys
 import time
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,12 @@ PATIENCE_SECONDS = 60
 
 SEEDS = ("import_legacy_config_json", "seed_registered_defaults")
 """What writes the settings when a server starts (main.py)."""
+
+FORMER_URLS = "AIRIS_FORMER_OLLAMA_URLS"
+"""The variable with the Ollama servers of before, which those of this stack replace."""
+
+_SERVERS, _OPTIONS, _EMBEDDER = "ollama.base_urls", "ollama.api_configs", "rag.ollama.base_url"
+"""The settings about Ollama servers: their URLs, what is said of each by its place in that list, the one for embeddings."""
 
 _LOCK = int.from_bytes(b"airis", "big")
 """The number of the advisory lock of PostgreSQL that pods of one database wait for."""
@@ -98,7 +104,7 @@ def is_complete(package: Path) -> bool:
     if _is_on("ENABLE_PERSISTENT_CONFIG", "true"):
         kept = _is_on("ENABLE_OAUTH_PERSISTENT_CONFIG", "false")
         needed = {key for key in defaults(package / "config.py") if kept or not key.startswith("oauth.")}
-        if not needed or not needed <= ask("SELECT key FROM config"):
+        if not needed or not needed <= ask("SELECT key FROM config") or _names_former_servers():
             return False
     if os.environ.get("VECTOR_DB") != "pgvector":
         return True
@@ -110,6 +116,23 @@ def defaults(config: Path) -> Set[str]:
     """The settings that a start writes where they are not there yet; none if this release has them elsewhere."""
     block = _DEFAULTS.search(config.read_text(encoding="utf-8"))
     return set(_DEFAULT.findall(block[1])) if block else set()
+
+
+def _names_former_servers() -> bool:
+    """Whether a setting still has an Ollama server of before. The settings are JSON."""
+    gone, _ = servers()
+    kept = ask("SELECT CAST(value AS TEXT) FROM config WHERE key LIKE '%ollama.base_url%'") if gone else ()
+    return any(f'"{url}{end}"' in text for url in gone for end in ("", "/") for text in kept)
+
+
+def servers() -> tuple[Set[str], list[str]]:
+    """The Ollama servers of before, and those that take their place."""
+    former, several, single = (
+        [url for each in os.environ.get(name, "").split(";") if (url := each.strip().rstrip("/"))]
+        for name in (FORMER_URLS, "OLLAMA_BASE_URLS", "OLLAMA_BASE_URL")
+    )
+    now = several or single
+    return set(former) - set(now) if now else set(), now
 
 
 def ask(query: str, url: str | None = None) -> Set[str]:
@@ -169,10 +192,40 @@ def connected(engine: Any) -> Any:
 
 
 async def seed(config: Any) -> None:
-    """Writes the settings that are not there yet, as the server's start does, with the release's own code."""
+    """Writes the settings that are not there yet, as the server's start does, with the release's own code.
+
+    Of those that are there, the ones that name an Ollama server of before are changed.
+    """
     for name in SEEDS:
         if step := getattr(config, name, None):
             await step()
+    kept: Any = getattr(config, "Config", None)
+    gone, now = servers()
+    if gone and hasattr(kept, "upsert"):  # releases before 0.12 keep their settings in another way
+        there = await kept.get_many(_SERVERS, _OPTIONS, _EMBEDDER)
+        if changes := moved(there, gone, now):
+            await kept.upsert(changes)
+            say(f"the settings now have Ollama at {', '.join(now)}")
+
+
+def moved(there: Mapping[str, Any], gone: Set[str], now: Sequence[str]) -> dict[str, Any]:
+    """The settings to change so that the servers `now` take the place of those `gone`; others keep what is said of them."""
+    urls, options = there.get(_SERVERS) or [], there.get(_OPTIONS) or {}
+    new, result = [each for each in now if each not in urls], []
+    for index, url in enumerate(urls):
+        said = options.get(str(index), options.get(url, {}))
+        if url.rstrip("/") in gone:
+            result += [(each, said) for each in new]
+            new = []
+        else:
+            result.append((url, said))
+    changes: dict[str, Any] = {}
+    if [url for url, _ in result] != urls:
+        changes[_SERVERS] = [url for url, _ in result]
+        changes[_OPTIONS] = {str(index): said for index, (_, said) in enumerate(result) if said}
+    if str(there.get(_EMBEDDER)).rstrip("/") in gone:
+        changes[_EMBEDDER] = now[0]
+    return changes
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pulumi_kubernetes.core.v1 import ExecActionArgs, LifecycleArgs, LifecycleHa
 from components import pod
 from components.account import service_account
 from components.claim import data_claim
-from components.connections import ollama_variables
+from components.connections import former_variables, ollama_variables
 from components.credentials import stack_secret
 from components.disruption import disruption_budget
 from components.exposure import Exposure, expose, service
@@ -111,22 +111,22 @@ class WebUI(pulumi.ComponentResource):
         front = service(f"{name}-service", name, PORT, settings.service, place, annotations=front_annotations)
         starting = start(name, DATA_PATH, place, one_process=settings.one_process)
         # What prepares the database is the same application, with the same settings
+        environment = (
+            ollama_variables(ollama_urls, settings.connections),
+            _FOLDERS,
+            variables(settings),
+            exposure.variables,
+            proxy_variables(platform, plain_http=True),
+            ca_variables(platform),
+            authority_variables(settings, platform),
+            redis_variables(shared),
+            credentials.variables,
+            settings.env,
+            settings.secret_env,
+            settings.config_map_env,
+        )
         common: dict[str, Any] = {
             "image_pull_policy": settings.image_pull_policy,
-            "environment": pod.env(
-                ollama_variables(ollama_urls, settings.connections),
-                _FOLDERS,
-                variables(settings),
-                exposure.variables,
-                proxy_variables(platform, plain_http=True),
-                ca_variables(platform),
-                authority_variables(settings, platform),
-                redis_variables(shared),
-                credentials.variables,
-                settings.env,
-                settings.secret_env,
-                settings.config_map_env,
-            ),
             "resources": pod.resources(settings.resources),
             "mounts": {_DATA: DATA_PATH, _SCRATCH: _SCRATCH_PATH, **starting.mounts},
         }
@@ -135,6 +135,7 @@ class WebUI(pulumi.ComponentResource):
             PREPARE,
             settings.image,
             command=list(starting.prepare),
+            environment=pod.env(*environment, former_variables(settings.connections)),
             termination_message_policy="FallbackToLogsOnError",  # the last line of its log says why it failed
             **common,
         )
@@ -143,6 +144,7 @@ class WebUI(pulumi.ComponentResource):
             name,
             settings.image,
             command=list(starting.serve) if starting.serve else None,
+            environment=pod.env(*environment),
             port=PORT,
             startup_probe=pod.probe("/health", settings.probes.startup),
             readiness_probe=pod.probe("/ready", settings.probes.readiness),

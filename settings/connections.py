@@ -61,6 +61,9 @@ class ConnectionsSettings(VariableSettings):
 
     ollama_urls: tuple[OllamaUrl, ...] = ()
     """Further Ollama servers, after the stack's own; without own ones (`airis:ollama.enabled: false`), the only ones."""
+    former_ollama_urls: tuple[OllamaUrl, ...] = ()
+    """Ollama servers of before, such as those of a Helm release. Where Open WebUI's database still has one, the stack's own and
+    those above take its place there before the WebUI starts. `airis adopt` fills this in."""
     openai: Annotated[tuple[OpenAiSettings, ...], Field(max_length=_MOST)] | None = None
     """OpenAI-compatible servers. Null leaves it to Open WebUI: api.openai.com, with whatever key the browser gives it. An
     empty list turns such servers off."""
@@ -143,6 +146,12 @@ class ConnectionsSettings(VariableSettings):
             allowed = "the URL of an Ollama server, because the stack has none"
             reads = ("ollama.enabled", "webui.connections.ollamaUrls")
             yield Broken("webui.connections.embeddings.url", None, allowed, reads)
+        if self.former_ollama_urls and not own_ollama and not self.ollama_urls:
+            reads = ("ollama.enabled", "webui.connections.ollamaUrls")
+            shown = list(self.former_ollama_urls)
+            yield Broken(
+                "webui.connections.formerOllamaUrls", shown, "[]: there is no server to take their place", reads
+            )
 
     def warnings(self, *, closed: bool) -> Iterator[str]:
         """What works, and may surprise later. `closed`: whether pods may reach nothing outside."""

@@ -440,8 +440,10 @@ def _follows(each: Mapping[str, Any], draft: Draft, found: Found, section: str) 
         return False
     if name in ("OLLAMA_BASE_URL", "OLLAMA_BASE_URLS"):
         further = [url for url in _urls(found) if not _is_own(url, found)]
-        if further:
-            draft.config[section] = put(draft.config[section], "connections.ollamaUrls", further)
+        former = [url.rstrip("/") for url in _urls(found) if url not in further and not _stays(url)]
+        for key, urls in (("ollamaUrls", further), ("formerOllamaUrls", former)):
+            if urls:
+                draft.config[section] = put(draft.config[section], f"connections.{key}", urls)
         return True
     if name in ("OPENAI_API_BASE_URL", "OPENAI_API_BASE_URLS"):
         servers = [{"url": url.strip()} for url in value.split(";") if url.strip()]
@@ -470,6 +472,11 @@ def _is_own(url: str, found: Found) -> bool:
     services += [found.ollama.body["metadata"]["name"]] if found.ollama else []
     host = urlsplit(url).hostname or ""
     return found.ollama is not None and any(re.search(rf"(^|\.){re.escape(each)}(\.|$)", host) for each in services)
+
+
+def _stays(url: str) -> bool:
+    """Whether the stack has a Service of the same name, so that the URL goes on leading to Ollama."""
+    return (urlsplit(url).hostname or "").partition(".")[0] == "ollama-service"
 
 
 def _exposure(name: str, value: str, draft: Draft) -> None:

@@ -182,6 +182,15 @@ def test_ollama_servers_of_others_stay_and_its_own_follows() -> None:
     assert draft.config["airis:webui"]["connections"] == {"ollamaUrls": ["http://gpu.example.com:11434"]}
 
 
+def test_its_own_server_under_another_name_is_one_of_before() -> None:
+    objects = reference()
+    (url,) = pod_of(objects, "Deployment")["containers"][0]["env"]
+    url["value"] = "http://ollama-0.ollama.airis.svc.cluster.local:11434/"
+    draft = draft_of(objects)
+    former = ["http://ollama-0.ollama.airis.svc.cluster.local:11434"]
+    assert draft.config["airis:webui"]["connections"] == {"formerOllamaUrls": former}
+
+
 def test_the_clusters_domain_is_taken_from_the_url() -> None:
     objects = reference()
     (url,) = pod_of(objects, "Deployment")["containers"][0]["env"]

@@ -69,6 +69,19 @@ def test_several_own_ones_come_first_too() -> None:
     ]
 
 
+def test_servers_of_before_are_for_the_container_that_prepares_the_database_alone() -> None:
+    former = ["http://open-webui-ollama.chat.svc:11434", "http://old:11434"]
+    workload = manifest(
+        draw_once(webui={"connections": {"formerOllamaUrls": former}}), "Deployment", "airis-deployment"
+    )
+    (prepare,) = workload["spec"]["template"]["spec"]["initContainers"]
+    server = container(workload)
+    assert server["env"] == container(manifest(draw_once(), "Deployment", "airis-deployment"))["env"]
+    assert [each for each in prepare["env"] if each not in server["env"]] == [
+        {"name": "AIRIS_FORMER_OLLAMA_URLS", "value": ";".join(former)}
+    ]
+
+
 def test_without_an_ollama_of_its_own_a_stack_uses_the_others() -> None:
     variables = webui_env(ollama={"enabled": False}, webui={"connections": {"ollamaUrls": [GPU_BOX]}})
     assert variables["OLLAMA_BASE_URL"] == GPU_BOX
@@ -394,6 +407,7 @@ REQUIRED = "a value: this key is required"
         ("ollamaUrls: ['http://u:hunter2@a']", "ollamaUrls[0]", "[not shown]", PLAIN),
         ("ollamaUrls: ['http://a?b=c']", "ollamaUrls[0]", '"http://a?b=c"', PLAIN),
         ("ollamaUrls: ['http://a/$(HOME)']", "ollamaUrls[0]", '"http://a/$(HOME)"', PLAIN),
+        ("formerOllamaUrls: ['http://a:11434/']", "formerOllamaUrls[0]", '"http://a:11434/"', PLAIN),
         ("ollamaUrls: ['http://a', 'http://a']", "ollamaUrls[1]", '"http://a"', "each server once"),
         ("openai: [{url: 'https://a/v1/'}]", "openai[0].url", '"https://a/v1/"', PLAIN),
         ("openai: [{url: 'https://a/v1/models'}]", "openai[0].url", '"https://a/v1/models"', BASE),
@@ -544,10 +558,19 @@ def test_embeddings_need_some_ollama(refuse: Refuse) -> None:
     assert "the URL of an Ollama server, because the stack has none" in said
 
 
+def test_servers_of_before_need_one_that_takes_their_place(refuse: Refuse) -> None:
+    said = refuse(
+        f"airis:ollama: {{enabled: false}}\nairis:webui: {{connections: {{formerOllamaUrls: ['{GPU_BOX}']}}}}"
+    )
+    assert "  airis:webui.connections.formerOllamaUrls\n" in said
+    assert "[]: there is no server to take their place" in said
+
+
 @pytest.mark.parametrize(
     "connections",
     [
         {"embeddings": {"engine": "ollama", "model": "m", "url": GPU_BOX}},
+        {"ollamaUrls": [GPU_BOX], "formerOllamaUrls": ["http://old:11434"]},
         {"embeddings": {"engine": "ollama", "model": "m"}, "ollamaUrls": [GPU_BOX]},
         {"openai": [{"url": "https://a/v1", "prefix": "a"}, {"url": "https://a/v1", "prefix": "b"}]},
         {"openai": [{"url": f"http://{each}/v1"} for each in range(32)]},

@@ -1,7 +1,9 @@
 """How WebUI's pods start: what prepares the database, what keeps a second process off the volume, and the commands."""
 
+import asyncio
 import errno
 import fcntl
+import json
 import os
 import signal
 import sqlite3
@@ -184,7 +186,7 @@ DEFAULT_CONFIG = {{
 }}
 async def seed_registered_defaults():
     there = sqlite3.connect(os.environ["DATA_DIR"] + "/webui.db")
-    there.execute("insert or ignore into config values ('ui.name')")
+    there.execute("insert or ignore into config (key) values ('ui.name')")
     there.commit()
 """
 DB = """\
@@ -311,6 +313,81 @@ def test_migrations_may_be_left_to_others(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "Running migrations" not in done.stdout
     assert image.keys() == ["ui.name"]
+
+
+class Kept:
+    """The settings of a database, as prepare.py sees them."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
+
+    async def get_many(self, *keys: str) -> dict[str, Any]:
+        return {key: self.settings[key] for key in keys if key in self.settings}
+
+    async def upsert(self, changes: dict[str, Any]) -> None:
+        self.settings.update(changes)
+
+
+OLD, NEW, OTHER = "http://open-webui-ollama.chat.svc:11434", "http://ollama-service.chat.svc:11434", "http://gpu:11434"
+TAGS, KEY = {"tags": ["old"]}, {"key": "k"}
+Servers = tuple[list[str], dict[str, Any]]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "after"),
+    [
+        (([OLD], {}), NEW, ([NEW], {})),
+        (([f"{OLD}/"], {}), NEW, ([NEW], {})),
+        (([OTHER, OLD], {"0": KEY, "1": TAGS}), NEW, ([OTHER, NEW], {"0": KEY, "1": TAGS})),
+        # several take the place of one: what is said of those after it moves along
+        (([OLD, OTHER], {"1": KEY}), "http://a;http://b", (["http://a", "http://b", OTHER], {"2": KEY})),
+        (([OLD, OTHER], {OTHER: KEY}), f"{NEW};{OTHER}", ([NEW, OTHER], {"1": KEY})),
+        (([NEW, OLD], {"0": KEY}), NEW, ([NEW], {"0": KEY})),
+        # whoever has given up the old one in the browser keeps it that way
+        (([OTHER], {"0": KEY}), NEW, ([OTHER], {"0": KEY})),
+        (([], {}), NEW, ([], {})),
+    ],
+)
+def test_servers_of_before_are_replaced_in_the_settings(
+    before: Servers, now: str, after: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRIS_FORMER_OLLAMA_URLS", OLD)
+    monkeypatch.setenv("OLLAMA_BASE_URLS", now)
+    urls, options = before
+    kept = Kept(**{"ollama.base_urls": urls, "ollama.api_configs": options, "rag.ollama.base_url": OTHER})
+    for _ in range(2):  # the second time, nothing is left to do
+        asyncio.run(prepare.seed(SimpleNamespace(Config=kept)))
+        assert (kept.settings["ollama.base_urls"], kept.settings["ollama.api_configs"]) == after
+        assert kept.settings["rag.ollama.base_url"] == OTHER
+
+
+def test_the_server_of_before_is_replaced_for_embeddings_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRIS_FORMER_OLLAMA_URLS", f"http://x;{OLD}")
+    monkeypatch.setenv("OLLAMA_BASE_URL", NEW)
+    kept = Kept(**{"rag.ollama.base_url": OLD})
+    asyncio.run(prepare.seed(SimpleNamespace(Config=kept)))
+    assert kept.settings == {"rag.ollama.base_url": NEW}
+
+
+@pytest.mark.parametrize("config", [SimpleNamespace(), SimpleNamespace(Config=object())])
+def test_a_release_that_keeps_its_settings_in_another_way_is_left_alone(
+    config: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRIS_FORMER_OLLAMA_URLS", OLD)
+    monkeypatch.setenv("OLLAMA_BASE_URL", NEW)
+    asyncio.run(prepare.seed(config))
+
+
+@pytest.mark.parametrize(("kept", "complete"), [(OLD, False), (f"{OLD}/", False), (f"{OLD}5", True), (NEW, True)])
+def test_a_database_that_names_a_server_of_before_is_not_up_to_date(kept: str, complete: bool, tmp_path: Path) -> None:
+    image = Image(tmp_path)
+    image.database("b", "ui.name")
+    with sqlite3.connect(image.data / "webui.db") as there:
+        there.execute("alter table config add column value json")
+        there.execute("insert into config values ('ollama.base_urls', ?)", [json.dumps([kept])])
+    done = image.prepare(AIRIS_FORMER_OLLAMA_URLS=OLD, OLLAMA_BASE_URL=NEW)
+    assert done.returncode == 0
+    assert ("up to date" in done.stdout) is complete
 
 
 def test_an_image_without_open_webui_is_left_to_its_server(tmp_path: Path) -> None:
