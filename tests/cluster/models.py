@@ -49,11 +49,11 @@ def written(tiny: Tiny) -> Path:
 
 
 def give(cluster: Target, url: str, name: str = NAME, tiny: Tiny = TALKING) -> None:
-    """Makes the model in the Ollama at `url`. Raises requests.HTTPError where it refuses."""
+    """Makes the model in the Ollama at `url`. Raises requests.HTTPError, with its answer, where it refuses."""
     with cluster.outside():  # the first time, the package that writes it is installed
         content = written(tiny).read_bytes()
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-    requests.post(f"{url}/api/blobs/{digest}", data=content, timeout=_SECONDS).raise_for_status()
+    _post(f"{url}/api/blobs/{digest}", data=content)
     body: dict[str, Any] = {
         "model": name,
         "files": {"tiny.gguf": digest},
@@ -62,4 +62,10 @@ def give(cluster: Target, url: str, name: str = NAME, tiny: Tiny = TALKING) -> N
         "parameters": {"num_predict": 64},
         "stream": False,
     }
-    requests.post(f"{url}/api/create", json=body, timeout=_SECONDS).raise_for_status()
+    _post(f"{url}/api/create", json=body)
+
+
+def _post(url: str, **how: Any) -> None:
+    answer = requests.post(url, timeout=_SECONDS, **how)
+    if not answer.ok:
+        raise requests.HTTPError(f"{url}: {answer.status_code} {answer.text[:300]}", response=answer)
