@@ -106,9 +106,13 @@ def strangers(state: Mapping[str, Any], wanted: Sequence[KubeObject], live: Live
 def untold(state: Mapping[str, Any], wanted: Sequence[KubeObject], since: datetime, live: Live) -> list[Identity]:
     """The objects that runs since then have made without hearing of it: Pulumi would now refuse to make them.
 
-    None, if there is also one that is not from those runs: what other programs or other stacks have made is not taken.
+    None, if there is also one that is not from those runs: what other programs or other stacks have made is not taken. Nor is
+    what is inside of a namespace that the state does not know: a run makes nothing there before it has heard of the namespace.
     """
     there = strangers(state, wanted, live)
+    unheard = {name for _, kind, _, name in there if kind == "Namespace"}
+    if any(namespace in unheard for _, _, namespace, _ in there):
+        return []
     return list(there) if all(_is_ours(each) and _made(each) >= since - _CLOCKS for each in there.values()) else []
 
 
@@ -157,19 +161,30 @@ def _read_again(
     # run would see nothing to change
     _say("The last run did not end well: what there is in the cluster is read first.")
     unlocked(engine, engine.refresh, ask)
+    _take_untold(engine, cluster, wanted, since)
+
+
+def _take_untold(engine: Engine, cluster: Cluster | None, wanted: Sequence[KubeObject], since: datetime) -> None:
     if cluster is None:
         return
     if made := untold(engine.export_state(), wanted, since, lambda each: _live_if_known(each, cluster)):
         names = ", ".join(f"{kind}/{name}" for _, kind, _, name in made)
-        _say(f"It made {names}, and the API server was gone before it could say so: this run takes that over.")
+        _say(
+            f"A failed run made {names}, and the API server was gone before it could say so: this run takes that over."
+        )
         engine.allow_existing()
 
 
-def tell_pending(engine: Engine) -> bool:
-    """Says what is unknown, and leaves it. Returns whether the last run did not end well: then the state may not know all."""
+def tell_unfinished(engine: Engine, cluster: Cluster | None, wanted: Sequence[KubeObject]) -> bool:
+    """Says what a run before left unfinished, and leaves it. Returns whether it is unknown what of `wanted` was made.
+
+    Of that, the engine takes over what a failed run made and did not hear of.
+    """
     if unfinished := pending(engine.export_state()):
         _say(f"{_unknown(unfinished)}\n`airis up` finds out.")
-    return bool(unfinished) or engine.failing_since() is not None
+    elif since := engine.failing_since():
+        _take_untold(engine, cluster, wanted, since)
+    return bool(unfinished)
 
 
 def _unknown(unfinished: Sequence[Pending]) -> str:

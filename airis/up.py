@@ -13,7 +13,7 @@ from airis.existing import refuse_existing
 from airis.kubectl import KubectlError, KubeObject
 from airis.ollama_log import computing_on_cpu
 from airis.readiness import Live
-from airis.recovery import recover, tell_pending, unlocked
+from airis.recovery import recover, tell_unfinished, unlocked
 from airis.rehearsal import rehearse_stack
 from airis.render import manifests
 from airis.stacks import read_stack, settings_of
@@ -86,8 +86,8 @@ def preview(name: str, *, expect_no_changes: bool = False, diff: bool = False, f
     target = guard.target_of(stack)
     guard.announce(target, stack, "Previewing")
     engine = Engine.open(stack, force_conflicts=force_conflicts)
-    if not tell_pending(engine):
-        with guard.kubectl(stack, target.namespace) as cluster:
+    with guard.kubectl(stack, target.namespace) as cluster:
+        if not tell_unfinished(engine, cluster, wanted):
             refuse_existing(engine, cluster, wanted, stack)
     if _any(engine.preview(diff=diff)) and expect_no_changes:
         print(f"Stack {name} is not what the cluster has.", file=sys.stderr)

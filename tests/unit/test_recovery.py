@@ -203,8 +203,14 @@ def test_nothing_is_taken_over_where_one_object_is_not_from_that_run(other: dict
     def there(identity: Identity) -> KubeObject:
         return live(identity, **other) if identity == OLLAMA else live(identity)
 
-    assert untold(held(), WANTED, TEN, live) == [("v1", "Namespace", "", "airis"), OLLAMA]
-    assert untold(held(), WANTED, TEN, there) == []
+    wanted = [*WANTED, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "ollama", "namespace": "airis"}}]
+    assert untold(held(NAMESPACE), wanted, TEN, live) == [OLLAMA, ("v1", "Service", "airis", "ollama")]
+    assert untold(held(NAMESPACE), wanted, TEN, there) == []
+
+
+def test_what_is_in_a_namespace_that_the_run_never_heard_of_is_another_stacks() -> None:
+    assert untold(held(), WANTED[:1], TEN, live) == [("v1", "Namespace", "", "airis")]
+    assert untold(held(), WANTED, TEN, live) == []
 
 
 def test_a_run_that_failed_and_left_nothing_unheard_of_allows_nothing() -> None:
@@ -217,7 +223,24 @@ def test_the_next_run_takes_over_what_was_made_unheard_and_says_so(capsys: pytes
     engine.failing = TEN
     recovery.recover(engine, cluster, lambda question: False, WANTED)
     assert engine.asked == ["refresh", "allow existing"]
-    assert "It made StatefulSet/ollama, and the API server was gone before it could say so" in capsys.readouterr().err
+    assert (
+        "A failed run made StatefulSet/ollama, and the API server was gone before it could say so"
+        in capsys.readouterr().err
+    )
+
+
+def test_a_preview_takes_over_the_same_and_reads_nothing_into_the_state() -> None:
+    engine, cluster = fakes(held(NAMESPACE))
+    engine.failing = TEN
+    assert not recovery.tell_unfinished(engine, cluster, WANTED)
+    assert engine.asked == ["allow existing"]
+
+
+def test_a_preview_says_what_was_cut_off_and_leaves_it(capsys: pytest.CaptureFixture[str]) -> None:
+    engine, cluster = fakes(state(("creating", STATEFUL_SET)))
+    assert recovery.tell_unfinished(engine, cluster, WANTED)
+    assert "creating StatefulSet/ollama\n`airis up` finds out." in capsys.readouterr().err
+    assert (engine.asked, engine.imported) == ([], {})
 
 
 def test_a_kind_that_the_cluster_does_not_know_is_left_to_pulumi() -> None:
