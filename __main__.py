@@ -26,6 +26,7 @@ from components.guard import only_on
 from components.metadata import namespace_labels
 from components.takeover import once_stopped, takeover_transformations
 from components.transform import load_hook
+from components.warn import warn
 from settings import SettingsError, load
 
 try:
@@ -38,11 +39,10 @@ try:
 except SettingsError as error:
     raise pulumi.RunError(str(error)) from None
 
-for warning in settings.warnings():
-    pulumi.log.warn(warning)
+warn(settings.warnings())
 
 hook = load_hook(Path(__file__).parent, settings.transform.file)
-transformations = [*takeover_transformations(settings.takeover), *hook.transformations]
+transformations = [saying_what_to_do(), *takeover_transformations(settings.takeover), *hook.transformations]
 
 # The claims live in the namespace: deleting it would delete them
 namespace = Namespace(
@@ -52,12 +52,7 @@ namespace = Namespace(
         labels={**settings.labels, **namespace_labels(settings.pod_security)},
         annotations=dict(settings.annotations) or None,
     ),
-    opts=pulumi.ResourceOptions(
-        protect=True,
-        retain_on_delete=True,
-        transformations=transformations,
-        hooks=pulumi.ResourceHookBinding(on_error=saying_what_to_do("Namespace", settings.namespace)),
-    ),
+    opts=pulumi.ResourceOptions(protect=True, retain_on_delete=True, transformations=transformations),
 )
 inside = once_stopped(settings.takeover, namespace.metadata.name, settings.namespace)
 ollama_urls: Sequence[pulumi.Output[str]] = ()

@@ -16,6 +16,7 @@ import typer
 from airis.commands import data, deploy, review, sandbox, stack_file
 from airis.completion import use_own_script
 from airis.errors import AirisError, ExitCode
+from airis.warned import TOLD
 
 _EXIT_CODES = """
 Exit codes: 0 all is well; 1 a stack, file or setting is wrong and nothing was touched; 2 the command line is wrong;
@@ -70,6 +71,7 @@ def main() -> None:
 
 
 def _run() -> int:
+    TOLD.clear()
     try:
         app()
     except SystemExit as end:

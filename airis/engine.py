@@ -20,6 +20,7 @@ from airis.errors import AirisError, EnvironmentProblem, ExitCode
 from airis.pulumi_cli import Command, Output, ensure_provider, find_or_install
 from airis.stacks import UPSERT_VARIABLE, StackFile
 from airis.state_backend import backend
+from components.warn import TOLD
 
 _HISTORY = 20
 """How many runs are looked at for those that failed."""
@@ -82,10 +83,12 @@ class Engine:
         """The engine for a stack of this project, which is made in the backend if it is new.
 
         `environment` replaces the backend that the user has chosen; `config` is set by its paths; with `force_conflicts`,
-        fields that somebody else has changed are taken over. Raises EnvironmentProblem where something is missing.
+        fields that somebody else has changed are taken over. The caller has told the program's warnings. Raises
+        EnvironmentProblem where something is missing.
         """
         folder = stack.path.parent
-        variables = {"PULUMI_SKIP_UPDATE_CHECK": "true", **(backend(folder) if environment is None else environment)}
+        variables = {"PULUMI_SKIP_UPDATE_CHECK": "true", TOLD: "true"}
+        variables |= backend(folder) if environment is None else environment
         variables |= FORCE_CONFLICTS if force_conflicts else {}
         command = find_or_install()
         ensure_provider(command, variables)

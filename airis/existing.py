@@ -1,4 +1,4 @@
-"""What is in the cluster already and is not the stack's: Pulumi would refuse to make it, and end in the middle of its work."""
+"""What exists in the cluster and is not the stack's: Pulumi would refuse to create it, and end in the middle of its work."""
 
 import json
 from collections.abc import Sequence
@@ -9,14 +9,7 @@ from airis.errors import AirisError
 from airis.kubectl import KubectlError, KubeObject
 from airis.recovery import strangers
 from airis.stacks import StackFile
-from components.existing import LEFT_BEHIND
-
-_LEFT_BEHIND = ("Namespace", "PersistentVolumeClaim")
-"""What `destroy` leaves in the cluster."""
-_IN_USE = (
-    "Another stack, or something else, runs there: give this stack another airis:namespace. What runs without Pulumi, `airis "
-    "adopt` takes over (docs/moving.md)."
-)
+from components.existing import what_to_do
 
 
 def refuse_existing(engine: Engine, cluster: Cluster | None, wanted: Sequence[KubeObject], stack: StackFile) -> None:
@@ -24,18 +17,15 @@ def refuse_existing(engine: Engine, cluster: Cluster | None, wanted: Sequence[Ku
 
     Not where the engine takes over what exists, nor where kubectl cannot ask.
     """
-    if cluster is None or stack.upserts or engine.takes_existing:
+    if cluster is None or stack.upserts or engine.takes_existing or not (there := _there(cluster, wanted)):
         return
-    there = _there(cluster, wanted)
     found = strangers(engine.export_state(), wanted, lambda each: {} if (each[1].lower(), each[3]) in there else None)
-    if not found:
-        return
-    names = ", ".join(f"{kind}/{name}" for _, kind, _, name in found)
-    left = all(kind in _LEFT_BEHIND for _, kind, _, _ in found)
-    raise AirisError(
-        f"there already, and not made by stack {stack.name}: {names}. Nothing was changed",
-        LEFT_BEHIND if left else _IN_USE,
-    )
+    if found:
+        names = ", ".join(f"{kind}/{name}" for _, kind, _, name in found)
+        raise AirisError(
+            f"already in the cluster, and not made by stack {stack.name}: {names}. Nothing was changed",
+            what_to_do(kind for _, kind, _, _ in found),
+        )
 
 
 def _there(cluster: Cluster, wanted: Sequence[KubeObject]) -> set[tuple[str, str]]:

@@ -7,6 +7,7 @@ context variables: nothing is left of one run when the next one begins.
 
 import asyncio
 import json
+import logging
 import os
 import runpy
 import sys
@@ -25,6 +26,7 @@ from pulumi.runtime.stack import run_pulumi_func
 
 from airis.errors import AirisError
 from airis.stacks import StackFile
+from airis.warned import Once
 
 TIMEOUT_SECONDS = 60.0
 """A program that waits for an output that never comes would hang for ever."""
@@ -33,6 +35,10 @@ GRACE_SECONDS = 5.0
 """How much longer a program may take that does not even listen to the first limit, because it never waits."""
 
 _KUBERNETES = "kubernetes:"
+
+_log = logging.getLogger("airis.program")
+_log.addHandler(Once(logging.WARNING))
+"""What the program logs."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,8 @@ class Rendering:
 def run(stack: StackFile, *, generate_secrets: bool = False) -> Rendering:
     """Runs `__main__.py` with the stack's configuration.
 
-    Values that the program would generate once are the same placeholder in every run, unless `generate_secrets`.
+    What the program warns of is told on stderr, once in one run of the command. Values that the program would generate once
+    are the same placeholder in every run, unless `generate_secrets`.
 
     Raises AirisError when the program refuses the stack (with the program's own words), and when it does not end.
     """
@@ -123,7 +130,9 @@ def _run(stack: StackFile, generate: bool) -> Rendering:
     executor = ThreadPoolExecutor(max_workers=1)
     loop.set_default_executor(executor)
     recorder = _Recorder(generate=generate)
-    pulumi.runtime.set_mocks(recorder.mocks, project="airis", stack=stack.name, preview=False, monitor=recorder)
+    pulumi.runtime.set_mocks(
+        recorder.mocks, project="airis", stack=stack.name, preview=False, logger=_log, monitor=recorder
+    )
     SETTINGS.outputs = set()  # otherwise a run that failed leaves its unfinished outputs to the next one
     program = stack.path.parent / "__main__.py"
 

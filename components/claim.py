@@ -10,7 +10,6 @@ from pulumi_kubernetes.core.v1 import (
     VolumeResourceRequirementsArgs,
 )
 
-from components.existing import saying_what_to_do
 from components.metadata import SKIP_AWAIT, Place
 from settings.quantity import as_bytes
 from settings.workload import StorageSettings
@@ -47,9 +46,7 @@ def data_claim(name: str, storage: StorageSettings, place: Place) -> PersistentV
             # A change of these would be a replacement, which protection refuses without a word on the reason.
             # Ignored, it is a change of the annotation: an update, which the hook sees before anything is touched
             ignore_changes=["spec.accessModes", "spec.storageClassName"],
-            hooks=pulumi.ResourceHookBinding(
-                before_update=[guard], on_error=saying_what_to_do("PersistentVolumeClaim", name)
-            ),
+            hooks=pulumi.ResourceHookBinding(before_update=[guard]),
         ),
     )
 

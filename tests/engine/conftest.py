@@ -7,6 +7,7 @@ are skipped, and everything else runs.
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -19,9 +20,10 @@ from airis.errors import AirisError
 from airis.sandbox import Sandbox, load_nodes
 from tests import pulumi_project
 from tests.pulumi_project import missing
-from tests.rehearsal.conftest import remove
+from tests.rehearsal.conftest import remove, remove_abandoned
 
 FOLDER = Path(__file__).parent
+AIRIS = (sys.executable, "-m", "airis.cli")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -58,6 +60,7 @@ def new_project(folder: Path, sandbox: Sandbox) -> Project:
 @pytest.fixture(scope="session")
 def engine_sandbox() -> Iterator[Sandbox]:
     """A running sandbox for these tests alone: they take its API server down."""
+    remove_abandoned()
     sandbox = Sandbox(f"airis-engine-{os.getpid()}")
     try:
         sandbox.up()

@@ -1,11 +1,12 @@
-"""A claim is given up for another one: on purpose, and then for good; the old one stays, and its data with it."""
+"""A claim is given up for another one, and taken back: each on purpose; the data stays with its claim."""
 
 import pytest
 
 from airis.errors import ExitCode
 from airis.rehearsal import clean
 from airis.sandbox import Sandbox
-from tests.engine.conftest import Project, new_project
+from airis.stacks import UPSERT_VARIABLE
+from tests.engine.conftest import AIRIS, Project, new_project
 from tests.rehearsal.moving import marked, markers
 
 pytestmark = pytest.mark.timeout(600)
@@ -62,11 +63,13 @@ def test_ollama_moves_to_another_claim_and_back(
 
     project.write("cpu", CONFIG)
     there = project.airis("up", "--stack", "cpu", "--yes")
-    assert there.end() == ExitCode.NOT_READY
-    assert "already exists" in there.text
-    # Neither is it taken over by the next run, because no failed run has made it
-    again = project.airis("up", "--stack", "cpu", "--yes")
-    assert again.end() == ExitCode.NOT_READY
-    assert "takes that over" not in again.text
+    assert there.end() == ExitCode.BAD_INPUT
+    assert f"already in the cluster, and not made by stack cpu: PersistentVolumeClaim/{OWN}. Nothing" in there.text
+    assert mounted(project) == ["mine"]
+
+    run = project.start(*AIRIS, "up", "--stack", "cpu", "--yes", environment={UPSERT_VARIABLE: "true"})
+    assert run.end() == 0, run.text
+    assert mounted(project) == [OWN]
+    project.done("preview", "--stack", "cpu", "--expect-no-changes")
     assert claims.items() < project.uids("pvc").items()
     assert written.items() <= markers(engine_sandbox).items()

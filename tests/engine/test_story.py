@@ -5,21 +5,18 @@ import hashlib
 import json
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
-from tests.engine.conftest import Project
+from tests.engine.conftest import AIRIS, Project
 
 pytestmark = pytest.mark.timeout(400)
 
 GPU: dict[str, Any] = {"airis:ollama": {"gpu": {"count": 1}}, "airis:ingress": {"host": "airis.minikube.local"}}
 TOO_MANY = {**GPU, "airis:ollama": {"gpu": {"count": 8}}}
-
-AIRIS = (sys.executable, "-m", "airis.cli")
 
 KNOWN: dict[str, Any] = {}
 """What an earlier test saw, and a later one compares with."""

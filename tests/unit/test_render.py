@@ -28,7 +28,9 @@ HANGS = """
 """
 
 
-MUTABLE = "airis:ollama.image: ollama/ollama:latest may be another image tomorrow; a release or a digest never is"
+MUTABLE = (
+    "warning: airis:ollama.image: ollama/ollama:latest may be another image tomorrow; a release or a digest never is"
+)
 OBJECTS = 14
 """How many a stack with only the defaults has."""
 

@@ -1,0 +1,58 @@
+"""The program's warnings: once in one run of the command, and as few times as can be with Pulumi alone."""
+
+import os
+from typing import Any
+from unittest import mock
+
+import pulumi
+import pytest
+
+from airis import engine, program
+from airis.warned import TOLD
+from components import warn
+from tests.unit.conftest import Command
+from tests.unit.drawing import stack_of
+
+pytestmark = pytest.mark.timeout(60)
+
+WARNING = "warning: airis:webui.image: a/b:main may be another image tomorrow; a release or a digest never is\n"
+
+
+def test_however_often_the_program_runs_it_warns_once(capsys: pytest.CaptureFixture[str]) -> None:
+    TOLD.clear()  # as a command does that begins
+    stack = stack_of(webui={"image": "a/b:main"})
+    for _ in range(3):
+        program.run(stack)
+    program.run(stack_of(webui={"image": "a/b:main", "replicas": 0}))
+    assert capsys.readouterr().err == WARNING
+
+
+def test_the_next_command_warns_again(command: Command, project: Any) -> None:
+    (project / "Pulumi.test.yaml").write_text("config: {airis:webui: {image: 'a/b:main'}}\n")
+    for _ in range(2):
+        _, out, err = command("render", "--stack", "test")
+        assert err.count(WARNING) == 1
+        assert "may be another image" not in out
+
+
+def test_what_airis_has_told_the_engine_does_not_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+    logged: list[tuple[str, object]] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, resource: logged.append((text, resource)))
+    monkeypatch.setattr(warn, "get_root_resource", lambda: "the stack")
+    assert warn.TOLD not in os.environ
+
+    warn.warn(["one", "two"])
+    assert logged == [("one", "the stack"), ("two", "the stack")]
+
+    monkeypatch.setenv(warn.TOLD, "true")
+    warn.warn(["three"])
+    assert len(logged) == 2
+
+
+def test_the_engine_runs_the_program_without_its_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = mock.Mock()
+    monkeypatch.setattr("pulumi.automation.create_or_select_stack", opened)
+    monkeypatch.setattr(engine, "find_or_install", lambda: None)
+    monkeypatch.setattr(engine, "ensure_provider", lambda *_: None)
+    engine.Engine.open(stack_of(), environment={})
+    assert opened.call_args.kwargs["opts"].env_vars[warn.TOLD] == "true"
