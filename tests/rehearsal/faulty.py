@@ -56,12 +56,12 @@ class Faulty:
     def kubectl(self) -> Kubectl:
         return self.sandbox.kubectl
 
-    def prepare(self) -> None:
-        """Starts KWOK anew with the stages, and the controllers with other options."""
+    def prepare(self, anew: Mapping[str, tuple[str, ...]] = _OPTIONS) -> None:
+        """Starts KWOK anew with the stages, and the controllers with other options; or only these components."""
         config = self.sandbox.kubeconfig.parent / "clusters" / self.sandbox.name / "kwok.yaml"
         with config.open("a", encoding="utf-8") as file:
             file.write(f"\n---\n{STAGES.read_text(encoding='utf-8')}")
-        for component, options in _OPTIONS.items():
+        for component, options in anew.items():
             self._ended(component, options)()
 
     def _ended(self, component: str, options: tuple[str, ...] = ()) -> Callable[[], None]:
