@@ -23,8 +23,8 @@ _COUNTED_ELSEWHERE = "exceeded quota"
     *_NAMESPACE,
     "Is the namespace new, or the stack's own?",
     why="Pulumi refuses to make what exists already, and the namespace comes first: `up` ends there.",
-    remedy="where Open WebUI runs in it, `airis adopt`; where it is empty or holds Secrets alone, the setting "
-    f'`{UPSERT_KEY}: "true"` for the first `up`; or another airis:namespace',
+    remedy="where Open WebUI runs in it, `airis adopt`; where it is empty, holds Secrets alone or what a destroyed stack left, "
+    f'the setting `{UPSERT_KEY}: "true"` for the first `up`; or another airis:namespace',
 )
 def namespace(look: Look) -> Outcomes:
     """Who applied it."""

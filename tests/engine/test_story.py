@@ -16,6 +16,8 @@ from tests.engine.conftest import AIRIS, Project
 pytestmark = pytest.mark.timeout(400)
 
 GPU: dict[str, Any] = {"airis:ollama": {"gpu": {"count": 1}}, "airis:ingress": {"host": "airis.minikube.local"}}
+RESOURCES = 19
+"""How many the stack has in Pulumi, itself and its components among them."""
 TOO_MANY = {**GPU, "airis:ollama": {"gpu": {"count": 8}}}
 
 KNOWN: dict[str, Any] = {}
@@ -56,12 +58,13 @@ def image(project: Project) -> str:
 
 
 def test_preview_of_a_new_stack_touches_nothing(project: Project) -> None:
+    project.write("gpu", GPU)
     text = project.done("preview", "--stack", "gpu")
 
     assert "context kwok-" in text
     assert "server https://127.0.0.1:" in text
     assert "namespace airis" in text
-    assert changes(text) == {"create": 18}
+    assert changes(text) == {"create": RESOURCES}
     assert project.get("namespace", "airis") == []
 
 
@@ -118,13 +121,13 @@ def test_the_next_up_finds_out_what_was_under_way_and_goes_on(project: Project) 
 
 def test_then_there_is_nothing_to_change(project: Project) -> None:
     text = project.done("preview", "--stack", "gpu", "--expect-no-changes")
-    assert changes(text) == {"unchanged": 18}
+    assert changes(text) == {"unchanged": RESOURCES}
 
 
 def test_plain_pulumi_does_the_same(project: Project) -> None:
     code, text = project.run("pulumi", "preview", "--stack", "gpu", "--expect-no-changes", "--non-interactive")
     assert code == 0, text
-    assert changes(text) == {"unchanged": 18}
+    assert changes(text) == {"unchanged": RESOURCES}
 
 
 @pytest.mark.parametrize(
@@ -156,7 +159,7 @@ def test_several_changes_at_once_keep_every_object(project: Project) -> None:
 
     text = project.done("up", "--stack", "gpu", "--yes")
 
-    assert changes(text) == {"updated": 2, "unchanged": 16}
+    assert changes(text) == {"updated": 2, "unchanged": RESOURCES - 2}
     assert {kind: project.uids(kind) for kind in kinds} == before
     assert image(project) == "ghcr.io/airis/airis:v2"
     assert resource(project, "ingress")["spec"]["rules"][0]["host"] == "chat.example.com"
@@ -176,7 +179,7 @@ def test_what_somebody_else_changed_is_seen_and_undone(project: Project) -> None
     assert "--force-conflicts" in text
     assert image(project) == "example.com/wrong:1"
     text = project.done("preview", "--stack", "gpu", "--force-conflicts")
-    assert changes(text) == {"update": 1, "unchanged": 17}
+    assert changes(text) == {"update": 1, "unchanged": RESOURCES - 1}
     project.done("up", "--stack", "gpu", "--yes", "--force-conflicts")
     assert image(project) == "ghcr.io/airis/airis:v2"
     project.done("preview", "--stack", "gpu", "--expect-no-changes")
