@@ -93,7 +93,7 @@ def test_both_ways_make_the_same_objects(stack: StackFile, clean_sandbox: Sandbo
     assert by_engine.ok, by_engine
     print(f"plain {plain.seconds:.1f} s, engine {by_engine.seconds:.1f} s")
     with_engine = objects(clean_sandbox, by_engine)
-    assert len(with_engine) == len(without) == 14
+    assert len(with_engine) == len(without) == 15
     for name, body in without.items():
         assert with_engine[name] == body, name
 
