@@ -22,6 +22,7 @@ from components.outside import ca_variables, proxy_variables
 from components.scheduling import placement
 from settings.ollama import OllamaSettings
 from settings.platform import PlatformSettings
+from settings.pod_fit import llama_variables
 from settings.variables import variables
 
 PORT = 11434
@@ -87,6 +88,7 @@ class Ollama(pulumi.ComponentResource):
             port=PORT,
             environment=pod.env(
                 {"HOME": home},
+                llama_variables(settings),
                 gpu.variables,
                 variables(settings),
                 proxy_variables(platform, plain_http=False),

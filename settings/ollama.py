@@ -12,8 +12,9 @@ from settings.model_fit import memory_warnings, volume_too_small, volume_warning
 from settings.models import ModelsSettings
 from settings.names import ImageReference
 from settings.ollama_server import OllamaServerSettings
+from settings.pod_fit import LLAMA_SERVER, PROMPT_CACHE, thread_warnings
 from settings.probes import ProbeSettings, ProbesSettings
-from settings.releases import OLLAMA, release, release_of, unsupported_rules, unsupported_warnings
+from settings.releases import OLLAMA, release_of, unsupported_rules, unsupported_warnings
 from settings.variables import declared
 from settings.workload import ResourceAmounts, Resources, StorageSettings, WorkloadSettings
 
@@ -35,9 +36,6 @@ _FOLLOWING = {
 }
 """Variables of Ollama that follow from more than its own settings, and from what: where its data is, which GPUs it sees."""
 
-
-_LLAMA_SERVER = release("0.30.0")
-"""The first release in which llama.cpp's own server runs the models."""
 
 _MODELS_IN_MEMORY = 3
 """Models that Ollama keeps in memory for each GPU, or on CPU, when nothing is said. Source: Ollama's server/sched.go."""
@@ -93,6 +91,7 @@ class OllamaSettings(ModelsSettings, WorkloadSettings):
         yield from self._models_fit()
         yield from self._server_has_gpus()
         yield from self._cache_can_be_quantised()
+        yield from self._one_prompt_cache()
         yield from unsupported_rules(self, self.image, OLLAMA)
         if self.replicas > 1 and self.storage.existing_claim is not None:
             allowed = "at most 1, because storage.existingClaim is one claim, and each pod needs its own"
@@ -102,9 +101,8 @@ class OllamaSettings(ModelsSettings, WorkloadSettings):
         """What cannot be on the volume, and what cannot be in memory together."""
         if self.storage.existing_claim is None and (needed := volume_too_small(self)):
             yield Broken("storage.size", self.storage.size, needed, ("models", "create", "storage.existingClaim"))
-        most = self.server.max_loaded_models or _MODELS_IN_MEMORY * (self.gpu.count if self.gpu else 1)
-        if len(self.preload) > most:
-            allowed = f"at most {most}, as many as are in memory at once (server.maxLoadedModels)"
+        if len(self.preload) > self.most_loaded:
+            allowed = f"at most {self.most_loaded}, as many as are in memory at once (server.maxLoadedModels)"
             yield Broken("preload", list(self.preload), allowed, ("server.maxLoadedModels", "gpu"))
 
     def _server_has_gpus(self) -> Iterator[Broken]:
@@ -132,15 +130,28 @@ class OllamaSettings(ModelsSettings, WorkloadSettings):
         if server.flash_attention is False:
             allowed = "f16, or flashAttention: true or null: a quantised cache needs flash attention"
             yield Broken("server.kvCacheType", server.kv_cache_type, allowed, reads)
-        elif server.flash_attention is None and (release_of(self.image, OLLAMA) or _LLAMA_SERVER) < _LLAMA_SERVER:
+        elif server.flash_attention is None and (release_of(self.image, OLLAMA) or LLAMA_SERVER) < LLAMA_SERVER:
             allowed = "f16, or flashAttention: true with it: Ollama before 0.30.0 ignores a quantised cache otherwise"
             yield Broken("server.kvCacheType", server.kv_cache_type, allowed, reads)
+
+    def _one_prompt_cache(self) -> Iterator[Broken]:
+        """The component's own variables give way to `env`; what somebody has set twice does not tell which one was meant."""
+        if self.server.prompt_cache is not None:
+            for key, names in {
+                "env": self.env,
+                "secretEnv": self.secret_env,
+                "configMapEnv": self.config_map_env,
+            }.items():
+                if PROMPT_CACHE in names:
+                    allowed = "another name, or server.promptCache: null, which sets this one too"
+                    yield Broken(f"{key}.{PROMPT_CACHE}", "[not shown]", allowed, ("server.promptCache",))
 
     def warnings(self) -> Iterator[str]:
         """Where models are too large for what they are to be in, as far as their sizes are known; what may not be read."""
         if self.storage.existing_claim is None:
             yield from volume_warnings(self)
         yield from memory_warnings(self)
+        yield from thread_warnings(self)
         for key, words in unsupported_warnings(self, self.image, OLLAMA):
             yield f"airis:ollama.{key}: {words}"
 
@@ -183,6 +194,11 @@ class OllamaSettings(ModelsSettings, WorkloadSettings):
     def managed_env(self) -> Mapping[str, str]:
         """The variables that the component sets, whether or not these settings make it do so, and what decides on them."""
         return {**declared(type(self), "airis:ollama"), **_FOLLOWING}
+
+    @property
+    def most_loaded(self) -> int:
+        """How many models may be in memory at once."""
+        return self.server.max_loaded_models or _MODELS_IN_MEMORY * (self.gpu.count if self.gpu else 1)
 
     @property
     def uses_gpu(self) -> bool:

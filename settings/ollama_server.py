@@ -1,7 +1,7 @@
 """Settings of the Ollama server itself: how it shares its memory and time.
 
 Source of all names and effects: github.com/ollama/ollama v0.17.4 and v0.34.4, envconfig/config.go and the places that read
-it. What only some releases know is marked. Nothing here bounds the memory of cached prompts: docs/models.md.
+it. What only some releases know is marked.
 """
 
 import re
@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, StrictBool, StrictInt
 from settings.base import Broken
 from settings.duration import GoDuration
 from settings.names import Dns1123Subdomain
-from settings.quantity import Bytes, as_bytes
+from settings.quantity import Bytes, BytesOrNone, as_bytes
 from settings.releases import Supported
 from settings.variables import Variable, VariableSettings
 
@@ -67,6 +67,10 @@ class OllamaServerSettings(VariableSettings):
     """How the context is kept in memory: `q8_0` takes about half of `f16`, `q4_0` a quarter, at some cost in quality. Both
     need flash attention: with `flashAttention: false` models do not load, and releases before 0.30.0 want it true. Null for
     `f16`."""
+    prompt_cache: Annotated[BytesOrNone | None, Supported(since="0.30.0")] = None
+    """Memory that each loaded model may fill with prompts that it has read, so that it need not read them again: in the
+    pod, also where the model is on a GPU. Rounded down to 1Mi; 0 for none. Null follows from the pod's memory limit: half of
+    what the models leave of it, shared by as many as may be loaded (docs/models.md). Sets `LLAMA_ARG_CACHE_RAM`."""
     multi_user_cache: Annotated[StrictBool | None, Variable("OLLAMA_MULTIUSER_CACHE"), Supported(before="0.30.0")] = (
         None
     )

@@ -84,12 +84,12 @@ def _canonical_bytes(given: Any) -> str:
     return str(size)
 
 
-def _schema(allowed: str, example: str, suffixes: str) -> WithJsonSchema:
+def _schema(allowed: str, example: str, suffixes: str, *, least: int | None = None) -> WithJsonSchema:
     return WithJsonSchema(
         {
             "type": ["string", "number"],
             "pattern": rf"^\s*(?:\d+(?:\.\d*)?|\.\d+)(?:{suffixes})?\s*$",
-            "exclusiveMinimum": 0,
+            **({"exclusiveMinimum": 0} if least is None else {"minimum": least}),
             "patternErrorMessage": allowed,
             "examples": [example],
         }
@@ -103,3 +103,10 @@ Bytes = Annotated[
     str, BeforeValidator(_canonical_bytes), _schema(BYTES_ALLOWED, "4Gi", "|".join([*_BINARY, *_DECIMAL]))
 ]
 """Memory or storage, in bytes."""
+
+BytesOrNone = Annotated[
+    str,
+    BeforeValidator(lambda given: "0" if _text(given) == "0" else _canonical_bytes(given)),
+    _schema(f"0, or {BYTES_ALLOWED}", "1Gi", "|".join([*_BINARY, *_DECIMAL]), least=0),
+]
+"""The same, or 0."""

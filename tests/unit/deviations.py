@@ -138,6 +138,9 @@ ADDITIONS = [
     Addition(ALL, "Service/ollama-service", "spec.ports[11434].name"),
     Addition(ALL, "StatefulSet/ollama", "spec.persistentVolumeClaimRetentionPolicy"),
     Addition(ALL, "StatefulSet/ollama", "spec.template.spec.containers[ollama].ports[11434].name"),
+    Addition(ALL, "Deployment/airis-deployment", "spec.template.spec.containers[airis].env[OMP_NUM_THREADS]"),
+    Addition(ALL, "StatefulSet/ollama", "spec.template.spec.containers[ollama].env[LLAMA_ARG_THREADS]"),
+    Addition(ALL, "StatefulSet/ollama", "spec.template.spec.containers[ollama].env[LLAMA_ARG_CACHE_RAM]"),
     Addition("cpu", "StatefulSet/ollama", "spec.template.spec.containers[ollama].env[NVIDIA_VISIBLE_DEVICES]"),
     Addition("gpu", "StatefulSet/ollama", "spec.template.spec.tolerations"),
 ]

@@ -219,7 +219,12 @@ def test_nothing_about_the_cpu_stack_speaks_of_gpus() -> None:
     ]
     assert spoken == []
     ollama = manifest(drawn, "StatefulSet", "ollama")
-    assert env(ollama) == {"HOME": "/home/ollama", "NVIDIA_VISIBLE_DEVICES": "void"}
+    assert env(ollama) == {
+        "HOME": "/home/ollama",
+        "LLAMA_ARG_THREADS": "4",
+        "LLAMA_ARG_CACHE_RAM": "455",
+        "NVIDIA_VISIBLE_DEVICES": "void",
+    }
     assert set(container(ollama)["resources"]["limits"]) == {"cpu", "memory", "ephemeral-storage"}
     for body in workloads(drawn):
         assert not {"tolerations", "nodeSelector", "runtimeClassName"} & set(pod_spec(body))
@@ -248,10 +253,14 @@ def test_cpu_and_gpu_differ_only_in_the_gpu() -> None:
         for stack in ("cpu", "gpu")
     )
     ollama, job, spec = "StatefulSet/ollama", "Job/ollama-pull-0", "spec.template.spec"
+    cached = (
+        f"{spec}.containers[ollama].env[LLAMA_ARG_CACHE_RAM].value"  # without a GPU, the model is in the same memory
+    )
     term = "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0]"
     assert {(*key, value) for key, value in cpu.items() - gpu.items()} == {
         (ollama, f"{spec}.containers[ollama].env[NVIDIA_VISIBLE_DEVICES].name", "NVIDIA_VISIBLE_DEVICES"),
         (ollama, f"{spec}.containers[ollama].env[NVIDIA_VISIBLE_DEVICES].value", "void"),
+        (ollama, cached, "455"),
     }
     placement = {  # the models' Job runs where Ollama may
         (each, f"{spec}.{path}", value)
@@ -267,6 +276,7 @@ def test_cpu_and_gpu_differ_only_in_the_gpu() -> None:
     }
     assert {(*key, value) for key, value in gpu.items() - cpu.items()} == placement | {
         (ollama, f"{spec}.containers[ollama].resources.limits[nvidia.com/gpu]", 1),
+        (ollama, cached, "682"),
     }
 
 

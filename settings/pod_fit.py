@@ -1,0 +1,90 @@
+"""Variables by which programs size themselves by the limits of their pod. Without them, they count the host's CPUs.
+
+Sources: llama.cpp, common/arg.cpp (`--threads`; `--cache-ram`, 8192 MiB for each loaded model); Ollama, llm/llama_server.go,
+which passes neither, and hands its environment on; OpenMP 5.2, section 21.1.2, which PyTorch and OpenBLAS read too.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from settings.model_fit import needed_at_once
+from settings.quantity import as_bytes, cpu_millicores
+from settings.releases import OLLAMA, release, release_of
+from settings.workload import ResourceAmounts
+
+if TYPE_CHECKING:
+    from settings.ollama import OllamaSettings
+
+THREADS = "OMP_NUM_THREADS"
+LLAMA_THREADS = "LLAMA_ARG_THREADS"
+PROMPT_CACHE = "LLAMA_ARG_CACHE_RAM"
+
+LLAMA_SERVER = release("0.30.0")
+"""The first release of Ollama in which llama.cpp's own server runs the models."""
+
+_MIB = 2**20
+_DEFAULT_CACHE_MIB = 8192
+_FOR_CACHES = 0.5
+"""How much of what the models leave of the memory limit may hold prompts: contexts and buffers are in there, too."""
+
+
+def threads(limits: ResourceAmounts) -> int | None:
+    """As many threads as the CPU limit has whole cores, at least 1; None without a limit. More than that are throttled.
+
+    Measured on two cores, with a model of 440 MB: at a limit of 1, 27.9 tokens/s with one thread, 21.4 with two, 11.4 with
+    eight (issue 20; ollama/ollama#17916 reports 0.27 in place of 12.07).
+    """
+    return None if limits.cpu is None else max(1, cpu_millicores(limits.cpu) // 1000)
+
+
+def thread_variables(limits: ResourceAmounts) -> dict[str, str]:
+    """For numerical libraries of Python: none without a CPU limit."""
+    number = threads(limits)
+    return {} if number is None else {THREADS: str(number)}
+
+
+def llama_variables(settings: "OllamaSettings") -> dict[str, str]:
+    """For the `llama-server` of each loaded model; none for a release of Ollama that has none."""
+    if (release_of(settings.image, OLLAMA) or LLAMA_SERVER) < LLAMA_SERVER:
+        return {}
+    found = {LLAMA_THREADS: threads(settings.resources.limits), PROMPT_CACHE: prompt_cache_mib(settings)}
+    return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def prompt_cache_mib(settings: "OllamaSettings") -> int | None:
+    """Mebibytes of cached prompts that each loaded model may keep in the pod's memory; None leaves it to llama-server.
+
+    `server.promptCache` decides, or else the memory limit: half of what the models leave of it, divided by how many may be
+    loaded at once. On CPU, models of unknown size are taken to fill half of the limit.
+    """
+    given, limit = settings.server.prompt_cache, settings.resources.limits.memory
+    if given is not None:
+        return 0 if given == "0" else as_bytes(given) // _MIB
+    if limit is None:
+        return None
+    room = as_bytes(limit) - needed_at_once(settings)
+    share = max(0, int(room * _FOR_CACHES)) // settings.most_loaded // _MIB
+    return min(share, _DEFAULT_CACHE_MIB)
+
+
+def thread_warnings(settings: "OllamaSettings") -> Iterator[str]:
+    """That more threads are asked for than the CPU limit has cores."""
+    limit = threads(settings.resources.limits)
+    if limit is None:
+        return
+    for key, number in _given(settings).items():
+        if number > limit:
+            yield (
+                f"airis:ollama.{key}: {number} threads share a limit of {settings.resources.limits.cpu} CPUs, and wait for "
+                f"each other: {limit} is faster"
+            )
+
+
+def _given(settings: "OllamaSettings") -> Mapping[str, int]:
+    """Numbers of threads that the settings name, by their keys."""
+    created = {
+        f"create[{index}].parameters.numThread": each.parameters.num_thread or 0
+        for index, each in enumerate(settings.create)
+    }
+    own = settings.env.get(LLAMA_THREADS, "")
+    return created | ({f"env.{LLAMA_THREADS}": int(own)} if own.isdecimal() else {})

@@ -1,0 +1,106 @@
+"""Programs in a pod take their size from the pod's limits."""
+
+import json
+from typing import Any
+
+import pytest
+
+from settings import load
+from tests.unit.conftest import Refuse
+from tests.unit.drawing import draw, env, manifest, stack_of
+
+pytestmark = pytest.mark.timeout(60)
+
+THREADS, CACHE = "LLAMA_ARG_THREADS", "LLAMA_ARG_CACHE_RAM"
+
+
+def ollama(**settings: object) -> dict[str, Any]:
+    return env(manifest(draw(ollama=settings), "StatefulSet", "ollama"))
+
+
+def config(ollama: dict[str, object]) -> str:
+    return f"airis:ollama: {json.dumps(ollama)}"
+
+
+def warnings_of(**settings: object) -> list[str]:
+    return list(load(stack_of(**settings).config, source="x").warnings())
+
+
+def limits(**amounts: str | None) -> dict[str, Any]:
+    """Only these limits: no requests, which could be above them."""
+    none = {"cpu": None, "memory": None}
+    return {"resources": {"requests": none, "limits": {**none, **amounts}}}
+
+
+@pytest.mark.parametrize(("cpu", "threads"), [("500m", "1"), ("1", "1"), ("1900m", "1"), ("2", "2"), ("16", "16")])
+def test_there_are_as_many_threads_as_whole_cores_and_at_least_one(cpu: str, threads: str) -> None:
+    assert ollama(**limits(cpu=cpu))[THREADS] == threads
+    webui = manifest(draw(webui=limits(cpu=cpu)), "Deployment", "airis-deployment")
+    assert env(webui)["OMP_NUM_THREADS"] == threads
+
+
+def test_without_limits_the_host_decides() -> None:
+    assert {THREADS, CACHE}.isdisjoint(ollama(**limits()))
+    assert "OMP_NUM_THREADS" not in env(manifest(draw(webui=limits()), "Deployment", "airis-deployment"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "mib"),
+    [
+        ({}, 4096 // 2 // 2 // 3),  # models of unknown size: half of the limit
+        ({"models": ["llama3.2:1b"]}, (4096 - 1364) // 2 // 3),  # 1.3 GB and a tenth
+        ({"models": ["llama3.2:1b"], "server": {"maxLoadedModels": 1}}, (4096 - 1364) // 2),
+        ({"models": ["llama3.1:70b"]}, 0),  # 40 GB: no room
+        ({"models": ["llama3.1:70b"], "gpu": {}}, 4096 // 2 // 3),  # in the GPU's memory
+        ({"gpu": {"count": 2}}, 4096 // 2 // 6),
+        (limits(memory="1Ti"), 8192),  # what llama-server has for itself
+    ],
+)
+def test_cached_prompts_take_half_of_what_the_models_leave(settings: dict[str, Any], mib: int) -> None:
+    room = {"storage": {"size": "100Gi"}}
+    assert ollama(**room, **settings)[CACHE] == str(mib)
+
+
+@pytest.mark.parametrize(("given", "mib"), [("1Gi", "1024"), ("100M", "95"), (0, "0"), ("0", "0")])
+def test_the_setting_decides(given: object, mib: str) -> None:
+    assert ollama(server={"promptCache": given})[CACHE] == mib
+    assert ollama(server={"promptCache": given}, **limits())[CACHE] == mib
+
+
+@pytest.mark.parametrize("given", [-1, "10%", "1GB"])
+def test_what_is_no_size_is_refused(given: object, refuse: Refuse) -> None:
+    assert "airis:ollama.server.promptCache" in refuse(config({"server": {"promptCache": given}}))
+
+
+def test_variables_of_ones_own_win() -> None:
+    found = ollama(env={THREADS: "3", CACHE: "-1"})
+    assert (found[THREADS], found[CACHE]) == ("3", "-1")
+
+
+@pytest.mark.parametrize("source", ["env", "secretEnv"])
+def test_the_setting_and_a_variable_of_ones_own_are_refused_together(source: str, refuse: Refuse) -> None:
+    value = "512" if source == "env" else {"name": "apart", "key": "cache"}
+    text = refuse(config({"server": {"promptCache": "1Gi"}, source: {CACHE: value}}))
+    assert f"airis:ollama.{source}.{CACHE}" in text
+    assert "server.promptCache" in text
+
+
+def test_releases_without_llama_server_are_told_nothing() -> None:
+    assert {THREADS, CACHE}.isdisjoint(ollama(image="ollama/ollama:0.17.4"))
+
+
+def test_releases_without_llama_server_have_no_such_cache(refuse: Refuse) -> None:
+    assert "0.17.4" in refuse(config({"image": "ollama/ollama:0.17.4", "server": {"promptCache": "1Gi"}}))
+
+
+def test_more_threads_than_the_limit_has_cores_are_said() -> None:
+    created = {"name": "mine", "from": "llama3.2:1b", "parameters": {"numThread": 8}}
+    told = warnings_of(ollama={"create": [created], "env": {THREADS: "5"}})
+    assert [each.split(": ")[0] for each in told if "threads" in each] == [
+        "airis:ollama.create[0].parameters.numThread",
+        f"airis:ollama.env.{THREADS}",
+    ]
+    assert not any(
+        "threads" in each
+        for each in warnings_of(ollama={"create": [{**created, "parameters": {"numThread": 4}}], "env": {THREADS: "4"}})
+    )
