@@ -30,7 +30,7 @@ from components.state import authority_variables, redis_variables
 from settings.gateway import GatewaySettings
 from settings.ingress import IngressSettings
 from settings.platform import PlatformSettings
-from settings.pod_fit import thread_variables
+from settings.pod_fit import python_variables
 from settings.secrets import SecretsSettings
 from settings.variables import variables
 from settings.webui import WebUISettings
@@ -115,7 +115,7 @@ class WebUI(pulumi.ComponentResource):
         environment = (
             ollama_variables(ollama_urls, settings.connections),
             _FOLDERS,
-            thread_variables(settings.resources.limits),
+            python_variables(settings.resources.limits),
             variables(settings),
             exposure.variables,
             proxy_variables(platform, plain_http=True),

@@ -57,6 +57,8 @@ WEBUI_ENV = {
     "DATA_DIR": "/app/backend/data",
     "STATIC_DIR": "/tmp/static",
     "HOME": "/tmp",
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": "131072",
     "OMP_NUM_THREADS": "1",
     "ENABLE_PERSISTENT_CONFIG": "True",
     "VECTOR_DB": "chroma",
