@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Tests on the sandbox mostly wait: six processes, each with a sandbox of its own (1 GB), keep two cores busy
 PARALLEL := --numprocesses=6 --dist=loadscope --no-loadscope-reorder
+# Stories wait for pods that start: two processes, each with a node of its own (2 GB)
+STORIES := --numprocesses=2 --dist=loadscope --no-loadscope-reorder
 IMAGES := tests/cluster/images/locks
 
 .PHONY: help up test test-app test-cluster lint types unit sandbox rehearsal engine soak bench reference docs pictures lock outdated clean
@@ -28,7 +30,7 @@ test-app: $(VENV)/.dev ## Ask Open WebUI's configuration what it makes of the se
 
 test-cluster: $(VENV)/.dev ## Run stories on a real node (Linux, root), or on $$AIRIS_TEST_KUBECONFIG
 	@$(BIN)/python -m tests.cluster
-	$(BIN)/pytest tests/cluster
+	$(BIN)/pytest tests/cluster $(STORIES)
 
 lint: $(VENV)/.dev ## Check style
 	$(BIN)/ruff check .

@@ -24,6 +24,11 @@ TOGETHER = [
         "docs/test_extending",
         "docs/test_pictures",
         "releases/test_variables",
+        "cluster/test_team",
+        "cluster/test_kept_data",
+        "cluster/test_hard_times",
+        "cluster/test_webui_pod",
+        "cluster/test_leftovers",
     )
 ]
 """Files whose tests share what takes long to make, such as a sandbox of their own; those that take longest begin first."""

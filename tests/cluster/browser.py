@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from selenium.common.exceptions import ElementNotInteractableException, StaleElementReferenceException
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService, Keys
@@ -19,41 +20,51 @@ PACKAGES = ("chromium", "chromium-driver")
 _WIDTH, _HEIGHT = 1000, 640
 """Pixels, with what a window has around its page."""
 _SECONDS = 60.0
+_RELEASE_NOTES_READ = "//button[contains(., 'Okay, Let')]"
+"""Shown to administrators at their first visit of a release. Source: open-webui 0.12.4, ChangelogModal.svelte."""
 
 
 class Browser:
     """Open WebUI in a browser. Every method raises selenium's TimeoutException when the page does not get there."""
 
-    def __init__(self, driver: Chrome) -> None:
-        self._driver = driver
+    def __init__(self, driver: Chrome, url: str) -> None:
+        self._driver, self._url = driver, url
 
-    def sign_in(self, url: str, name: str) -> None:
-        """Opens the page and signs in."""
-        self._driver.get(url)
+    def sign_in(self, name: str) -> None:
+        """Opens the page and signs in; what the WebUI then tells of its release is closed."""
+        self._driver.get(self._url)
         self._type("input#email", f"{name}@example.com")
         self._type("input#password", PASSWORD, Keys.ENTER)
+        self._until(lambda _: self._clicked(_RELEASE_NOTES_READ))
 
-    def ask(self, text: str, answer: str) -> None:
+    def ask(self, model: str, text: str, answer: str) -> None:
         """Types a question into a new chat, and returns when the page shows this answer."""
+        self._driver.get(f"{self._url}/?models={quote(model)}")
         self._type("#chat-input", text, Keys.ENTER)
-        self._until(lambda _: any(answer in each.text for each in self._shown(".chat-assistant")))
+        self._until(lambda _: any(answer in each.text for each in self._shown(By.CSS_SELECTOR, ".chat-assistant")))
 
     def picture(self, path: Path) -> None:
         """Writes what is seen as PNG, when the last notification has gone."""
-        self._until(lambda _: not self._shown("[data-sonner-toast]"))
+        self._until(lambda _: not self._shown(By.CSS_SELECTOR, "[data-sonner-toast]"))
         assert self._driver.save_screenshot(str(path))
 
     def _type(self, selector: str, *keys: str) -> None:
         def typed(_: object) -> bool:
-            for element in self._shown(selector):
+            for element in self._shown(By.CSS_SELECTOR, selector):
                 element.send_keys(*keys)
                 return True
             return False
 
         self._until(typed)
 
-    def _shown(self, selector: str) -> list[WebElement]:
-        return [each for each in self._driver.find_elements(By.CSS_SELECTOR, selector) if each.is_displayed()]
+    def _clicked(self, path: str) -> bool:
+        for element in self._shown(By.XPATH, path):
+            element.click()
+            return True
+        return False
+
+    def _shown(self, by: str, what: str) -> list[WebElement]:
+        return [each for each in self._driver.find_elements(by, what) if each.is_displayed()]
 
     def _until(self, met: Callable[[object], bool]) -> None:
         """The page may replace an element, or lay something over it, while one looks at it."""
@@ -63,7 +74,7 @@ class Browser:
 
 @contextmanager
 def browser(cluster: Target, host: str, address: str) -> Iterator[Browser]:
-    """A browser for which `host` is at `address`. Raises EnvironmentProblem where it cannot be installed."""
+    """A browser for the WebUI at `host`, whose address is `address`. Raises EnvironmentProblem where it cannot be installed."""
     with cluster.outside():
         packages.ensure(PACKAGES)
     options = ChromeOptions()
@@ -82,6 +93,6 @@ def browser(cluster: Target, host: str, address: str) -> Iterator[Browser]:
     driver = Chrome(options=options, service=ChromeService("/usr/bin/chromedriver"))
     driver.set_page_load_timeout(_SECONDS)
     try:
-        yield Browser(driver)
+        yield Browser(driver, f"http://{host}")
     finally:
         driver.quit()

@@ -25,8 +25,8 @@ CRASHES = 3
 FAILED_TRIES = 2
 """How many pods of a Job may fail before that counts as the reason: the next ones come after ever longer pauses."""
 
-UNSCHEDULABLE_SECONDS = 15.0
-"""How long a pod may find no node: a claim is bound and a pod that goes makes room within that."""
+UNSCHEDULABLE_SECONDS = 60.0
+"""How long a pod may find no node: a claim is bound, and the pods of the story before make room, within that."""
 
 _POLL_SECONDS = 0.5
 _LOG_LINES = 20

@@ -1,5 +1,6 @@
 """Stacks on the cluster: deployed by the real engine, or rendered and applied as docs/moving.md says."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -159,7 +160,8 @@ _numbers = count(1)
 @contextmanager
 def new_namespace(target: Target) -> Iterator[str]:
     """The name of a namespace that nobody else has; afterwards it is deleted, which goes on while the next test runs."""
-    name = f"story-{next(_numbers)}"
+    # Processes that share a cluster (pytest-xdist) count each for themselves
+    name = f"story-{os.environ.get('PYTEST_XDIST_WORKER', 'gw0')}-{next(_numbers)}"
     gone = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}]
     target.kubectl.delete(gone)  # on a cluster that stays, an earlier run may have left it
     yield name

@@ -62,8 +62,8 @@ def test_the_first_chat(cluster: Target, stack: Stack, tmp_path: Path) -> None:
 
     # the same in a browser
     with browser(cluster, HOST, address) as page:
-        page.sign_in(f"http://{HOST}", "ada")
-        page.ask("What is a Deployment in Kubernetes?", models.ANSWER)
+        page.sign_in("ada")
+        page.ask(models.NAME, "What is a Deployment in Kubernetes?", models.ANSWER)
         page.picture(Path(os.environ.get(PICTURE, tmp_path / "chat.png")))
 
     # a restart, after which people are still signed in and the chat is there

@@ -29,7 +29,7 @@ def test_an_empty_stack_is_all_defaults() -> None:
 def test_a_nested_key_leaves_its_neighbours_at_every_depth() -> None:
     settings = read(webui={"resources": {"limits": {"memory": "8Gi"}}})
     assert settings.webui.resources == Resources(
-        requests=ResourceAmounts(cpu="500m", memory="500Mi", ephemeral_storage="100Mi"),
+        requests=ResourceAmounts(cpu="500m", memory="1Gi", ephemeral_storage="100Mi"),
         limits=ResourceAmounts(cpu="1", memory="8Gi", ephemeral_storage="2Gi"),
     )
     assert settings.webui.storage == StorageSettings(size="2Gi")

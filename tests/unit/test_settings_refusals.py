@@ -180,7 +180,7 @@ ABOVE_LIMIT = [
     Refusal(
         "airis:webui: {resources: {limits: {memory: 100Mi}}}",
         "airis:webui.resources.requests.memory",
-        '"500Mi" (the default)',
+        '"1Gi" (the default)',
         "at most the limit, limits.memory = 100Mi",
     ),
     Refusal(
