@@ -44,6 +44,9 @@ def test_the_first_chat(cluster: Target, stack: Stack, tmp_path: Path) -> None:
     parts = ada.chat(models.NAME, "Hello")
     assert "".join(parts) == models.ANSWER
     assert len(parts) > 1
+    log = stack.cluster.run("logs", "ollama-0")  # where the model's server says what it made of its environment
+    assert "n_threads = 4 " in log  # the CPU limit
+    assert "size limit: 341 MiB" in log  # half of half of the memory limit, for three models
 
     # the websocket, by which a browser gets its answers; another site's pages may not use it
     with ada.connected(origin=f"http://{HOST}") as socket:
