@@ -13,8 +13,9 @@ if __name__ == "__main__":
         sys.exit()
     try:
         if target.KUBECONFIG not in os.environ:
-            packages.ensure((*packages.NODE, *browser.PACKAGES))
+            packages.ensure()
             programs.folders()
+        browser.ensure()
         images.ensure(images.references())
     except AirisError as problem:
         sys.exit(f"error: {problem}")

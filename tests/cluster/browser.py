@@ -1,5 +1,6 @@
-"""A person at a real browser: Chromium of Debian, without a window, driven by Selenium."""
+"""A person at a real browser: Chromium or Chrome, without a window, driven by Selenium."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,11 +12,15 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
+from airis.errors import EnvironmentProblem
 from tests.cluster.node import packages
 from tests.cluster.person import PASSWORD
 from tests.cluster.target import Target
 
-PACKAGES = ("chromium", "chromium-driver")
+_BROWSERS = ("chromium", "google-chrome")
+_DRIVER = "chromedriver"
+_PACKAGES = ("chromium", "chromium-driver")
+"""Debian's, where none of those is there."""
 
 _WIDTH, _HEIGHT = 1000, 640
 """Pixels, with what a window has around its page."""
@@ -72,11 +77,24 @@ class Browser:
         WebDriverWait(self._driver, _SECONDS, ignored_exceptions=unsteady).until(met)
 
 
+def ensure() -> tuple[str, str]:
+    """The paths of a browser and of its driver; Debian's are installed where there are none.
+
+    Raises EnvironmentProblem where they cannot be.
+    """
+    for _ in range(2):
+        browser, driver = next(filter(None, map(shutil.which, _BROWSERS)), None), shutil.which(_DRIVER)
+        if browser and driver:
+            return browser, driver
+        packages.ensure(_PACKAGES)
+    raise EnvironmentProblem(f"there is no {_DRIVER} for {' or '.join(_BROWSERS)}", "put both on PATH")
+
+
 @contextmanager
 def browser(cluster: Target, host: str, address: str) -> Iterator[Browser]:
     """A browser for the WebUI at `host`, whose address is `address`. Raises EnvironmentProblem where it cannot be installed."""
     with cluster.outside():
-        packages.ensure(PACKAGES)
+        program, driver_program = ensure()
     options = ChromeOptions()
     for each in (
         "headless=new",
@@ -89,8 +107,8 @@ def browser(cluster: Target, host: str, address: str) -> Iterator[Browser]:
         f"host-resolver-rules=MAP {host} {address}",
     ):
         options.add_argument(f"--{each}")
-    options.binary_location = "/usr/bin/chromium"
-    driver = Chrome(options=options, service=ChromeService("/usr/bin/chromedriver"))
+    options.binary_location = program
+    driver = Chrome(options=options, service=ChromeService(driver_program))
     driver.set_page_load_timeout(_SECONDS)
     try:
         yield Browser(driver, f"http://{host}")
