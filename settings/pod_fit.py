@@ -23,6 +23,9 @@ LLAMA_SERVER = release("0.30.0")
 """The first release of Ollama in which llama.cpp's own server runs the models."""
 
 _RETURNED = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": str(128 * 2**10)}
+OVERRIDABLE = frozenset({THREADS, LLAMA_THREADS, PROMPT_CACHE, *_RETURNED})
+"""All of these variables: `env` may set them, and wins."""
+
 _MIB = 2**20
 _DEFAULT_CACHE_MIB = 8192
 _FOR_CACHES = 0.5

@@ -89,7 +89,8 @@ def test_what_the_stack_no_longer_says_shows_too(deployed: Kubectl) -> None:
     variables = {field.path.split("env")[-1] for field in changes["Deployment/airis-deployment"].fields}
     assert "[WEBUI_URL]" in variables
     assert {field.path for field in changes["StatefulSet/ollama"].fields} == {
-        "spec.template.spec.containers[ollama].env[OLLAMA_CONTEXT_LENGTH]"
+        "spec.template.spec.containers[ollama].env[OLLAMA_CONTEXT_LENGTH]",
+        "spec.template.spec.containers[ollama].env[LLAMA_ARG_CACHE_RAM].value",  # without the model of before
     }
     assert changes["Ingress/airis-ingress"].action is Action.KEPT
     assert "chat.example.com stops answering" in changes["Ingress/airis-ingress"].downtime[0]

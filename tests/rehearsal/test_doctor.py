@@ -330,7 +330,7 @@ def test_a_namespace_of_somebody_else(cluster: Sandbox) -> None:
     assert problems["namespace"] == "namespace taken exists, and somebody made it"
     assert problems["same-names"] == "Service/ollama exists already, and somebody made it"
     assert problems["pod-security"].startswith("the namespace enforces restricted, the stack is made for privileged")
-    assert problems["quota"] == "ResourceQuota small: requests.memory: 2.488Gi wanted, 1Gi left of 1Gi"
+    assert problems["quota"] == "ResourceQuota small: requests.memory: 3Gi wanted, 1Gi left of 1Gi"
     assert problems["limit-range"].endswith("claims from nothing to 10Gi: ollama-volume-ollama-0")
     assert "StatefulSet/ollama" in problems["admission"]
     assert "maximum cpu usage per Container is 2" in problems["admission"]

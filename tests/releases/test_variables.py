@@ -12,6 +12,7 @@ from airis.program import Rendering
 from settings import OllamaSettings, StackSettings, WebUISettings
 from settings.base import Settings
 from settings.ollama_server import OllamaServerSettings
+from settings.pod_fit import OVERRIDABLE
 from settings.releases import OLLAMA, OPEN_WEBUI, Application, marks, release
 from settings.secrets import SecretsSettings
 from settings.variables import declared
@@ -130,9 +131,8 @@ def undeclared(drawn: Rendering) -> list[str]:
     settings = StackSettings()
     webui, ollama = manifest(drawn, "Deployment", "airis-deployment"), manifest(drawn, "StatefulSet", "ollama")
     assert container(webui)
-    return sorted(
-        [
-            *(name for name in env(webui) if name not in settings.webui.managed_env and not name.startswith(OWN)),
-            *(name for name in env(ollama) if name not in settings.ollama.managed_env),
-        ]
-    )
+    names = [
+        *(name for name in env(webui) if name not in settings.webui.managed_env and not name.startswith(OWN)),
+        *(name for name in env(ollama) if name not in settings.ollama.managed_env),
+    ]
+    return sorted({*names} - OVERRIDABLE)
