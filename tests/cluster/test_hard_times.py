@@ -65,7 +65,7 @@ def lived(request: pytest.FixtureRequest, cluster: Target, tmp_path_factory: pyt
     """Before each test, all its pods are ready."""
     assert cluster.own_node.pid  # what is done to it, nobody's own node is for
     with new_stack(request.param, cluster, tmp_path_factory.mktemp("stack")) as stack:
-        stack.up()
+        stack.up(ollama={"resources": {"requests": {"cpu": "500m"}, "limits": {"cpu": "1"}}})  # so with one thread
         for name, tiny in ((NAME, models.TALKING), (HEAVY, Tiny(4, 512))):
             models.give(cluster, stack.url("ollama-service"), name, tiny)
         ada = Person(stack.url("airis-service"))
