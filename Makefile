@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Tests on the sandbox mostly wait: six processes, each with a sandbox of its own (1 GB), keep two cores busy
 PARALLEL := --numprocesses=6 --dist=loadscope --no-loadscope-reorder
 # Stories wait for pods that start: two processes, each with a node of its own (2 GB)
-STORIES := --numprocesses=2 --dist=loadscope --no-loadscope-reorder
+STORIES := --numprocesses=2 --dist=loadscope --no-loadscope-reorder --durations=20
 IMAGES := tests/cluster/images/locks
 
 .PHONY: help up test test-app test-cluster lint types unit sandbox rehearsal engine soak bench reference docs pictures lock outdated clean
