@@ -17,7 +17,9 @@ import pytest
 from airis import program
 from settings.auth import AuthSettings
 from settings.connections import ConnectionsSettings
+from settings.pod_fit import python_variables
 from settings.variables import declared
+from settings.workload import ResourceAmounts
 from tests.app.environment import Environment
 from tests.app.webui import IMAGE_ENV, OFFLINE_ENV, PACKAGE_ENV
 from tests.unit import drawing
@@ -277,6 +279,7 @@ def test_every_rendered_variable_but_these_is_read_by_the_configuration(everythi
         *(f"AIRIS_OPENAI_KEY_{index}" for index in (0, 2, 3)),  # only for $(NAME)
         "HOME",
         "LDAP_SEARCH_FILTER",  # LDAP_SEARCH_FILTERS in Python
+        *python_variables(ResourceAmounts(cpu="1")),  # read by libraries
     }
 
 
