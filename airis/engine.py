@@ -20,7 +20,7 @@ from airis.errors import AirisError, EnvironmentProblem, ExitCode
 from airis.pulumi_cli import Command, Output, ensure_provider, find_or_install
 from airis.stacks import UPSERT_VARIABLE, StackFile
 from airis.state_backend import backend
-from components.warn import TOLD
+from components.warn import TOLD_VARIABLE
 
 _HISTORY = 20
 """How many runs are looked at for those that failed."""
@@ -87,7 +87,7 @@ class Engine:
         EnvironmentProblem where something is missing.
         """
         folder = stack.path.parent
-        variables = {"PULUMI_SKIP_UPDATE_CHECK": "true", TOLD: "true"}
+        variables = {"PULUMI_SKIP_UPDATE_CHECK": "true", TOLD_VARIABLE: "true"}
         variables |= backend(folder) if environment is None else environment
         variables |= FORCE_CONFLICTS if force_conflicts else {}
         command = find_or_install()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pulumi
 from pulumi.runtime import get_root_resource
 
-TOLD = "AIRIS_WARNINGS_TOLD"
+TOLD_VARIABLE = "AIRIS_WARNINGS_TOLD"
 """Set in the environment, it keeps the program from warning: `airis` has told the warnings before it starts Pulumi."""
 
 
@@ -16,5 +16,5 @@ def warn(warnings: Iterable[str]) -> None:
     Pulumi prints one as it comes, and again at the end of each operation. Logged before Pulumi knows the stack, which is what
     happens without a resource, it is printed once more as the stack begins.
     """
-    for each in () if os.environ.get(TOLD) == "true" else warnings:
+    for each in () if os.environ.get(TOLD_VARIABLE) == "true" else warnings:
         pulumi.log.warn(each, resource=get_root_resource())

@@ -52,15 +52,15 @@ def memory_warnings(settings: "OllamaSettings") -> Iterator[str]:
         yield f"airis:ollama.gpu: {what}, more than {has}: part of it may run on CPU, which is slow"
 
 
-def needed_at_once(settings: "OllamaSettings") -> int:
+def needed_at_once(settings: "OllamaSettings", limit: int) -> int:
     """Bytes of the pod's memory that the largest models need that may be loaded at once.
 
-    None with a GPU, whose memory they are in. On CPU, where no size is known: half of the memory limit.
+    None with a GPU, whose memory they are in. On CPU, where no size is known: half of `limit`, in bytes.
     """
     if settings.gpu is not None:
         return 0
     largest = sorted((size.bytes for size in _sizes(settings).values()), reverse=True)[: settings.most_loaded]
-    return int(sum(largest) * _CONTEXT) if largest else as_bytes(settings.resources.limits.memory or "0") // 2
+    return int(sum(largest) * _CONTEXT) if largest else limit // 2
 
 
 def _sizes(settings: "OllamaSettings") -> Mapping[str, ModelSize]:

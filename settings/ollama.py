@@ -12,9 +12,9 @@ from settings.model_fit import memory_warnings, volume_too_small, volume_warning
 from settings.models import ModelsSettings
 from settings.names import ImageReference
 from settings.ollama_server import OllamaServerSettings
-from settings.pod_fit import LLAMA_SERVER, PROMPT_CACHE, thread_warnings
+from settings.pod_fit import PROMPT_CACHE, has_llama_server, thread_warnings
 from settings.probes import ProbeSettings, ProbesSettings
-from settings.releases import OLLAMA, release_of, unsupported_rules, unsupported_warnings
+from settings.releases import OLLAMA, unsupported_rules, unsupported_warnings
 from settings.variables import declared
 from settings.workload import ResourceAmounts, Resources, StorageSettings, WorkloadSettings
 
@@ -91,7 +91,6 @@ class OllamaSettings(ModelsSettings, WorkloadSettings):
         yield from self._models_fit()
         yield from self._server_has_gpus()
         yield from self._cache_can_be_quantised()
-        yield from self._one_prompt_cache()
         yield from unsupported_rules(self, self.image, OLLAMA)
         if self.replicas > 1 and self.storage.existing_claim is not None:
             allowed = "at most 1, because storage.existingClaim is one claim, and each pod needs its own"
@@ -130,21 +129,9 @@ class OllamaSettings(ModelsSettings, WorkloadSettings):
         if server.flash_attention is False:
             allowed = "f16, or flashAttention: true or null: a quantised cache needs flash attention"
             yield Broken("server.kvCacheType", server.kv_cache_type, allowed, reads)
-        elif server.flash_attention is None and (release_of(self.image, OLLAMA) or LLAMA_SERVER) < LLAMA_SERVER:
+        elif server.flash_attention is None and not has_llama_server(self.image):
             allowed = "f16, or flashAttention: true with it: Ollama before 0.30.0 ignores a quantised cache otherwise"
             yield Broken("server.kvCacheType", server.kv_cache_type, allowed, reads)
-
-    def _one_prompt_cache(self) -> Iterator[Broken]:
-        """The component's own variables give way to `env`; what somebody has set twice does not tell which one was meant."""
-        if self.server.prompt_cache is not None:
-            for key, names in {
-                "env": self.env,
-                "secretEnv": self.secret_env,
-                "configMapEnv": self.config_map_env,
-            }.items():
-                if PROMPT_CACHE in names:
-                    allowed = "another name, or server.promptCache: null, which sets this one too"
-                    yield Broken(f"{key}.{PROMPT_CACHE}", "[not shown]", allowed, ("server.promptCache",))
 
     def warnings(self) -> Iterator[str]:
         """Where models are too large for what they are to be in, as far as their sizes are known; what may not be read."""
@@ -192,8 +179,12 @@ class OllamaSettings(ModelsSettings, WorkloadSettings):
 
     @property
     def managed_env(self) -> Mapping[str, str]:
-        """The variables that the component sets, whether or not these settings make it do so, and what decides on them."""
-        return {**declared(type(self), "airis:ollama"), **_FOLLOWING}
+        """The variables that the component sets, whether or not these settings make it do so, and what decides on them.
+
+        Those that follow from the pod's limits are nobody's to refuse (pod_fit.py), but for one that a setting sets as well.
+        """
+        cache = {} if self.server.prompt_cache is None else {PROMPT_CACHE: "airis:ollama.server.promptCache"}
+        return {**declared(type(self), "airis:ollama"), **_FOLLOWING, **cache}
 
     @property
     def most_loaded(self) -> int:

@@ -19,7 +19,7 @@ THREADS = "OMP_NUM_THREADS"
 LLAMA_THREADS = "LLAMA_ARG_THREADS"
 PROMPT_CACHE = "LLAMA_ARG_CACHE_RAM"
 
-LLAMA_SERVER = release("0.30.0")
+_LLAMA_SERVER = release("0.30.0")
 """The first release of Ollama in which llama.cpp's own server runs the models."""
 
 _RETURNED = {"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": str(128 * 2**10)}
@@ -30,6 +30,11 @@ _MIB = 2**20
 _DEFAULT_CACHE_MIB = 8192
 _FOR_CACHES = 0.5
 """How much of what the models leave of the memory limit may hold prompts: contexts and buffers are in there, too."""
+
+
+def has_llama_server(image: str) -> bool:
+    """Whether llama.cpp's own server runs the models in this image of Ollama; one that does not tell its release has it."""
+    return (release_of(image, OLLAMA) or _LLAMA_SERVER) >= _LLAMA_SERVER
 
 
 def threads(limits: ResourceAmounts) -> int | None:
@@ -55,7 +60,7 @@ def python_variables(limits: ResourceAmounts) -> dict[str, str]:
 
 def llama_variables(settings: "OllamaSettings") -> dict[str, str]:
     """For the `llama-server` of each loaded model; none for a release of Ollama that has none."""
-    if (release_of(settings.image, OLLAMA) or LLAMA_SERVER) < LLAMA_SERVER:
+    if not has_llama_server(settings.image):
         return {}
     found = {LLAMA_THREADS: threads(settings.resources.limits), PROMPT_CACHE: prompt_cache_mib(settings)}
     return {name: str(value) for name, value in found.items() if value is not None}
@@ -67,12 +72,13 @@ def prompt_cache_mib(settings: "OllamaSettings") -> int | None:
     `server.promptCache` decides, or else the memory limit: half of what the models leave of it, divided by how many may be
     loaded at once. On CPU, models of unknown size are taken to fill half of the limit.
     """
-    given, limit = settings.server.prompt_cache, settings.resources.limits.memory
+    given, limited = settings.server.prompt_cache, settings.resources.limits.memory
     if given is not None:
         return 0 if given == "0" else as_bytes(given) // _MIB
-    if limit is None:
+    if limited is None:
         return None
-    room = as_bytes(limit) - needed_at_once(settings)
+    limit = as_bytes(limited)
+    room = limit - needed_at_once(settings, limit)
     share = max(0, int(room * _FOR_CACHES)) // settings.most_loaded // _MIB
     return min(share, _DEFAULT_CACHE_MIB)
 

@@ -31,6 +31,7 @@ ANSWER = (
 )
 TALKING = Tiny(1, 128, ("says", ANSWER))
 """Its answer to everything is `ANSWER`."""
+EMBEDDER = "tiny-embeddings:latest"
 EMBEDDINGS = Tiny(1, 64, ("embeddings",))
 """Makes vectors of 64 numbers."""
 

@@ -17,7 +17,6 @@ from tests.cluster.target import Target
 PICTURE = "AIRIS_TEST_PICTURE"
 """The variable that names a file for the picture of the chat, such as docs/img/chat.png."""
 HOST = "chat.example.com"
-EMBEDDINGS = "tiny-embeddings:latest"
 LINES = [
     f"The invoice number of the year {year} is {year}-4711 and its sum is {year} euros." for year in range(2000, 2400)
 ]
@@ -28,17 +27,17 @@ DOCUMENT = b"<p>" + "\n".join(LINES).encode() + b'</p><img src="data:image/jpeg;
 
 def test_the_first_chat(cluster: Target, stack: Stack, tmp_path: Path) -> None:
     address = cluster.ingress()
-    embeddings = {"engine": "ollama", "model": EMBEDDINGS, "batchSize": 64}
+    embeddings = {"engine": "ollama", "model": models.EMBEDDER, "batchSize": 64}
     stack.up(ingress={"host": HOST}, webui={"connections": {"embeddings": embeddings}})
     models.give(cluster, stack.url("ollama-service"))
-    models.give(cluster, stack.url("ollama-service"), EMBEDDINGS, models.EMBEDDINGS)
+    models.give(cluster, stack.url("ollama-service"), models.EMBEDDER, models.EMBEDDINGS)
 
     ada = Person(f"http://{address}", HOST)
     ada.wait()
     assert ada.sign_up("ada") == "admin"  # the first account is the administrator's
     with pytest.raises(requests.HTTPError, match="403"):  # and from then on, the administrator decides who may sign up
         Person(f"http://{address}", HOST).sign_up("bob")
-    assert sorted(ada.models()) == [EMBEDDINGS, models.NAME]
+    assert sorted(ada.models()) == [models.EMBEDDER, models.NAME]
 
     # a chat, streamed through the Ingress
     parts = ada.chat(models.NAME, "Hello")

@@ -10,12 +10,12 @@ import pytest
 from airis.kubectl import KubeObject
 from airis.readiness import pod_finding
 from tests.cluster import models
-from tests.cluster.models import NAME, Tiny
+from tests.cluster.models import Tiny
 from tests.cluster.node.places import NAME as NODE
-from tests.cluster.person import Person
 from tests.cluster.stacks import WAYS, Stack, new_stack
 from tests.cluster.target import Target
 from tests.cluster.test_node import eventually
+from tests.cluster.used import Used, use
 
 HEAVY = "heavy:latest"
 """A model that costs something: eight answers at once take seconds of the CPU that is left."""
@@ -35,12 +35,10 @@ time.sleep(30)
 
 @dataclass
 class Lived:
-    """A stack that is in use: Ada has an account and a chat."""
+    """A stack that is in use."""
 
     stack: Stack
-    ada: Person
-    chat: str
-    answer: str
+    used: Used
 
     def pods(self, app: str) -> Sequence[KubeObject]:
         """The pods of an application that are not ending."""
@@ -50,10 +48,7 @@ class Lived:
     def assert_kept(self) -> None:
         """Waits until both pods are ready; then everything is there, and a chat is answered."""
         assert eventually(self._ready, 180)
-        self.ada.wait()
-        assert self.ada.role() == "admin"
-        assert self.answer in self.ada.messages(self.chat).values()
-        assert self.ada.chat(NAME, "Are you there?")
+        self.used.assert_kept()
 
     def _ready(self) -> bool:
         pods = [*self.pods("airis"), *self.pods("ollama")]
@@ -66,14 +61,9 @@ def lived(request: pytest.FixtureRequest, cluster: Target, tmp_path_factory: pyt
     assert cluster.own_node.pid  # what is done to it, nobody's own node is for
     with new_stack(request.param, cluster, tmp_path_factory.mktemp("stack")) as stack:
         stack.up(ollama={"resources": {"requests": {"cpu": "500m"}, "limits": {"cpu": "1"}}})  # so with one thread
-        for name, tiny in ((NAME, models.TALKING), (HEAVY, Tiny(4, 512))):
-            models.give(cluster, stack.url("ollama-service"), name, tiny)
-        ada = Person(stack.url("airis-service"))
-        ada.wait()
-        ada.sign_up()
-        with ada.connected() as socket:
-            chat, answer = ada.live_chat(socket, NAME, "Hello")
-        yield Lived(stack, ada, chat, answer)
+        ollama = stack.url("ollama-service")
+        models.give(cluster, ollama, HEAVY, Tiny(4, 512))
+        yield Lived(stack, use(cluster, stack.url("airis-service"), ollama))
 
 
 def restarts(pods: Sequence[KubeObject]) -> int:
@@ -98,18 +88,19 @@ def squeeze(lived: Lived, app: str, container: str, cpu: str) -> None:
 def test_eight_chats_at_once_on_little_cpu_are_all_answered(lived: Lived) -> None:
     for app, container in (("airis", "airis"), ("ollama", "ollama")):
         squeeze(lived, app, container, "300m")
-    before = [*lived.pods("airis"), *lived.pods("ollama")]
+    before, ada = [*lived.pods("airis"), *lived.pods("ollama")], lived.used.ada
 
     def ask(number: int) -> tuple[str, str]:
-        with lived.ada.elsewhere(lived.ada.url).connected() as socket:
-            return lived.ada.elsewhere(lived.ada.url).live_chat(socket, HEAVY, f"Question {number}", 240)
+        here = ada.elsewhere(ada.url)
+        with here.connected() as socket:
+            return here.live_chat(socket, HEAVY, f"Question {number}", 240)
 
     with ThreadPoolExecutor(8) as pool:
         chats = list(pool.map(ask, range(8)))
     assert len({chat for chat, _ in chats}) == 8
     for chat, answer in chats:
         assert answer
-        assert answer in lived.ada.messages(chat).values()
+        assert answer in ada.messages(chat).values()
     after = [*lived.pods("airis"), *lived.pods("ollama")]
     assert [each["metadata"]["uid"] for each in after] == [each["metadata"]["uid"] for each in before]
     assert restarts(after) == restarts(before)

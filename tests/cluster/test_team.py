@@ -18,7 +18,6 @@ from tests.cluster.target import Target
 from tests.cluster.test_node import eventually
 
 HOST = "chat.example.com"
-EMBEDDINGS = "tiny-embeddings:latest"
 DOCUMENT = "The invoice number of the year 2026 is 4711.\n"
 
 
@@ -79,7 +78,7 @@ def test_two_pods_are_one_webui(cluster: Target, stack: Stack) -> None:
             **shared["webui"],
             "vectorStore": "chroma",
             "chroma": {"url": f"http://{hosts['chroma']}:8000"},
-            "connections": {"embeddings": {"engine": "ollama", "model": EMBEDDINGS}},
+            "connections": {"embeddings": {"engine": "ollama", "model": models.EMBEDDER}},
             "replicas": 1,
             "autoscaling": {"minReplicas": 2, "maxReplicas": 3, "cpuPercent": 40},
             "rollingUpdates": True,
@@ -87,7 +86,7 @@ def test_two_pods_are_one_webui(cluster: Target, stack: Stack) -> None:
         settings = {"ingress": {"host": HOST}, "secrets": shared["secrets"]}
         stack.up(webui=webui, **settings)
         models.give(cluster, stack.url("ollama-service"))
-        models.give(cluster, stack.url("ollama-service"), EMBEDDINGS, models.EMBEDDINGS)
+        models.give(cluster, stack.url("ollama-service"), models.EMBEDDER, models.EMBEDDINGS)
         one, other = webui_pods(stack)[:2]
 
         # signed in at one pod is signed in at the other

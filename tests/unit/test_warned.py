@@ -39,12 +39,12 @@ def test_what_airis_has_told_the_engine_does_not_repeat(monkeypatch: pytest.Monk
     logged: list[tuple[str, object]] = []
     monkeypatch.setattr(pulumi.log, "warn", lambda text, resource: logged.append((text, resource)))
     monkeypatch.setattr(warn, "get_root_resource", lambda: "the stack")
-    assert warn.TOLD not in os.environ
+    assert warn.TOLD_VARIABLE not in os.environ
 
     warn.warn(["one", "two"])
     assert logged == [("one", "the stack"), ("two", "the stack")]
 
-    monkeypatch.setenv(warn.TOLD, "true")
+    monkeypatch.setenv(warn.TOLD_VARIABLE, "true")
     warn.warn(["three"])
     assert len(logged) == 2
 
@@ -55,4 +55,4 @@ def test_the_engine_runs_the_program_without_its_warnings(monkeypatch: pytest.Mo
     monkeypatch.setattr(engine, "find_or_install", lambda: None)
     monkeypatch.setattr(engine, "ensure_provider", lambda *_: None)
     engine.Engine.open(stack_of(), environment={})
-    assert opened.call_args.kwargs["opts"].env_vars[warn.TOLD] == "true"
+    assert opened.call_args.kwargs["opts"].env_vars[warn.TOLD_VARIABLE] == "true"
