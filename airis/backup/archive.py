@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import os
 import re
+import secrets
 import shutil
 import tarfile
 import tempfile
@@ -170,12 +171,13 @@ def _copy_members(stream: BinaryIO, out: BinaryIO, advance: Advance) -> dict[str
 @contextmanager
 def _draft(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
     """A file beside `path` that only its owner can read, and that is gone after the block unless it was renamed."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)  # mode 0600
+    # The name is known before the file exists: an interrupt at any moment leaves nothing behind
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file, Path(name)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            yield file, draft
     finally:
-        Path(name).unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
 
 
 def _digest(path: Path) -> str:
