@@ -14,14 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pulumi.automation import ConfigMap, ConfigValue, PulumiCommand
 
 from airis.engine import Engine
 from airis.errors import AirisError
 from airis.pulumi_cli import MINIMUM_CLI, provider_is_there
 from airis.stacks import PROJECT_FILE, StackFile
+from airis.yaml_writer import dump
 from settings.secrets import UNREADABLE
+from settings.yaml_file import read_yaml
 
 _ELSEWHERE = ("kubernetes:cluster", "kubernetes:clusterIdentifier", "kubernetes:context", "kubernetes:kubeconfig")
 _PINS = ("uid", "context", "server")
@@ -102,20 +103,20 @@ def copied(stack: StackFile, folder: Path, seconds: float) -> StackFile:
         if not each.name.startswith((".", "Pulumi.")) or each.name == PROJECT_FILE:
             (folder / each.name).symlink_to(each)
     (folder / ".venv").symlink_to(sys.prefix)
-    document = yaml.safe_load(stack.path.read_text(encoding="utf-8"))
+    document = read_yaml(stack.path)
     config = {key: _without_secrets(value) for key, value in document["config"].items() if key not in _ELSEWHERE}
     config = {key: value for key, value in config.items() if value is not _SECRET}
     cluster = next((key for key in config if key in ("cluster", "airis:cluster")), "airis:cluster")
     kept = {key: value for key, value in (config.get(cluster) or {}).items() if key not in _PINS}
     config[cluster] = {**kept, "readySeconds": max(int(seconds), _LEAST_SECONDS)}
     path = folder / stack.path.name
-    path.write_text(yaml.safe_dump({"config": config}), encoding="utf-8")
+    path.write_text(dump({"config": config}), encoding="utf-8")
     return StackFile(stack.name, path, stack.config, stack.secret_keys)
 
 
 def secret_config(stack: StackFile) -> ConfigMap:
     """Stand-ins for what is encrypted, which are encrypted too: the program asks for that."""
-    document = yaml.safe_load(stack.path.read_text(encoding="utf-8"))
+    document = read_yaml(stack.path)
     paths = [
         path
         for key, value in document["config"].items()

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from airis.errors import EnvironmentProblem
+from settings.yaml_file import YamlError, kubectl_documents
 
 
 @dataclass(frozen=True)
@@ -82,15 +81,13 @@ def _text(file: Path) -> str:
 
 def _parse(text: str, where: str) -> Kubeconfig:
     try:
-        config = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        documents = kubectl_documents(text)
+    except YamlError as error:
         # Its own words may quote a credential
-        place = f" (line {mark.line + 1})" if (mark := getattr(error, "problem_mark", None)) else ""
         raise EnvironmentProblem(
-            f"{where}: this is not YAML{place}", "it must be a kubeconfig, which is YAML"
+            f"{where}: this is not YAML{error.line}", "it must be a kubeconfig, which is YAML"
         ) from None
-    if config is None:
-        config = {}
+    config = documents[0] if documents and documents[0] is not None else {}
     if not isinstance(config, Mapping):
         raise _misshapen(where, f"holds a {_kind(config)}, and not a mapping with contexts and clusters")
     current = config.get("current-context")

@@ -4,9 +4,8 @@ import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import yaml
-
 from airis.program import KubernetesObject, Secret
+from airis.yaml_writer import dump_all
 
 REDACTED = "[secret]"
 
@@ -57,14 +56,7 @@ def manifest(each: KubernetesObject, *, show_secrets: bool = False) -> dict[str,
 
 def to_yaml(objects: Iterable[KubernetesObject], *, show_secrets: bool = False) -> str:
     """All objects as one multi-document YAML text, in order."""
-    return yaml.dump_all(
-        (manifest(each, show_secrets=show_secrets) for each in in_order(objects)),
-        Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper),
-        sort_keys=False,
-        explicit_start=True,
-        allow_unicode=True,
-        width=1000,
-    )
+    return dump_all(manifest(each, show_secrets=show_secrets) for each in in_order(objects))
 
 
 def _redact_secret_data(body: Mapping[str, Any]) -> Mapping[str, Any]:

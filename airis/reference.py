@@ -13,13 +13,13 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
-import yaml
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from airis.descriptions import descriptions
 from airis.schema import SCHEMA_FILE, schema_text
 from airis.stacks import PROJECT_FILE, project_root
+from airis.yaml_writer import dump
 from settings import StackSettings
 from settings.base import Settings, models_in
 from settings.quantity import Bytes, Cpu
@@ -209,7 +209,7 @@ def _model_in(annotation: Any) -> type[Settings] | None:
 def _with_config(project: str) -> str:
     """Pulumi.yaml with its config section written anew; everything above it stays as it is."""
     above = re.split(r"^(?:# The keys below.*\n)?config:\n", project, maxsplit=1, flags=re.MULTILINE)[0]
-    section = yaml.safe_dump({"config": pulumi_config()}, sort_keys=False, width=110, allow_unicode=True)
+    section = dump({"config": pulumi_config()}, width=110)
     return f"{above}{_MARK}{section}"
 
 

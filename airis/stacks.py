@@ -128,7 +128,7 @@ def _full_key(key: object) -> str:
 
 def _value(value: Any) -> str:
     decrypted = _placeholders(value)
-    return decrypted if isinstance(decrypted, str) else json.dumps(decrypted, default=str)
+    return decrypted if isinstance(decrypted, str) else json.dumps(decrypted)
 
 
 def _placeholders(value: Any) -> Any:

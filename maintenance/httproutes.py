@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from airis.root import project_root
+from airis.yaml_writer import dump
 from maintenance.clients import go_module
+from settings.yaml_file import kubectl_documents
 
 FILE = Path("airis") / "sandbox" / "httproutes.yaml"
 MODULE = "sigs.k8s.io/gateway-api"
@@ -30,12 +30,12 @@ def written(definition: Mapping[str, Any], version: str) -> str:
     found = _without_descriptions(definition)
     found.pop("status", None)  # of the definition itself, which is for the API server to write
     found["spec"]["versions"] = [each for each in found["spec"]["versions"] if each["name"] not in _LEFT_OUT]
-    return _ABOUT.format(version=version) + yaml.safe_dump(found, sort_keys=False, width=120)
+    return _ABOUT.format(version=version) + dump(found, width=120)
 
 
 def pinned(root: Path) -> str:
     """The version in the sandbox."""
-    definition = yaml.safe_load((root / FILE).read_text(encoding="utf-8"))
+    (definition,) = kubectl_documents((root / FILE).read_text(encoding="utf-8"))
     return str(definition["metadata"]["annotations"]["gateway.networking.k8s.io/bundle-version"])
 
 
@@ -51,7 +51,7 @@ def main(version: str) -> None:
     """Writes the file from that version of the Go module, held against Go's checksum database."""
     # The archive, and not the folder: this is to read one file, whatever Go the module would be built with
     with zipfile.ZipFile(go_module(MODULE, version)) as archive:
-        definition = yaml.safe_load(archive.read(f"{MODULE}@{version}/{_SOURCE}"))
+        (definition,) = kubectl_documents(archive.read(f"{MODULE}@{version}/{_SOURCE}").decode())
     (project_root() / FILE).write_text(written(definition, version), encoding="utf-8")
 
 

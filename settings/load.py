@@ -17,15 +17,20 @@ from settings.project_file import yaml_file
 from settings.secrets import URL_WITH_PASSWORD, SecretsSettings
 from settings.shared import over, read_base
 from settings.stack import StackSettings
+from settings.written import Written
+from settings.yaml_file import KeyPath, is_not_text
+from settings.yaml_scalars import BOOLEAN, DATE, ENGINE, ENGINE_DATE, NULL, NUMBER, TEXT, resolve
 
 PROJECT = "airis"
 """The project's name in Pulumi.yaml, and with it the prefix of its config keys."""
 
-_Path = tuple[str | int, ...]
+_Path = KeyPath
 
 _BASE = "base"
 _SECRETS = "secrets"
 _HIDDEN = "[not shown]"
+_SECRET = "[secret]"  # noqa: S105  (what stands in the place of one)
+_NOT_SHOWN = (_HIDDEN, _SECRET)
 _CONTEXT = "kubernetes:context"
 
 
@@ -63,8 +68,8 @@ def load(
 
     `config` maps Pulumi config keys (`airis:ollama`) to their values as Pulumi hands them over: text, with objects as
     JSON. Keys of other namespaces are left alone, but for `kubernetes:context`: `airis:cluster.context` has to be the same.
-    `source` is the file to name in errors; values under `secret_keys` are never shown. `root` is the folder with Pulumi.yaml,
-    from which on `airis:base` names its file.
+    `source` is the file to name in errors, which show its values as they stand there, if it is in `root`; values under
+    `secret_keys` are never shown. `root` is the folder with Pulumi.yaml, from which on `airis:base` names its file.
 
     Raises SettingsError with every problem at once, undeclared `airis:` keys included (the engine reports none of
     them: pulumi/pulumi, pkg/workspace/config.go).
@@ -77,7 +82,10 @@ def load(
     shared = _shared(own.get(_BASE), root, source)
     given: Mapping[str, Any] = over(shared, own)
     secret = {key.removeprefix(f"{PROJECT}:") for key in secret_keys}
+    written = Written(PROJECT, [root / source, *([root / str(own[_BASE])] if shared else [])])
     problems: dict[_Path, Problem] = dict(_plain_secrets(given, secret))
+    for path, problem in _changed_texts(given, secret, written):
+        problems.setdefault(path, problem)
     wrong: set[_Path] = set()
     remaining: Any = given
     # Rules between fields are only checked once the fields themselves are right. So that one run shows everything, what
@@ -87,7 +95,7 @@ def load(
             settings = StackSettings.model_validate(remaining, by_alias=True, by_name=False)
         except ValidationError as error:
             dropped = False
-            for path, problem in _problems(error, given, secret, wrong):
+            for path, problem in _problems(error, given, secret, wrong, written):
                 problems.setdefault(path, problem)
             for path in [path for detail in error.errors() for path in _drop_at(detail)]:
                 wrong.add(path)
@@ -158,7 +166,11 @@ def _plain_secrets(given: Mapping[str, Any], secret: AbstractSet[str]) -> Iterat
 
 
 def _problems(
-    error: ValidationError, given: Mapping[str, Any], secret: AbstractSet[str], wrong: AbstractSet[_Path]
+    error: ValidationError,
+    given: Mapping[str, Any],
+    secret: AbstractSet[str],
+    wrong: AbstractSet[_Path],
+    written: Written,
 ) -> Iterator[tuple[_Path, Problem]]:
     for detail in error.errors():
         if detail["type"] == "default_factory_not_called":  # follows from another error in the same model
@@ -173,7 +185,54 @@ def _problems(
                     yield path, _problem(path, _shown(broken.value, path, secret) + default, broken.allowed, secret)
         else:
             path = detail["loc"]
-            yield path, _problem(path, _shown(_at(given, path), path, secret), _allowed(detail), secret)
+            value = _at(given, path)
+            shown = _shown(value, path, secret)
+            stands = None if shown in _NOT_SHOWN else written.at(path, value)
+            allowed = _text_wanted(value, stands) if detail["type"] == "string_type" else _allowed(detail)
+            yield path, _problem(path, stands or shown, allowed, secret)
+
+
+def _changed_texts(
+    given: Mapping[str, Any], secret: AbstractSet[str], written: Written
+) -> Iterator[tuple[_Path, Problem]]:
+    """Texts that were none in the file: of what stands without quotes, the engine hands over its own idea, as text.
+
+    It does so with every date, and with whatever is the value of a key of the stack itself.
+    """
+    for path, text in _texts(given, ()):
+        stands = written.at(path, text)
+        if ENGINE_DATE.fullmatch(text) and (stands is not None or not written.knows(path, text)):
+            kind = DATE
+        elif len(path) == 1 and stands is not None and stands != text:
+            kind = resolve(stands, ENGINE).kind
+        else:
+            continue
+        shown = _shown(text, path, secret)
+        stands = None if shown in _NOT_SHOWN else stands
+        yield path, _problem(path, stands or shown, _quotes(kind, stands), secret)
+
+
+def _texts(value: Any, at: _Path) -> Iterator[tuple[_Path, str]]:
+    """Texts that could have been something else."""
+    if isinstance(value, str):
+        if ENGINE_DATE.fullmatch(value) or (len(at) == 1 and resolve(value, ENGINE).kind not in (TEXT, NULL)):
+            yield at, value
+    elif isinstance(value, Mapping | list):
+        for key, inner in value.items() if isinstance(value, Mapping) else enumerate(value):
+            yield from _texts(inner, (*at, key))
+
+
+def _text_wanted(value: object, stands: str | None) -> str:
+    kinds = {NULL: type(None), BOOLEAN: bool, NUMBER: int | float}
+    kind = next((kind for kind, types in kinds.items() if isinstance(value, types)), None)
+    return "text" if kind is None else _quotes(kind, stands)
+
+
+def _quotes(kind: str, stands: str | None) -> str:
+    """Asks for text, and shows the quotes to add; in general terms where it is not known what stands in the file."""
+    if stands is not None:
+        return f"text: {is_not_text(kind, stands)}"
+    return "text: this is null in YAML" if kind == NULL else f"text in quotes: without them, YAML reads a {kind}"
 
 
 def _problem(path: _Path, value: str, allowed: str, secret: AbstractSet[str]) -> Problem:
@@ -200,7 +259,7 @@ def _key(path: _Path) -> str:
 
 def _shown(value: object, path: _Path, secret: AbstractSet[str]) -> str:
     if path and path[0] in secret:
-        return "[secret]"
+        return _SECRET
     if _may_be_credential(value, path):
         return _HIDDEN
     if value is _ABSENT:
@@ -272,7 +331,6 @@ _ALLOWED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "bool_type": "true or false",
-    "string_type": "text; put numbers, true and false in quotes",
     "greater_than_equal": "a whole number, at least {ge}",
     "less_than_equal": "a whole number, at most {le}",
     "literal_error": "one of {expected}",

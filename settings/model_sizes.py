@@ -5,7 +5,7 @@ from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
-import yaml
+from settings.yaml_file import read_yaml
 
 _DATA = Path(__file__).with_name("model_sizes.yaml")
 _UNITS = {"MB": 10**6, "GB": 10**9}
@@ -68,5 +68,5 @@ def size_of(model: str) -> ModelSize | None:
 
 @cache
 def _sizes() -> dict[tuple[str, str, str, str], str]:
-    data = yaml.safe_load(_DATA.read_text(encoding="utf-8"))
+    data = read_yaml(_DATA)
     return {full_name(model): size for source in data["sources"] for model, size in source["models"].items()}

@@ -1,6 +1,5 @@
 """`airis:base`: settings that several stacks share, in a file that looks like a stack file."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ def read_base(path: Path) -> dict[str, Any]:
             raise BaseError(f"a file without {full}, which belongs into each stack file")
         if holds_encrypted(value):
             raise BaseError(f"a file without encrypted values ({full} has one): they belong to one stack")
-        found[key] = json.loads(json.dumps(value, default=str))  # as a stack's own settings come from Pulumi
+        found[key] = value
     return found
 
 

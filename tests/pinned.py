@@ -35,12 +35,13 @@ def run(command: Sequence[Path | str], *, folder: Path, **environment: str) -> s
 
 
 def go_program(kind: str, package: str, folder: Path) -> Path:
-    """A program built with Go, as the go.mod and go.sum in `folder` pin it.
+    """A program built with Go, as the go.mod and go.sum in `folder` pin it. The package `.` is the folder's own main.go.
 
     Raises EnvironmentProblem when it cannot be built here.
     """
-    name = package.rpartition("/")[2]
-    pins = b"".join((folder / each).read_bytes() for each in ("go.mod", "go.sum"))
+    own = package == "."
+    name = folder.name if own else package.rpartition("/")[2]
+    pins = b"".join((folder / each).read_bytes() for each in ("go.mod", "go.sum", *(["main.go"] if own else [])))
     program = place(kind, name, pins) / name
     with held(lock_at(program.parent.with_suffix(".lock")), f"it builds {name}"):
         if not program.exists():

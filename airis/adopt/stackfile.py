@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
 from airis.adopt.cluster import label
 from airis.adopt.environment import Config, Notes, put, sections_of
 from airis.adopt.found import Found, Workload
@@ -17,6 +15,7 @@ from airis.errors import AirisError
 from airis.kubectl import KubeObject
 from airis.schema import REFERENCE_LINE
 from airis.stacks import UPSERT_KEY
+from airis.yaml_writer import dump
 from components.exposure import EXPOSURE_VARIABLES, LOCAL_ORIGIN
 from components.start import FOLDER, PREPARE, VOLUME
 from settings import SettingsError, load
@@ -111,7 +110,7 @@ def as_yaml(draft: Draft, found: Found, stack: str) -> str:
     ]
     if draft.notes.credentials:
         head.append(f"# The Secret airis-adopted has to be made before: `airis adopt --stack {stack}` said how.")
-    body = yaml.safe_dump({"config": draft.config}, sort_keys=False, width=100, allow_unicode=True)
+    body = dump({"config": draft.config}, width=100)
     return "\n".join(head) + "\n" + body
 
 

@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from airis import manifest, program
 from airis.diff.fields import Hidden
 from airis.diff.model import Diff
@@ -14,6 +12,7 @@ from airis.diff.whole import whole
 from airis.errors import AirisError
 from airis.program import KubernetesObject
 from airis.stacks import StackFile
+from settings.yaml_file import YamlError, kubectl_documents
 
 _WITHOUT_NAMESPACE = frozenset(
     {
@@ -67,12 +66,10 @@ def manifests_in(file: Path) -> list[dict[str, Any]]:
     Raises AirisError, naming file and place, where it cannot be read, does not parse, or holds something else.
     """
     try:
-        documents = list(yaml.load_all(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise AirisError(f"{file}{place}: {error.problem}", _RIGHT) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        documents = kubectl_documents(file.read_text(encoding="utf-8"))
+    except YamlError as error:
+        raise AirisError(f"{file}{error}", _RIGHT) from None
+    except UnicodeDecodeError as error:
         raise AirisError(f"{file}: it is not text in YAML: {error}", _RIGHT) from None
     except OSError as error:
         raise AirisError(f"{file}: {error.strerror}", _RIGHT) from None

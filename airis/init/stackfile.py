@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from textwrap import wrap
 from typing import Any
 
-import yaml
-
 from airis.init.platforms import Platform
 from airis.init.questions import Answers, ollama_image, platform_of, sizes, webui_image
 from airis.schema import REFERENCE_LINE
+from airis.yaml_writer import dump_line
 from settings.network import NetworkSettings
 
 _WIDTH = 110
@@ -54,7 +53,7 @@ def stack_text(answers: Answers) -> str:
         if entries:
             lines += [*_comment(abouts[key], 2), f"  {key}:"]
             for about, name, value in entries:
-                lines += [*_comment(about, 4), f"    {name}: {_flow(value)}"]
+                lines += [*_comment(about, 4), f"    {name}: {dump_line(value)}"]
             lines.append("")
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -128,9 +127,3 @@ def _storage(size: str, answers: Answers) -> dict[str, str]:
 
 def _comment(text: str, indent: int) -> list[str]:
     return [f"{' ' * indent}# {line}" for line in wrap(text, _WIDTH - indent, break_on_hyphens=False)]
-
-
-def _flow(value: Any) -> str:
-    """A value in one line of YAML, quoted where it must be."""
-    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6, allow_unicode=True)
-    return text.removesuffix("...\n").rstrip("\n")

@@ -21,8 +21,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from airis.errors import EnvironmentProblem
 from airis.kubectl import Kubectl, KubectlError, KubeObject
 from airis.progress import step
@@ -30,6 +28,8 @@ from airis.sandbox.binaries import Binaries, cached, ensure, versions
 from airis.sandbox.locking import held, lock_at
 from airis.sandbox.places import cache_root
 from airis.signals import handled
+from airis.yaml_writer import dump
+from settings.yaml_file import kubectl_documents
 
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller")
 
@@ -145,7 +145,7 @@ class Sandbox:
         running = self._healthy()
         server = ""
         if running:
-            config = yaml.safe_load(self.kubeconfig.read_text(encoding="utf-8"))
+            (config,) = kubectl_documents(self.kubeconfig.read_text(encoding="utf-8"))
             server = str(config["clusters"][0]["cluster"]["server"])
         return SandboxStatus(
             name=self.name,
@@ -187,7 +187,7 @@ class Sandbox:
         """The kwokctl command that makes this control plane; its configuration is written into `folder`."""
         binaries = cached(self._root)
         config = self._config(folder)
-        config.write_text(yaml.safe_dump(_kwokctl_config(binaries)), encoding="utf-8")
+        config.write_text(dump(_kwokctl_config(binaries)), encoding="utf-8")
         return [
             str(binaries.path("kwokctl")),
             f"--name={self.name}",

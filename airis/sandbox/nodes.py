@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
@@ -13,6 +12,7 @@ from airis.errors import AirisError
 from airis.kubectl import KubeObject
 from settings.names import Dns1123Label, Dns1123Subdomain, LabelKey, LabelValue, ResourceName
 from settings.quantity import Bytes, Cpu
+from settings.yaml_file import YamlError, kubectl_documents
 
 DEFAULT = Path(__file__).with_name("nodes.yaml")
 
@@ -171,11 +171,13 @@ def load_nodes(path: Path | None = None) -> list[KubeObject]:
     """
     path = path or DEFAULT
     try:
-        documents = [each for each in yaml.safe_load_all(path.read_text(encoding="utf-8")) if each is not None]
+        documents = [each for each in kubectl_documents(path.read_text(encoding="utf-8")) if each is not None]
     except OSError as error:
         raise AirisError(f"{path}: {error.strerror}", "name a file that describes nodes") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise AirisError(f"{path}: it is not YAML: {' '.join(str(error).split())}") from None
+    except YamlError as error:
+        raise AirisError(f"{path}: it is not YAML: {error.problem}{error.line}") from None
+    except UnicodeDecodeError as error:
+        raise AirisError(f"{path}: it is not YAML: {error}") from None
     nodes: list[KubeObject] = []
     wrong: list[str] = []
     for number, document in enumerate(documents, 1):

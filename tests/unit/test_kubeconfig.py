@@ -37,7 +37,8 @@ BAD = {
     "contexts: [{name: home}]": "has no current-context",
     "users: [{user: {token: s3cret}": "is not YAML",
     "[" * 1000: "is not YAML",
-    "a: 2024-13-45": "is not YAML",
+    "a: 2024-13-45": "has no contexts",
+    "contexts: [{name: on}]": "an entry without a name: contexts[0]",
     "\0": "is not YAML",
 }
 

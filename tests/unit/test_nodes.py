@@ -134,7 +134,7 @@ def test_list_and_documents_say_the_same(load: Load) -> None:
             "kind": "Node",
             "metadata": {"name": "b", "labels": {}},
             "spec": {},
-            "status": {"allocatable": {"cpu": "1", "memory": "1e9"}},
+            "status": {"allocatable": {"cpu": "1", "memory": "1000000000"}},  # a number, as kubectl reads it
         },
     ]
     item = "\n".join(f"      {line[2:]}" for line in OF_A_CLUSTER.strip("\n").splitlines())
