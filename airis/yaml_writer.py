@@ -10,6 +10,7 @@ import yaml
 
 from settings.yaml_scalars import looks_like_text
 
+_TEXT = "tag:yaml.org,2002:str"
 _ONE_LINE = 1000
 """Columns: what stands in a manifest is hardly ever longer."""
 _LAST_OF_BMP = "\uffff"
@@ -22,12 +23,20 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
         return True
 
 
+class _LineDumper(_Dumper):
+    """For what has to stand in one line."""
+
+
 def _represent(dumper: Any, text: str) -> yaml.ScalarNode:
-    node: yaml.ScalarNode = dumper.represent_scalar("tag:yaml.org,2002:str", text, style=_style(text))
+    node: yaml.ScalarNode = dumper.represent_scalar(_TEXT, text, style=_style(text))
     return node
 
 
 _Dumper.add_representer(str, _represent)
+
+_LineDumper.add_representer(
+    str, lambda dumper, text: dumper.represent_scalar(_TEXT, text, style='"' if "\n" in text else _style(text))
+)
 
 
 def _style(text: str) -> str | None:
@@ -57,8 +66,8 @@ def dump_all(values: Iterable[Any], *, width: int = _ONE_LINE, explicit_start: b
 
 
 def dump_line(value: Any) -> str:
-    """A value in one line, as it may stand behind a key."""
+    """A value in one line, as it may stand behind a key of a block."""
     text: str = yaml.dump(
-        value, Dumper=_Dumper, default_flow_style=True, sort_keys=False, width=10**6, allow_unicode=True
+        value, Dumper=_LineDumper, default_flow_style=True, sort_keys=False, width=10**6, allow_unicode=True
     )
     return text.removesuffix("...\n").rstrip("\n")

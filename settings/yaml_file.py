@@ -1,7 +1,8 @@
 """Reads YAML as the program reads it that the file is for, with errors that name the place.
 
 Whatever is read is the same there. Some of what the Pulumi engine reads is refused, though: keys that are no text, several
-documents, tabs between tokens, tags beyond those of JSON's types.
+documents, tabs between tokens, tags beyond those of JSON's types; and what the engine itself spoils, because it writes
+once more what it has read, and reads that (pulumi/pulumi, sdk/go/common/workspace/loaders.go): see `_spoilt`.
 """
 
 import json
@@ -94,6 +95,8 @@ class _Construction:
             scalar = self._scalar(node)
             if scalar.kind != TEXT:
                 self.written[at] = node.value
+            elif self._table.written_again and _spoilt(node.value):
+                raise _error(node, "a text of several lines may not begin with an empty line or a tab")
             return scalar.value
         if node.tag not in (_MAP, _SEQ):
             raise _unknown_tag(node)
@@ -119,6 +122,8 @@ class _Construction:
                 if key.tag == _PLAIN and key.style is None and key.value == MERGE:
                     for each in reversed(_to_merge(value)):  # the first one counts
                         merged |= self._entries(each)
+                elif self._table.written_again and key.value == MERGE:
+                    raise _error(key, f"the engine takes the key {MERGE} for a merge, in quotes as well")
                 else:
                     own[self._key(key)] = value
         return {**merged, **own}
@@ -155,6 +160,11 @@ class _Construction:
         if isinstance(scalar.value, float) and not math.isfinite(scalar.value):
             raise _error(node, f'{node.value} is a number that JSON cannot hold: write "{node.value}" for the text')
         return scalar
+
+
+def _spoilt(text: str) -> bool:
+    """Whether the engine loses the first line break of a text, or refuses its own writing because of a tab."""
+    return "\n" in text and text[0] in "\n\t"
 
 
 def _to_merge(node: yaml.Node) -> list[yaml.MappingNode]:

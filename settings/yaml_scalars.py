@@ -71,9 +71,19 @@ class Table:
     """Whether a key that stands twice is an error; else the last one counts."""
     text_keys: bool
     """Whether a key that is no text is an error; else it becomes one."""
+    written_again: bool
+    """Whether the program writes what it has read, and reads that."""
 
 
-ENGINE = Table(_BOOLEANS, dates=True, sign_inside={"b": 2, "o": 8}, exact_to=_INT64, unique_keys=True, text_keys=True)
+ENGINE = Table(
+    _BOOLEANS,
+    dates=True,
+    sign_inside={"b": 2, "o": 8},
+    exact_to=_INT64,
+    unique_keys=True,
+    text_keys=True,
+    written_again=True,
+)
 """The Pulumi engine's. Source: resolve.go of gopkg.in/yaml.v3 v3.0.1.
 
 It takes numbers and Booleans as keys, too, and makes texts of them that differ from what was written: those are refused.
@@ -86,6 +96,7 @@ KUBECTL = Table(
     exact_to=_UINT64,
     unique_keys=False,
     text_keys=False,
+    written_again=False,
 )
 """kubectl's, and of whatever else uses sigs.k8s.io/yaml, which uses go.yaml.in/yaml/v2. Source: its resolve.go, v2.4.2."""
 

@@ -26,7 +26,7 @@ class Refused(Exception):
 
 
 def ask(stacks: Sequence[str] = (), manifests: Sequence[str] = ()) -> tuple[list[Any], list[Any]]:
-    """What the engine hands to the program for each stack file, its `airis:a` read from JSON; and kubectl's object for each manifest.
+    """What the engine hands to the program as `airis:a`, for each stack file; and kubectl's object, for each manifest.
 
     A Refused stands in the place of what is not read. Raises EnvironmentProblem where the program cannot be built.
     """

@@ -7,18 +7,24 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from airis.errors import EnvironmentProblem
 from airis.yaml_writer import dump, dump_line
 from settings.yaml_file import YamlError, kubectl_documents, read_yaml
+from settings.yaml_scalars import MERGE
 from tests.yaml_readers.asking import KEY, TABLE, Refused, ask, table_text
 from tests.yaml_texts import TEXTS
 
 pytestmark = pytest.mark.timeout(600)  # the first run builds the parsers
 
-many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.explicit, Phase.generate],  # the examples are batches, which take minutes to shrink
+)
 
 CHARACTERS = st.characters(exclude_categories=["Cs"])
 NUMERIC = st.text("0123456789_+-.:eExXoObBTtZ aAfFnNiI", min_size=1, max_size=9)
@@ -115,18 +121,34 @@ def test_no_number_that_they_read_is_refused(numeric: str, tmp_path: Path) -> No
 @many
 @given(documents=st.lists(st.lists(SYNTAX, min_size=1, max_size=12).map("".join), min_size=50, max_size=100))
 def test_documents_are_read_as_the_engine_reads_them(documents: list[str], tmp_path: Path) -> None:
-    stacks = [f"config:\n  {KEY}:\n    k: {each}\n" for each in documents]
+    stacks = [f"config: {{{KEY}: [{each}]}}\n" for each in documents]
+    stacks += [f"config:\n  {KEY}:\n    - " + each.replace("\n", "\n      ") + "\n" for each in documents]
     theirs, _ = asked(stacks)
     for text, read in zip(stacks, theirs, strict=True):
-        mine = engine_reading(text, tmp_path)
-        if not isinstance(mine, Exception):
-            assert_the_same(text, mine, read)
+        assert_the_same(text, engine_reading(text, tmp_path), read)
+
+
+def test_kubectl_reads_what_the_engine_spoils() -> None:
+    texts = [MERGE, "\n", "\na", "\ta\n"]
+    config = {KEY: {"keys": {each: each for each in texts}, "list": texts}}
+    written = dump({"config": config})
+    (engine,), (kubectl,) = asked([written], [written])
+    assert kubectl == {"config": config} == kubectl_reading(written)
+    assert engine != config[KEY]
+
+
+@pytest.mark.parametrize("text", ["k: '\n\n  a'", 'k: "\\ta\\n"', "'<<': {a: b}"])
+def test_what_the_engine_spoils_is_refused(text: str, tmp_path: Path) -> None:
+    written = f"config:\n  {KEY}:\n    {text}\n"
+    assert isinstance(engine_reading(written, tmp_path), YamlError)
+    (read,), _ = asked([written])
+    assert isinstance(read, Refused) or read != yaml.safe_load(written)["config"][KEY]
 
 
 @many
 @given(texts=st.lists(st.one_of(WORDS, st.text(CHARACTERS), st.lists(st.text(CHARACTERS)).map("\n".join)), min_size=1))
 def test_texts_arrive_as_texts(texts: list[str], tmp_path: Path) -> None:
-    texts = [*TEXTS, *texts]
+    texts = [text for text in [*TEXTS, *texts] if text != MERGE and not ("\n" in text and text[0] in "\n\t")]
     config = {KEY: {"keys": {each: each for each in texts}, "list": texts}}
     written = dump({"config": config})
     line = f"config: {dump_line(config)}\n"
