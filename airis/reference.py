@@ -92,8 +92,8 @@ def config_markdown(since: Mapping[str, str]) -> str:
         "`Sets` names the environment variable that a key decides on; free `env` maps may not set those.",
         "",
         "A text needs quotes where YAML would read something else: `'1234e56'`, `'0o14'` and `'08'` are numbers without them,",
-        "`'2026-01-01'` is a date, `'true'` a Boolean. An error shows the quotes to add. airis reads a stack file as the Pulumi",
-        "engine does, where `yes`, `no`, `on`, `off`, `y`, `n` and `1:30` are texts.",
+        "`'2026-01-01'` is a date, `'true'` a Boolean. An error shows the quotes to add. airis reads a stack file as the",
+        "Pulumi engine does, where `yes`, `no`, `on`, `off`, `y`, `n` and `1:30` are texts.",
     ]
     by_section: dict[str, list[Row]] = {}
     for row in rows():
