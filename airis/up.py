@@ -7,11 +7,12 @@ from contextlib import contextmanager, suppress
 
 from airis import first_steps, guard
 from airis.cluster import NOT_CONFIGURED, Cluster, configured_cluster
-from airis.engine import Changes, Engine, EngineFailed
+from airis.engine import Changes, Engine, EngineFailed, EngineKilled, Locked
 from airis.errors import AirisError, ExitCode
 from airis.existing import refuse_existing
 from airis.kubectl import KubectlError, KubeObject
 from airis.ollama_log import computing_on_cpu
+from airis.preparing import Preparing
 from airis.readiness import Live
 from airis.recovery import recover, tell_unfinished, unlocked
 from airis.rehearsal import rehearse_stack
@@ -67,10 +68,11 @@ def deploy_or_rehearse(
             print("Nothing was changed.", file=sys.stderr)
             return ExitCode.OK
         was = first_steps.before(cluster, wanted, settings)
-        with watching(cluster, _tell) as watch, _summed_up(watch):
-            unlocked(engine, engine.up, ask)
+        preparing, seconds = Preparing(_tell), settings.cluster.ready_seconds
+        with watching(cluster, _tell, preparing.look) as watch, _summed_up(watch):
+            _deploy(engine, ask, preparing, seconds)
             if cluster is not None:
-                _await_ready(cluster, workloads, settings.cluster.ready_seconds)
+                _await_ready(cluster, workloads, preparing, seconds)
                 if settings.ollama.enabled and settings.ollama.gpu is not None:
                     for each in computing_on_cpu(cluster, workloads):
                         _tell(each)
@@ -127,14 +129,32 @@ class Asking:
         return sys.stdin.readline().strip().lower() in _YES
 
 
-def _await_ready(cluster: Cluster, wanted: Sequence[KubeObject], seconds: float) -> None:
-    """Waits until every pod runs the newest template. Raises EngineFailed when that takes longer.
+def _deploy(engine: Engine, ask: Asking, preparing: Preparing, seconds: float) -> None:
+    """Has Pulumi deploy, and wait again where its time was over while a database was being prepared."""
+    while True:
+        started = time.monotonic()
+        try:
+            unlocked(engine, engine.up, ask)
+        except (EngineKilled, Locked):
+            raise
+        except EngineFailed:
+            if not preparing.under_way or time.monotonic() - started < seconds:
+                raise
+            _tell("The database is still being prepared: waiting on.")
+        else:
+            return
+
+
+def _await_ready(cluster: Cluster, wanted: Sequence[KubeObject], preparing: Preparing, seconds: float) -> None:
+    """Waits until every pod runs the newest template. Raises EngineFailed when that takes longer, a migration left out.
 
     Pulumi waits only for what it changes: not for a workload that is as it should be, and whose pods are not.
     """
     deadline = time.monotonic() + seconds
     waiting = ["the cluster does not answer"]
     while time.monotonic() < deadline:
+        if preparing.under_way:
+            deadline = time.monotonic() + seconds
         with suppress(KubectlError):  # it is asked again
             findings = Live(cluster.get("deployments,statefulsets,pods")).findings(wanted)
             waiting = [f"{each.kind}/{each.name}" for each in findings if each.kind in _WORKLOADS and not each.ok]

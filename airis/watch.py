@@ -252,8 +252,12 @@ def _replace_stuck(namespace: Namespace, objects: Sequence[KubeObject], watch: "
         namespace.run("delete", "pod", name, "--wait=false")
 
 
+Look = Callable[[Namespace, Sequence[KubeObject]], None]
+"""What else is made of the objects in the namespace."""
+
+
 @contextmanager
-def watching(namespace: Namespace | None, tell: Callable[[str], None]) -> Iterator[Watch]:
+def watching(namespace: Namespace | None, tell: Callable[[str], None], *looks: Look) -> Iterator[Watch]:
     """Watches the namespace while the block runs. That it cannot be looked at is nothing to fail for."""
     watch = Watch(tell)
     if namespace is None:
@@ -269,6 +273,8 @@ def watching(namespace: Namespace | None, tell: Callable[[str], None]) -> Iterat
                 if not done.is_set():
                     watch.look(objects, since)
                     _replace_stuck(namespace, objects, watch)
+                    for look in looks:
+                        look(namespace, objects)
 
     thread = threading.Thread(target=run, name="watch", daemon=True)
     thread.start()

@@ -9,6 +9,10 @@ import fcntl
 import os
 import signal
 import sys
+import time
+
+TELL_SECONDS = 30
+"""How often the log says that the wait goes on."""
 
 
 def hold(path: str) -> None:
@@ -18,11 +22,24 @@ def hold(path: str) -> None:
     except PermissionError:  # it belongs to another user, who ran the pod before
         descriptor = os.open(path, os.O_RDONLY)
     os.set_inheritable(descriptor, True)
+    if _is_locked(descriptor):
+        return
+    print("airis: another pod still uses the volume: waiting until it has ended", flush=True)
+    started = told = time.monotonic()
+    while not _is_locked(descriptor):
+        time.sleep(0.2)
+        if (now := time.monotonic()) >= told + TELL_SECONDS:
+            told = now
+            print(f"airis: another pod still uses the volume: waiting for {now - started:.0f} s", flush=True)
+
+
+def _is_locked(descriptor: int) -> bool:
+    """Locks the file, unless another process has. Raises OSError where it cannot be locked."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        print("airis: another pod still uses the volume: waiting until it has ended", flush=True)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        return False
+    return True
 
 
 def main(path: str, *command: str) -> None:

@@ -5,7 +5,7 @@ may take its time. What the start of a server would write is written here, by on
 at once find nothing to write. A database that is up to date is left alone, which takes a fraction of a second.
 
 Sources, Open WebUI 0.12.4: config.py (migrates when it is imported; two pods that seed its defaults at once break a key's
-uniqueness), migrations/env.py, retrieval/vector/dbs/pgvector.py.
+uniqueness), migrations/env.py, alembic.ini, retrieval/vector/dbs/pgvector.py and milvus.py.
 """
 
 import ast
@@ -13,17 +13,23 @@ import asyncio
 import contextlib
 import importlib
 import importlib.util
+import logging
 import os
 import re
+import signal
 import sqlite3
 import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 PATIENCE_SECONDS = 60
 """How long the database may take to answer: it may be starting, and the pod's address may not be let through yet."""
+
+TELL_SECONDS = 30
+"""How often the log says that the preparation, or the wait for another pod's, goes on."""
 
 SEEDS = ("import_legacy_config_json", "seed_registered_defaults")
 """What writes the settings when a server starts (main.py)."""
@@ -33,6 +39,9 @@ FORMER_URLS = "AIRIS_FORMER_OLLAMA_URLS"
 
 _SERVERS, _OPTIONS, _EMBEDDER = "ollama.base_urls", "ollama.api_configs", "rag.ollama.base_url"
 """The settings about Ollama servers: their URLs, what is said of each by its place in that list, the one for embeddings."""
+
+_STORES = ("pgvector", "milvus")
+"""The vector stores in which the start of a server makes tables, or migrates collections."""
 
 _LOCK = int.from_bytes(b"airis", "big")
 """The number of the advisory lock of PostgreSQL that pods of one database wait for."""
@@ -50,31 +59,89 @@ def main() -> None:
         say("there is no Open WebUI in this image: its database is left to its server")
         return
     package = Path(found.origin).parent
-    known, heads = revisions(package)
-    there, migrates = ask("SELECT version_num FROM alembic_version"), _is_on("ENABLE_DB_MIGRATIONS", "true")
-    if migrates and known and there - known:
+    release = revisions(package)
+    there, heads = revision(), ends(release)
+    migrates = _is_on("ENABLE_DB_MIGRATIONS", "true")
+    if migrates and release and there - release.keys():
         sys.exit(
-            f"airis: the database is at revision {', '.join(there - known)}, which this release of Open WebUI does not know: "
-            "a newer one has migrated it. Set that release again, or restore a backup"
+            f"airis: the database is at revision {', '.join(there - release.keys())}, which this release of Open WebUI does "
+            "not know: a newer one has migrated it. Set that release again, or restore a backup"
         )
-    if there == heads and is_complete(package):
+
+    def is_done() -> bool:
+        if revision() != heads or not is_complete(package, migrates=migrates):
+            return False
         say(f"the database is up to date, at revision {', '.join(heads)}")
+        return True
+
+    if is_done():
         return
     say("the database is prepared for this release")
-    os.environ["ENABLE_DB_MIGRATIONS"] = "false"  # else the import itself migrates, whoever else does
-    config = importlib.import_module("open_webui.config")
-    with alone(importlib.import_module("open_webui.internal.db")):
-        started = time.monotonic()
-        try:
-            if migrates:
-                config.run_migrations()
-            asyncio.run(seed(config))
-            if os.environ.get("VECTOR_DB") == "pgvector":
-                importlib.import_module("open_webui.retrieval.vector.factory")  # makes its tables
-        except Exception as error:
-            reason = str(error).strip().partition("\n")[0]
-            sys.exit(f"airis: the database could not be prepared: {type(error).__name__}: {reason}")
+    os.environ["ENABLE_DB_MIGRATIONS"] = "false"  # else the import itself migrates
+    progress = Progress(len(pending(release, there)) if migrates else 0)
+    started = time.monotonic()
+    try:
+        with alone(importlib.import_module("open_webui.internal.db")):
+            if is_done():  # by the pod that was waited for
+                return
+            with progress:
+                prepare(migrates=migrates)
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0]
+        during = f" ({progress.step})" if progress.step else ""
+        sys.exit(f"airis: the database could not be prepared: {type(error).__name__}: {reason}{during}")
     say(f"the database is at revision {', '.join(heads)}, after {time.monotonic() - started:.1f} s")
+
+
+def prepare(*, migrates: bool) -> None:
+    """Writes what the start of a server would write, with the release's own code."""
+    config = importlib.import_module("open_webui.config")
+    if migrates and (run := getattr(config, "run_migrations", None)):
+        run()
+    asyncio.run(seed(config))
+    if os.environ.get("VECTOR_DB") in _STORES:
+        application: Any = importlib.import_module("open_webui.env")
+        application.ENABLE_DB_MIGRATIONS = migrates  # which Milvus' collections follow, too
+        importlib.import_module("open_webui.retrieval.vector.factory")
+
+
+class Progress:
+    """Says in the log how far the preparation is, from time to time while the block runs.
+
+    `pending` is the number of revisions that the migration has before it.
+    """
+
+    def __init__(self, pending: int) -> None:
+        self.step = ""
+        """The revision that runs, in Alembic's words; "" before the first."""
+        self._pending, self._count = pending, 0
+        self._done = threading.Event()
+        self._teller = threading.Thread(target=self._tell, daemon=True)
+
+    def __enter__(self) -> None:
+        # A filter, because the application's fileConfig() takes away handlers
+        logging.getLogger("alembic.runtime.migration").addFilter(self._heed)
+        if self._pending:
+            say(f"{self._pending} revisions are to run")
+        self._teller.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._teller.join()
+
+    def _heed(self, record: logging.LogRecord) -> bool:
+        """Notes a revision that begins. Alembic writes it into the log itself."""
+        words = record.getMessage()
+        if words.startswith("Running upgrade"):
+            self._count += 1
+            self.step = words
+        return True
+
+    def _tell(self) -> None:
+        started = time.monotonic()
+        while not self._done.wait(TELL_SECONDS):
+            place = f", {self._count} of {max(self._count, self._pending)}: {self.step}" if self.step else ""
+            say(f"the database is being prepared, for {time.monotonic() - started:.0f} s{place}")
 
 
 def say(words: str) -> None:
@@ -87,29 +154,53 @@ def _is_on(variable: str, default: str) -> bool:
     return os.environ.get(variable, default).lower() == "true"
 
 
-def revisions(package: Path) -> tuple[Set[str], Set[str]]:
-    """All revisions of the release, and those at the end of the chain, where the database has to be. Runs none of the files."""
-    known: set[str] = set()
-    earlier: set[str] = set()
+def revisions(package: Path) -> dict[str, Set[str]]:
+    """All revisions of the release, each with those right before it. Runs none of the files."""
+    found: dict[str, Set[str]] = {}
     for file in (package / "migrations" / "versions").glob("*.py"):
+        told: dict[bool, Set[str]] = {}
         for down, value in _REVISION.findall(file.read_text(encoding="utf-8")):
             with contextlib.suppress(ValueError, SyntaxError):
-                told = ast.literal_eval(value)
-                (earlier if down else known).update([told] if isinstance(told, str) else told or ())
-    return known, known - earlier
+                named = ast.literal_eval(value)
+                told[bool(down)] = {named} if isinstance(named, str) else set(named or ())
+        found.update({each: told.get(True, set()) for each in told.get(False, ())})
+    return found
 
 
-def is_complete(package: Path) -> bool:
-    """Whether the start of a server would write nothing: every setting is there, and so are the tables of pgvector."""
+def ends(release: Mapping[str, Set[str]]) -> Set[str]:
+    """The revisions at the end of the chain, where the database has to be."""
+    return release.keys() - {each for earlier in release.values() for each in earlier}
+
+
+def pending(release: Mapping[str, Set[str]], there: Set[str]) -> Set[str]:
+    """The revisions that a database at `there` lacks."""
+    done, left = set[str](), list(there)
+    while left:
+        if (each := left.pop()) not in done:
+            done.add(each)
+            left += release.get(each, ())
+    return release.keys() - done
+
+
+def revision() -> Set[str]:
+    """The revision of the database; none where it is new."""
+    return ask("SELECT version_num FROM alembic_version")
+
+
+def is_complete(package: Path, *, migrates: bool) -> bool:
+    """Whether the start of a server would write nothing: every setting is there, and so is what the vector store needs."""
     if _is_on("ENABLE_PERSISTENT_CONFIG", "true"):
         kept = _is_on("ENABLE_OAUTH_PERSISTENT_CONFIG", "false")
         needed = {key for key in defaults(package / "config.py") if kept or not key.startswith("oauth.")}
         if not needed or not needed <= ask("SELECT key FROM config") or _names_former_servers():
             return False
-    if os.environ.get("VECTOR_DB") != "pgvector":
-        return True
-    table = "document_chunk"
-    return ask(f"SELECT to_regclass('{table}')", os.environ.get("PGVECTOR_DB_URL")) == {table}
+    match os.environ.get("VECTOR_DB"):
+        case "pgvector":
+            table = "document_chunk"
+            return ask(f"SELECT to_regclass('{table}')", os.environ.get("PGVECTOR_DB_URL")) == {table}
+        case "milvus":
+            return not migrates  # what its collections lack, only the application can tell
+    return True
 
 
 def defaults(config: Path) -> Set[str]:
@@ -168,13 +259,34 @@ def alone(db: Any) -> Iterator[None]:
     engine = sql.create_engine(db.engine.url.update_query_dict({"keepalives_idle": "30"}))
     if tokens := getattr(db, "enable_iam_token_auth", None):
         tokens(engine)
+
     with connected(engine) as connection:
-        for limit in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"):
-            connection.execute(sql.text(f"SET LOCAL {limit} = 0"))
-        if not connection.execute(sql.text(f"SELECT pg_try_advisory_xact_lock({_LOCK})")).scalar():
-            say("another pod prepares the database: waiting until it has")
-            connection.execute(sql.text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+
+        def is_locked() -> bool:
+            connection.rollback()  # a transaction for each try: nothing is held while this pod waits
+            connection.execute(sql.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            return bool(connection.execute(sql.text(f"SELECT pg_try_advisory_xact_lock({_LOCK})")).scalar())
+
+        if not is_locked():
+            wait_for(is_locked)
         yield
+
+
+def wait_for(is_locked: Callable[[], bool]) -> None:
+    """Returns when it is this pod's turn. Raises SystemExit where it is told to end before.
+
+    As the first process of its container, this one would get no signal that it does not ask for. While it migrates, that is
+    right: a pod that is deleted has its grace period to finish a revision.
+    """
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    started = told = time.monotonic()
+    say("another pod prepares the database: waiting until it has")
+    while not is_locked():
+        time.sleep(1)
+        if (now := time.monotonic()) >= told + TELL_SECONDS:
+            told = now
+            say(f"another pod prepares the database: waiting for {now - started:.0f} s")
+    signal.signal(signal.SIGTERM, before)
 
 
 def connected(engine: Any) -> Any:

@@ -4,10 +4,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pulumi_kubernetes.core.v1 import ConfigMap, ConfigMapVolumeSourceArgs, VolumeArgs
 
 from components.metadata import Place
+from settings.images import own_tag
+from settings.releases import OPEN_WEBUI
 
 SERVER = ("bash", "start.sh")
 """The command of Open WebUI's own image, which runs it in /app/backend. Source: open-webui/open-webui, Dockerfile."""
@@ -20,6 +23,10 @@ VOLUME, FOLDER = "start", "/etc/airis/start"
 _PREPARE, _ONE_PROCESS = "prepare.py", "one_process.py"
 _LOCK = ".airis-lock"
 """The file on the volume that the one process locks. Backups leave out what begins like this."""
+
+
+MIGRATIONS = "ENABLE_DB_MIGRATIONS"
+"""The variable that says whether a container migrates."""
 
 
 @dataclass(frozen=True)
@@ -53,3 +60,22 @@ def start(name: str, folder: str, place: Place, *, one_process: bool) -> Start:
         volume=VolumeArgs(name=VOLUME, config_map=ConfigMapVolumeSourceArgs(name=config_map.metadata.name)),
         mounts={VOLUME: FOLDER},
     )
+
+
+def server_variables(image: str) -> Mapping[str, str]:
+    """What keeps the server from migrating what is prepared already, under probes that would end it.
+
+    Nothing for an image that is not Open WebUI's own: in one of another layout, nothing is prepared (prepare.py).
+    """
+    return {} if own_tag(image, OPEN_WEBUI.repository) is None else {MIGRATIONS: "False"}
+
+
+def is_preparing(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod's database is being prepared, or waits for another pod's turn. Not where that has failed before."""
+    if "deletionTimestamp" in pod["metadata"]:
+        return False
+    for each in pod.get("status", {}).get("initContainerStatuses", []):
+        if each["name"] == PREPARE:
+            failed = each.get("lastState", {}).get("terminated", {}).get("exitCode")
+            return "running" in each.get("state", {}) and not failed
+    return False

@@ -25,7 +25,7 @@ from components.outside import ca_variables, proxy_variables
 from components.pod_reasons import saying_why
 from components.redis import Redis
 from components.scheduling import placement
-from components.start import PREPARE, start
+from components.start import PREPARE, server_variables, start
 from components.state import authority_variables, redis_variables
 from settings.gateway import GatewaySettings
 from settings.ingress import IngressSettings
@@ -111,7 +111,7 @@ class WebUI(pulumi.ComponentResource):
         _, front_annotations = exposure.annotations
         front = service(f"{name}-service", name, PORT, settings.service, place, annotations=front_annotations)
         starting = start(name, DATA_PATH, place, one_process=settings.one_process)
-        # What prepares the database is the same application, with the same settings
+        # What prepares the database is the same application, with the same settings, and the server finds it prepared
         environment = (
             ollama_variables(ollama_urls, settings.connections),
             _FOLDERS,
@@ -146,7 +146,7 @@ class WebUI(pulumi.ComponentResource):
             name,
             settings.image,
             command=list(starting.serve) if starting.serve else None,
-            environment=pod.env(*environment),
+            environment=pod.env(*environment, server_variables(settings.image)),
             port=PORT,
             startup_probe=pod.probe("/health", settings.probes.startup),
             readiness_probe=pod.probe("/ready", settings.probes.readiness),
@@ -161,6 +161,8 @@ class WebUI(pulumi.ComponentResource):
                 # A number here would be set again at each `up`, against the autoscaler
                 replicas=settings.replicas if settings.autoscaling is None or settings.replicas == 0 else None,
                 selector=selector(name),
+                # As long as Pulumi waits: `kubectl rollout status`, Argo CD and Flux give up then
+                progress_deadline_seconds=platform.cluster.ready_seconds,
                 # Two releases must never serve one database, nor two pods wait for one another's volume
                 strategy=_strategy(rolling=settings.rolling_updates),
                 template=pod.template(

@@ -17,7 +17,7 @@ from airis.schema import REFERENCE_LINE
 from airis.stacks import UPSERT_KEY
 from airis.yaml_writer import dump
 from components.exposure import EXPOSURE_VARIABLES, LOCAL_ORIGIN
-from components.start import FOLDER, PREPARE, VOLUME
+from components.start import FOLDER, MIGRATIONS, PREPARE, VOLUME
 from settings import SettingsError, load
 from settings.gpu import GpuSettings
 from settings.gpu_nodes import LABEL_PREFIXES
@@ -402,7 +402,7 @@ def _environment(draft: Draft, found: Found) -> None:
     for section, workload in (("airis:webui", found.webui), ("airis:ollama", found.ollama)):
         if workload is None:
             continue
-        left = [each for each in workload.container.get("env") or [] if not _follows(each, draft, found, section)]
+        left = [each for each in _variables(workload) if not _follows(each, draft, found, section)]
         # A name that stands twice: the last one counts, as in a container
         unique = list({each["name"]: each for each in left}.values())
         model = WebUISettings() if section == "airis:webui" else OllamaSettings()
@@ -414,6 +414,16 @@ def _environment(draft: Draft, found: Found) -> None:
             draft.notes.dropped.append(
                 f"{label(workload.body)}: envFrom ({'; '.join(names)}): name each variable in secretEnv or configMapEnv"
             )
+
+
+def _variables(workload: Workload) -> list[Mapping[str, Any]]:
+    """The variables of the application. Whether it migrates says the container that prepares, where there is one."""
+    own: list[Mapping[str, Any]] = workload.container.get("env") or []
+    for first in workload.pod.get("initContainers") or []:
+        if first["name"] == PREPARE:
+            migrations = [each for each in first.get("env") or [] if each["name"] == MIGRATIONS]
+            return [*(each for each in own if each["name"] != MIGRATIONS), *migrations]
+    return own
 
 
 def _fits(draft: Draft, section: str) -> Callable[[Config, Mapping[str, str]], bool]:

@@ -285,6 +285,15 @@ def test_how_the_stacks_own_pods_start_is_nothing_to_tell() -> None:
         assert words not in told
 
 
+@pytest.mark.parametrize("setting", [None, False], ids=["by its pods", "by others"])
+def test_that_the_stacks_own_server_does_not_migrate_is_nothing_to_keep(setting: bool | None) -> None:
+    database = {"host": "postgres.data.svc", "passwordFrom": {"name": "postgres", "key": "password"}}
+    objects = reference()
+    applied = draw(webui={"database": {**database, "migrations": setting}})
+    pod_of(objects, "Deployment").update(pod_spec(rendered(applied, "Deployment", "airis-deployment")))
+    assert draft_of(objects).config["airis:webui"]["database"].get("migrations") is setting
+
+
 def test_under_another_name_it_is_stopped_and_its_claim_is_used() -> None:
     objects = reference()
     (deployment,) = [each for each in objects if each["kind"] == "Deployment"]

@@ -45,9 +45,7 @@ def test_all_problems_come_at_once(refuse: Refuse) -> None:
     assert "airis:ollama.replicas" in said
 
 
-@pytest.mark.parametrize(
-    "cluster", [{"uid": UID}, {"server": "https://203.0.113.7:6443"}, {"readySeconds": 30}, {"readySeconds": 86400}]
-)
+@pytest.mark.parametrize("cluster", [{"uid": UID}, {"server": "https://203.0.113.7:6443"}])
 def test_what_ties_a_stack_changes_no_object(cluster: dict[str, Any]) -> None:
     with_it, without = draw(cluster=cluster), draw()
     by_urn = {each.urn: each.manifest for each in without.objects}
@@ -72,6 +70,18 @@ def test_each_workload_has_its_own_time(registrations: list[Any], settings: dict
         if each.type.startswith("kubernetes:apps/")
     }
     assert times == dict.fromkeys(("airis-deployment", "airis-redis", "ollama"), (seconds, seconds))
+
+
+@pytest.mark.parametrize("seconds", [30, 86400])
+def test_what_deploys_without_pulumi_has_the_same_time(seconds: int) -> None:
+    """`kubectl rollout status`, Argo CD and Flux give up at the Deployment's own deadline."""
+    with_it, without = (
+        {each.urn: each.manifest for each in draw(cluster=cluster).objects}
+        for cluster in ({"readySeconds": seconds}, {})
+    )
+    (changed,) = [urn for urn in without if without[urn] != with_it[urn]]
+    assert {**with_it[changed]["spec"], "progressDeadlineSeconds": 600} == without[changed]["spec"]
+    assert with_it[changed]["spec"]["progressDeadlineSeconds"] == seconds
 
 
 class Metadata:

@@ -363,7 +363,7 @@ class TestTotals:
 
 
 def test_what_both_containers_of_a_pod_have_in_common_is_told_once() -> None:
-    diff = diff_of({}, {"webui": {"image": "example.com/webui:1", "resources": {"limits": {"memory": "3Gi"}}}})
+    diff = diff_of({}, {"webui": {"image": "example.com/open-webui:1", "resources": {"limits": {"memory": "3Gi"}}}})
     assert [each.path for each in change(diff, "Deployment", "airis-deployment").fields] == [
         "spec.template.spec.containers[airis].image",
         "spec.template.spec.containers[airis].resources.limits.memory",

@@ -26,6 +26,7 @@ from airis.backup import backup_stack, restore_stack
 from airis.engine import Engine, EngineFailed, EngineKilled, Locked
 from airis.engine_output import Quiet
 from airis.errors import AirisError, EnvironmentProblem
+from airis.preparing import Preparing
 from airis.pulumi_cli import Command
 from airis.stacks import StackFile, read_stack, settings_of
 from airis.up import Asking, deploy_or_rehearse
@@ -320,6 +321,54 @@ def test_a_context_that_no_kubeconfig_has_is_refused(asked: list[str], project: 
     with pytest.raises(AirisError, match="the contexts are: home, work"):
         deploy_or_rehearse("test", yes=True)
     assert asked == []
+
+
+# --- a database that is being prepared
+
+
+@pytest.fixture
+def slow(asked: list[str], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Pulumi, whose every `up` fails after `takes` seconds, as many as there are in it; and whether a database is prepared."""
+    given = SimpleNamespace(takes=[600.0], error=EngineFailed("pulumi up failed"), prepares=True, now=0.0)
+
+    def up(_: object) -> Mapping[str, int]:
+        asked.append("up")
+        if given.takes:
+            given.now += given.takes.pop(0)
+            raise given.error
+        return {"update": 1}
+
+    monkeypatch.setattr(FakeEngine, "up", up, raising=False)
+    monkeypatch.setattr(time, "monotonic", lambda: given.now)
+    monkeypatch.setattr(Preparing, "under_way", property(lambda _: given.prepares))
+    return given
+
+
+def test_up_waits_on_while_a_database_is_being_prepared(
+    slow: SimpleNamespace, asked: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    slow.takes = [600.0, 600.0]
+    assert deploy_or_rehearse("gpu", yes=True) == 0
+    assert asked.count("up") == 3
+    assert capfd.readouterr().err.count("The database is still being prepared: waiting on.") == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prepares": False},
+        {"takes": [599.0]},  # Pulumi's time was not over: it was something else
+        {"error": EngineKilled("killed")},
+        {"error": Locked("locked", dead=False)},
+        {"error": KeyboardInterrupt()},
+    ],
+    ids=str,
+)
+def test_up_fails_for_everything_else(change: dict[str, Any], slow: SimpleNamespace, asked: list[str]) -> None:
+    vars(slow).update(change)
+    with pytest.raises(type(slow.error)):
+        deploy_or_rehearse("gpu", yes=True)
+    assert asked.count("up") == 1
 
 
 # --- the guard
@@ -706,8 +755,12 @@ def test_up_waits_for_what_pulumi_takes_for_done(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(commands, "_POLL_SECONDS", 0.01)
     cluster: Any = Cluster()
-    AWAIT_READY(cluster, stateful_set(0), 5)
+    preparing: Any = SimpleNamespace(under_way=False)
+    AWAIT_READY(cluster, stateful_set(0), preparing, 5)
     assert cluster.looks == 3
     cluster.looks = -1000
     with pytest.raises(EngineFailed, match=r"not ready within 0\.05 s: StatefulSet/ollama"):
-        AWAIT_READY(cluster, stateful_set(0), 0.05)
+        AWAIT_READY(cluster, stateful_set(0), preparing, 0.05)
+    cluster.looks, preparing.under_way = -20, True  # a migration takes as long as it takes
+    AWAIT_READY(cluster, stateful_set(0), preparing, 0.05)
+    assert cluster.looks == 3

@@ -1,6 +1,7 @@
 """What a Deployment says whose pods do not become ready. tests/engine has it with the real engine."""
 
 import asyncio
+import json
 import stat
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,31 @@ NOT_LIVE = (
     'the Kubernetes API server reported that "airis/airis-deployment" failed to fully initialize or become live: timed out '
     "waiting for the condition"
 )
+INTERRUPTED = NOT_LIVE.replace("timed out waiting for the condition", "context canceled")
 KUBECTL = """#!/bin/sh
 echo "$@" >> "$0.asked"
 for each in "$@"; do case "$each" in --kubeconfig=*) /bin/cat "${each#--kubeconfig=}" >> "$0.kubeconfig" ;; esac; done
-echo 'airis-deployment-7f9: ImagePullBackOff Back-off pulling image "ghcr.io/x:y"'
+/bin/cat "$0.pods"
 """
+
+
+def pod(name: str, first: dict[str, Any], server: dict[str, Any], **conditions: str) -> dict[str, Any]:
+    """A pod with the status of the container that prepares, and of the server's."""
+    told = [{"type": type_, "status": "False", "message": message} for type_, message in conditions.items()]
+    status = {
+        "conditions": told,
+        "initContainerStatuses": [{"name": "prepare", **first}],
+        "containerStatuses": [{"name": "airis", **server}],
+    }
+    return {"metadata": {"name": name}, "status": status}
+
+
+def waiting(reason: str, message: str) -> dict[str, Any]:
+    return {"state": {"waiting": {"reason": reason, "message": message}}}
+
+
+UNPULLED = pod("airis-7f9", {}, waiting("ImagePullBackOff", 'Back-off pulling image "ghcr.io/x:y"'))
+PREPARES = pod("airis-8f0", {"state": {"running": {}}}, waiting("PodInitializing", ""))
 
 
 @pytest.fixture
@@ -35,6 +56,7 @@ def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.parent.mkdir()
     program.write_text(KUBECTL)
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    found(program, UNPULLED)
     monkeypatch.setenv("PATH", str(program.parent))
     return program
 
@@ -47,14 +69,19 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
+def found(kubectl: Path, *pods: dict[str, Any]) -> None:
+    """Has kubectl find these pods."""
+    Path(f"{kubectl}.pods").write_text(json.dumps({"kind": "List", "items": pods}))
+
+
 def configured(monkeypatch: pytest.MonkeyPatch, **config: str) -> None:
     monkeypatch.setattr(pulumi.Config, "get", lambda self, key: config.get(key) if self.name == "kubernetes" else None)
 
 
-def failed(error: str = NOT_LIVE, *, known: bool = True) -> bool:
+def failed(error: str = NOT_LIVE, *, operation: str = "update", known: bool = True) -> bool:
     """Runs the hook as the engine does after the provider has given up."""
     args = pulumi.ErrorHookArgs(
-        "", "", "airis-deployment", "", new_inputs=INPUTS, failed_operation="update", errors=[error]
+        "", "", "airis-deployment", "", new_inputs=INPUTS, failed_operation=operation, errors=[error]
     )
     return asyncio.run(pod_reasons._say_why(args, known=known))
 
@@ -70,7 +97,57 @@ def test_the_reason_is_what_kubectl_says_about_the_pods(
     assert "airis-deployment" in said
     assert 'ImagePullBackOff Back-off pulling image "ghcr.io/x:y"' in said
     asked = Path(f"{kubectl}.asked").read_text()
-    assert asked.startswith("get pods --namespace=airis --selector=app=airis --output=jsonpath=")
+    assert asked == "get pods --namespace=airis --selector=app=airis --output=json\n"
+
+
+def test_what_prepares_the_database_says_why_it_failed_and_no_other_container_does(
+    kubectl: Path, logged: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configured(monkeypatch)
+    ended = {
+        "reason": "Error",
+        "exitCode": 1,
+        "message": "[parameters: private]\nairis: the database could not be prepared: x",
+    }
+    found(
+        kubectl,
+        pod("airis-1", {**waiting("CrashLoopBackOff", "back-off"), "lastState": {"terminated": ended}}, {}),
+        pod("airis-2", {"state": {"terminated": {**ended, "message": "Traceback: private"}}}, {}),
+        pod("airis-3", {}, {"state": {}, "lastState": {"terminated": ended}}),
+        pod("airis-4", {}, {}, PodScheduled="0/1 nodes"),
+    )
+
+    failed()
+
+    (said,) = logged
+    assert said == (
+        "Not all pods of airis-deployment are ready. "
+        "airis-1: CrashLoopBackOff back-off Error 1 airis: the database could not be prepared: x\n"
+        "airis-2: Error\n"
+        "airis-3: Error 1\n"
+        "airis-4: 0/1 nodes"
+    )
+
+
+@pytest.mark.parametrize(("error", "operation"), [(NOT_LIVE, "update"), (NOT_LIVE, "create"), (INTERRUPTED, "update")])
+def test_a_database_that_is_being_prepared_is_waited_for(
+    error: str, operation: str, kubectl: Path, logged: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is there cannot be created again; and whoever interrupts does not want to wait."""
+    again = (error, operation) == (NOT_LIVE, "update")
+    configured(monkeypatch)
+    told: list[str] = []
+    monkeypatch.setattr(pulumi.log, "info", told.append)
+    found(kubectl, UNPULLED, PREPARES)
+
+    assert failed(error, operation=operation) is again
+
+    assert told == (["The database of airis-deployment is still being prepared: waiting on."] if again else [])
+    assert [each.rpartition("\n")[2] for each in logged] == {
+        (NOT_LIVE, "update"): [],
+        (NOT_LIVE, "create"): ["The database is still being prepared, which goes on: the next `up` waits for it."],
+        (INTERRUPTED, "update"): ["airis-8f0: PodInitializing"],
+    }[error, operation]
 
 
 CONTENT = "apiVersion: v1\nkind: Config\n"

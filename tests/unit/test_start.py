@@ -4,6 +4,7 @@ import asyncio
 import errno
 import fcntl
 import json
+import logging
 import os
 import signal
 import sqlite3
@@ -19,6 +20,7 @@ import pytest
 
 from airis.program import Rendering
 from components import one_process, prepare
+from components.start import is_preparing
 from tests.unit.drawing import ROOT, draw, draw_once, env, manifest, names, pod_spec
 
 pytestmark = pytest.mark.timeout(60)
@@ -244,8 +246,9 @@ def test_a_new_database_is_migrated_and_seeded_once(tmp_path: Path) -> None:
     done = image.prepare()
 
     assert (done.returncode, done.stderr) == (0, "")
-    first, imported, migrated, last = done.stdout.splitlines()
+    first, pending, imported, migrated, last = done.stdout.splitlines()
     assert first == "airis: the database is prepared for this release"
+    assert pending == "airis: 2 revisions are to run"
     assert imported == "imported with false"  # by itself, the import would migrate before it is this pod's turn
     assert migrated == "Running migrations"
     assert last.startswith("airis: the database is at revision b, after ")
@@ -287,11 +290,84 @@ def test_a_release_whose_settings_cannot_be_read_is_prepared(tmp_path: Path) -> 
     assert "Running migrations" in image.prepare().stdout
 
 
-def test_a_migration_that_fails_fails_the_pod_with_its_reason(tmp_path: Path) -> None:
-    image = Image(tmp_path, migration='raise RuntimeError("column is missing\\nin line 2")')
+UPGRADE = (
+    'import logging; logging.getLogger("alembic.runtime.migration").warning("Running %s", "upgrade a -> b, add it")'
+)
+
+
+@pytest.mark.parametrize(("before", "during"), [("pass", ""), (UPGRADE, " (Running upgrade a -> b, add it)")])
+def test_a_migration_that_fails_fails_the_pod_with_its_reason(before: str, during: str, tmp_path: Path) -> None:
+    image = Image(tmp_path, migration=f'{before}; raise RuntimeError("column is missing\\nin line 2")')
     done = image.prepare()
     assert done.returncode == 1
-    assert done.stderr == "airis: the database could not be prepared: RuntimeError: column is missing\n"
+    assert done.stderr.splitlines()[-1] == (
+        f"airis: the database could not be prepared: RuntimeError: column is missing{during}"
+    )
+
+
+def test_an_application_that_cannot_be_imported_fails_the_pod_with_its_reason(tmp_path: Path) -> None:
+    image = Image(tmp_path, migration="untouched")
+    (image.workdir / "open_webui" / "__init__.py").write_text("raise ValueError('SQLCipher is not supported')")
+    done = image.prepare()
+    assert (done.returncode, done.stderr) == (
+        1,
+        "airis: the database could not be prepared: ValueError: SQLCipher is not supported\n",
+    )
+
+
+def test_the_log_says_how_far_a_long_migration_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(prepare, "TELL_SECONDS", 0.2)
+    alembic = logging.getLogger("alembic.runtime.migration")
+    with prepare.Progress(3):
+        for step in ("upgrade a -> b, add it", "upgrade b -> c, take it"):
+            alembic.warning("Running %s", step)
+        alembic.warning("Context impl SQLiteImpl.")
+        time.sleep(0.5)
+    first, *told = capsys.readouterr().out.splitlines()
+    assert first == "airis: 3 revisions are to run"
+    assert 1 <= len(told) <= 2
+    assert set(told) <= {f"airis: the database is being prepared, for {seconds} s, 2 of 3: Running upgrade b -> c, take it"
+                         for seconds in (0, 1)}  # fmt: skip
+    assert "the database is being prepared" not in capsys.readouterr().out  # it has ended with the block
+
+
+CHAIN: dict[str, set[str]] = {"a": set(), "b": {"a"}, "c": {"a"}, "d": {"b", "c"}, "e": {"d"}}
+
+
+@pytest.mark.parametrize(
+    ("there", "lacking"),
+    [(set(), set(CHAIN)), ({"a"}, {"b", "c", "d", "e"}), ({"b", "c"}, {"d", "e"}), ({"e"}, set()), ({"?"}, set(CHAIN))],
+)
+def test_what_is_to_run_is_what_the_database_lacks(there: set[str], lacking: set[str]) -> None:
+    assert prepare.pending(CHAIN, there) == lacking
+    assert prepare.ends(CHAIN) == {"e"}
+
+
+VECTORS = """\
+import open_webui.env
+print("made with", open_webui.env.ENABLE_DB_MIGRATIONS)
+"""
+
+
+@pytest.mark.parametrize(
+    ("store", "migrations", "made"),
+    [("milvus", "true", "made with True"), ("milvus", "False", None), ("qdrant", "true", None)],
+)
+def test_milvus_collections_are_migrated_before_the_server_starts(
+    store: str, migrations: str, made: str | None, tmp_path: Path
+) -> None:
+    """Whether they have to be, only the application can tell: the database itself is up to date."""
+    image = Image(tmp_path)
+    image.database("b", "ui.name")
+    for name, text in {"env.py": "ENABLE_DB_MIGRATIONS = False", "retrieval/vector/factory.py": VECTORS}.items():
+        file = image.workdir / "open_webui" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    done = image.prepare(VECTOR_DB=store, ENABLE_DB_MIGRATIONS=migrations)
+    assert done.returncode == 0
+    assert [each for each in done.stdout.splitlines() if each.startswith("made with")] == ([made] if made else [])
 
 
 def test_a_database_of_a_newer_release_is_told(tmp_path: Path) -> None:
@@ -400,8 +476,8 @@ def test_an_image_without_open_webui_is_left_to_its_server(tmp_path: Path) -> No
 class Connection:
     """A session of PostgreSQL, in which the lock is free or taken."""
 
-    def __init__(self, *, free: bool) -> None:
-        self.free, self.said, self.open = free, list[str](), True
+    def __init__(self, *free: bool) -> None:
+        self.free, self.said, self.open = [*free], list[str](), True
 
     def __enter__(self) -> "Connection":
         return self
@@ -413,8 +489,11 @@ class Connection:
         self.said.append(statement)
         return self
 
+    def rollback(self) -> None:
+        self.said.append("ROLLBACK")
+
     def scalar(self) -> bool:
-        return self.free
+        return self.free.pop(0)
 
 
 class Refused(Exception):
@@ -424,7 +503,7 @@ class Refused(Exception):
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """PostgreSQL behind SQLAlchemy: `refusals` connections fail before there is `connection`."""
-    there = SimpleNamespace(refusals=0, connection=Connection(free=True), url=None, slept=0.0)
+    there = SimpleNamespace(refusals=0, connection=Connection(True), url=None, slept=0.0)
 
     def connect() -> Connection:
         if there.refusals > 0:
@@ -452,23 +531,41 @@ def database(dialect: str) -> Any:
     return SimpleNamespace(engine=SimpleNamespace(dialect=SimpleNamespace(name=dialect), url=url))
 
 
-@pytest.mark.parametrize("free", [True, False])
+TRIED = [
+    "ROLLBACK",
+    "SET LOCAL idle_in_transaction_session_timeout = 0",
+    f"SELECT pg_try_advisory_xact_lock({prepare._LOCK})",
+]
+
+
+@pytest.mark.parametrize("tries", [1, 2, 65])
 def test_pods_of_one_postgresql_prepare_it_in_turn(
-    free: bool, server: SimpleNamespace, capsys: pytest.CaptureFixture[str]
+    tries: int, server: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server.connection = Connection(free=free)
+    server.connection = Connection(*[False] * (tries - 1), True)
     with prepare.alone(database("postgresql")):
-        *limits, tried = server.connection.said[:4]
-        waited = server.connection.said[4:]
+        # each in a transaction of its own, of which the last one holds the lock; nothing ends that but this process
+        assert server.connection.said == TRIED * tries
         assert server.connection.open
-    # nothing ends a wait, or a lock that is held for as long as a migration takes
-    assert limits == [f"SET LOCAL {each} = 0" for each in
-                      ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")]  # fmt: skip
-    assert "pg_try_advisory_xact_lock" in tried
     assert server.url == {"keepalives_idle": "30"}
-    assert [each.partition("(")[0] for each in waited] == ([] if free else ["SELECT pg_advisory_xact_lock"])
-    assert ("another pod prepares the database" in capsys.readouterr().out) is not free
+    told = capsys.readouterr().out.replace("airis: another pod prepares the database: waiting ", "").split("\n")
+    assert told[:-1] == {1: [], 2: ["until it has"], 65: ["until it has", "for 30 s", "for 60 s"]}[tries]
     assert not server.connection.open  # and with it, the lock is gone
+
+
+def test_a_pod_that_waits_for_its_turn_ends_when_it_is_told_to(
+    server: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.connection = Connection(*[False] * 3)
+    monkeypatch.setattr(time, "sleep", lambda _: signal.raise_signal(signal.SIGTERM))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as ended, prepare.alone(database("postgresql")):
+            pass
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert not server.connection.open
 
 
 def test_sqlite_has_one_pod_anyway(server: SimpleNamespace) -> None:
@@ -491,9 +588,57 @@ def test_a_database_that_does_not_answer_fails_the_pod(server: SimpleNamespace) 
     assert 60 <= server.slept < 65
 
 
-def test_migrations_by_others_are_what_the_setting_says() -> None:
+OWN = "ghcr.io/open-webui/open-webui"
+
+
+def migrates(webui: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Whether the container that prepares migrates, and whether the server does."""
     first, server = (
-        env({"spec": {"template": {"spec": {"containers": [each]}}}})
-        for each in containers(draw(webui={"database": {**POSTGRES, "migrations": False}}))
+        env({"spec": {"template": {"spec": {"containers": [each]}}}}).get("ENABLE_DB_MIGRATIONS")
+        for each in containers(draw(webui=webui))
     )
-    assert first["ENABLE_DB_MIGRATIONS"] == server["ENABLE_DB_MIGRATIONS"] == "False"
+    return first, server
+
+
+@pytest.mark.parametrize(
+    ("setting", "image", "expected"),
+    [
+        (None, f"{OWN}:v0.12.4", (None, "False")),
+        (None, f"{OWN}@sha256:{'0' * 64}", (None, "False")),
+        (None, "mirror.example.com/open-webui:main", (None, "False")),
+        (True, f"{OWN}:v0.12.4", ("True", "False")),
+        (False, f"{OWN}:v0.12.4", ("False", "False")),
+        # nobody knows where another image has the application, and whether it is found
+        (None, "ghcr.io/airis/airis:main", (None, None)),
+        (False, "ghcr.io/airis/airis:main", ("False", "False")),
+    ],
+)
+def test_a_server_migrates_nothing_under_its_probes(
+    setting: bool | None, image: str, expected: tuple[str | None, str | None]
+) -> None:
+    assert migrates({"database": {**POSTGRES, "migrations": setting}, "image": image}) == expected
+
+
+def pod(state: str, code: int | None = None, **metadata: str) -> dict[str, Any]:
+    last = {} if code is None else {"lastState": {"terminated": {"exitCode": code}}}
+    return {
+        "metadata": {"name": "airis-1", **metadata},
+        "status": {"initContainerStatuses": [{"name": "prepare", "state": {state: {}}, **last}]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (pod("running"), True),
+        (pod("running", 0), True),
+        (pod("running", 1), False),  # it has failed, and may fail again for ever
+        (pod("running", deletionTimestamp="2026-01-01T00:00:00Z"), False),
+        (pod("waiting"), False),
+        (pod("terminated"), False),
+        ({"metadata": {"name": "ollama-0"}, "status": {}}, False),
+        ({"metadata": {"name": "new"}}, False),
+    ],
+)
+def test_a_pod_prepares_while_that_container_runs_and_has_not_failed(body: dict[str, Any], expected: bool) -> None:
+    assert is_preparing(body) is expected
