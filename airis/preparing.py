@@ -1,5 +1,6 @@
 """How far Open WebUI's database is prepared, told while `up` waits for it: the migration of a large one takes long."""
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -10,13 +11,13 @@ from airis.watch import Namespace
 from components.start import PREPARE, is_preparing
 
 QUIET_SECONDS = 20.0
-"""What takes no longer is not told."""
+"""Before that, there is nothing to tell yet."""
 
 TELL_SECONDS = 60.0
 """How often it is told of one pod."""
 
-_OURS = "airis: "
-"""Begins the lines of prepare.py. Others are the application's, and may hold what is nobody's business."""
+_PROGRESS = re.compile(r"^airis: (.*\bfor \d+ s\b.*)$", re.MULTILINE)
+"""What prepare.py and one_process.py say from time to time. Other lines may hold what is nobody's business."""
 
 
 class Preparing:
@@ -42,12 +43,8 @@ class Preparing:
             if now < self._next[name]:
                 continue
             with suppress(AirisError):  # it is asked again
-                said = _last_words(namespace.run("logs", name, f"--container={PREPARE}", "--tail=50"))
-                if said and said != self._told.get(name):
-                    self._told[name] = said
+                said = _PROGRESS.findall(namespace.run("logs", name, f"--container={PREPARE}", "--tail=50"))
+                if said and said[-1] != self._told.get(name):
+                    self._told[name] = said[-1]
                     self._next[name] = now + TELL_SECONDS
-                    self._tell(f"Pod/{name}: {said}")
-
-
-def _last_words(log: str) -> str:
-    return next((each.removeprefix(_OURS) for each in reversed(log.splitlines()) if each.startswith(_OURS)), "")
+                    self._tell(f"Pod/{name}: {said[-1]}")

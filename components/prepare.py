@@ -46,6 +46,8 @@ _STORES = ("pgvector", "milvus")
 _LOCK = int.from_bytes(b"airis", "big")
 """The number of the advisory lock of PostgreSQL that pods of one database wait for."""
 
+_CREDENTIALS = re.compile(r"://[^/\s]*@")
+"""What a URL has before its host: clients repeat one that they do not understand."""
 _REVISION = re.compile(r"^(down_)?revision\b[^=\n]*=\s*(.+)$", re.MULTILINE)
 _DEFAULTS = re.compile(r"^DEFAULT_CONFIG = \{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 _DEFAULT = re.compile(r"^    ['\"]([\w.]+)['\"]:", re.MULTILINE)
@@ -53,6 +55,8 @@ _DEFAULT = re.compile(r"^    ['\"]([\w.]+)['\"]:", re.MULTILINE)
 
 def main() -> None:
     """Prepares the database. Raises SystemExit with the reason where that fails."""
+    # As the first process of its container, this one would get no signal that it does not ask for
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.path[0] = str(Path.cwd())  # where the image has the application, and not where this file is
     found = importlib.util.find_spec("open_webui")
     if found is None or found.origin is None:
@@ -84,10 +88,12 @@ def main() -> None:
         with alone(importlib.import_module("open_webui.internal.db")):
             if is_done():  # by the pod that was waited for
                 return
+            # A pod that is deleted has its grace period to finish a revision
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             with progress:
                 prepare(migrates=migrates)
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0]
+        reason = _CREDENTIALS.sub("://[secret]@", str(error).strip().partition("\n")[0])
         during = f" ({progress.step})" if progress.step else ""
         sys.exit(f"airis: the database could not be prepared: {type(error).__name__}: {reason}{during}")
     say(f"the database is at revision {', '.join(heads)}, after {time.monotonic() - started:.1f} s")
@@ -122,7 +128,7 @@ class Progress:
         # A filter, because the application's fileConfig() takes away handlers
         logging.getLogger("alembic.runtime.migration").addFilter(self._heed)
         if self._pending:
-            say(f"{self._pending} revisions are to run")
+            say(f"revisions to run: {self._pending}")
         self._teller.start()
 
     def __exit__(self, *_: object) -> None:
@@ -273,12 +279,7 @@ def alone(db: Any) -> Iterator[None]:
 
 
 def wait_for(is_locked: Callable[[], bool]) -> None:
-    """Returns when it is this pod's turn. Raises SystemExit where it is told to end before.
-
-    As the first process of its container, this one would get no signal that it does not ask for. While it migrates, that is
-    right: a pod that is deleted has its grace period to finish a revision.
-    """
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    """Returns when it is this pod's turn."""
     started = told = time.monotonic()
     say("another pod prepares the database: waiting until it has")
     while not is_locked():
@@ -286,7 +287,6 @@ def wait_for(is_locked: Callable[[], bool]) -> None:
         if (now := time.monotonic()) >= told + TELL_SECONDS:
             told = now
             say(f"another pod prepares the database: waiting for {now - started:.0f} s")
-    signal.signal(signal.SIGTERM, before)
 
 
 def connected(engine: Any) -> Any:

@@ -38,5 +38,6 @@ class ClusterSettings(Settings):
     server: Annotated[str, AfterValidator(url_with("http", "https", example=_EXAMPLE))] | None = None
     """URL of the API server, as the kubeconfig has it. Null for any."""
     ready_seconds: Annotated[StrictInt, Field(ge=30, le=86400)] = 600
-    """Longest time in seconds that `up` waits for the pods of one Deployment or StatefulSet, images pulled included. Then the
-    update has failed; the objects stay, and the next `up` goes on with them."""
+    """Longest time in seconds that `up` waits for the pods of one Deployment or StatefulSet, images pulled included and
+    migrations of the database left out. Then the update has failed; the objects stay, and the next `up` goes on with them.
+    Also the deadline of the WebUI's Deployment, at which `kubectl rollout status` and Argo CD give up."""

@@ -82,7 +82,7 @@ class DatabaseSettings(VariableSettings):
     """The connections that each pod keeps."""
     migrations: Annotated[StrictBool | None, Variable("ENABLE_DB_MIGRATIONS")] = None
     """Whether pods bring the tables up to their release before they start, one at a time; null leaves it to Open WebUI (true).
-    False is for where something else does."""
+    False is for where something else does. The server of Open WebUI's own images never does: its probes would end it."""
 
     def derived(self) -> Mapping[str, Value]:
         """The parts as a URL."""

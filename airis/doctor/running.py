@@ -32,6 +32,8 @@ _RESTARTS = 3
 )
 def pods(look: Look) -> Outcomes:
     """What scheduler, kubelet and controllers say of each pod; and the number of pods."""
+    from components.start import PREPARE, is_preparing  # noqa: PLC0415  (heavy, and not needed without a stack)
+
     there = look.pods()
     failed = [each for each in look.cluster.own.get("events", ()) if each.get("reason") == "Failed"]  # pulls among them
     told = {each.what: each for each in troubles([*there, *failed])}
@@ -49,6 +51,10 @@ def pods(look: Look) -> Outcomes:
             continue
         waiting += 1
         trouble = told.get(f"Pod/{finding.name}")
+        if is_preparing(pod):
+            words = f"`kubectl logs {finding.name} --container={PREPARE}` says how far it is; nothing ends it"
+            yield problem(f"Pod/{finding.name} is not ready: its database is being prepared for its release", words)
+            continue
         reason = trouble.reason if trouble else finding.reason or "it is starting, or a probe fails"
         yield problem(f"Pod/{finding.name} is not ready: {reason}", trouble.remedy if trouble else "")
     missing = 0

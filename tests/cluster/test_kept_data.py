@@ -1,14 +1,18 @@
 """What people have made outlives an upgrade, a mistake, and the stack itself."""
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import requests
 
+from airis.preparing import Preparing
+from airis.watch import watching
 from components.exposure import LOCAL_ORIGIN
-from tests.cluster import servers
+from tests.cluster import migrations, servers
 from tests.cluster.images.recipes import WEBUI, WEBUI_BEFORE
 from tests.cluster.person import PASSWORD, Person
 from tests.cluster.projects import project_of
@@ -27,10 +31,10 @@ class Life:
     used: Used
     image: str = WEBUI_BEFORE
 
-    def up(self, image: str) -> None:
-        """Deploys that release."""
+    def up(self, image: str, **webui: Any) -> None:
+        """Deploys that release. `webui` are further settings, for this time."""
         self.image = image
-        up(self.stack, self.settings, image)
+        up(self.stack, {**self.settings, "webui": {**self.settings.get("webui", {}), **webui}}, image)
 
     def assert_kept(self) -> None:
         """Asserts that everything is there, for a session of the first day, and that no pod has crashed."""
@@ -67,6 +71,26 @@ def prepared(stack: Stack) -> list[str]:
     return [stack.cluster.run("logs", each["metadata"]["name"], "--container=prepare") for each in pods(stack)]
 
 
+@contextmanager
+def told(stack: Stack) -> Iterator[list[str]]:
+    """What `airis up` would tell of the stack's pods while the block runs."""
+    said: list[str] = []
+    with watching(stack.cluster, said.append, Preparing(said.append).look):
+        yield said
+
+
+def assert_long_migration(stack: Stack, said: list[str]) -> None:
+    """Asserts that one pod's was longer than its probe allows, and that log and `airis up` have said how far it is."""
+    assert all(pod["spec"]["containers"][0]["startupProbe"].items() >= migrations.BUDGET.items() for pod in pods(stack))
+    longest = max(migrations.seconds(pod["status"]["initContainerStatuses"][0]) for pod in pods(stack))
+    assert longest > migrations.BUDGET_SECONDS
+    (log,) = [each for each in prepared(stack) if "Running upgrade" in each]
+    assert "airis: revisions to run: 1\n" in log
+    progress = f"the database is being prepared, for 30 s, 1 of 1: {migrations.UPGRADE}"
+    assert f"airis: {progress}\n" in log
+    assert [each for each in said if each.endswith(progress)]
+
+
 @pytest.fixture(scope="module", params=WAYS)
 def life(request: pytest.FixtureRequest, cluster: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     with new_stack(request.param, cluster, tmp_path_factory.mktemp("stack")) as stack:
@@ -74,10 +98,11 @@ def life(request: pytest.FixtureRequest, cluster: Target, tmp_path_factory: pyte
 
 
 def test_an_upgrade_on_sqlite_loses_nothing(life: Life) -> None:
-    life.up(WEBUI)
+    migrations.takes_long_on_sqlite(life.stack)
+    with told(life.stack) as said:
+        life.up(WEBUI, probes={"startup": migrations.BUDGET})
 
-    (log,) = prepared(life.stack)
-    assert "the database is prepared for this release" in log
+    assert_long_migration(life.stack, said)
     assert (
         life.used.ada.elsewhere(life.stack.url("airis-service")).ask("GET", "/api/version").json()["version"] in WEBUI
     )
@@ -130,12 +155,19 @@ def test_an_upgrade_of_two_pods_on_postgresql_loses_nothing(cluster: Target, sta
     with servers.team(cluster) as settings:
         life = first_start(cluster, stack, settings)
         assert len(pods(stack)) == 2
+        migration = migrations.OnPostgres(cluster, settings["webui"]["database"]["host"])
+        migration.fails()
 
-        life.up(WEBUI)
+        with told(stack) as said, ThreadPoolExecutor(1) as threads:
+            upgrade = threads.submit(life.up, WEBUI, probes={"startup": migrations.BUDGET})
+            failed = eventually(lambda: any(migrations.FAILED in each for each in said), 120)
+            migration.takes_long()
+            stack.cluster.run("delete", "pods", "--selector=app=airis", "--wait=false")
+            upgrade.result()
 
-        others = ("another pod prepares the database", "the database is up to date")
-        logs = prepared(stack)
-        assert len(logs) == 2
-        assert sum(not any(words in log for words in others) for log in logs) == 1  # one pod writes what is new
-        assert not any("Error" in log for log in logs)
+        assert failed, said
+        assert_long_migration(stack, said)
+        (waited,) = [log for log in prepared(stack) if "Running upgrade" not in log]
+        assert "airis: another pod prepares the database: waiting for 30 s\n" in waited
+        assert "the database is up to date" in waited  # one pod writes what is new
         life.assert_kept()

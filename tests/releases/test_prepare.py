@@ -14,9 +14,11 @@ pytestmark = pytest.mark.timeout(300)  # the first run downloads
 @pytest.mark.parametrize("version", OPEN_WEBUI_VERSIONS)
 def test_the_revisions_are_one_chain(version: str, tmp_path: Path) -> None:
     package = open_webui_source(version, tmp_path)
-    known, heads = prepare.revisions(package)
-    assert len(known) == len([*(package / "migrations" / "versions").glob("*.py")])
-    assert len(heads) == 1
+    release = prepare.revisions(package)
+    assert len(release) == len([*(package / "migrations" / "versions").glob("*.py")])
+    (head,) = prepare.ends(release)
+    assert prepare.pending(release, {head}) == set()
+    assert prepare.pending(release, release[head]) == {head}
 
 
 @pytest.mark.parametrize("version", OPEN_WEBUI_VERSIONS)
@@ -42,3 +44,17 @@ def test_what_is_called_is_there(version: str, tmp_path: Path) -> None:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
     }
     assert functions >= {"run_migrations", *prepare.SEEDS}
+
+
+def test_what_follows_the_variable_of_migrations_is_prepared(tmp_path: Path) -> None:
+    """A server that does not migrate leaves undone whatever else asks for that variable."""
+    package = open_webui_source(OPEN_WEBUI_VERSIONS[-1], tmp_path)
+    asking = {
+        file.relative_to(package)
+        for file in package.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.If) and "ENABLE_DB_MIGRATIONS" in ast.unparse(node.test)
+    }
+    stores = {Path("retrieval/vector/dbs", f"{each}.py") for each in ("milvus", "milvus_multitenancy")}
+    assert asking == {Path("config.py"), *stores}
+    assert "milvus" in prepare._STORES

@@ -284,6 +284,24 @@ def test_an_image_that_cannot_be_pulled_by_the_words_of_an_event() -> None:
     assert [each.remedy for each in found if "ollama-0" in each.what] == ["x/y:1 does not exist: correct its name"]
 
 
+def test_a_pod_whose_database_is_being_prepared_is_told_as_such() -> None:
+    status = {
+        "phase": "Pending",
+        "conditions": [],
+        "initContainerStatuses": [{"name": "prepare", "state": {"running": {}}}],
+    }
+    pods = [pod("airis-1", labels={"app": "airis"}, status=status)]
+
+    found = CHECKS["pods"].findings(look(wanted(), objects={"pods": pods}))
+
+    assert [(each.what, each.remedy) for each in found if "airis-1" in each.what] == [
+        (
+            "Pod/airis-1 is not ready: its database is being prepared for its release",
+            "`kubectl logs airis-1 --container=prepare` says how far it is; nothing ends it",
+        )
+    ]
+
+
 def test_restarts() -> None:
     status = {
         "containerStatuses": [

@@ -88,6 +88,22 @@ def test_it_is_told_anew_when_there_is_something_new(looking: Looking) -> None:
     assert len(looking.told) == 2  # not that often
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("airis: another pod prepares the database: waiting for 30 s", True),
+        ("airis: another pod still uses the volume: waiting for 30 s", True),
+        ("airis: the database is prepared for this release", False),
+        ("airis: revisions to run: 2", False),
+        ("slept for 30 s", False),
+    ],
+)
+def test_only_progress_is_told(line: str, told: bool, looking: Looking) -> None:
+    looking.namespace.log = f"{line}\n"
+    looking.at(0, pod("airis-1"))
+    assert looking.at(QUIET_SECONDS, pod("airis-1")) == ([f"Pod/airis-1: {line[7:]}"] if told else [])
+
+
 def test_a_log_that_cannot_be_read_is_read_later(looking: Looking) -> None:
     looking.namespace.log = ""
     looking.at(0, pod("airis-1"))

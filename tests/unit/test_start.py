@@ -248,7 +248,7 @@ def test_a_new_database_is_migrated_and_seeded_once(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     first, pending, imported, migrated, last = done.stdout.splitlines()
     assert first == "airis: the database is prepared for this release"
-    assert pending == "airis: 2 revisions are to run"
+    assert pending == "airis: revisions to run: 2"
     assert imported == "imported with false"  # by itself, the import would migrate before it is this pod's turn
     assert migrated == "Running migrations"
     assert last.startswith("airis: the database is at revision b, after ")
@@ -315,6 +315,14 @@ def test_an_application_that_cannot_be_imported_fails_the_pod_with_its_reason(tm
     )
 
 
+@pytest.mark.parametrize("url", ["postgresql://ada:private@db/x", "http://private@db", "http://ada:pri@vate@db:1"])
+def test_the_reason_has_no_credentials(url: str, tmp_path: Path) -> None:
+    said = Image(tmp_path, migration=f"raise ValueError('illegal URL: {url}')").prepare().stderr.splitlines()[-1]
+    assert "illegal URL: " in said
+    assert "://[secret]@db" in said
+    assert "pri" not in said.partition("URL")[2]
+
+
 def test_the_log_says_how_far_a_long_migration_is(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -326,7 +334,7 @@ def test_the_log_says_how_far_a_long_migration_is(
         alembic.warning("Context impl SQLiteImpl.")
         time.sleep(0.5)
     first, *told = capsys.readouterr().out.splitlines()
-    assert first == "airis: 3 revisions are to run"
+    assert first == "airis: revisions to run: 3"
     assert 1 <= len(told) <= 2
     assert set(told) <= {f"airis: the database is being prepared, for {seconds} s, 2 of 3: Running upgrade b -> c, take it"
                          for seconds in (0, 1)}  # fmt: skip
@@ -553,19 +561,31 @@ def test_pods_of_one_postgresql_prepare_it_in_turn(
     assert not server.connection.open  # and with it, the lock is gone
 
 
-def test_a_pod_that_waits_for_its_turn_ends_when_it_is_told_to(
-    server: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server.connection = Connection(*[False] * 3)
-    monkeypatch.setattr(time, "sleep", lambda _: signal.raise_signal(signal.SIGTERM))
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        with pytest.raises(SystemExit) as ended, prepare.alone(database("postgresql")):
-            pass
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert ended.value.code == 128 + signal.SIGTERM
-    assert not server.connection.open
+def test_a_pod_that_is_told_to_end_does_so_before_it_migrates(tmp_path: Path) -> None:
+    """As the first process of its container, it would get no signal that it does not ask for."""
+    image = Image(tmp_path)
+    (image.workdir / "open_webui" / "internal" / "db.py").write_text(
+        "import time; print('imports', flush=True); time.sleep(60)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, str(PREPARE)],
+        cwd=image.workdir,
+        env={"DATA_DIR": str(image.data)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    while process.stdout.readline() != "imports\n":
+        pass
+    process.terminate()
+    process.communicate(timeout=10)
+    assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_a_revision_that_runs_is_finished_first(tmp_path: Path) -> None:
+    image = Image(tmp_path, migration="import signal; signal.raise_signal(signal.SIGTERM)")
+    assert image.prepare().returncode == 0
+    assert image.keys() == ["ui.name"]
 
 
 def test_sqlite_has_one_pod_anyway(server: SimpleNamespace) -> None:
