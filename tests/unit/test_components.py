@@ -60,6 +60,7 @@ WEBUI_ENV = {
     "MALLOC_ARENA_MAX": "2",
     "MALLOC_MMAP_THRESHOLD_": "131072",
     "OMP_NUM_THREADS": "1",
+    "ENABLE_DB_MIGRATIONS": "False",
     "ENABLE_PERSISTENT_CONFIG": "True",
     "VECTOR_DB": "chroma",
 }
