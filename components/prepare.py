@@ -91,7 +91,7 @@ def main() -> None:
             # A pod that is deleted has its grace period to finish a revision
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             with progress:
-                prepare(migrates=migrates)
+                prepare(progress, migrates=migrates)
     except Exception as error:
         reason = _CREDENTIALS.sub("://[secret]@", str(error).strip().partition("\n")[0])
         during = f" ({progress.step})" if progress.step else ""
@@ -99,11 +99,12 @@ def main() -> None:
     say(f"the database is at revision {', '.join(heads)}, after {time.monotonic() - started:.1f} s")
 
 
-def prepare(*, migrates: bool) -> None:
+def prepare(progress: "Progress", *, migrates: bool) -> None:
     """Writes what the start of a server would write, with the release's own code."""
     config = importlib.import_module("open_webui.config")
     if migrates and (run := getattr(config, "run_migrations", None)):
         run()
+        progress.step = ""
     asyncio.run(seed(config))
     if os.environ.get("VECTOR_DB") in _STORES:
         application: Any = importlib.import_module("open_webui.env")
@@ -119,7 +120,7 @@ class Progress:
 
     def __init__(self, pending: int) -> None:
         self.step = ""
-        """The revision that runs, in Alembic's words; "" before the first."""
+        """The revision that runs, in Alembic's words; "" for none."""
         self._pending, self._count = pending, 0
         self._done = threading.Event()
         self._teller = threading.Thread(target=self._tell, daemon=True)

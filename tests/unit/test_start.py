@@ -305,6 +305,13 @@ def test_a_migration_that_fails_fails_the_pod_with_its_reason(before: str, durin
     )
 
 
+def test_a_revision_that_is_done_is_not_to_blame(tmp_path: Path) -> None:
+    image = Image(tmp_path, migration=UPGRADE)
+    config = image.workdir / "open_webui" / "config.py"
+    config.write_text(f"{config.read_text(encoding='utf-8')}    raise RuntimeError('no seed')\n", encoding="utf-8")
+    assert image.prepare().stderr.splitlines()[-1] == "airis: the database could not be prepared: RuntimeError: no seed"
+
+
 def test_an_application_that_cannot_be_imported_fails_the_pod_with_its_reason(tmp_path: Path) -> None:
     image = Image(tmp_path, migration="untouched")
     (image.workdir / "open_webui" / "__init__.py").write_text("raise ValueError('SQLCipher is not supported')")
