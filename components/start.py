@@ -20,7 +20,7 @@ PREPARE = "prepare"
 VOLUME, FOLDER = "start", "/etc/airis/start"
 """The volume with the scripts, and where containers mount it."""
 
-_PREPARE, _ONE_PROCESS = "prepare.py", "one_process.py"
+_PREPARE, _ONE_PROCESS, _SIGN_IN = "prepare.py", "one_process.py", "collector_sign_in.py"
 _LOCK = ".airis-lock"
 """The file on the volume that the one process locks. Backups leave out what begins like this."""
 
@@ -43,20 +43,23 @@ class Start:
     """Where both containers mount them, by the volume's name."""
 
 
-def start(name: str, folder: str, place: Place, *, one_process: bool) -> Start:
+def start(name: str, folder: str, place: Place, *, one_process: bool, signs_in: bool = False) -> Start:
     """Registers a ConfigMap `<name>-start-<digest>` with the scripts.
 
-    `folder` is where the containers mount the volume, and `one_process` whether only one process may use what is on it. The
-    digest is that of the scripts: pods that run keep theirs, and others start the pods anew.
+    `folder` is where the containers mount the volume, and `one_process` whether only one process may use what is on it.
+    `signs_in` adds what signs in to a collector of telemetry. The digest is that of the scripts: pods that run keep theirs, and
+    others start the pods anew.
     """
-    scripts = {each: Path(__file__).with_name(each).read_text(encoding="utf-8") for each in (_PREPARE, _ONE_PROCESS)}
+    needed = [_PREPARE, _ONE_PROCESS, *([_SIGN_IN] if signs_in else [])]
+    scripts = {each: Path(__file__).with_name(each).read_text(encoding="utf-8") for each in needed}
     digest = hashlib.sha256("".join(scripts.values()).encode()).hexdigest()[:8]
     kept = f"{name}-start-{digest}"
     config_map = ConfigMap(kept, metadata=place.metadata(kept), data=scripts, immutable=True, opts=place.opts)
     alone = ["python3", f"{FOLDER}/{_ONE_PROCESS}", f"{folder}/{_LOCK}"] if one_process else []
+    before = [*alone, *(["python3", f"{FOLDER}/{_SIGN_IN}"] if signs_in else [])]
     return Start(
         prepare=[*alone, "python3", f"{FOLDER}/{_PREPARE}"],
-        serve=[*alone, *SERVER] if one_process else None,
+        serve=[*before, *SERVER] if before else None,
         volume=VolumeArgs(name=VOLUME, config_map=ConfigMapVolumeSourceArgs(name=config_map.metadata.name)),
         mounts={VOLUME: FOLDER},
     )

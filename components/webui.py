@@ -110,7 +110,8 @@ class WebUI(pulumi.ComponentResource):
         credentials = stack_secret(f"{name}-secrets", settings, secrets or SecretsSettings(), place)
         _, front_annotations = exposure.annotations
         front = service(f"{name}-service", name, PORT, settings.service, place, annotations=front_annotations)
-        starting = start(name, DATA_PATH, place, one_process=settings.one_process)
+        signs_in = settings.telemetry is not None and settings.telemetry.signs_in
+        starting = start(name, DATA_PATH, place, one_process=settings.one_process, signs_in=signs_in)
         # What prepares the database is the same application, with the same settings, and the server finds it prepared
         environment = (
             ollama_variables(ollama_urls, settings.connections),

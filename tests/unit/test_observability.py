@@ -1,12 +1,18 @@
 """What Open WebUI tells about its work: nothing more than by default, unless the settings say so."""
 
+import os
+import subprocess
+import sys
+from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from opentelemetry.util.re import parse_env_headers
 
+from components.collector_sign_in import HEADERS, PASSWORD, USERNAME, sign_in
 from tests.unit.conftest import Refuse
-from tests.unit.drawing import draw_once, env, manifest
+from tests.unit.drawing import ROOT, container, draw_once, env, manifest
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -42,8 +48,41 @@ def test_a_collector_turns_telemetry_on() -> None:
         "ENABLE_OTEL_METRICS": "True",
         "ENABLE_OTEL_LOGS": "False",
         "OTEL_EXPORTER_OTLP_ENDPOINT": COLLECTOR,
+        "OTEL_EXPORTER_OTLP_INSECURE": "True",
         "OTEL_OTLP_SPAN_EXPORTER": "grpc",
     }
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "said", "insecure"),
+    [
+        ("http://collector:4317", None, "True"),
+        ("https://collector:4317/", None, "False"),
+        ("http://collector:4317", False, "False"),
+    ],
+)
+def test_grpc_goes_without_tls_where_the_url_or_the_setting_says_so(
+    endpoint: str, said: bool | None, insecure: str
+) -> None:
+    variables = added(telemetry={"endpoint": endpoint, "insecure": said})
+    assert (variables["OTEL_EXPORTER_OTLP_INSECURE"], variables["OTEL_EXPORTER_OTLP_ENDPOINT"]) == (insecure, endpoint)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "traces"),
+    [
+        ("http://collector:4318", "http://collector:4318/v1/traces"),
+        ("http://collector:4318/", "http://collector:4318/v1/traces"),
+        ("https://example.com/otlp/", "https://example.com/otlp/v1/traces"),
+        ("https://example.com/otlp?tenant=a", "https://example.com/otlp/v1/traces?tenant=a"),
+    ],
+)
+def test_each_signal_has_its_path_over_http(endpoint: str, traces: str) -> None:
+    variables = added(telemetry={"endpoint": endpoint, "protocol": "http"})
+    assert variables["OTEL_EXPORTER_OTLP_ENDPOINT"] == traces
+    assert variables["OTEL_METRICS_EXPORTER_OTLP_ENDPOINT"] == traces.replace("traces", "metrics")
+    assert variables["OTEL_LOGS_EXPORTER_OTLP_ENDPOINT"] == traces.replace("traces", "logs")
+    assert "OTEL_EXPORTER_OTLP_INSECURE" not in variables
 
 
 def test_attributes_and_a_password_by_reference() -> None:
@@ -59,6 +98,39 @@ def test_attributes_and_a_password_by_reference() -> None:
     assert variables["OTEL_RESOURCE_ATTRIBUTES"] == "env=production,team=search"
     assert variables["OTEL_BASIC_AUTH_PASSWORD"] == {"secretKeyRef": {"name": "collector", "key": "password"}}
     assert (variables["OTEL_SERVICE_NAME"], variables["OTEL_EXPORTER_OTLP_INSECURE"]) == ("chat", "True")
+
+
+def test_the_credential_becomes_a_header_in_the_pod_and_stands_nowhere_else() -> None:
+    telemetry = {"endpoint": COLLECTOR, "username": "airis", "passwordFrom": {"name": "collector", "key": "password"}}
+    drawn = draw_once(webui={"telemetry": telemetry})
+    deployment = manifest(drawn, "Deployment", "airis-deployment")
+    server = container(deployment)
+    assert server["command"][-4:] == ["python3", "/etc/airis/start/collector_sign_in.py", "bash", "start.sh"]
+    assert not any("HEADERS" in name for name in env(deployment))
+    without = manifest(draw_once(webui={"telemetry": {"endpoint": COLLECTOR}}), "Deployment", "airis-deployment")
+    assert "/etc/airis/start/collector_sign_in.py" not in container(without)["command"]
+
+
+def test_signing_in_leaves_one_header_that_the_exporters_can_read() -> None:
+    environment = {USERNAME: "ä", PASSWORD: "o~o?=, %20é", HEADERS: "x-scope=a", "PATH": "/bin"}
+    sign_in(environment)
+    assert environment.keys() == {HEADERS, "PATH"}
+    read = parse_env_headers(environment[HEADERS])
+    assert read.keys() == {"x-scope", "authorization"}
+    kind, _, credential = read["authorization"].partition(" ")
+    assert (kind, b64decode(credential).decode()) == ("Basic", "ä:o~o?=, %20é")
+
+
+def test_signing_in_runs_the_command() -> None:
+    script, given = (
+        ROOT / "components" / "collector_sign_in.py",
+        {USERNAME: "a", PASSWORD: "b", "PATH": os.environ["PATH"]},
+    )
+    said = subprocess.run(
+        [sys.executable, script, "env"], env=given, capture_output=True, text=True, timeout=30, check=True
+    ).stdout
+    assert f"{HEADERS}=authorization=Basic%20YTpi\n" in said
+    assert "OTEL_BASIC_AUTH" not in said
 
 
 @pytest.mark.parametrize(
@@ -78,6 +150,18 @@ def test_attributes_and_a_password_by_reference() -> None:
             f"telemetry: {{endpoint: '{COLLECTOR}', resourceAttributes: {{a: 'b,c'}}}}",
             "telemetry.resourceAttributes.a",
             "a name and a text without , and =",
+        ),
+        ("telemetry: {endpoint: 'http://a:4318/otlp'}", "telemetry.endpoint", "or protocol: http"),
+        (
+            "telemetry: {endpoint: 'http://a:4318/v1/traces', protocol: http}",
+            "telemetry.endpoint",
+            "without /v1/...: the path of each signal is added",
+        ),
+        ("telemetry: {endpoint: 'https://a', insecure: true}", "telemetry.insecure", "begins with http://"),
+        (
+            "telemetry: {endpoint: 'http://a', protocol: http, insecure: false}",
+            "telemetry.insecure",
+            "begins with https://",
         ),
     ],
 )

@@ -1,0 +1,31 @@
+"""Runs a command that signs in to an OpenTelemetry collector: python3 collector_sign_in.py COMMAND...
+
+Open WebUI 0.12.4 reads a name and a password from two variables, and hands them to the exporters as a list of pairs. The
+exporters for HTTP take only a mapping from release 1.45 on, so that the server fails at its start (utils/telemetry/setup.py).
+Every release reads headers from `OTEL_EXPORTER_OTLP_HEADERS`: the credential goes there, and the two variables go away.
+"""
+
+import os
+import sys
+from base64 import b64encode
+from collections.abc import MutableMapping
+from urllib.parse import quote
+
+USERNAME, PASSWORD, HEADERS = "OTEL_BASIC_AUTH_USERNAME", "OTEL_BASIC_AUTH_PASSWORD", "OTEL_EXPORTER_OTLP_HEADERS"
+
+
+def sign_in(environment: MutableMapping[str, str]) -> None:
+    """Replaces the name and the password by a header, added to those that are there.
+
+    Values are percent-encoded, and names in lower case, as gRPC needs them. Source: OpenTelemetry, OTLP exporter configuration.
+    """
+    username, password = environment.pop(USERNAME, ""), environment.pop(PASSWORD, "")
+    if username and password:
+        credential = b64encode(f"{username}:{password}".encode()).decode()
+        header = f"authorization={quote(f'Basic {credential}', safe='')}"
+        environment[HEADERS] = ",".join(each for each in (environment.get(HEADERS), header) if each)
+
+
+if __name__ == "__main__":
+    sign_in(os.environ)
+    os.execvp(sys.argv[1], sys.argv[1:])  # noqa: S606
