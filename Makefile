@@ -11,6 +11,7 @@ PARALLEL := --numprocesses=6 --dist=loadscope --no-loadscope-reorder
 # Stories wait for pods that start: two processes, each with a node of its own (2 GB)
 STORIES := --numprocesses=2 --dist=loadscope --no-loadscope-reorder --durations=20
 IMAGES := tests/cluster/images/locks
+EXPORTERS := tests/app/exporters
 
 .PHONY: help up test test-app test-cluster lint types unit sandbox rehearsal engine soak bench reference docs pictures lock outdated clean
 .DEFAULT_GOAL := help
@@ -74,6 +75,8 @@ lock: $(VENV)/.dev ## Pin the dependencies of pyproject.toml and of the tests an
 	$(LOCK) $(HERE) pyproject.toml -o requirements.txt
 	$(LOCK) $(HERE) pyproject.toml --group dev -o requirements-dev.txt
 	$(LOCK) $(HERE) tests/app/requirements.in -o tests/app/requirements.txt
+	$(LOCK) $(HERE) $(EXPORTERS)/image.in --excludes $(EXPORTERS)/without.txt -o $(EXPORTERS)/image.txt
+	$(LOCK) $(HERE) $(EXPORTERS)/newest.in --excludes $(EXPORTERS)/without.txt -o $(EXPORTERS)/newest.txt
 	$(LOCK) $(HERE) $(IMAGES)/build-requirements.in -o $(IMAGES)/build-requirements.txt
 	$(LOCK) $(HERE) $(IMAGES)/llama-requirements.in --no-deps --no-binary llama-cpp-python -o $(IMAGES)/llama-requirements.txt
 	$(LOCK) $(DEBIAN) $(IMAGES)/open-webui-requirements.in --excludes $(IMAGES)/without.txt -o $(IMAGES)/open-webui-requirements.txt

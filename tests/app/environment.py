@@ -15,8 +15,11 @@ from airis.errors import AirisError, EnvironmentProblem
 from airis.progress import step
 from airis.sandbox.locking import held, lock_at
 from airis.sandbox.places import cache_root
+from tests import pinned
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
+EXPORTERS = ("image", "newest")
+"""Locks of OpenTelemetry's packages, in `exporters/`: those of Open WebUI's image, and the newest. The package has none."""
 FREE_BYTES = 9 * 10**9
 """What is installed is 7 GB, of which 5 GB are PyTorch with its CUDA libraries: PyPI has no other build for Linux."""
 
@@ -60,6 +63,20 @@ def ensure() -> Environment:
             _install(environment)
             marker.write_text(key)  # last: an interrupted installation has none
     return environment
+
+
+def exporters(release: str) -> Path:
+    """A folder with OpenTelemetry's packages, one of `EXPORTERS`, for PYTHONPATH; installed first where it is missing."""
+    lock = REQUIREMENTS.parent / "exporters" / f"{release}.txt"
+    folder = pinned.place("exporters", release, lock.read_bytes() + sys.version.encode())
+    with held(lock_at(folder.with_suffix(".lock")), "it installs OpenTelemetry's exporters"):
+        if not folder.exists():
+            part = folder.with_suffix(".part")
+            shutil.rmtree(part, ignore_errors=True)
+            pins = ("--require-hashes", "--no-deps", "--requirement", str(lock))
+            _uv("pip", "install", "--quiet", "--python", sys.executable, "--target", str(part), *pins)
+            part.rename(folder)
+    return folder
 
 
 def _install(environment: Environment) -> None:

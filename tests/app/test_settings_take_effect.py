@@ -6,7 +6,6 @@ understood: lists, pairs, numbers and switches, and which of them its database k
 
 import json
 import os
-import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,30 +13,20 @@ from typing import Any
 
 import pytest
 
-from airis import program
 from settings.auth import AuthSettings
 from settings.connections import ConnectionsSettings
 from settings.pod_fit import python_variables
 from settings.variables import declared
 from settings.workload import ResourceAmounts
 from tests.app.environment import Environment
+from tests.app.rendered import environment_of, key, value
 from tests.app.webui import IMAGE_ENV, OFFLINE_ENV, PACKAGE_ENV
-from tests.unit import drawing
 
 pytestmark = pytest.mark.timeout(600)  # the first one may have to install the application
 
 OWN = "http://ollama-service.airis.svc.cluster.local:11434"
 GPU_BOX = "http://gpu.example.com:11434"
 DISCOVERY = "https://id.example.com/realms/a/.well-known/openid-configuration"
-
-
-def key(name: str) -> dict[str, str]:
-    return {"name": name, "key": "value"}
-
-
-def value(name: str) -> str:
-    """What that key of a Secret holds."""
-    return f"{name} value"
 
 
 AUTH = {
@@ -203,12 +192,6 @@ json.dump(answers, open(sys.argv[2], "w"))
 """Knocks where passwords are taken; and closes sign-up, as the first account does."""
 
 
-def environment_of(**settings: object) -> dict[str, str]:
-    """The environment of the stack's WebUI."""
-    drawn = program.run(drawing.stack_of(**settings), generate_secrets=True)
-    return as_the_kubelet_does(drawing.manifest(drawn, "Deployment", "airis-deployment"))
-
-
 def ask(environment: Environment, folder: Path, script: str, given: Mapping[str, str]) -> Any:
     """What a script answers in the application's environment, with these variables, and without a network or a database."""
     (folder / "data").mkdir(parents=True)
@@ -242,17 +225,6 @@ class Read:
 
     def under(self, prefix: str, *keys: str) -> dict[str, Any]:
         return {each: self.keys[f"{prefix}.{each}"] for each in keys}
-
-
-def as_the_kubelet_does(workload: Mapping[str, Any]) -> dict[str, str]:
-    """The environment with the values of Secrets, and `$(NAME)` replaced by what stands before it."""
-    found: dict[str, str] = {}
-    for each in drawing.container(workload)["env"]:
-        if "valueFrom" in each:
-            found[each["name"]] = value(each["valueFrom"]["secretKeyRef"]["name"])
-        else:
-            found[each["name"]] = re.sub(r"\$\((\w+)\)", lambda at: found.get(at[1], at[0]), each["value"])
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,124 @@
+"""The real server of Open WebUI, on a loopback port, with the environment and the command that a stack renders to."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from components.start import FOLDER, SERVER
+from components.webui import DATA_PATH
+from tests.app.environment import Environment
+from tests.app.rendered import as_the_kubelet_does, deployment_of
+from tests.app.webui import IMAGE_ENV, OFFLINE_ENV, PACKAGE_ENV
+from tests.unit.drawing import ROOT, container
+
+START_SECONDS = 240
+"""A start takes 15 to 30 s on two cores."""
+
+
+@dataclass
+class Server:
+    """A server that answers."""
+
+    url: str
+    log: Path
+    token: str = ""
+    """Of whoever has signed in."""
+
+    def ask(self, path: str, **given: Any) -> Any:
+        """What it answers to a GET; with `json`, to a POST. Raises HTTPError for an error."""
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        answer = requests.request(
+            "POST" if "json" in given else "GET", f"{self.url}{path}", headers=headers, timeout=60, **given
+        )
+        answer.raise_for_status()
+        return answer.json()
+
+    def sign_in(self, email: str, password: str) -> None:
+        """Signs in with a password; `ask` goes on as this person."""
+        self.token = self.ask("/api/v1/auths/signin", json={"email": email, "password": password})["token"]
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return int(unused.getsockname()[1])
+
+
+@contextmanager
+def running(
+    installed: Environment,
+    folder: Path,
+    *,
+    packages: Path | None = None,
+    secrets: Mapping[str, str] | None = None,
+    **settings: object,
+) -> Iterator[Server]:
+    """The server of a stack with these settings, until the end of the block.
+
+    `packages` is a folder whose Python packages come before those of the environment; `secrets` are values by the name of their
+    Secret. Fails with the end of its log where the server does not start.
+    """
+    deployment, port = deployment_of(**settings), free_port()
+    data = folder / "data"
+    data.mkdir(parents=True)
+    places = {"DATA_DIR": str(data), "STATIC_DIR": str(folder / "static"), "HOME": str(folder)}
+    around = {"PATH": f"{installed.python.parent}:{os.environ['PATH']}", "TMPDIR": str(folder)}
+    serve = [str(installed.python), "-m", "uvicorn", "open_webui.main:app", "--host", "127.0.0.1", "--port", str(port)]
+    log = folder / "server.log"
+    with (
+        log.open("w") as out,
+        subprocess.Popen(
+            [*_before(container(deployment).get("command", SERVER), data), *serve],
+            env={
+                **around,
+                **IMAGE_ENV,
+                **PACKAGE_ENV,
+                **OFFLINE_ENV,
+                **as_the_kubelet_does(deployment, secrets),
+                **places,
+                **({"PYTHONPATH": str(packages)} if packages else {}),
+            },
+            cwd=folder,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        ) as process,
+    ):
+        try:
+            server = Server(f"http://127.0.0.1:{port}", log)
+            _wait(server, process)
+            yield server
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _before(command: Sequence[str], data: Path) -> list[str]:
+    """What the pod's command runs before the image's own: the same scripts, where they are here."""
+    assert tuple(command[-len(SERVER) :]) == SERVER
+    return [
+        each.replace(FOLDER, str(ROOT / "components")).replace(DATA_PATH, str(data)) for each in command[: -len(SERVER)]
+    ]
+
+
+def _wait(server: Server, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if requests.get(f"{server.url}/health", timeout=5).ok:
+                return
+        except requests.RequestException:
+            time.sleep(0.3)
+    raise AssertionError(f"the server does not start: {server.log.read_text()[-3000:]}")
