@@ -1,7 +1,7 @@
 # make up    [STACK=cpu|gpu]  deploy the stack, or rehearse it where there is no cluster
 # make test                   lint, types, unit tests, rehearsals on a real control plane
 # make test-cluster           stories on a real cluster
-# make test-app               what Open WebUI's own configuration makes of the settings
+# make test-app               what the settings do in the real Open WebUI
 STACK ?= cpu
 PYTHON ?= python3
 VENV := .venv
@@ -25,7 +25,7 @@ up: $(VENV)/.run ## Deploy STACK (default cpu); without a cluster, rehearse it
 test: lint types unit sandbox ## Lint, types, unit tests, rehearsals, and what the pinned releases say
 	$(BIN)/pytest --ignore=tests/unit $(PARALLEL)
 
-test-app: $(VENV)/.dev ## Ask Open WebUI's configuration what it makes of the settings (7 GB once)
+test-app: $(VENV)/.dev ## Look what the settings do in the real Open WebUI (7 GB once)
 	@$(BIN)/python -m tests.app.environment
 	$(BIN)/pytest tests/app
 
@@ -77,6 +77,7 @@ lock: $(VENV)/.dev ## Pin the dependencies of pyproject.toml and of the tests an
 	$(LOCK) $(HERE) tests/app/requirements.in -o tests/app/requirements.txt
 	$(LOCK) $(HERE) $(EXPORTERS)/image.in --excludes $(EXPORTERS)/without.txt -o $(EXPORTERS)/image.txt
 	$(LOCK) $(HERE) $(EXPORTERS)/newest.in --excludes $(EXPORTERS)/without.txt -o $(EXPORTERS)/newest.txt
+	$(LOCK) $(HERE) tests/app/servers/requirements.in -o tests/app/servers/requirements.txt
 	$(LOCK) $(HERE) $(IMAGES)/build-requirements.in -o $(IMAGES)/build-requirements.txt
 	$(LOCK) $(HERE) $(IMAGES)/llama-requirements.in --no-deps --no-binary llama-cpp-python -o $(IMAGES)/llama-requirements.txt
 	$(LOCK) $(DEBIAN) $(IMAGES)/open-webui-requirements.in --excludes $(IMAGES)/without.txt -o $(IMAGES)/open-webui-requirements.txt

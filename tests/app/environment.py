@@ -66,10 +66,19 @@ def ensure() -> Environment:
 
 
 def exporters(release: str) -> Path:
-    """A folder with OpenTelemetry's packages, one of `EXPORTERS`, for PYTHONPATH; installed first where it is missing."""
-    lock = REQUIREMENTS.parent / "exporters" / f"{release}.txt"
-    folder = pinned.place("exporters", release, lock.read_bytes() + sys.version.encode())
-    with held(lock_at(folder.with_suffix(".lock")), "it installs OpenTelemetry's exporters"):
+    """A folder with OpenTelemetry's packages, one of `EXPORTERS`, for PYTHONPATH."""
+    return _packages(REQUIREMENTS.parent / "exporters" / f"{release}.txt")
+
+
+def servers() -> Path:
+    """A folder with the packages of the servers that tests start beside the application, for PYTHONPATH."""
+    return _packages(REQUIREMENTS.parent / "servers" / "requirements.txt")
+
+
+def _packages(lock: Path) -> Path:
+    """What the lock pins, installed first where it is missing."""
+    folder = pinned.place("packages", lock.parent.name, lock.read_bytes() + sys.version.encode())
+    with held(lock_at(folder.with_suffix(".lock")), "it installs packages"):
         if not folder.exists():
             part = folder.with_suffix(".part")
             shutil.rmtree(part, ignore_errors=True)

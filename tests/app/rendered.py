@@ -1,10 +1,12 @@
 """What a stack's pod gives to Open WebUI: its environment, as the kubelet makes it, and its command."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from airis import program
+from airis.manifest import manifest
 from tests.unit import drawing
 
 
@@ -18,27 +20,44 @@ def value(name: str) -> str:
     return f"{name} value"
 
 
-def deployment_of(**settings: object) -> Mapping[str, Any]:
-    """The Deployment of the stack's WebUI."""
+@dataclass(frozen=True)
+class Rendered:
+    """The WebUI of a stack."""
+
+    deployment: Mapping[str, Any]
+    own: Mapping[tuple[str, str], str]
+    """What the stack's own Secrets hold, by the name of the Secret and the key."""
+
+    @property
+    def command(self) -> Sequence[str] | None:
+        """The server's command; None for the image's own."""
+        found: Sequence[str] | None = drawing.container(self.deployment).get("command")
+        return found
+
+    def environment(self, held: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment as the kubelet makes it: with the values of Secrets, and `$(NAME)` replaced by what stands before it.
+
+        `held` is what Secrets hold that are not the stack's own, by their names; others hold `value(name)`.
+        """
+        found: dict[str, str] = {}
+        for each in drawing.container(self.deployment)["env"]:
+            if "valueFrom" in each:
+                reference = each["valueFrom"]["secretKeyRef"]
+                name = reference["name"]
+                other = (held or {}).get(name, value(name))
+                found[each["name"]] = self.own.get((name, reference["key"]), other)
+            else:
+                found[each["name"]] = re.sub(r"\$\((\w+)\)", lambda at: found.get(at[1], at[0]), each["value"])
+        return found
+
+
+def rendered(**settings: object) -> Rendered:
+    """The WebUI of a stack with these settings."""
     drawn = program.run(drawing.stack_of(**settings), generate_secrets=True)
-    return drawing.manifest(drawn, "Deployment", "airis-deployment")
-
-
-def environment_of(**settings: object) -> dict[str, str]:
-    """The environment of the stack's WebUI."""
-    return as_the_kubelet_does(deployment_of(**settings))
-
-
-def as_the_kubelet_does(workload: Mapping[str, Any], secrets: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment with the values of Secrets, and `$(NAME)` replaced by what stands before it.
-
-    `secrets` are values by the name of their Secret; others are `value(name)`.
-    """
-    found: dict[str, str] = {}
-    for each in drawing.container(workload)["env"]:
-        if "valueFrom" in each:
-            name = each["valueFrom"]["secretKeyRef"]["name"]
-            found[each["name"]] = (secrets or {}).get(name, value(name))
-        else:
-            found[each["name"]] = re.sub(r"\$\((\w+)\)", lambda at: found.get(at[1], at[0]), each["value"])
-    return found
+    own = {
+        (secret.name, name): text
+        for secret in drawn.objects
+        if secret.kind == "Secret"
+        for name, text in manifest(secret, show_secrets=True).get("stringData", {}).items()
+    }
+    return Rendered(drawing.manifest(drawn, "Deployment", "airis-deployment"), own)

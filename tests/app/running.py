@@ -16,9 +16,9 @@ import requests
 from components.start import FOLDER, SERVER
 from components.webui import DATA_PATH
 from tests.app.environment import Environment
-from tests.app.rendered import as_the_kubelet_does, deployment_of
+from tests.app.rendered import rendered
 from tests.app.webui import IMAGE_ENV, OFFLINE_ENV, PACKAGE_ENV
-from tests.unit.drawing import ROOT, container
+from tests.unit.drawing import ROOT
 
 START_SECONDS = 240
 """A start takes 15 to 30 s on two cores."""
@@ -59,16 +59,17 @@ def running(
     installed: Environment,
     folder: Path,
     *,
+    port: int | None = None,
     packages: Path | None = None,
-    secrets: Mapping[str, str] | None = None,
+    held: Mapping[str, str] | None = None,
     **settings: object,
 ) -> Iterator[Server]:
     """The server of a stack with these settings, until the end of the block.
 
-    `packages` is a folder whose Python packages come before those of the environment; `secrets` are values by the name of their
-    Secret. Fails with the end of its log where the server does not start.
+    It listens on `port`, or on any. `packages` is a folder whose Python packages come before those of the environment; `held`
+    is what Secrets hold that are not the stack's own, by their names. Fails with the end of its log where it does not start.
     """
-    deployment, port = deployment_of(**settings), free_port()
+    pod, port = rendered(**settings), port or free_port()
     data = folder / "data"
     data.mkdir(parents=True)
     places = {"DATA_DIR": str(data), "STATIC_DIR": str(folder / "static"), "HOME": str(folder)}
@@ -78,13 +79,13 @@ def running(
     with (
         log.open("w") as out,
         subprocess.Popen(
-            [*_before(container(deployment).get("command", SERVER), data), *serve],
+            [*_before(pod.command or SERVER, data), *serve],
             env={
                 **around,
                 **IMAGE_ENV,
                 **PACKAGE_ENV,
                 **OFFLINE_ENV,
-                **as_the_kubelet_does(deployment, secrets),
+                **pod.environment(held),
                 **places,
                 **({"PYTHONPATH": str(packages)} if packages else {}),
             },

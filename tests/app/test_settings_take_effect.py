@@ -5,9 +5,6 @@ understood: lists, pairs, numbers and switches, and which of them its database k
 """
 
 import json
-import os
-import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,127 +15,12 @@ from settings.connections import ConnectionsSettings
 from settings.pod_fit import python_variables
 from settings.variables import declared
 from settings.workload import ResourceAmounts
+from tests.app.asking import ask
 from tests.app.environment import Environment
-from tests.app.rendered import environment_of, key, value
-from tests.app.webui import IMAGE_ENV, OFFLINE_ENV, PACKAGE_ENV
+from tests.app.rendered import key, rendered, value
+from tests.app.stacks import AUTH, CONNECTIONS, DISCOVERY, GPU_BOX, NOTHING, OTHERS, OWN
 
 pytestmark = pytest.mark.timeout(600)  # the first one may have to install the application
-
-OWN = "http://ollama-service.airis.svc.cluster.local:11434"
-GPU_BOX = "http://gpu.example.com:11434"
-DISCOVERY = "https://id.example.com/realms/a/.well-known/openid-configuration"
-
-
-AUTH = {
-    "signUp": False,
-    "defaultRole": "user",
-    "loginForm": True,
-    "passwordAuth": True,
-    "jwtExpiresIn": "1w2d",
-    "firstAdmin": {"email": "admin@example.com", "name": "Ada Lovelace", "passwordFrom": key("admin")},
-    "trustedHeader": {"email": "X-Email", "name": "X-Name", "groups": "X-Groups", "role": "X-Role"},
-    "oauth": {
-        "signUp": True,
-        "mergeAccountsByEmail": True,
-        "allowedDomains": ["example.com", "example.org"],
-        "emailClaim": "mail",
-        "usernameClaim": "display_name",
-        "pictureClaim": "photo",
-        "subClaim": "oid",
-        "updateNameOnLogin": True,
-        "updateEmailOnLogin": True,
-        "updatePictureOnLogin": True,
-        "endSessionEndpoint": "https://id.example.com/logout",
-        "oidc": {
-            "providerUrl": DISCOVERY,
-            "clientId": "airis",
-            "clientSecretFrom": key("oidc"),
-            "codeChallengeMethod": "S256",
-            "tokenEndpointAuthMethod": "client_secret_post",
-            "providerName": "Example",
-            "scopes": ["openid", "email", "groups"],
-            "redirectUri": "https://chat.example.com/oauth/oidc/login/callback",
-        },
-        "google": {"clientId": "g", "clientSecretFrom": key("google"), "scopes": ["openid", "email"]},
-        "microsoft": {
-            "clientId": "m",
-            "clientSecretFrom": key("microsoft"),
-            "tenantId": "example.com",
-            "loginBaseUrl": "https://login.microsoftonline.us",
-        },
-        "github": {
-            "clientId": "h",
-            "clientSecretFrom": key("github"),
-            "redirectUri": "https://chat.example.com/oauth/github/login/callback",
-        },
-        "roles": {
-            "claim": "realm_access.roles",
-            "admin": ["ops"],
-            "allowed": ["staff, all", "guests"],
-            "separator": "|",
-        },
-        "groups": {"claim": "teams", "create": True, "blocked": ["all-*", "böse"], "separator": ","},
-    },
-    "ldap": {
-        "host": "ldap.example.com",
-        "label": "Directory",
-        "appDn": "cn=airis,dc=example,dc=com",
-        "passwordFrom": key("ldap"),
-        "searchBase": "ou=people,dc=example,dc=com",
-        "searchFilter": "(&(objectClass=person)(!(disabled=1)))",
-        "usernameAttribute": "sAMAccountName",
-        "mailAttribute": "userPrincipalName",
-        "defaultEmailDomain": "example.com",
-        "caFile": "/certs/ldap.pem",
-        "groups": {"attribute": "groups", "create": True},
-    },
-}
-CONNECTIONS = {
-    "ollamaUrls": [GPU_BOX],
-    "openai": [
-        {"url": "https://a.example.com/v1", "keyFrom": key("a")},
-        {"url": "http://vllm:8000/v1", "models": ["x", "ä"], "prefix": "vllm"},
-        {"url": "https://c.example.com/v1", "keyFrom": key("c")},
-    ],
-    "pipelines": {"url": "http://pipelines:9099", "keyFrom": key("pipelines")},
-    "contentExtraction": {"engine": "tika", "url": "http://tika:9998"},
-    "embeddings": {"engine": "ollama", "model": "nomic-embed-text", "batchSize": 8},
-    "reranking": {
-        "url": "http://rerank:8000/v1/rerank",
-        "model": "reranker",
-        "keyFrom": key("rerank"),
-        "timeoutSeconds": 5,
-    },
-    "speechToText": {"engine": "openai", "url": "http://whisper:8000/v1", "model": "whisper-1", "keyFrom": key("stt")},
-    "textToSpeech": {"engine": "elevenlabs", "model": "m", "voice": "v", "keyFrom": key("tts")},
-}
-OTHERS = {
-    "openai": [{"url": "http://vllm:8000/v1"}],
-    "contentExtraction": {"engine": "docling", "url": "http://docling:5001", "keyFrom": key("docling")},
-    "embeddings": {
-        "engine": "azure_openai",
-        "model": "m",
-        "url": "https://a.openai.azure.com",
-        "keyFrom": key("azure"),
-        "apiVersion": "2024-10-21",
-    },
-    "speechToText": {"engine": "azure", "region": "westeurope", "keyFrom": key("stt")},
-    "textToSpeech": {"engine": "openai", "url": "http://tts:8000/v1"},
-}
-
-NOTHING: Mapping[str, Any] = {
-    "ollama": {"enabled": False},
-    "webui": {
-        "auth": {
-            "loginForm": False,
-            "passwordAuth": False,
-            "jwtExpiresIn": "-1",
-            "oauth": {"github": {"clientId": "h", "clientSecretFrom": key("github")}},
-        },
-        "connections": {"openai": []},
-        "enablePersistentConfig": False,
-    },
-}
 
 READ = """
 import json, sys
@@ -192,30 +74,11 @@ json.dump(answers, open(sys.argv[2], "w"))
 """Knocks where passwords are taken; and closes sign-up, as the first account does."""
 
 
-def ask(environment: Environment, folder: Path, script: str, given: Mapping[str, str]) -> Any:
-    """What a script answers in the application's environment, with these variables, and without a network or a database."""
-    (folder / "data").mkdir(parents=True)
-    answer = folder / "answer.json"
-    places = {"DATA_DIR": str(folder / "data"), "STATIC_DIR": str(folder / "static"), "HOME": str(folder)}
-    around = {"PATH": os.environ["PATH"], "ENABLE_DB_MIGRATIONS": "False"}
-    done = subprocess.run(
-        ["unshare", "--net", str(environment.python), "-c", script, json.dumps(sorted(given)), str(answer)],
-        env={**around, **IMAGE_ENV, **PACKAGE_ENV, **OFFLINE_ENV, **given, **places},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(answer.read_text(encoding="utf-8"))
-
-
 class Read:
     """What the application understood of a stack's settings."""
 
     def __init__(self, environment: Environment, folder: Path, **settings: object) -> None:
-        answered = ask(environment, folder, READ, environment_of(**settings))
+        answered = ask(environment, folder, READ, rendered(**settings).environment())
         self.values: dict[str, Any] = answered["values"]
         self.keys: dict[str, Any] = answered["keys"]
         self.kept: dict[str, bool] = answered["kept"]
@@ -294,9 +157,12 @@ def test_providers_are_registered(everything: Read) -> None:
     }
     google = everything.providers["google"]
     assert (google["client_id"], google["client_secret"]) == ("g", value("google"))
+    assert google["redirect_uri"] == "https://chat.example.com/oauth/google/login/callback"
     assert google["client_kwargs"]["scope"] == "openid email"
     microsoft = everything.providers["microsoft"]
     assert microsoft["client_secret"] == value("microsoft")
+    assert microsoft["redirect_uri"] == "https://chat.example.com/oauth/microsoft/login/callback"
+    assert microsoft["client_kwargs"]["scope"] == "openid offline_access"
     assert microsoft["server_metadata_url"].startswith("https://login.microsoftonline.us/example.com/v2.0/")
     github = everything.providers["github"]
     assert (github["client_id"], github["client_secret"]) == ("h", value("github"))
@@ -393,7 +259,7 @@ def test_documents_vectors_and_order(everything: Read, others: Read) -> None:
         *("enable_hybrid_search", "reranking_engine", "reranking_model", "external_reranker_url"),
         *("external_reranker_api_key", "external_reranker_timeout"),
     ) == {
-        "tika_server_url": "http://tika:9998",
+        "tika_server_url": "http://tika.example.com:9998",
         "embedding_engine": "ollama",
         "embedding_model": "nomic-embed-text",
         "embedding_batch_size": 8,
@@ -448,6 +314,15 @@ def test_speech(everything: Read, others: Read) -> None:
     }
 
 
+def test_speech_of_a_region(installed: Environment, tmp_path: Path) -> None:
+    speech = {"engine": "azure", "region": "westeurope", "keyFrom": key("tts")}
+    read = Read(installed, tmp_path, webui={"connections": {"textToSpeech": speech}})
+    assert read.under("audio", "tts.engine", "tts.azure.speech_region") == {
+        "tts.engine": "azure",
+        "tts.azure.speech_region": "westeurope",
+    }
+
+
 def test_what_the_database_keeps_is_what_the_docs_say(everything: Read, nothing: Read) -> None:
     kept = {key for key, found in everything.kept.items() if found}
     assert {
@@ -465,7 +340,7 @@ def test_without_passwords_neither_ldap_nor_a_trusted_header_lets_anybody_in(
     installed: Environment, tmp_path: Path
 ) -> None:
     """Why `passwordAuth: false` is refused with them; and why `signUp: false` is to be said where nothing is kept."""
-    answers = ask(installed, tmp_path, DOORS, environment_of(**NOTHING))
+    answers = ask(installed, tmp_path, DOORS, rendered(**NOTHING).environment())
     assert (answers["signin"], answers["ldap_auth"]) == (403, 403)
     assert answers["signUp"] == [True, False]  # in this process alone
 

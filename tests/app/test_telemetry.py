@@ -72,7 +72,7 @@ def sends(case: Case, installed: Environment, folder: Path, collector: Collector
         installed,
         folder / "webui",
         packages=exporters(case.exporters),
-        secrets={"collector": PASSWORD},
+        held={"collector": PASSWORD},
         webui={"telemetry": telemetry, "env": SOON},
     ) as server:
         assert server.ask("/health") == {"status": True}
