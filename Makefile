@@ -77,6 +77,7 @@ lock: $(VENV)/.dev ## Pin the dependencies of pyproject.toml and of the tests an
 	$(LOCK) $(HERE) tests/app/requirements.in -o tests/app/requirements.txt
 	$(LOCK) $(HERE) $(EXPORTERS)/image.in --excludes $(EXPORTERS)/without.txt -o $(EXPORTERS)/image.txt
 	$(LOCK) $(HERE) $(EXPORTERS)/newest.in --excludes $(EXPORTERS)/without.txt -o $(EXPORTERS)/newest.txt
+	$(LOCK) $(HERE) tests/app/postgresql/requirements.in -o tests/app/postgresql/requirements.txt
 	$(LOCK) $(HERE) tests/app/servers/requirements.in -o tests/app/servers/requirements.txt
 	$(LOCK) $(HERE) $(IMAGES)/build-requirements.in -o $(IMAGES)/build-requirements.txt
 	$(LOCK) $(HERE) $(IMAGES)/llama-requirements.in --no-deps --no-binary llama-cpp-python -o $(IMAGES)/llama-requirements.txt

@@ -185,6 +185,7 @@ PLACES: Mapping[str, Place] = {
 _CONFIGURATION = "tests/app/test_settings_take_effect.py"
 _ADMIN = "tests/app/test_administrators_pages.py"
 _SERVERS = "tests/app/test_real_servers.py"
+_CLIENTS = "tests/app/test_clients.py"
 _TEAM = "tests/cluster/test_team.py::test_two_pods_are_one_webui"
 _TELEMETRY = "tests/app/test_telemetry.py::test_what_the_stack_says_arrives_at_the_collector_and_nothing_else"
 _PROVIDERS = f"{_CONFIGURATION}::test_providers_are_registered"
@@ -253,7 +254,26 @@ TESTS: Mapping[str, str] = {
         "mmapSize",
     ),
     **_each("airis:webui.redis", f"{_SERVERS}::test_redis_has_keys_with_the_prefix", "urlFrom", "keyPrefix"),
-    **_each("airis:webui", _TEAM, "database.host", "vectorStore", "chroma.url"),
+    **_each("airis:webui", _TEAM, "vectorStore", "chroma.url"),
+    **_each(
+        "airis:webui.database",
+        f"{_CLIENTS}::test_postgresql_by_its_parts",
+        *("host", "port", "name", "user", "passwordFrom", "sslMode", "schemaName"),
+        *("pool.size", "pool.maxOverflow", "pool.timeoutSeconds", "pool.recycleSeconds"),
+    ),
+    **_each("airis:webui.database", f"{_CLIENTS}::test_postgresql_by_its_url", "urlFrom"),
+    **_each("airis:secrets", f"{_CLIENTS}::test_postgresql_by_its_url", "databaseUrl"),
+    **_each(
+        "airis:webui.objectStorage",
+        f"{_CLIENTS}::test_what_is_sent_to_s3",
+        *("keyPrefix", "accelerate", "tagging", "accessKeyIdFrom", "secretAccessKeyFrom"),
+    ),
+    **_each("airis:webui.objectStorage.azure", f"{_CLIENTS}::test_azure", "endpoint", "container", "keyFrom"),
+    **_each(
+        "airis:webui.opensearch",
+        f"{_CLIENTS}::test_opensearch",
+        *("url", "verifyCertificates", "username", "passwordFrom"),
+    ),
     **_each("airis:webui.objectStorage", _TEAM, "bucket", "endpoint", "region", "addressingStyle", "localCache"),
     **_each("airis:secrets", _TEAM, "databasePassword", "redisUrl", "s3AccessKeyId", "s3SecretAccessKey"),
     **_each("airis:secrets", f"{_SERVERS}::test_sessions_are_signed_and_end_as_the_stack_says", "sessionKey"),

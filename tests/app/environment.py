@@ -75,6 +75,11 @@ def servers() -> Path:
     return _packages(REQUIREMENTS.parent / "servers" / "requirements.txt")
 
 
+def postgresql() -> Path:
+    """A folder with what the image has for PostgreSQL, and the package lacks, for PYTHONPATH."""
+    return _packages(REQUIREMENTS.parent / "postgresql" / "requirements.txt")
+
+
 def _packages(lock: Path) -> Path:
     """What the lock pins, installed first where it is missing."""
     folder = pinned.place("packages", lock.parent.name, lock.read_bytes() + sys.version.encode())
