@@ -315,7 +315,7 @@ def test_speech(everything: Read, others: Read) -> None:
 
 
 def test_speech_of_a_region(installed: Environment, tmp_path: Path) -> None:
-    speech = {"engine": "azure", "region": "westeurope", "keyFrom": key("tts")}
+    speech = {"engine": "azure", "region": "westeurope", "voice": "v", "keyFrom": key("tts")}
     read = Read(installed, tmp_path, webui={"connections": {"textToSpeech": speech}})
     assert read.under("audio", "tts.engine", "tts.azure.speech_region") == {
         "tts.engine": "azure",
