@@ -1,9 +1,11 @@
 """Whether models fit onto the volume and into memory, as far as their sizes are known."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING
 
-from settings.model_sizes import ModelSize, size_of
+from settings.model_sizes import ModelSize, context_of, full_name, size_of
 from settings.quantity import as_bytes
 
 if TYPE_CHECKING:
@@ -11,8 +13,31 @@ if TYPE_CHECKING:
 
 _FULL = 0.9
 """A volume that is fuller than this is worth a word: a model that is pulled anew stands beside the old one for a while."""
-_CONTEXT = 1.1
-"""A loaded model needs its size, and at least about a tenth more for the context."""
+_BUFFERS = 1.1
+"""A loaded model needs its size, and about a tenth more to compute in; its context comes on top, where that is known."""
+_TOKENS = 4096
+"""Tokens of a context where nothing says otherwise. With more memory, Ollama takes more of a GPU's, and shrinks it where that does
+not fit. Source: Ollama 0.34.4, server/routes.go (defaultNumCtx) and sched.go (reduceAutoNumCtxForLoadOOM)."""
+_GIB = 2**30
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A model in memory."""
+
+    name: str
+    size: ModelSize
+    tokens: str
+    """How many the context has, in words."""
+    context: int
+    """Bytes of the context; 0 where they are not known."""
+
+    @property
+    def bytes(self) -> int:
+        return int(self.size.bytes * _BUFFERS) + self.context
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.size.printed}) needs about {_gigabytes(self.bytes)} with {self.tokens}"
 
 
 def volume_too_small(settings: "OllamaSettings") -> str | None:
@@ -26,6 +51,27 @@ def volume_too_small(settings: "OllamaSettings") -> str | None:
     return f"at least {_gigabytes(_sum(certain))} for {_listed(certain)}, and room for more"
 
 
+def memory_too_small(settings: "OllamaSettings") -> str | None:
+    """What would be right for the memory limit that certainly cannot hold a model; None where it may.
+
+    Certain are the weights of models whose tags name a size, on CPU: Ollama reads them into memory there, and does not map the
+    file (server/sched.go, disableMmapDefaultReason). Several of them count together where `preload` keeps them for ever.
+    """
+    limited = settings.resources.limits.memory
+    if settings.gpu is not None or limited is None:
+        return None
+    read = {name: each for name, each in _loaded(settings).items() if not each.size.moves and not _mapped(settings, name)}
+    kept = [read[name] for name in _preloaded_for_ever(settings) if name in read]
+    for together in ([each] for each in read.values()), [kept]:
+        for models in together:
+            if sum(each.size.least_bytes for each in models) > as_bytes(limited):
+                needed = sum(each.bytes for each in models)
+                names = ", ".join(f"{each.name} ({each.size.printed})" for each in models)
+                why = ", which preload keeps in memory together" if len(models) > 1 else ""
+                return f"at least {_gibibytes(needed)} for {names}{why}: about {_gigabytes(needed)} with context; or a GPU"
+    return None
+
+
 def volume_warnings(settings: "OllamaSettings") -> Iterator[str]:
     """That the volume will be full, or almost, with what is known to come."""
     known = _sizes(settings)
@@ -37,19 +83,40 @@ def volume_warnings(settings: "OllamaSettings") -> Iterator[str]:
 
 
 def memory_warnings(settings: "OllamaSettings") -> Iterator[str]:
-    """That the largest model needs more memory than there is: of the GPUs, or of the pod where there are none."""
-    known = _sizes(settings)
-    if not known:
+    """That what may be loaded needs more memory than there is: of the GPUs, or of the pod.
+
+    On GPUs, Ollama unloads models to make room for another one; on CPU, it loads as many as it may (server/sched.go, load).
+    """
+    models, gpu = _largest(settings), settings.gpu
+    if models and gpu is not None and gpu.min_memory is not None:
+        if models[0].bytes > gpu.count * as_bytes(gpu.min_memory):
+            has = f"{gpu.count} x {gpu.min_memory}" if gpu.count > 1 else gpu.min_memory
+            yield f"airis:ollama.gpu: {models[0]}, more than {has}: part of it may run on CPU, which is slow"
+    yield from _limit_warnings(settings, models if gpu is None else ())
+
+
+def _limit_warnings(settings: "OllamaSettings", models: Sequence[_Loaded]) -> Iterator[str]:
+    """That these models, and the prompts that are kept of any, need more than the pod's memory limit."""
+    key, limited = "airis:ollama.resources.limits.memory", settings.resources.limits.memory
+    if limited is None:
         return
-    name, size = max(known.items(), key=lambda each: each[1].bytes)
-    needed, gpu, limit = int(size.bytes * _CONTEXT), settings.gpu, settings.resources.limits.memory
-    what = f"{name} ({size.printed}) needs about {_gigabytes(needed)} with its context"
-    if gpu is None:
-        if limit is not None and needed > as_bytes(limit):
-            yield f"airis:ollama.resources.limits.memory: {what}, more than {limit}: it may not load, or be killed"
-    elif gpu.min_memory is not None and needed > gpu.count * as_bytes(gpu.min_memory):
-        has = f"{gpu.count} x {gpu.min_memory}" if gpu.count > 1 else gpu.min_memory
-        yield f"airis:ollama.gpu: {what}, more than {has}: part of it may run on CPU, which is slow"
+    limit = as_bytes(limited)
+    if models and models[0].bytes > limit:
+        right = f"{_gibibytes(models[0].bytes)} would do"
+        yield f"{key}: {models[0]}, more than {limited}: it may not load, or be killed; {right}"
+        return
+    given = settings.server.prompt_cache
+    cache = as_bytes(given) if given not in (None, "0") else 0
+    number = min(settings.most_loaded, max(1, len(settings.pulled_models)))
+    needed = sum(each.bytes for each in models) + cache * number
+    if needed > limit:
+        prompts = [f"{number} x {given} of prompts (server.promptCache)"] if cache else []
+        words = "; ".join([*map(str, models), *prompts])
+        lower = "parallel, contextLength" if models else "promptCache"
+        yield (
+            f"{key}: {limited} may be too small for what may be loaded at once, {_gigabytes(needed)}: {words}; "
+            f"{_gibibytes(needed)} would do, or a lower server.maxLoadedModels, {lower}"
+        )
 
 
 def needed_at_once(settings: "OllamaSettings", limit: int) -> int:
@@ -59,8 +126,50 @@ def needed_at_once(settings: "OllamaSettings", limit: int) -> int:
     """
     if settings.gpu is not None:
         return 0
-    largest = sorted((size.bytes for size in _sizes(settings).values()), reverse=True)[: settings.most_loaded]
-    return int(sum(largest) * _CONTEXT) if largest else limit // 2
+    largest = _largest(settings)
+    return sum(each.bytes for each in largest) if largest else limit // 2
+
+
+def _largest(settings: "OllamaSettings") -> Sequence[_Loaded]:
+    """The largest models that may be in memory at once, the largest first. Names of the same files count once."""
+    distinct = {(each.name.partition(":")[0], each.size.printed): each for each in _loaded(settings).values()}
+    return sorted(distinct.values(), key=lambda each: each.bytes, reverse=True)[: settings.most_loaded]
+
+
+def _loaded(settings: "OllamaSettings") -> Mapping[str, _Loaded]:
+    """The pulled models of known sizes, with the longest context that the settings give each."""
+    server, found = settings.server, {}
+    parallel = server.parallel or 1
+    for name, size in _sizes(settings).items():
+        known = context_of(name)
+        tokens = max([server.context_length or _TOKENS, *_own_contexts(settings, name)])
+        context = 0 if known is None else known.bytes(tokens, parallel, server.kv_cache_type or "f16")
+        words = f"{parallel} x {tokens}" if parallel > 1 else str(tokens)
+        found[name] = _Loaded(name, size, f"{words} tokens of context" if known else "its context", context)
+    return found
+
+
+def _own_contexts(settings: "OllamaSettings", model: str) -> Iterator[int]:
+    """The contexts of what `create` makes of the model: it is the same model in memory, loaded anew for another context."""
+    made = {full_name(model)}
+    for each in settings.create:
+        if full_name(each.base) in made:
+            made.add(full_name(each.name))
+            if each.parameters.num_ctx is not None:
+                yield each.parameters.num_ctx
+
+
+def _mapped(settings: "OllamaSettings", model: str) -> bool:
+    """Whether `create` has the model's file mapped into memory, so that it need not be there as a whole."""
+    return any(full_name(each.base) == full_name(model) and each.parameters.use_mmap for each in settings.create)
+
+
+def _preloaded_for_ever(settings: "OllamaSettings") -> Iterator[str]:
+    """The pulled models that `preload` loads, as themselves, and that no time unloads."""
+    kept = settings.preload_keep_alive or settings.server.keep_alive or ""
+    if kept.startswith("-"):
+        wanted = {full_name(each) for each in settings.preload}
+        yield from (each for each in settings.pulled_models if full_name(each) in wanted)
 
 
 def _sizes(settings: "OllamaSettings") -> Mapping[str, ModelSize]:
@@ -78,3 +187,7 @@ def _listed(sizes: Mapping[str, ModelSize]) -> str:
 
 def _gigabytes(size: int) -> str:
     return f"{size / 10**9:.1f} GB"
+
+
+def _gibibytes(size: int) -> str:
+    return f"{ceil(size / _GIB)}Gi"

@@ -8,7 +8,7 @@ from pydantic import StrictBool, model_validator
 from settings.base import Broken
 from settings.gpu import GpuSettings, is_amd
 from settings.images import own_tag
-from settings.model_fit import memory_warnings, volume_too_small, volume_warnings
+from settings.model_fit import memory_too_small, memory_warnings, volume_too_small, volume_warnings
 from settings.models import ModelsSettings
 from settings.names import ImageReference
 from settings.ollama_server import OllamaServerSettings
@@ -100,6 +100,9 @@ class OllamaSettings(ModelsSettings, WorkloadSettings):
         """What cannot be on the volume, and what cannot be in memory together."""
         if self.storage.existing_claim is None and (needed := volume_too_small(self)):
             yield Broken("storage.size", self.storage.size, needed, ("models", "create", "storage.existingClaim"))
+        if needed := memory_too_small(self):
+            reads = ("models", "create", "gpu", "preload", "preloadKeepAlive", "server.keepAlive")
+            yield Broken("resources.limits.memory", self.resources.limits.memory, needed, reads)
         if len(self.preload) > self.most_loaded:
             allowed = f"at most {self.most_loaded}, as many as are in memory at once (server.maxLoadedModels)"
             yield Broken("preload", list(self.preload), allowed, ("server.maxLoadedModels", "gpu"))
