@@ -8,6 +8,7 @@ from pydantic import StrictBool, model_validator
 from settings.base import Broken
 from settings.gpu import GpuSettings, is_amd
 from settings.images import own_tag
+from settings.measured import measured_warnings
 from settings.model_fit import memory_too_small, memory_warnings, volume_too_small, volume_warnings
 from settings.models import ModelsSettings
 from settings.names import ImageReference
@@ -142,6 +143,7 @@ class OllamaSettings(ModelsSettings, WorkloadSettings):
             yield from volume_warnings(self)
         yield from memory_warnings(self)
         yield from thread_warnings(self)
+        yield from measured_warnings("ollama", self)
         for key, words in unsupported_warnings(self, self.image, OLLAMA):
             yield f"airis:ollama.{key}: {words}"
 

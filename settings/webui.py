@@ -11,6 +11,7 @@ from settings.base import Broken
 from settings.connections import ConnectionsSettings
 from settings.database import DatabaseSettings, SqliteSettings
 from settings.exposure import Origin
+from settings.measured import EMBEDDINGS_ELSEWHERE, LOCAL_EMBEDDINGS, measured_warnings
 from settings.names import AnnotationMapping, ImageReference
 from settings.object_storage import ObjectStorageSettings
 from settings.observability import LoggingSettings, TelemetrySettings
@@ -180,7 +181,9 @@ class WebUISettings(WorkloadSettings, VariableSettings):
         return self.rolling_updates or self.max_pods > 1
 
     def warnings(self) -> Iterator[str]:
-        """What the image's release may not read."""
+        """What the image's release may not read, and what is less than it was measured to need."""
+        kind = LOCAL_EMBEDDINGS if self.connections.embeddings is None else EMBEDDINGS_ELSEWHERE
+        yield from measured_warnings("webui", self, kind)
         for key, words in unsupported_warnings(self, self.image, OPEN_WEBUI):
             yield f"airis:webui.{key}: {words}"
 

@@ -8,7 +8,16 @@ from typing import Any
 
 from airis.cluster import Cluster
 from airis.doctor.look import Server
-from airis.doctor.questions import ABOUT_STACK, SECONDS, answer_inside, computing, data_claim, fill
+from airis.doctor.questions import (
+    ABOUT_STACK,
+    SECONDS,
+    answer_inside,
+    computing,
+    data_claim,
+    fill,
+    memory,
+    summaries,
+)
 from airis.doctor.wanted import Wanted
 from airis.errors import AirisError
 from airis.kubectl import KubectlError, KubeObject
@@ -95,6 +104,7 @@ def server_of(cluster: Cluster, wanted: Wanted | None) -> Server:
         rights=found.get("rights", ()),
         trials=found.get("trials", {}),
         fill=found.get("fill", {}),
+        memory=found.get("memory", {}),
         inside=found.get("inside", {}),
         computing=found.get("computing", {}),
     )
@@ -104,15 +114,17 @@ def _deployed(cluster: Cluster, wanted: Wanted, seen: _Seen, found: dict[str, An
     """What only those who run can tell."""
     pods = [each for each in _own_pods(wanted, seen) if each["spec"].get("nodeName")]
     tasks: Mapping[str, Callable[[], Any]] = {
-        "fill": lambda: fill(cluster, wanted, pods),
+        "kubelets": lambda: summaries(cluster, pods),
         "inside": lambda: answer_inside(cluster, wanted, pods),
         "computing": lambda: computing(cluster, wanted, pods),
     }
     for done in [pool.submit(_noted, seen, found, what, task) for what, task in tasks.items() if pods]:
         done.result()
+    counted = found.get("kubelets", [])
+    found["fill"], found["memory"] = fill(counted, wanted.namespace), memory(counted, wanted.namespace)
     # what kubelets know takes a permission that few have; the WebUI's own volume can be seen from inside
     if (data := found.get("inside", {}).get("data")) and (claim := data_claim(wanted)):
-        found["fill"] = {claim: (int(data[0]), int(data[1])), **found.get("fill", {})}
+        found["fill"] = {claim: (int(data[0]), int(data[1])), **found["fill"]}
 
 
 def _noted(seen: _Seen, found: dict[str, Any], what: str, task: Callable[[], Any]) -> None:

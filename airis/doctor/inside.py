@@ -1,4 +1,4 @@
-"""Runs in a pod of the WebUI, by `python3 -c`: whether it serves, whether it reaches Ollama, which models are there.
+"""Runs in a pod of the WebUI, by `python3 -c`: whether it serves, whether it reaches Ollama, which models are there and loaded.
 
 Needs nothing but Python's own library, and writes nothing. Prints one line of JSON.
 """
@@ -23,6 +23,11 @@ def asked(url: str) -> tuple[object, str]:
         return None, f"{type(error).__name__}: {error}"
 
 
+def models_in(body: object) -> list[dict[str, object]]:
+    """The models of an answer of Ollama's."""
+    return body.get("models") or [] if isinstance(body, dict) else []
+
+
 def main() -> None:
     """Asks the WebUI on the port that is the first argument, every Ollama of the environment, and the data's volume."""
     said = asked(f"http://127.0.0.1:{sys.argv[1]}/health")
@@ -30,8 +35,12 @@ def main() -> None:
     servers = {}
     for url in filter(None, (each.strip() for each in urls.split(";"))):
         body, error = asked(f"{url.rstrip('/')}/api/tags")
-        models = body.get("models") or [] if isinstance(body, dict) else []
-        servers[url] = {"models": [str(each["name"]) for each in models], "error": error}
+        loaded, _ = asked(f"{url.rstrip('/')}/api/ps")
+        servers[url] = {
+            "models": [str(each["name"]) for each in models_in(body)],
+            "loaded": [{key: each.get(key, 0) for key in ("name", "size", "context_length")} for each in models_in(loaded)],
+            "error": error,
+        }
     usage = None
     folder = os.environ.get("DATA_DIR", "")
     if folder and Path(folder).is_dir():

@@ -71,6 +71,8 @@ class Server:
     """What the API server says of a pod of each workload, by its name; an empty text if it would take it."""
     fill: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Bytes used and there are, by claim."""
+    memory: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Bytes of memory in use, by pod and container."""
     inside: Mapping[str, Any] = field(default_factory=dict)
     """What a pod of the WebUI says (see inside.py)."""
     computing: Mapping[str, Compute | None] = field(default_factory=dict)

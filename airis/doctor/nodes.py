@@ -8,6 +8,7 @@ from airis.doctor.model import Group, NotChecked, Outcome, Outcomes, Scope, chec
 from airis.doctor.scheduling import (
     Room,
     allocatable,
+    capacity,
     labels_asked,
     labels_missing,
     living,
@@ -70,6 +71,36 @@ def room(look: Look) -> Outcomes:
                 break
     if not failed:
         yield ok("every pod has room on a node" if waiting else "every pod has its node")
+
+
+@check(
+    "cores",
+    *_NODES,
+    "Have the nodes as many cores as the CPU limits say?",
+    why="A pod has as many threads as its CPU limit has cores. Where the node has fewer, threads that share a core wait for each "
+    "other, and models answer more slowly than with fewer threads.",
+    remedy="lower resources.limits.cpu to the cores of the node, or let the pods go to nodes with more (nodeSelector)",
+)
+def cores(look: Look) -> Outcomes:
+    """The limit of each Deployment and StatefulSet, against the node of each pod; without pods, against every node they may go to."""
+    for workload in look.stack.workloads:
+        limit = asked(workload.pod, "limits").get("cpu")
+        if workload.kind == "Job" or limit is None:
+            continue
+        on = {each["spec"].get("nodeName") for each in living(look.own("pods")) if workload.owns(each)} - {None}
+        possible = [
+            each
+            for each in look.all("nodes")
+            if (name_of(each) in on if on else not taints_refusing(workload.pod, each) and not labels_missing(workload.pod, each))
+        ]
+        has = {name_of(each): capacity(each).get("cpu", Decimal(0)) for each in possible}
+        short = {name: number for name, number in has.items() if number < limit}
+        if short and (on or len(short) == len(has)):
+            most = max(short.values())
+            where = f"{listed(short)}, where it runs," if on else "each node that it may go to"
+            yield warning(f"{workload}: its CPU limit is {limit.normalize():f}, and {where} has {most.normalize():f} cores at most")
+        elif has:
+            yield ok(f"{workload}: its CPU limit of {limit.normalize():f} is within the cores of its nodes")
 
 
 def _missing(look: Look, workload: Workload) -> int:

@@ -131,17 +131,36 @@ ABOUT_STACK: Mapping[str, Callable[[Cluster, Wanted], Any]] = {
 """What is asked before a deployment, by the name under which it is noted where it may not be asked."""
 
 
-def fill(cluster: Cluster, wanted: Wanted, pods: Sequence[KubeObject]) -> dict[str, tuple[int, int]]:
-    """How full the claims are, as the kubelets say. Source: Kubernetes, kubelet /stats/summary, PodStats.volume."""
-    found: dict[str, tuple[int, int]] = {}
+def summaries(cluster: Cluster, pods: Sequence[KubeObject]) -> list[KubeObject]:
+    """What the kubelets of these pods' nodes count, by pod. Source: Kubernetes, kubelet /stats/summary (PodStats)."""
+    found: list[KubeObject] = []
     for node in sorted({str(each["spec"]["nodeName"]) for each in pods}):
-        summary = json.loads(cluster.run("get", "--raw", f"/api/v1/nodes/{node}/proxy/stats/summary", timeout=SECONDS))
-        for pod in summary.get("pods") or []:
-            for volume in pod.get("volume") or []:
-                claim = volume.get("pvcRef") or {}
-                if claim.get("namespace") == wanted.namespace and volume.get("capacityBytes"):
-                    found[claim["name"]] = (int(volume.get("usedBytes", 0)), int(volume["capacityBytes"]))
+        text = cluster.run("get", "--raw", f"/api/v1/nodes/{node}/proxy/stats/summary", timeout=SECONDS)
+        found += json.loads(text).get("pods") or []
     return found
+
+
+def fill(counted: Iterable[KubeObject], namespace: str) -> dict[str, tuple[int, int]]:
+    """How full the claims are: bytes used and there are, by claim."""
+    volumes = [(volume.get("pvcRef") or {}, volume) for pod in counted for volume in pod.get("volume") or []]
+    return {
+        claim["name"]: (int(volume.get("usedBytes", 0)), int(volume["capacityBytes"]))
+        for claim, volume in volumes
+        if claim.get("namespace") == namespace and volume.get("capacityBytes")
+    }
+
+
+def memory(counted: Iterable[KubeObject], namespace: str) -> dict[str, dict[str, int]]:
+    """Bytes of memory that each container has in use, by pod: without what the kernel can take back at once."""
+    return {
+        pod["podRef"]["name"]: {
+            each["name"]: int(each["memory"]["workingSetBytes"])
+            for each in pod.get("containers") or []
+            if "workingSetBytes" in (each.get("memory") or {})
+        }
+        for pod in counted
+        if (pod.get("podRef") or {}).get("namespace") == namespace
+    }
 
 
 def computing(cluster: Cluster, wanted: Wanted, pods: Sequence[KubeObject]) -> dict[str, ollama_log.Compute | None]:

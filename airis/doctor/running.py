@@ -6,6 +6,7 @@ from typing import Any
 from airis.doctor.look import Look, condition, name_of
 from airis.doctor.model import Group, NotChecked, Outcomes, Scope, check, listed, not_checked, ok, problem, warning
 from airis.doctor.scheduling import ready
+from airis.doctor.wanted import amount
 from airis.kubectl import KubeObject
 from airis.ollama_log import REMEDY
 from airis.readiness import pod_finding
@@ -158,8 +159,49 @@ def claims(look: Look) -> Outcomes:
         words = f"claim {name} is {share:.0%} full ({used / 2**30:.1f} of {size / 2**30:.1f} GiB)"
         yield problem(words) if share >= _FULL else warning(words) if share >= _FILLING else ok(words)
     if untold := [name_of(each) for each in mine if name_of(each) not in {*look.cluster.fill, *unbound}]:
-        reason = look.cluster.unknown.get("fill", "no kubelet says")
+        reason = look.cluster.unknown.get("kubelets", "no kubelet says")
         yield not_checked(f"how full these claims are: {listed(untold)}: {reason}")
+
+
+@check(
+    "memory",
+    *_RUNNING,
+    "How near are the pods to their memory limits?",
+    why="A container that reaches its limit is killed, with all that it was doing; in Ollama's, the server of one model.",
+    remedy="raise resources.limits.memory; or for Ollama, lower server.promptCache, contextLength, parallel or "
+    "maxLoadedModels (docs/models.md)",
+)
+def memory(look: Look) -> Outcomes:
+    """The kubelets' count for each container with a limit; for Ollama's, with the models that GET /api/ps names."""
+    loaded = _loaded(look)
+    told = False
+    for pod in look.pods():
+        used = look.cluster.memory.get(name_of(pod), {})
+        for container in pod["spec"]["containers"]:
+            limit = ((container.get("resources") or {}).get("limits") or {}).get("memory")
+            if limit is None or container["name"] not in used:
+                continue
+            told = True
+            share = used[container["name"]] / float(amount(limit))
+            words = f"Pod/{name_of(pod)}: {container['name']} has {share:.0%} of its memory limit in use"
+            words += f" ({used[container['name']] / 2**30:.1f} of {float(amount(limit)) / 2**30:.1f} GiB)"
+            if models := loaded.get(name_of(pod)):
+                words += f"; loaded: {listed(models)}"
+            yield warning(words) if share >= _FILLING else ok(words)
+    if not told and look.pods():
+        yield not_checked(f"how much memory the pods use: {look.cluster.unknown.get('kubelets', 'no kubelet says')}")
+
+
+def _loaded(look: Look) -> dict[str, list[str]]:
+    """The models in memory with their sizes, by the pod of Ollama that has them."""
+    return {
+        host: [
+            f"{each['name']} ({each['size'] / 10**9:.1f} GB, {each['context_length']} tokens of context)"
+            for each in said.get("loaded") or []
+        ]
+        for url, said in look.cluster.inside.get("ollama", {}).items()
+        if (host := url.partition("://")[2].partition(".")[0])
+    }
 
 
 @check(

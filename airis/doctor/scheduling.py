@@ -111,6 +111,11 @@ def allocatable(node: KubeObject) -> Amounts:
     return {key: amount(value) for key, value in (node.get("status", {}).get("allocatable") or {}).items()}
 
 
+def capacity(node: KubeObject) -> Amounts:
+    """What the node has, with what it keeps for itself."""
+    return {key: amount(value) for key, value in (node.get("status", {}).get("capacity") or {}).items()} or allocatable(node)
+
+
 def rooms(nodes: Sequence[KubeObject], pods: Sequence[KubeObject]) -> list[Room]:
     """What the pods that are there already leave of each node."""
     taken: dict[str, Amounts] = {}

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from airis.init.platforms import PLATFORMS, Platform
 from settings.controllers import Controller
 from settings.gpu_nodes import PRESETS, Vendor
+from settings.model_fit import needed_at_once
 from settings.model_sizes import size_of
 from settings.names import Dns1123Subdomain, Host, ImageReference, LabelValue, ModelName, SecretKey
 from settings.ollama import OllamaSettings
@@ -137,6 +138,18 @@ def volume_for(models: tuple[str, ...]) -> str:
     default = OllamaSettings.model_fields["storage"].default.size
     needed = -(-2 * known // (10 * _GI)) * 10
     return str(default) if needed * _GI <= as_bytes(default) else f"{needed}Gi"
+
+
+def memory_for(models: tuple[str, ...]) -> str | None:
+    """A memory limit for these models on CPU, with a quarter more for prompts; None where the default is enough, or sizes are
+    not known."""
+    default = OllamaSettings.model_fields["resources"].default.limits.memory
+    unlimited = {"limits": {"memory": None}}
+    settings = OllamaSettings.model_validate(
+        {"models": models, "resources": unlimited, "storage": {"size": volume_for(models)}}
+    )
+    needed = -(-5 * needed_at_once(settings, 0) // (4 * _GI))
+    return None if needed * _GI <= as_bytes(default) else f"{needed}Gi"
 
 
 def _accelerator(answers: Answers) -> str | None:

@@ -5,7 +5,7 @@ from textwrap import wrap
 from typing import Any
 
 from airis.init.platforms import Platform
-from airis.init.questions import Answers, ollama_image, platform_of, sizes, webui_image
+from airis.init.questions import Answers, memory_for, ollama_image, platform_of, sizes, webui_image
 from airis.schema import REFERENCE_LINE
 from airis.yaml_writer import dump_line
 from settings.network import NetworkSettings
@@ -108,6 +108,8 @@ def _ollama(answers: Answers, platform: Platform) -> Iterator[_Line]:
         yield about, "models", list(answers["model"])
     yield "The volume for models.", "storage", _storage(answers["ollama-storage"], answers)
     if not answers["gpu"]:
+        if memory := memory_for(answers["model"]):
+            yield "Memory of each pod: for these models and what they are told.", "resources", {"limits": {"memory": memory}}
         return
     vendor = answers["vendor"]
     optional = {

@@ -58,12 +58,15 @@ current-context: mine
 SUMMARY = {
     "pods": [
         {
+            "podRef": {"name": "airis-1", "namespace": "airis"},
+            "containers": [{"name": "airis", "memory": {"workingSetBytes": 7}}, {"name": "starting"}],
             "volume": [
                 {"name": "scratch", "usedBytes": 1, "capacityBytes": 9},
                 {"pvcRef": {"name": "airis-pvc", "namespace": "airis"}, "usedBytes": 5, "capacityBytes": 10},
                 {"pvcRef": {"name": "airis-pvc", "namespace": "other"}, "usedBytes": 9, "capacityBytes": 10},
-            ]
-        }
+            ],
+        },
+        {"podRef": {"name": "airis-1", "namespace": "other"}, "containers": [{"name": "c", "memory": {"workingSetBytes": 9}}]},
     ]
 }
 
@@ -108,6 +111,7 @@ def test_a_look_notes_what_may_not_be_seen_and_reads_no_secret(place: Path) -> N
     assert all(each.allowed for each in seen.rights)
     assert set(seen.trials.values()) == {'pods "x" is refused'}
     assert seen.fill == {"airis-pvc": (5, 10)}
+    assert seen.memory == {"airis-1": {"airis": 7}}
     assert seen.inside == {"health": "", "ollama": {}, "data": [7, 10]}
     for line in (place / "log").read_text().splitlines():
         assert "secret" not in line or "--output=go-template=" in line
@@ -121,7 +125,7 @@ def test_the_webui_knows_how_full_its_own_volume_is(place: Path) -> None:
     seen = server_of(Cluster(place / "kubectl", "airis"), wanted())
 
     assert seen.fill == {"airis-pvc": (7, 10)}
-    assert "fill" in seen.unknown
+    assert "kubelets" in seen.unknown
 
 
 def test_a_namespace_that_is_not_there_yet_is_no_refusal(place: Path) -> None:
@@ -292,10 +296,15 @@ def test_the_documentation_lists_every_key_of_the_json() -> None:
     assert [row[0].strip("`") for row in table("JSON")] == keys
 
 
+LOADED = [{"name": "llama3.2:1b", "size": 1_500_000_000, "context_length": 4096}]
+
+
 def test_the_program_in_the_pod(tmp_path: Path) -> None:
     source = Path(inside.__file__).read_text(encoding="utf-8")
     models = json.dumps({"models": [{"name": "llama3.2:1b"}]})
-    with serving({"/health": '{"status": true}', "/api/tags": models}) as port, serving({}) as other:
+    running = json.dumps({"models": [{**LOADED[0], "size_vram": 0}]})
+    answers = {"/health": '{"status": true}', "/api/tags": models, "/api/ps": running}
+    with serving(answers) as port, serving({}) as other:
         urls = f"http://127.0.0.1:{port}/; http://127.0.0.1:{other}"
         answered = subprocess.run(
             [sys.executable, "-I", "-B", "-c", source, str(port)],
@@ -307,7 +316,7 @@ def test_the_program_in_the_pod(tmp_path: Path) -> None:
         )
     said = json.loads(answered.stdout)
     assert said["health"] == ""
-    assert said["ollama"][f"http://127.0.0.1:{port}/"] == {"models": ["llama3.2:1b"], "error": ""}
+    assert said["ollama"][f"http://127.0.0.1:{port}/"] == {"models": ["llama3.2:1b"], "loaded": LOADED, "error": ""}
     assert "404" in said["ollama"][f"http://127.0.0.1:{other}"]["error"]
     assert said["data"][1] > said["data"][0] > 0
 

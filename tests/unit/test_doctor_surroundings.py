@@ -8,7 +8,7 @@ import pytest
 from airis.doctor.look import Keys, Owned
 from airis.doctor.model import CHECKS, State
 from airis.ollama_log import Compute
-from tests.unit.doctors import body, look, mine, node, pod, says, wanted
+from tests.unit.doctors import Found, body, look, mine, node, pod, says, wanted
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -332,7 +332,7 @@ def test_how_full_claims_are() -> None:
 
     assert [state for state, _ in says("claims", look(wanted(), fill=fill))] == [OK, WARNING, PROBLEM]
     assert says("claims", look(wanted(), own=claim("Pending"))) == [(PROBLEM, "without a volume: airis-pvc")]
-    assert says("claims", look(wanted(), own=claim("Bound"), unknown={"fill": "No permission."})) == [
+    assert says("claims", look(wanted(), own=claim("Bound"), unknown={"kubelets": "No permission."})) == [
         (UNKNOWN, "how full these claims are: airis-pvc: No permission.")
     ]
 
@@ -382,3 +382,51 @@ def test_on_what_ollama_computes() -> None:
     assert "newer NVIDIA driver" in found[2].remedy
     assert says("gpu-in-use", look(gpu, unknown={"computing": "No permission."}))[0][0] is UNKNOWN
     assert says("gpu-in-use", look(wanted(), computing={"ollama-0": Compute(("cpu",))})) == []  # nobody asked for a GPU
+
+
+GI = 2**30
+
+
+def test_how_near_pods_are_to_their_memory_limits() -> None:
+    limited = [{"name": "ollama", "resources": {"limits": {"memory": "4Gi"}}}]
+    free = [{"name": "airis"}]
+    pods = [
+        pod("ollama-0", labels={"app": "ollama"}, containers=limited),
+        pod("ollama-1", labels={"app": "ollama"}, containers=limited),
+        pod("airis-1", labels={"app": "airis"}, containers=free),
+    ]
+    loaded = [{"name": "llama3.2:1b", "size": 1_500_000_000, "context_length": 4096}]
+    inside = {"ollama": {"http://ollama-0.ollama.airis.svc.cluster.local:11434": {"loaded": loaded, "error": ""}}}
+    memory = {"ollama-0": {"ollama": int(3.5 * GI)}, "ollama-1": {"ollama": GI}, "airis-1": {"airis": GI}}
+
+    found = CHECKS["memory"].findings(look(wanted(), objects={"pods": pods}, inside=inside, memory=memory))
+
+    assert [(each.state, each.what) for each in found] == [
+        (
+            WARNING,
+            "Pod/ollama-0: ollama has 88% of its memory limit in use (3.5 of 4.0 GiB); loaded: llama3.2:1b (1.5 GB, 4096 tokens "
+            "of context)",
+        ),
+        (OK, "Pod/ollama-1: ollama has 25% of its memory limit in use (1.0 of 4.0 GiB)"),
+    ]
+    assert "server.promptCache" in found[0].remedy
+    unknown = look(wanted(), objects={"pods": pods}, unknown={"kubelets": "No permission."})
+    assert says("memory", unknown) == [(UNKNOWN, "how much memory the pods use: No permission.")]
+
+
+def test_cpu_limits_that_are_more_than_the_cores_of_the_node() -> None:
+    stack = wanted(ollama={"nodeSelector": {"size": "small"}})
+    small = node("a", labels={"size": "small"}, cpu="2")
+    large, tainted = node("b", cpu="16"), node("c", "gpu", labels={"size": "small"}, cpu="64")
+    words = "StatefulSet/ollama: its CPU limit is 4, and {} has 2 cores at most"
+    webui = (OK, "Deployment/airis-deployment: its CPU limit of 1 is within the cores of its nodes")
+
+    def said(*pods: Any) -> Found:
+        return says("cores", look(stack, objects={"nodes": [small, large, tainted], "pods": list(pods)}))
+
+    assert sorted(said()) == sorted([webui, (WARNING, words.format("each node that it may go to"))])
+    runs = said(pod("ollama-0", on="a", labels={"app": "ollama"}))
+    assert (WARNING, words.format("a, where it runs,")) in runs
+    elsewhere = said(pod("ollama-0", on="b", labels={"app": "ollama"}))
+    assert (OK, "StatefulSet/ollama: its CPU limit of 4 is within the cores of its nodes") in elsewhere
+    assert says("cores", look(wanted(ollama={"resources": {"limits": {"cpu": None}}}))) == []

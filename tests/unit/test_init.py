@@ -10,7 +10,7 @@ import pytest
 
 from airis import program
 from airis.init.platforms import PLATFORMS
-from airis.init.questions import QUESTIONS, volume_for
+from airis.init.questions import QUESTIONS, memory_for, volume_for
 from airis.schema import REFERENCE_LINE
 from airis.stacks import read_stack, settings_of
 from settings import StackSettings
@@ -312,3 +312,25 @@ def test_comments_only_name_pages_that_there_are(command: Command, project: Path
 )
 def test_the_volume_has_room_for_twice_the_models(models: tuple[str, ...], size: str) -> None:
     assert volume_for(models) == size
+
+
+@pytest.mark.parametrize(
+    ("models", "memory"),
+    [
+        ((), None),
+        (("llama3.2:1b",), None),
+        (("nobody/knows:1b",), None),
+        (("gemma3:12b",), "12Gi"),
+        (("gemma3:12b", "llama3.2:1b"), "14Gi"),
+    ],
+    ids=json.dumps,
+)
+def test_on_cpu_the_memory_has_room_for_the_models(models: tuple[str, ...], memory: str | None) -> None:
+    assert memory_for(models) == memory
+
+
+@pytest.mark.parametrize("gpu", [0, 1])
+def test_a_stack_for_large_models_is_one_that_fits_them(command: Command, project: Path, gpu: int) -> None:
+    command("init", "-s", "large", "--model", "gemma3:12b", "--gpu", str(gpu), "--yes")
+    limits = settings_of(read_stack("large", project)).ollama.resources.limits
+    assert limits.memory == ("4Gi" if gpu else "12Gi")

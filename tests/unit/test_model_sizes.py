@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from settings import StackSettings, load
-from settings.model_sizes import full_name, same_model, size_of
+from settings.model_sizes import context_of, full_name, same_model, size_of
 from tests.unit.conftest import Refuse
 from tests.unit.drawing import COMMITTED, ROOT
 
@@ -121,10 +121,10 @@ def test_what_models_are_made_from_counts_too(refuse: Refuse) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"models": ["llama3.1:70b"], "storage": {"size": "40G"}},  # 39.5 GB is printed as 40GB
+        {"models": ["llama3.1:70b"], "storage": {"size": "40G"}, "resources": ROOMY},  # 39.5 GB is printed as 40GB
         {"models": ["llama3.3"]},  # tomorrow it may be another model
         {"models": ["unheard:70b"]},
-        {"models": ["llama3.1:70b"], "storage": {"existingClaim": "large"}},  # of what size, nobody says
+        {"models": ["llama3.1:70b"], "storage": {"existingClaim": "large"}, "resources": ROOMY},  # of what size, nobody says
     ],
     ids=str,
 )
@@ -151,21 +151,127 @@ def test_an_existing_claim_is_not_measured() -> None:
     assert warnings(**settings, storage={"size": "18G", "existingClaim": "large"}) == []
 
 
-def test_a_memory_limit_that_is_too_small_is_warned_of() -> None:
-    (said,) = warnings(models=["llama3.2:1b", "gemma3:12b"])
-    assert said == (
-        "airis:ollama.resources.limits.memory: gemma3:12b (8.1GB) needs about 8.9 GB with its context, more than 4Gi: "
-        "it may not load, or be killed"
+KEY = "airis:ollama.resources.limits.memory"
+
+
+def limit(memory: str | None) -> dict[str, Any]:
+    return {"resources": {"requests": {"memory": None}, "limits": {"memory": memory}}}
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens", "parallel", "kind", "mebibytes"),
+    [
+        ("llama3.2:1b", 4096, 1, "f16", 2 * 16 * 8 * 64 * 2 * 4096 >> 20),
+        ("llama3.1:8b", 4096, 4, "f16", 4 * 512),
+        ("llama3.1:8b", 4096, 4, "q8_0", 4 * 272),
+        ("llama3.1:8b", 4096, 4, "q4_0", 4 * 144),
+        ("phi4", 10**6, 1, "f16", 200 * 16),  # it was made for 16384
+        ("gemma3:27b", 32768, 1, "f16", (10 * 32768 + 52 * 1536) * 8 >> 10),  # most layers see a window
+        ("gemma3:27b", 32768, 1, "q8_0", (10 * 32768 * 17 // 32 + 52 * 1536) * 8 >> 10),
+        ("gemma3:27b", 512, 1, "f16", 62 * 512 * 8 >> 10),
+    ],
+)
+def test_memory_for_a_context_follows_from_the_model(
+    model: str, tokens: int, parallel: int, kind: str, mebibytes: int
+) -> None:
+    known = context_of(model)
+    assert known is not None
+    assert known.bytes(tokens, parallel, kind) >> 20 == mebibytes
+
+
+def test_every_context_is_that_of_a_known_size() -> None:
+    for source in DATA["contexts"]:
+        assert source["url"].startswith("https://")
+        for model in source["models"]:
+            assert context_of(model) is not None
+    known = {each for source in DATA["contexts"] for each in source["models"]}
+    sized = {each for source in DATA["sources"] for each in source["models"]}
+    assert known - sized <= {"llama3.1:8b", "llama3.2:3b", "llama3.3:70b", "gemma3:4b"}
+    assert context_of("nomic-embed-text") is None
+
+
+def test_a_memory_limit_that_certainly_is_too_small_is_refused(refuse: Refuse) -> None:
+    said = refuse("airis:ollama: {models: ['llama3.2:1b', 'gemma3:12b']}")
+    allowed = "at least 10Gi for gemma3:12b (8.1GB): about 9.7 GB with context; or a GPU"
+    assert f'  {KEY}\n    given    "4Gi" (the default)\n    allowed  {allowed}' in said
+
+
+def test_models_that_are_preloaded_for_ever_are_counted_together(refuse: Refuse) -> None:
+    text = "airis:ollama: {models: [MODELS], preload: [MODELS], KEEP, resources: {limits: {memory: 2Gi}}}".replace(
+        "MODELS", "'llama3.2:1b', 'gemma3:1b', 'moondream'"
     )
-    assert warnings(models=["gemma3:12b"], resources={"limits": {"memory": "9G"}}) == []
-    assert warnings(models=["gemma3:12b"], resources={"limits": {"memory": None}}) == []
+    said = refuse(text.replace("KEEP", "preloadKeepAlive: -1").replace(", 'moondream'", ", 'gemma2:2b'"))
+    assert "llama3.2:1b (1.3GB), gemma3:1b (815MB), gemma2:2b (1.6GB), which preload keeps in memory together" in said
+    kept = {"models": ["llama3.2:1b", "gemma3:1b", "gemma2:2b"], "preload": ["llama3.2:1b", "gemma3:1b", "gemma2:2b"]}
+    assert [each.partition(": ")[0] for each in warnings(**kept, preloadKeepAlive="5m", **limit("2Gi"))] == [KEY]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"models": ["gemma3"], **limit("3G")},  # tomorrow it may be another model
+        {"models": ["gemma3:12b"], **limit("8050M")},  # 8.05 GB is printed as 8.1GB
+        {"models": ["gemma3:12b"], "gpu": {}},
+        {"create": [{"name": "a", "from": "gemma3:12b", "parameters": {"useMmap": True}}]},
+    ],
+    ids=str,
+)
+def test_a_memory_limit_that_may_suffice_is_not_refused(settings: dict[str, Any]) -> None:
+    read(**settings)
+
+
+def test_a_memory_limit_that_is_too_small_is_warned_of() -> None:
+    (said,) = warnings(models=["llama3.2:1b", "gemma3:12b"], **limit("9G"))
+    assert said == (
+        f"{KEY}: gemma3:12b (8.1GB) needs about 9.7 GB with 4096 tokens of context, more than 9G: "
+        "it may not load, or be killed; 10Gi would do"
+    )
+    assert warnings(models=["gemma3:12b"], **limit("10G")) == []
+    assert warnings(models=["gemma3:12b"], **limit(None)) == []
+
+
+def test_contexts_count_with_all_who_ask_at_once() -> None:
+    server = {"contextLength": 32768, "parallel": 4}
+    (said,) = warnings(models=["llama3.2:1b"], server=server)
+    assert "llama3.2:1b (1.3GB) needs about 5.7 GB with 4 x 32768 tokens of context, more than 4Gi" in said
+    assert warnings(models=["llama3.2:1b"], server={**server, "kvCacheType": "q8_0"}) == []
+
+
+def test_a_model_made_for_a_longer_context_counts_with_it() -> None:
+    made = {"name": "long", "from": "llama3.2:1b", "parameters": {"numCtx": 131072}}
+    again = {"name": "longer", "from": "long", "system": "Answer."}
+    (said,) = warnings(models=["llama3.2:1b"], create=[made, again])
+    assert "131072 tokens" in said
+
+
+def test_models_that_are_loaded_at_once_are_counted_together() -> None:
+    models = ["llama3.2:1b", "phi4-mini", "gemma3:1b"]
+    (said,) = warnings(models=models)
+    assert said.startswith(f"{KEY}: 4Gi may be too small for what may be loaded at once, 5.8 GB: phi4-mini (2.5GB) needs")
+    assert "6Gi would do, or a lower server.maxLoadedModels" in said
+    assert warnings(models=models, server={"maxLoadedModels": 1}) == []
+
+
+def test_prompts_that_are_kept_count_too() -> None:
+    (said,) = warnings(models=["llama3.2:1b"], server={"promptCache": "3Gi"})
+    assert "1 x 3Gi of prompts (server.promptCache)" in said
+    (said,) = warnings(models=["llama3.2:1b", "unheard"], server={"promptCache": "2Gi"})
+    assert "2 x 2Gi of prompts (server.promptCache)" in said
+    for fits in (0, "1Gi"):
+        assert warnings(models=["llama3.2:1b"], server={"promptCache": fits}) == []
+
+
+def test_prompts_are_in_the_pods_memory_with_a_gpu_too() -> None:
+    (said,) = warnings(models=["gemma3:12b"], gpu={}, server={"promptCache": "5Gi"})
+    assert said.startswith(f"{KEY}: 4Gi may be too small for what may be loaded at once, 5.4 GB: 1 x 5Gi of prompts")
+    assert warnings(models=["gemma3:12b"], gpu={}, server={"promptCache": "4Gi"}) == []
 
 
 def test_gpus_that_are_too_small_are_warned_of() -> None:
     gpu = {"preset": "gpu-operator", "minMemory": "16Gi"}
     (said,) = warnings(models=["gemma3:27b"], gpu=gpu)
     assert said == (
-        "airis:ollama.gpu: gemma3:27b (17GB) needs about 18.7 GB with its context, more than 16Gi: "
+        "airis:ollama.gpu: gemma3:27b (17GB) needs about 19.7 GB with 4096 tokens of context, more than 16Gi: "
         "part of it may run on CPU, which is slow"
     )
     assert warnings(models=["gemma3:27b"], gpu={**gpu, "count": 2}) == []

@@ -48,9 +48,10 @@ def test_without_limits_the_host_decides() -> None:
     ("settings", "mib"),
     [
         ({}, 4096 // 2 // 2 // 3),  # models of unknown size: half of the limit
-        ({"models": ["llama3.2:1b"]}, (4096 - 1364) // 2 // 3),  # 1.3 GB and a tenth
-        ({"models": ["llama3.2:1b"], "server": {"maxLoadedModels": 1}}, (4096 - 1364) // 2),
-        ({"models": ["llama3.1:70b"]}, 0),  # 40 GB: no room
+        ({"models": ["llama3.2:1b"]}, (4096 - 1364 - 128) // 2 // 3),  # 1.3 GB and a tenth, and 4096 tokens
+        ({"models": ["llama3.2:1b"], "server": {"maxLoadedModels": 1}}, (4096 - 1364 - 128) // 2),
+        ({"models": ["llama3.2:1b"], "server": {"contextLength": 65536}}, (4096 - 1364 - 2048) // 2 // 3),
+        ({"models": ["llama3.1"], **limits(memory="5G")}, 0),  # no room
         ({"models": ["llama3.1:70b"], "gpu": {}}, 4096 // 2 // 3),  # in the GPU's memory
         ({"gpu": {"count": 2}}, 4096 // 2 // 6),
         (limits(memory="1Ti"), 8192),  # what llama-server has for itself

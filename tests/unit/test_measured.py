@@ -1,0 +1,82 @@
+"""What is less than an application was measured to need is said by every command that reads the stack."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from settings import load
+from tests.unit.drawing import ROOT, stack_of
+
+pytestmark = pytest.mark.timeout(60)
+
+DATA = yaml.safe_load((ROOT / "settings" / "measured.yaml").read_text(encoding="utf-8"))
+ELSEWHERE = {"connections": {"embeddings": {"engine": "ollama", "model": "m"}}}
+
+
+def said(**settings: object) -> list[str]:
+    return [each for each in load(stack_of(**settings).config, source="x").warnings() if " took " in each]
+
+
+def startup(seconds: int) -> dict[str, Any]:
+    return {"probes": {"startup": {"periodSeconds": 1, "failureThreshold": seconds}}}
+
+
+def limits(**amounts: str | None) -> dict[str, Any]:
+    return {"resources": {"requests": {"cpu": None, "memory": None}, "limits": amounts}}
+
+
+def test_every_figure_has_its_source() -> None:
+    assert DATA.keys() == {"webui", "ollama"}
+    for known in DATA.values():
+        for row in (*known["start"], *known["rest"]):
+            assert row["source"]
+
+
+@pytest.mark.parametrize(
+    ("webui", "figure"),
+    [
+        (startup(5), "15 to 40 s with a CPU limit of 1"),
+        (startup(39), "15 to 40 s"),
+        (startup(40), None),
+        (startup(39) | limits(cpu=None), "15 to 40 s"),
+        (startup(39) | limits(cpu="4"), "15 to 40 s"),
+        (startup(64) | limits(cpu="300m"), "65 s with a CPU limit of 300m"),
+        (startup(64) | limits(cpu="100m"), "65 s"),
+        (startup(64) | limits(cpu="500m"), None),  # nobody measured that
+        (startup(65) | limits(cpu="300m"), None),
+        ({}, None),
+    ],
+    ids=str,
+)
+def test_a_startup_budget_below_the_measured_start_is_said(webui: dict[str, Any], figure: str | None) -> None:
+    told = said(webui=webui)
+    assert len(told) == (figure is not None)
+    assert all(each.startswith("airis:webui.probes.startup: ") and str(figure) in each for each in told)
+
+
+@pytest.mark.parametrize(
+    ("webui", "figure"),
+    [
+        (limits(memory="256Mi"), "777Mi with a local embedding model"),
+        (limits(memory="776Mi"), "777Mi"),
+        (limits(memory="777Mi"), None),
+        (limits(memory="777Mi") | ELSEWHERE, None),
+        (limits(memory="256Mi") | ELSEWHERE, "308M with embeddings of a server"),
+        (limits(memory=None), None),
+    ],
+    ids=str,
+)
+def test_a_memory_limit_below_the_measured_rest_is_said(webui: dict[str, Any], figure: str | None) -> None:
+    told = said(webui=webui)
+    assert len(told) == (figure is not None)
+    assert all(each.startswith("airis:webui.resources.limits.memory: ") and str(figure) in each for each in told)
+
+
+def test_so_it_is_with_ollama() -> None:
+    (start,) = said(ollama=startup(3))
+    assert start.startswith("airis:ollama.probes.startup: 3 s ")
+    (rest,) = said(ollama=limits(memory="8Mi"))
+    assert rest.startswith("airis:ollama.resources.limits.memory: 8Mi, ")
+    assert said(ollama=startup(4)) == []
+    assert said(ollama={"enabled": False, **startup(3)}) == []
