@@ -1,6 +1,7 @@
 """Measures whole commands side by side: wall time, and the most memory that one of their processes had at a time."""
 
 import os
+import platform
 import statistics
 import subprocess
 import sys
@@ -116,6 +117,11 @@ def command(*arguments: str, env: Mapping[str, str] | None = None, folder: Path 
         return Run(float(seconds), int(kibibytes) * (1 if sys.platform == "darwin" else 1024))
 
     return run
+
+
+def machine() -> str:
+    """What it was measured on."""
+    return f"This run: {os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}."
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

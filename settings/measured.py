@@ -19,7 +19,7 @@ EMBEDDINGS_ELSEWHERE = "embeddings of a server"
 def measured_warnings(
     application: Literal["webui", "ollama"], settings: WorkloadSettings, kind: str = ""
 ) -> Iterator[str]:
-    """That the startup probe gives up before a start has ever succeeded, or that a pod at rest takes more than its memory limit.
+    """That the startup probe gives up before any measured start, or that a pod at rest takes more than its memory limit.
 
     `kind` is the `with` of the rows that are about these pods.
     """

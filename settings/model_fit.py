@@ -16,8 +16,8 @@ _FULL = 0.9
 _BUFFERS = 1.1
 """A loaded model needs its size, and about a tenth more to compute in; its context comes on top, where that is known."""
 _TOKENS = 4096
-"""Tokens of a context where nothing says otherwise. With more memory, Ollama takes more of a GPU's, and shrinks it where that does
-not fit. Source: Ollama 0.34.4, server/routes.go (defaultNumCtx) and sched.go (reduceAutoNumCtxForLoadOOM)."""
+"""Tokens of a context where nothing says otherwise. On large GPUs, Ollama takes more by itself, and less where that does not fit.
+Source: Ollama 0.34.4, server/routes.go (defaultNumCtx) and sched.go (reduceAutoNumCtxForLoadOOM)."""
 _GIB = 2**30
 
 
@@ -60,7 +60,9 @@ def memory_too_small(settings: "OllamaSettings") -> str | None:
     limited = settings.resources.limits.memory
     if settings.gpu is not None or limited is None:
         return None
-    read = {name: each for name, each in _loaded(settings).items() if not each.size.moves and not _mapped(settings, name)}
+    read = {
+        name: each for name, each in _loaded(settings).items() if not each.size.moves and not _mapped(settings, name)
+    }
     kept = [read[name] for name in _preloaded_for_ever(settings) if name in read]
     for together in ([each] for each in read.values()), [kept]:
         for models in together:
@@ -68,7 +70,9 @@ def memory_too_small(settings: "OllamaSettings") -> str | None:
                 needed = sum(each.bytes for each in models)
                 names = ", ".join(f"{each.name} ({each.size.printed})" for each in models)
                 why = ", which preload keeps in memory together" if len(models) > 1 else ""
-                return f"at least {_gibibytes(needed)} for {names}{why}: about {_gigabytes(needed)} with context; or a GPU"
+                return (
+                    f"at least {_gibibytes(needed)} for {names}{why}: about {_gigabytes(needed)} with context; or a GPU"
+                )
     return None
 
 
@@ -88,11 +92,13 @@ def memory_warnings(settings: "OllamaSettings") -> Iterator[str]:
     On GPUs, Ollama unloads models to make room for another one; on CPU, it loads as many as it may (server/sched.go, load).
     """
     models, gpu = _largest(settings), settings.gpu
-    if models and gpu is not None and gpu.min_memory is not None:
-        if models[0].bytes > gpu.count * as_bytes(gpu.min_memory):
-            has = f"{gpu.count} x {gpu.min_memory}" if gpu.count > 1 else gpu.min_memory
-            yield f"airis:ollama.gpu: {models[0]}, more than {has}: part of it may run on CPU, which is slow"
-    yield from _limit_warnings(settings, models if gpu is None else ())
+    if gpu is None:
+        yield from _limit_warnings(settings, models)
+        return
+    if models and gpu.min_memory is not None and models[0].bytes > gpu.count * as_bytes(gpu.min_memory):
+        has = f"{gpu.count} x {gpu.min_memory}" if gpu.count > 1 else gpu.min_memory
+        yield f"airis:ollama.gpu: {models[0]}, more than {has}: part of it may run on CPU, which is slow"
+    yield from _limit_warnings(settings, ())
 
 
 def _limit_warnings(settings: "OllamaSettings", models: Sequence[_Loaded]) -> Iterator[str]:

@@ -72,7 +72,9 @@ class Context:
         tokens = min(tokens, self.most)
         one = 2 * self.heads * self.width
         windows = min(tokens * parallel, self.window * parallel + _BATCH)
-        return int(self.layers * tokens * parallel * one * _KV_BYTES[kind] + self.local * windows * one * _KV_BYTES["f16"])
+        return int(
+            self.layers * tokens * parallel * one * _KV_BYTES[kind] + self.local * windows * one * _KV_BYTES["f16"]
+        )
 
 
 def full_name(model: str) -> tuple[str, str, str, str]:

@@ -38,7 +38,9 @@ def main() -> None:
         loaded, _ = asked(f"{url.rstrip('/')}/api/ps")
         servers[url] = {
             "models": [str(each["name"]) for each in models_in(body)],
-            "loaded": [{key: each.get(key, 0) for key in ("name", "size", "context_length")} for each in models_in(loaded)],
+            "loaded": [
+                {key: each.get(key, 0) for key in ("name", "size", "context_length")} for each in models_in(loaded)
+            ],
             "error": error,
         }
     usage = None

@@ -77,30 +77,30 @@ def room(look: Look) -> Outcomes:
     "cores",
     *_NODES,
     "Have the nodes as many cores as the CPU limits say?",
-    why="A pod has as many threads as its CPU limit has cores. Where the node has fewer, threads that share a core wait for each "
-    "other, and models answer more slowly than with fewer threads.",
+    why="A pod has as many threads as its CPU limit has cores. Where the node has fewer, threads share a core and wait for each "
+    "other: models answer more slowly than with fewer threads.",
     remedy="lower resources.limits.cpu to the cores of the node, or let the pods go to nodes with more (nodeSelector)",
 )
 def cores(look: Look) -> Outcomes:
-    """The limit of each Deployment and StatefulSet, against the node of each pod; without pods, against every node they may go to."""
+    """The limit of each Deployment and StatefulSet, against the nodes of its pods; without pods, every node they may go to."""
     for workload in look.stack.workloads:
         limit = asked(workload.pod, "limits").get("cpu")
         if workload.kind == "Job" or limit is None:
             continue
         on = {each["spec"].get("nodeName") for each in living(look.own("pods")) if workload.owns(each)} - {None}
-        possible = [
-            each
-            for each in look.all("nodes")
-            if (name_of(each) in on if on else not taints_refusing(workload.pod, each) and not labels_missing(workload.pod, each))
-        ]
-        has = {name_of(each): capacity(each).get("cpu", Decimal(0)) for each in possible}
+        nodes = [each for each in look.all("nodes") if (name_of(each) in on if on else _may_go_to(workload, each))]
+        has = {name_of(each): capacity(each).get("cpu", Decimal(0)) for each in nodes}
         short = {name: number for name, number in has.items() if number < limit}
         if short and (on or len(short) == len(has)):
-            most = max(short.values())
             where = f"{listed(short)}, where it runs," if on else "each node that it may go to"
-            yield warning(f"{workload}: its CPU limit is {limit.normalize():f}, and {where} has {most.normalize():f} cores at most")
+            most = f"{max(short.values()).normalize():f} cores at most"
+            yield warning(f"{workload}: its CPU limit is {limit.normalize():f}, and {where} has {most}")
         elif has:
             yield ok(f"{workload}: its CPU limit of {limit.normalize():f} is within the cores of its nodes")
+
+
+def _may_go_to(workload: Workload, node: KubeObject) -> bool:
+    return not taints_refusing(workload.pod, node) and not labels_missing(workload.pod, node)
 
 
 def _missing(look: Look, workload: Workload) -> int:

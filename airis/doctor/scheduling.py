@@ -113,7 +113,9 @@ def allocatable(node: KubeObject) -> Amounts:
 
 def capacity(node: KubeObject) -> Amounts:
     """What the node has, with what it keeps for itself."""
-    return {key: amount(value) for key, value in (node.get("status", {}).get("capacity") or {}).items()} or allocatable(node)
+    return {key: amount(value) for key, value in (node.get("status", {}).get("capacity") or {}).items()} or allocatable(
+        node
+    )
 
 
 def rooms(nodes: Sequence[KubeObject], pods: Sequence[KubeObject]) -> list[Room]:

@@ -109,7 +109,11 @@ def _ollama(answers: Answers, platform: Platform) -> Iterator[_Line]:
     yield "The volume for models.", "storage", _storage(answers["ollama-storage"], answers)
     if not answers["gpu"]:
         if memory := memory_for(answers["model"]):
-            yield "Memory of each pod: for these models and what they are told.", "resources", {"limits": {"memory": memory}}
+            yield (
+                "Memory of each pod: for these models and what they are told.",
+                "resources",
+                {"limits": {"memory": memory}},
+            )
         return
     vendor = answers["vendor"]
     optional = {

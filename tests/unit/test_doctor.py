@@ -66,7 +66,10 @@ SUMMARY = {
                 {"pvcRef": {"name": "airis-pvc", "namespace": "other"}, "usedBytes": 9, "capacityBytes": 10},
             ],
         },
-        {"podRef": {"name": "airis-1", "namespace": "other"}, "containers": [{"name": "c", "memory": {"workingSetBytes": 9}}]},
+        {
+            "podRef": {"name": "airis-1", "namespace": "other"},
+            "containers": [{"name": "c", "memory": {"workingSetBytes": 9}}],
+        },
     ]
 }
 

@@ -404,8 +404,8 @@ def test_how_near_pods_are_to_their_memory_limits() -> None:
     assert [(each.state, each.what) for each in found] == [
         (
             WARNING,
-            "Pod/ollama-0: ollama has 88% of its memory limit in use (3.5 of 4.0 GiB); loaded: llama3.2:1b (1.5 GB, 4096 tokens "
-            "of context)",
+            "Pod/ollama-0: ollama has 88% of its memory limit in use (3.5 of 4.0 GiB); loaded: llama3.2:1b (1.5 GB, 4096 "
+            "tokens of context)",
         ),
         (OK, "Pod/ollama-1: ollama has 25% of its memory limit in use (1.0 of 4.0 GiB)"),
     ]

@@ -124,7 +124,11 @@ def test_what_models_are_made_from_counts_too(refuse: Refuse) -> None:
         {"models": ["llama3.1:70b"], "storage": {"size": "40G"}, "resources": ROOMY},  # 39.5 GB is printed as 40GB
         {"models": ["llama3.3"]},  # tomorrow it may be another model
         {"models": ["unheard:70b"]},
-        {"models": ["llama3.1:70b"], "storage": {"existingClaim": "large"}, "resources": ROOMY},  # of what size, nobody says
+        {
+            "models": ["llama3.1:70b"],
+            "storage": {"existingClaim": "large"},
+            "resources": ROOMY,
+        },  # of what size, nobody says
     ],
     ids=str,
 )
@@ -247,7 +251,9 @@ def test_a_model_made_for_a_longer_context_counts_with_it() -> None:
 def test_models_that_are_loaded_at_once_are_counted_together() -> None:
     models = ["llama3.2:1b", "phi4-mini", "gemma3:1b"]
     (said,) = warnings(models=models)
-    assert said.startswith(f"{KEY}: 4Gi may be too small for what may be loaded at once, 5.8 GB: phi4-mini (2.5GB) needs")
+    assert said.startswith(
+        f"{KEY}: 4Gi may be too small for what may be loaded at once, 5.8 GB: phi4-mini (2.5GB) needs"
+    )
     assert "6Gi would do, or a lower server.maxLoadedModels" in said
     assert warnings(models=models, server={"maxLoadedModels": 1}) == []
 

@@ -1,0 +1,207 @@
+"""What Ollama makes of the variables by which airis fits it into its pod, on a real node: docs/benchmarks-ollama.md.
+
+`python -m benchmarks.ollama` measures, and writes the page. It takes what `make test-cluster` takes: Linux and root.
+"""
+
+import json
+import random
+import string
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import requests
+
+from benchmarks.measure import HEADINGS, ROOT, Row, Sample, machine, table
+from settings.pod_fit import LLAMA_THREADS, PROMPT_CACHE
+from settings.releases import OLLAMA
+from tests.cluster import models
+from tests.cluster.models import Tiny
+from tests.cluster.stacks import Applied, new_namespace
+from tests.cluster.target import Target, obstacle, target
+
+PAGE = ROOT / "docs" / "benchmarks-ollama.md"
+
+MODEL = Tiny(16, 1024)
+"""437 MB. Each byte of a prompt is a token of its own."""
+
+CPU_LIMITS = ("500m", "1", "2")
+_ROUNDS = 5
+_PROMPT = 256
+_TOKENS = 64
+
+MEMORY_LIMIT = "1200Mi"
+_LONG_PROMPT = 1500
+_PROMPTS = 18
+_SECONDS = 300.0
+
+RENDERED, WITHOUT, LARGE_HOST = "as rendered", "without", "8 threads"
+"""How an Ollama is set up: by the settings; without the variables, as on this host; with the threads that a host of 8 cores
+gives."""
+
+
+class Ollama(Applied):
+    """A stack whose WebUI is left out."""
+
+    def _rendered(self, settings: Mapping[str, object]) -> list[dict[str, Any]]:
+        return [each for each in super()._rendered(settings) if each["kind"] != "Deployment"]
+
+    def start(self, way: str, **limits: str) -> str:
+        """Has it run with these limits, with the model in memory; returns its URL."""
+        env = {LLAMA_THREADS: "8"} if way == LARGE_HOST else {}
+        none = {"cpu": "100m", "memory": "100Mi"}
+        self.up(ollama={"resources": {"requests": none, "limits": limits}, "env": env})
+        if way == WITHOUT:
+            self.cluster.run("set", "env", "statefulset/ollama", f"{LLAMA_THREADS}-", f"{PROMPT_CACHE}-")
+            self.cluster.run("rollout", "status", "statefulset/ollama", "--timeout=120s", timeout=130)
+        url = self.url("ollama-service")
+        _answers(url)
+        if not requests.get(f"{url}/api/tags", timeout=_SECONDS).json()["models"]:
+            models.give(self.target, url, tiny=MODEL)
+        asked(url, "warm up")
+        return url
+
+
+class Answer(NamedTuple):
+    """How long an answer took, in seconds."""
+
+    first: float
+    """Until its first token came."""
+    tokens: float
+    """For `_TOKENS` tokens, without the first."""
+
+
+class Stopped(Exception):
+    """The server of the model has ended; the text is what Ollama says."""
+
+
+def asked(url: str, prompt: str) -> Answer:
+    """Has the model answer. Raises Stopped where Ollama reports an error."""
+    options = {"num_predict": _TOKENS, "temperature": 0}
+    body: dict[str, Any] = {"model": models.NAME, "prompt": prompt, "raw": True, "options": options}
+    begun = time.monotonic()
+    first, said = 0.0, {}
+    with requests.post(f"{url}/api/generate", json=body, stream=True, timeout=_SECONDS) as answer:
+        for line in answer.iter_lines():
+            first = first or time.monotonic() - begun
+            said = json.loads(line)
+            if "error" in said:
+                raise Stopped(said["error"])
+    return Answer(first, said["eval_duration"] / said["eval_count"] * _TOKENS / 10**9)
+
+
+def different(length: int) -> Iterator[str]:
+    """Prompts of that many tokens that have no beginning in common; the same ones in each run."""
+    chance = random.Random(length)  # noqa: S311  (no secret)
+    while True:
+        yield "".join(chance.choices(string.ascii_letters, k=length))
+
+
+def speed(stacks: Mapping[str, Ollama]) -> Iterator[Row]:
+    """Each way with each CPU limit; they take turns."""
+    prompts = different(_PROMPT)
+    for cpu in CPU_LIMITS:
+        print(f"Measuring Ollama with a CPU limit of {cpu} ...", file=sys.stderr, flush=True)
+        urls = {way: stack.start(way, cpu=cpu, memory="2Gi") for way, stack in stacks.items()}
+        taken: dict[str, list[Answer]] = {way: [] for way in urls}
+        for _ in range(_ROUNDS):
+            for way, url in urls.items():
+                taken[way].append(asked(url, next(prompts)))
+        for what, index in ((f"{_TOKENS} tokens", 1), (f"first token, after a prompt of {_PROMPT}", 0)):
+            samples = {way: Sample(tuple(each[index] for each in answers)) for way, answers in taken.items()}
+            for other in (WITHOUT, LARGE_HOST):
+                yield Row(f"{what}, CPU limit {cpu}", samples[RENDERED], other, samples[other], 1.1)
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """How many long prompts a model has read until its server was killed."""
+
+    way: str
+    read: int
+    killed: str
+    """What Ollama said then; empty if it was not killed."""
+
+    HEADINGS = ("environment", "prompts that were answered", "the next one")
+
+    def cells(self) -> tuple[str, ...]:
+        return self.way, str(self.read), f"`{self.killed.partition(',')[0]}`" if self.killed else "not asked"
+
+
+def endurance(stacks: Mapping[str, Ollama]) -> Iterator[Prompts]:
+    """Prompts of which none begins like another one, with little memory, until the model's server is killed."""
+    for way in (WITHOUT, RENDERED):
+        print(f"Asking Ollama {way} long prompts ...", file=sys.stderr, flush=True)
+        url, read, killed = stacks[way].start(way, cpu="2", memory=MEMORY_LIMIT), 0, ""
+        for _, prompt in zip(range(_PROMPTS), different(_LONG_PROMPT), strict=False):
+            try:
+                asked(url, prompt)
+            except Stopped as stopped:
+                killed = str(stopped)
+                break
+            read += 1
+        yield Prompts(way, read, killed)
+
+
+def measured(cluster: Target, folder: Path) -> tuple[list[Row], list[Prompts]]:
+    """Everything, one after the other."""
+    with ExitStack() as spaces:
+        stacks = {
+            way: Ollama(cluster, spaces.enter_context(new_namespace(cluster)), folder)
+            for way in (RENDERED, WITHOUT, LARGE_HOST)
+        }
+        return list(speed(stacks)), list(endurance(stacks))
+
+
+def write() -> bool:
+    """Measures, and writes the page; returns whether every limit is kept."""
+    with target() as cluster, tempfile.TemporaryDirectory(prefix="airis-bench-") as folder:
+        rows, prompts = measured(cluster, Path(folder))
+    PAGE.write_text(_page(rows, prompts), encoding="utf-8")
+    return all(each.ok for each in rows) and all(not each.killed for each in prompts if each.way == RENDERED)
+
+
+def _page(rows: Sequence[Row], prompts: Sequence[Prompts]) -> str:
+    return f"""# Benchmarks of Ollama in its pod
+
+`python -m benchmarks.ollama` writes this page: Ollama {OLLAMA.version} on a real node (`tests/cluster`), on CPU, with a model of
+{MODEL.layers} layers, {MODEL.width} wide (437 MB). Three pods of the same limits take turns:
+
+- as rendered;
+- without the variables of [models.md](models.md#a-pod-of-its-size): its threads are the host's cores;
+- with the 8 threads that a host of 8 cores gives.
+
+Figures are medians of {_ROUNDS} answers. {machine()}
+
+{table(HEADINGS, [row.cells() for row in rows])}
+
+## Prompts that are kept
+
+The memory limit is {MEMORY_LIMIT}. Each prompt has {_LONG_PROMPT} tokens, and begins like no other; {_PROMPTS} are asked at most.
+
+{table(Prompts.HEADINGS, [each.cells() for each in prompts])}
+"""
+
+
+def _answers(url: str) -> None:
+    """Waits until the Service leads to the pod."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            requests.get(f"{url}/api/version", timeout=5)
+            return
+        except requests.ConnectionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    if reason := obstacle():
+        sys.exit(f"No real node: {reason}")
+    sys.exit(0 if write() else 1)
