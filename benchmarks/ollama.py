@@ -169,8 +169,8 @@ def write() -> bool:
 def _page(rows: Sequence[Row], prompts: Sequence[Prompts]) -> str:
     return f"""# Benchmarks of Ollama in its pod
 
-`python -m benchmarks.ollama` writes this page: Ollama {OLLAMA.version} on a real node (`tests/cluster`), on CPU, with a model of
-{MODEL.layers} layers, {MODEL.width} wide (437 MB). Three pods of the same limits take turns:
+`python -m benchmarks.ollama` writes this page: Ollama {OLLAMA.version} on a real node (`tests/cluster`), on CPU, with a model
+of {MODEL.layers} layers, {MODEL.width} wide (437 MB). Three pods of the same limits take turns:
 
 - as rendered;
 - without the variables of [models.md](models.md#a-pod-of-its-size): its threads are the host's cores;
@@ -182,7 +182,7 @@ Figures are medians of {_ROUNDS} answers. {machine()}
 
 ## Prompts that are kept
 
-The memory limit is {MEMORY_LIMIT}. Each prompt has {_LONG_PROMPT} tokens, and begins like no other; {_PROMPTS} are asked at most.
+The memory limit is {MEMORY_LIMIT}. Each prompt has {_LONG_PROMPT} tokens and begins like no other. At most {_PROMPTS} are asked.
 
 {table(Prompts.HEADINGS, [each.cells() for each in prompts])}
 """

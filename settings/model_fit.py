@@ -16,7 +16,7 @@ _FULL = 0.9
 _BUFFERS = 1.1
 """A loaded model needs its size, and about a tenth more to compute in; its context comes on top, where that is known."""
 _TOKENS = 4096
-"""Tokens of a context where nothing says otherwise. On large GPUs, Ollama takes more by itself, and less where that does not fit.
+"""Tokens of a context where nothing says otherwise. On large GPUs Ollama takes more by itself, and less if that does not fit.
 Source: Ollama 0.34.4, server/routes.go (defaultNumCtx) and sched.go (reduceAutoNumCtxForLoadOOM)."""
 _GIB = 2**30
 

@@ -77,7 +77,7 @@ def room(look: Look) -> Outcomes:
     "cores",
     *_NODES,
     "Have the nodes as many cores as the CPU limits say?",
-    why="A pod has as many threads as its CPU limit has cores. Where the node has fewer, threads share a core and wait for each "
+    why="A pod has as many threads as its CPU limit has cores. Where the node has fewer, threads share one and wait for each "
     "other: models answer more slowly than with fewer threads.",
     remedy="lower resources.limits.cpu to the cores of the node, or let the pods go to nodes with more (nodeSelector)",
 )

@@ -141,8 +141,8 @@ def volume_for(models: tuple[str, ...]) -> str:
 
 
 def memory_for(models: tuple[str, ...]) -> str | None:
-    """A memory limit for these models on CPU, with a quarter more for prompts; None where the default is enough, as far as sizes
-    are known.
+    """A memory limit for these models on CPU, with a quarter more for prompts; None where the default is enough, as far as
+    sizes are known.
     """
     default = OllamaSettings.model_fields["resources"].default.limits.memory
     unlimited = {"limits": {"memory": None}}
