@@ -64,7 +64,8 @@ def _page(rows: list[Row], grown: list[Growth], profiled: list[Path]) -> str:
     return f"""# Benchmarks
 
 `make bench` writes this page, and that of [Ollama in its pod](benchmarks-ollama.md). Each thing is measured side by side with
-what it is compared to, in one run; figures are medians of wall time, and the peak memory is that of the largest process. {machine()}
+what it is compared to, in one run; figures are medians of wall time, and the peak memory is that of the largest process.
+{machine()}
 
 {table(HEADINGS, [row.cells() for row in rows])}
 

@@ -182,7 +182,7 @@ Figures are medians of {_ROUNDS} answers. {machine()}
 
 ## Prompts that are kept
 
-The memory limit is {MEMORY_LIMIT}. Each prompt has {_LONG_PROMPT} tokens and begins like no other. At most {_PROMPTS} are asked.
+The memory limit is {MEMORY_LIMIT}. Each prompt has {_LONG_PROMPT} tokens and begins like no other; {_PROMPTS} are asked.
 
 {table(Prompts.HEADINGS, [each.cells() for each in prompts])}
 """
