@@ -1,12 +1,15 @@
-"""What Ollama's log says about the devices that it computes on.
+"""What Ollama's log says about the devices that it computes on, and about models whose server has ended.
 
 Ollama looks for GPUs once, when it starts, and logs one line for each that it uses; where it finds none, one line with
 `library=cpu`. Sources: ollama/ollama 0.17.4 and 0.34.4, discover/types.go (LogDetails) and logutil/logutil.go (slog's text
 format).
+
+Since 0.30.0 each loaded model has a `llama-server` of its own, on a port of its own. When the kernel kills one for memory, the
+server and its pod go on. Source: ollama/ollama 0.34.4, llm/llama_server.go.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -21,6 +24,14 @@ _SECONDS = 30.0
 _START = 'msg="Listening on '
 _DEVICE = re.compile(r'msg="inference compute" .*?\blibrary="?([^\s"]+)')
 _CPU = "cpu"
+_BEGUN = 'msg="starting llama-server"'
+_PORT = re.compile(r"--port (\d+)")
+_BLOB = re.compile(r"sha256-[0-9a-f]{64}")
+_FAILED = re.compile(r'msg="llama-server (?:completion|chat) error"')
+"""A request that its server did not answer to the end; one that a client gave up is not logged so."""
+_ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/")
+_KILLED = re.compile(r'(?:msg="llama-server process no longer running".*|process has terminated: )signal: killed')
+"""A server that was still wanted, or that was starting. Ollama itself unloads models by that signal, and logs it otherwise."""
 _CAUSES: Mapping[str, str] = {
     "NVIDIA driver too old": "install a newer NVIDIA driver on the node, or take an older release of Ollama",
     "skipping CUDA device": "the GPU is older than this release of Ollama supports: take an older release, or another node",
@@ -83,6 +94,41 @@ def compute(log: str) -> Compute | None:
         return None
     messages = [line.partition(" msg=")[2] for line in lines]
     return Compute(libraries, tuple(each for each in _CAUSES if any(each in one for one in messages)))
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A model whose servers have ended while they were needed."""
+
+    blob: str
+    """The model's file, as `sha256-...`; empty where the log does not tell."""
+    count: int
+    """How many of its servers have ended so."""
+    killed: bool
+    """Whether one was killed, as the kernel does for memory."""
+
+
+def ended(log: str) -> Sequence[Ended]:
+    """Reads in the log of an Ollama server which models' servers have ended by themselves, since its last start."""
+    blobs: dict[str, str] = {}
+    gone: dict[str, bool] = {}
+    port = ""
+    for line in log.rpartition(_START)[2].splitlines():
+        if _BEGUN in line and (found := _PORT.search(line)):
+            port = found[1]
+            model = _BLOB.search(line)
+            blobs[port] = model[0] if model else ""
+            gone.pop(port, None)
+        elif _FAILED.search(line):
+            address = _ADDRESS.search(line)
+            gone.setdefault(address[1] if address else port, False)
+        elif _KILLED.search(line):
+            gone[next((each for each in reversed(gone) if not gone[each]), port)] = True
+    return [
+        Ended(blob, len(ports), any(gone[each] for each in ports))
+        for blob in dict.fromkeys(blobs.get(each, "") for each in gone)
+        if (ports := [each for each in gone if blobs.get(each, "") == blob])
+    ]
 
 
 def asked(cluster: Cluster, pod: str, container: str) -> Compute | None:

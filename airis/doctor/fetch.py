@@ -15,6 +15,7 @@ from airis.doctor.questions import (
     computing,
     data_claim,
     fill,
+    killed,
     memory,
     summaries,
 )
@@ -107,6 +108,7 @@ def server_of(cluster: Cluster, wanted: Wanted | None) -> Server:
         memory=found.get("memory", {}),
         inside=found.get("inside", {}),
         computing=found.get("computing", {}),
+        killed=found.get("killed", {}),
     )
 
 
@@ -117,6 +119,7 @@ def _deployed(cluster: Cluster, wanted: Wanted, seen: _Seen, found: dict[str, An
         "kubelets": lambda: summaries(cluster, pods),
         "inside": lambda: answer_inside(cluster, wanted, pods),
         "computing": lambda: computing(cluster, wanted, pods),
+        "killed": lambda: killed(cluster, wanted, pods),
     }
     for done in [pool.submit(_noted, seen, found, what, task) for what, task in tasks.items() if pods]:
         done.result()

@@ -9,7 +9,7 @@ from airis.doctor.machine import Machine
 from airis.doctor.model import NotChecked
 from airis.doctor.wanted import Wanted
 from airis.kubectl import KubeObject
-from airis.ollama_log import Compute
+from airis.ollama_log import Compute, Ended
 from airis.registry import Answer
 
 
@@ -48,6 +48,16 @@ class Right:
 
 
 @dataclass(frozen=True)
+class Killed:
+    """What one pod of Ollama says of models whose servers have ended."""
+
+    kills: int | None
+    """Processes that the kernel has killed for memory; None where nobody could look."""
+    servers: Sequence[tuple[str, Ended]]
+    """The models by their names, as far as these are known, with what the log says of them."""
+
+
+@dataclass(frozen=True)
 class Server:
     """What a cluster says of itself."""
 
@@ -77,6 +87,8 @@ class Server:
     """What a pod of the WebUI says (see inside.py)."""
     computing: Mapping[str, Compute | None] = field(default_factory=dict)
     """On what each pod of Ollama computes that has GPUs; None where its log does not tell."""
+    killed: Mapping[str, Killed] = field(default_factory=dict)
+    """What each pod of Ollama says of models whose servers have ended."""
 
 
 @dataclass(frozen=True)

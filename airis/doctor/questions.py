@@ -9,9 +9,10 @@ from typing import Any
 from airis import ollama_log
 from airis.cluster import Cluster
 from airis.doctor import inside
-from airis.doctor.look import Keys, Owned, Right
+from airis.doctor.look import Keys, Killed, Owned, Right
 from airis.doctor.wanted import Wanted, Workload
 from airis.kubectl import KubectlError, KubeObject
+from settings.pod_fit import has_llama_server
 
 SECONDS = 30.0
 """How long one answer may take."""
@@ -171,6 +172,55 @@ def computing(cluster: Cluster, wanted: Wanted, pods: Sequence[KubeObject]) -> d
     container = ollama.pod["containers"][0]["name"]
     names = (str(each["metadata"]["name"]) for each in pods if ollama.owns(each) and _runs(each))
     return {name: ollama_log.asked(cluster, name, container) for name in names}
+
+
+_KILLS = (
+    "cat /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control 2>/dev/null | grep '^oom_kill '; "
+    'for blob in "$@"; do '
+    'grep -rl "sha256:${blob#sha256-}" "${OLLAMA_MODELS:-$HOME/.ollama/models}/manifests" 2>/dev/null'
+    ' | sed "s|.*/manifests/|$blob |"; done'
+)
+"""Prints how many processes of the container the kernel has killed for memory (cgroup v2, v1), and whose models' files these are.
+Source: Linux, Documentation/admin-guide/cgroup-v2.rst, memory.events; Ollama, manifest/paths.go."""
+_LINES = 20_000
+"""How much of a log to read, from its end."""
+
+
+def killed(cluster: Cluster, wanted: Wanted, pods: Sequence[KubeObject]) -> dict[str, Killed]:
+    """What each pod of Ollama says of models whose servers have ended, by its log and the container's memory events."""
+    ollama = _workload(wanted, "ollama")
+    if ollama is None or not has_llama_server(wanted.settings.ollama.image):
+        return {}
+    container = f"--container={ollama.pod['containers'][0]['name']}"
+    found = {}
+    for name in (str(each["metadata"]["name"]) for each in pods if ollama.owns(each) and _runs(each)):
+        servers = ollama_log.ended(cluster.run("logs", name, container, f"--tail={_LINES}", timeout=SECONDS))
+        kills, names = _inside_ollama(cluster, name, container, [each.blob for each in servers if each.blob])
+        found[name] = Killed(kills, [(names.get(each.blob, ""), each) for each in servers])
+    return found
+
+
+def _inside_ollama(
+    cluster: Cluster, pod: str, container: str, blobs: Sequence[str]
+) -> tuple[int | None, Mapping[str, str]]:
+    """How many of the container's processes were killed for memory, and a model for each of these files, as far as it says."""
+    try:
+        text = cluster.run("exec", pod, container, "--", "sh", "-c", _KILLS, "sh", *blobs, timeout=SECONDS)
+    except KubectlError:  # no permission, or an image without a shell: the log tells enough
+        return None, {}
+    kills, names = None, {}
+    for line in text.splitlines():
+        key, _, rest = line.partition(" ")
+        if key == "oom_kill":
+            kills = int(rest)
+        else:
+            *place, model, tag = rest.split("/")
+            names[key] = f"{'/'.join(each for each in (*place, model) if each not in _OLLAMAS_OWN)}:{tag}"
+    return kills, names
+
+
+_OLLAMAS_OWN = ("registry.ollama.ai", "library")
+"""What the names of Ollama's own models leave out. Source: Ollama, types/model/name.go (DisplayShortest)."""
 
 
 def _workload(wanted: Wanted, application: str) -> Workload | None:

@@ -253,6 +253,35 @@ def gpu_in_use(look: Look) -> Outcomes:
 
 
 @check(
+    "model-servers",
+    *_RUNNING,
+    "Do the servers of the loaded models stay up?",
+    why="Each loaded model has a `llama-server` of its own. When the pod's memory runs out, the kernel kills one: people read "
+    "`model runner has unexpectedly stopped`, and the pod is not restarted.",
+    remedy="raise airis:ollama.resources.limits.memory; or lower airis:ollama.server.promptCache, contextLength, parallel or "
+    "maxLoadedModels (docs/models.md)",
+)
+def model_servers(look: Look) -> Outcomes:
+    """Ollama's log, and the memory events of its container, since it has started."""
+    if not look.stack.settings.ollama.enabled:
+        return
+    look.known("killed")
+    limit = look.stack.settings.ollama.resources.limits.memory
+    for pod, found in look.cluster.killed.items():
+        for name, each in found.servers:
+            what = f"Pod/{pod}: the server of {name or each.blob or 'a model'} "
+            times = f"{each.count} {'time' if each.count == 1 else 'times'}"
+            if each.killed or found.kills:
+                yield problem(f"{what}was killed {times}: the pod's memory ran out{f' ({limit})' if limit else ''}")
+            else:
+                yield problem(f"{what}has ended {times} by itself", f"`kubectl logs {pod}` shows its last words")
+        if found.kills and not found.servers:
+            yield problem(f"Pod/{pod}: {found.kills} of its processes were killed, because the pod's memory ran out")
+        if not found.kills and not found.servers:
+            yield ok(f"Pod/{pod}: no server of a model has ended by itself")
+
+
+@check(
     "models",
     *_RUNNING,
     "Are the models there that the stack names?",

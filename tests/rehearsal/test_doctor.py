@@ -132,6 +132,7 @@ def _cluster(sandbox: AnsweringSandbox) -> Iterator[AnsweringSandbox]:
 def surroundings(cluster: AnsweringSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither this machine's kubectl, nor its resolver, nor registries count; WebUI listens where the test serves for it."""
     monkeypatch.setattr(questions, "_port", lambda container: str(cluster.port))
+    monkeypatch.setattr(questions, "_KILLS", "echo oom_kill 0")  # not of this machine
     monkeypatch.setenv("PATH", f"{cluster.kubectl.binary.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(examination, "resolved", lambda names: dict.fromkeys(names, ("192.0.2.7",)))
     monkeypatch.setattr(registry, "look_up", lambda images: dict.fromkeys(images, EVERYWHERE))

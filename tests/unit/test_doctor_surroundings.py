@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from airis.doctor.look import Keys, Owned
+from airis.doctor.look import Keys, Killed, Owned
 from airis.doctor.model import CHECKS, State
-from airis.ollama_log import Compute
+from airis.ollama_log import Compute, Ended
 from tests.unit.doctors import Found, body, look, mine, node, pod, says, wanted
 
 pytestmark = pytest.mark.timeout(60)
@@ -430,3 +430,34 @@ def test_cpu_limits_that_are_more_than_the_cores_of_the_node() -> None:
     elsewhere = said(pod("ollama-0", on="b", labels={"app": "ollama"}))
     assert (OK, "StatefulSet/ollama: its CPU limit of 4 is within the cores of its nodes") in elsewhere
     assert says("cores", look(wanted(ollama={"resources": {"limits": {"cpu": None}}}))) == []
+
+
+def test_a_model_whose_server_was_killed_is_named() -> None:
+    blob = "sha256-" + "a" * 64
+    seen = look(
+        wanted(ollama={"resources": {"requests": {"memory": "1Gi"}, "limits": {"memory": "1200Mi"}}}),
+        killed={
+            "ollama-0": Killed(None, [("llama3.2:1b", Ended(blob, 2, killed=True))]),
+            "ollama-1": Killed(1, [("", Ended(blob, 1, killed=False))]),
+            "ollama-2": Killed(0, [("", Ended("", 1, killed=False))]),
+            "ollama-3": Killed(3, []),
+            "ollama-4": Killed(0, []),
+            "ollama-5": Killed(None, []),
+        },
+    )
+
+    found = CHECKS["model-servers"].findings(seen)
+
+    assert [(each.state, each.what) for each in found] == [
+        (PROBLEM, "Pod/ollama-0: the server of llama3.2:1b was killed 2 times: the pod's memory ran out (1200Mi)"),
+        (PROBLEM, f"Pod/ollama-1: the server of {blob} was killed 1 time: the pod's memory ran out (1200Mi)"),
+        (PROBLEM, "Pod/ollama-2: the server of a model has ended 1 time by itself"),
+        (PROBLEM, "Pod/ollama-3: 3 of its processes were killed, because the pod's memory ran out"),
+        (OK, "Pod/ollama-4: no server of a model has ended by itself"),
+        (OK, "Pod/ollama-5: no server of a model has ended by itself"),
+    ]
+    for helps in ("resources.limits.memory", "server.promptCache", "contextLength", "parallel", "maxLoadedModels"):
+        assert helps in found[0].remedy
+    assert "kubectl logs ollama-2" in found[2].remedy
+    assert says("model-servers", look(wanted(), unknown={"killed": "No permission."}))[0][0] is UNKNOWN
+    assert says("model-servers", look(wanted(ollama={"enabled": False}))) == []
