@@ -12,7 +12,12 @@ class Once(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Takes the next message."""
-        told = f"{record.levelname.lower()}: {record.getMessage()}"
-        if told not in TOLD:
-            TOLD.add(told)
-            print(told, file=sys.stderr, flush=True)
+        tell(record.getMessage(), record.levelname.lower())
+
+
+def tell(words: str, level: str = "warning") -> None:
+    """Writes a message on stderr, unless this run of the command has told it."""
+    told = f"{level}: {words}"
+    if told not in TOLD:
+        TOLD.add(told)
+        print(told, file=sys.stderr, flush=True)

@@ -2,12 +2,14 @@
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from airis.diff.model import Diff
 from airis.diff.revisions import diff_stacks, require
 from airis.errors import AirisError, ExitCode
 from airis.root import project_root
+from airis.warned import tell
 
 CLUSTER = "cluster"
 MARKDOWN_BYTES = 1_000_000
@@ -25,6 +27,7 @@ def run(stack: str, base: str | None, against: str | None, output: str, *, expec
 
     `output` is `table`, `markdown` or `json`. Raises AirisError for a stack, revision or file that is wrong.
     """
+    _warn(stack)
     diff = compared_with(stack, base, against)
     if output == "json":
         print(json.dumps(diff.to_json(), indent=2, ensure_ascii=False))
@@ -37,6 +40,15 @@ def run(stack: str, base: str | None, against: str | None, output: str, *, expec
 
         print_diff(diff)
     return exit_code(diff, expect_no_changes=expect_no_changes)
+
+
+def _warn(stack: str) -> None:
+    """Tells what the stack's settings warn of, as every command that renders it does."""
+    from airis.stacks import read_stack, settings_of
+
+    with suppress(AirisError):  # what is wrong with the stack is in the diff
+        for words in settings_of(read_stack(stack, project_root())).warnings():
+            tell(words)
 
 
 def compared_with(stack: str, base: str | None, against: str | None) -> Diff:

@@ -180,8 +180,8 @@ _KILLS = (
     'grep -rl "sha256:${blob#sha256-}" "${OLLAMA_MODELS:-$HOME/.ollama/models}/manifests" 2>/dev/null'
     ' | sed "s|.*/manifests/|$blob |"; done'
 )
-"""Prints how many processes of the container the kernel has killed for memory (cgroup v2, v1), and whose models' files these are.
-Source: Linux, Documentation/admin-guide/cgroup-v2.rst, memory.events; Ollama, manifest/paths.go."""
+"""Prints how many processes of the container the kernel has killed for memory (cgroup v2, v1), and which models have these
+files. Source: Linux, Documentation/admin-guide/cgroup-v2.rst, memory.events; Ollama, manifest/paths.go."""
 _LINES = 20_000
 """How much of a log to read, from its end."""
 

@@ -1,11 +1,16 @@
 """What is less than an application was measured to need is said by every command that reads the stack."""
 
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import yaml
 
+from airis.errors import AirisError
 from settings import load
+from tests.unit.conftest import Command
+from tests.unit.diffs import committed_project
 from tests.unit.drawing import ROOT, stack_of
 
 pytestmark = pytest.mark.timeout(60)
@@ -80,3 +85,19 @@ def test_so_it_is_with_ollama() -> None:
     assert rest.startswith("airis:ollama.resources.limits.memory: 8Mi, ")
     assert said(ollama=startup(4)) == []
     assert said(ollama={"enabled": False, **startup(3)}) == []
+
+
+@pytest.mark.parametrize("name", ["check", "rehearse", "diff", "render"])
+def test_every_command_says_so(name: str, project: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "Pulumi.test.yaml").write_text("config: {}\n", encoding="utf-8")
+    committed_project(project)
+    probes = "probes: {startup: {failureThreshold: 1, periodSeconds: 5}}"
+    memory = "resources: {requests: {memory: 256Mi}, limits: {memory: 256Mi}}"
+    (project / "Pulumi.test.yaml").write_text(f"config: {{airis:webui: {{{probes}, {memory}}}}}\n", encoding="utf-8")
+    monkeypatch.setattr("airis.rehearsal.borrowed_sandbox", mock.Mock(side_effect=AirisError("no control plane")))
+
+    _, out, err = command(name, "--stack", "test")
+
+    for key in ("probes.startup: 5 s", "resources.limits.memory: 256Mi"):
+        assert err.count(f"warning: airis:webui.{key}") == 1
+        assert key not in out
