@@ -3,9 +3,6 @@
 `python -m benchmarks.ollama` measures, and writes the page. It takes what `make test-cluster` takes: Linux and root.
 """
 
-import json
-import random
-import string
 import sys
 import tempfile
 import time
@@ -13,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import requests
 
@@ -22,6 +19,7 @@ from settings.pod_fit import LLAMA_THREADS, PROMPT_CACHE
 from settings.releases import OLLAMA
 from tests.cluster import models
 from tests.cluster.models import Tiny
+from tests.cluster.prompts import Answer, Stopped, ask, different
 from tests.cluster.stacks import Applied, new_namespace
 from tests.cluster.target import Target, obstacle, target
 
@@ -63,43 +61,8 @@ class Ollama(Applied):
         _answers(url)
         if not requests.get(f"{url}/api/tags", timeout=_SECONDS).json()["models"]:
             models.give(self.target, url, tiny=MODEL)
-        asked(url, "warm up")
+        ask(url, "warm up", _TOKENS)
         return url
-
-
-class Answer(NamedTuple):
-    """How long an answer took, in seconds."""
-
-    first: float
-    """Until its first token came."""
-    tokens: float
-    """For `_TOKENS` tokens, without the first."""
-
-
-class Stopped(Exception):
-    """The server of the model has ended; the text is what Ollama says."""
-
-
-def asked(url: str, prompt: str) -> Answer:
-    """Has the model answer. Raises Stopped where Ollama reports an error."""
-    options = {"num_predict": _TOKENS, "temperature": 0}
-    body: dict[str, Any] = {"model": models.NAME, "prompt": prompt, "raw": True, "options": options}
-    begun = time.monotonic()
-    first, said = 0.0, {}
-    with requests.post(f"{url}/api/generate", json=body, stream=True, timeout=_SECONDS) as answer:
-        for line in answer.iter_lines():
-            first = first or time.monotonic() - begun
-            said = json.loads(line)
-            if "error" in said:
-                raise Stopped(said["error"])
-    return Answer(first, said["eval_duration"] / said["eval_count"] * _TOKENS / 10**9)
-
-
-def different(length: int) -> Iterator[str]:
-    """Prompts of that many tokens that have no beginning in common; the same ones in each run."""
-    chance = random.Random(length)  # noqa: S311  (no secret)
-    while True:
-        yield "".join(chance.choices(string.ascii_letters, k=length))
 
 
 def speed(stacks: Mapping[str, Ollama]) -> Iterator[Row]:
@@ -111,7 +74,7 @@ def speed(stacks: Mapping[str, Ollama]) -> Iterator[Row]:
         taken: dict[str, list[Answer]] = {way: [] for way in urls}
         for _ in range(_ROUNDS):
             for way, url in urls.items():
-                taken[way].append(asked(url, next(prompts)))
+                taken[way].append(ask(url, next(prompts), _TOKENS))
         for what, index in ((f"{_TOKENS} tokens", 1), (f"first token, after a prompt of {_PROMPT}", 0)):
             samples = {way: Sample(tuple(each[index] for each in answers)) for way, answers in taken.items()}
             for other in (WITHOUT, LARGE_HOST):
@@ -140,7 +103,7 @@ def endurance(stacks: Mapping[str, Ollama]) -> Iterator[Prompts]:
         url, read, killed = stacks[way].start(way, cpu="2", memory=MEMORY_LIMIT), 0, ""
         for _, prompt in zip(range(_PROMPTS), different(_LONG_PROMPT), strict=False):
             try:
-                asked(url, prompt)
+                ask(url, prompt, _TOKENS)
             except Stopped as stopped:
                 killed = str(stopped)
                 break

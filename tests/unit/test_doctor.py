@@ -21,10 +21,12 @@ from airis.doctor.model import CHECKS, Check, Group, NotChecked, Outcomes, Scope
 from airis.doctor.questions import resource_of
 from airis.doctor.report import as_data, print_examination
 from airis.errors import ExitCode
+from airis.ollama_log import Ended
 from airis.stacks import read_stack
 from tests.unit.conftest import Command
 from tests.unit.doctors import MACHINE, look, on_machine, pod, serving, wanted
 from tests.unit.drawing import ROOT
+from tests.unit.test_ollama_log import killed_in_log
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -46,6 +48,8 @@ case "$*" in
 *" get --filename=-"*) cat > /dev/null; echo "Service ollama helm kube-controller-manager" ;;
 *" create --filename=- --output=jsonpath"*) tr ',' '\\n' | grep -c SelfSubjectAccessReview | xargs seq | sed s/.*/true/ ;;
 *" create --dry-run=server"*) cat > /dev/null; cat "$here/refusal" >&2; exit 1 ;;
+*" logs ollama-0 "*) cat "$here/ollama.log" ;;
+*" exec ollama-0 "*) cat "$here/kills" ;;
 *" exec "*) echo 'a warning first'; echo '{"health": "", "ollama": {}, "data": [7, 10]}' ;;
 *) echo '{"kind": "List", "items": []}' ;;
 esac
@@ -129,6 +133,33 @@ def test_the_webui_knows_how_full_its_own_volume_is(place: Path) -> None:
 
     assert seen.fill == {"airis-pvc": (7, 10)}
     assert "kubelets" in seen.unknown
+
+
+def test_a_look_finds_the_models_whose_servers_were_killed(place: Path) -> None:
+    blob, other, mine = (f"sha256-{letter * 64}" for letter in "abc")
+    running = {"containerStatuses": [{"name": "ollama", "state": {"running": {}}}], "phase": "Running"}
+    pods = [pod("ollama-0", on="a", labels={"app": "ollama"}, status=running)]
+    (place / "pods.json").write_text(json.dumps({"kind": "List", "items": pods}))
+    (place / "ollama.log").write_text("".join(map(killed_in_log, (blob, other, mine))))
+    (place / "kills").write_text(
+        f"oom_kill 3\n{blob} registry.ollama.ai/library/llama3.2/1b\n{other} hf.co/someone/model/Q4_K_M\n"
+    )
+
+    (seen,) = server_of(Cluster(place / "kubectl", "airis"), wanted()).killed.values()
+
+    assert seen.kills == 3
+    assert [name for name, _ in seen.servers] == ["llama3.2:1b", "hf.co/someone/model:Q4_K_M", ""]
+    assert [each for _, each in seen.servers] == [Ended(each, 1, killed=True) for each in (blob, other, mine)]
+
+    # without the permission to look inside, the log is enough
+    (place / "kills").unlink()
+    (seen,) = server_of(Cluster(place / "kubectl", "airis"), wanted()).killed.values()
+    assert seen.kills is None
+    assert [name for name, _ in seen.servers] == ["", "", ""]
+
+    # releases before 0.30.0 have no such servers
+    old = wanted(ollama={"image": "ollama/ollama:0.17.4"})
+    assert server_of(Cluster(place / "kubectl", "airis"), old).killed == {}
 
 
 def test_a_namespace_that_is_not_there_yet_is_no_refusal(place: Path) -> None:

@@ -80,3 +80,17 @@ def test_what_a_request_quotes_is_not_taken_for_a_device() -> None:
 
     assert found is not None
     assert found.libraries == ("CUDA",)
+
+
+def killed_in_log(blob: str) -> str:
+    """What Ollama logs of a model whose server is killed during a request, and at the next one."""
+    port = 30000 + sum(map(ord, blob))
+    return (
+        f'time=2026-11-28T10:00:01.000Z level=INFO source=llama_server.go:436 msg="starting llama-server" '
+        f'cmd="/usr/lib/ollama/llama-server --model /data/.ollama/models/blobs/{blob} --port {port} --host 127.0.0.1"\n'
+        f'time=2026-11-28T10:01:00.000Z level=ERROR source=llama_server.go:1746 msg="llama-server completion error" '
+        f'error="Post \\"http://127.0.0.1:{port}/completion\\": EOF"\n'
+        '[GIN] 2026/11/28 - 10:01:00 | 500 |  9.1s |       10.0.0.1 | POST     "/api/generate"\n'
+        'time=2026-11-28T10:02:00.000Z level=WARN source=llama_server.go:1208 msg="llama-server process no longer running" '
+        'sys=9 string="signal: killed"\n'
+    )

@@ -1,0 +1,69 @@
+"""Ollama with too little memory: the kernel kills the server of a model, no pod restarts, and `airis doctor` names the model."""
+
+import json
+
+import pytest
+
+from airis import manifest, program
+from airis.doctor import examination
+from airis.doctor.fetch import server_of
+from airis.doctor.look import Look
+from airis.doctor.machine import this_machine
+from airis.doctor.model import CHECKS, State
+from airis.doctor.wanted import Wanted
+from airis.stacks import settings_of
+from tests.cluster import models
+from tests.cluster.models import Tiny
+from tests.cluster.prompts import Stopped, ask, different
+from tests.cluster.stacks import Stack
+from tests.cluster.target import Target
+from tests.unit.drawing import ROOT, stack_of
+
+HEAVY = Tiny(16, 1024)
+"""437 MB; each prompt of 1,500 tokens that is kept takes 95 MiB more."""
+PROMPTS = 8
+
+
+def examined(stack: Stack, settings: dict[str, object], *checks: str) -> list[tuple[State, str]]:
+    """What `airis doctor` finds in the cluster, by these checks."""
+    file = stack_of(namespace=stack.namespace, **settings)
+    objects = [manifest.manifest(each) for each in manifest.in_order(program.run(file).objects)]
+    wanted = Wanted("story", settings_of(file), objects)
+    look = Look(this_machine(ROOT), server=server_of(stack.cluster, wanted), wanted=wanted)
+    return [(each.state, each.what) for name in checks for each in CHECKS[name].findings(look)]
+
+
+def test_a_model_whose_server_is_killed_for_memory_is_named(cluster: Target, stack: Stack) -> None:
+    assert examination  # registers the checks
+    limits = {"requests": {"memory": "100Mi", "cpu": "100m"}, "limits": {"memory": "850Mi", "cpu": "2"}}
+    settings: dict[str, object] = {
+        "webui": {"replicas": 0},
+        "ollama": {"resources": limits, "env": {"LLAMA_ARG_CACHE_RAM": "8192"}},  # what llama-server has by itself
+    }
+    stack.up(**settings)
+    url = stack.url("ollama-service")
+    models.give(cluster, url, tiny=HEAVY)
+    prompts = different(1500)
+    ask(url, next(prompts))
+    (fine,) = examined(stack, settings, "model-servers")
+    assert fine == (State.OK, "Pod/ollama-0: no server of a model has ended by itself")
+
+    with pytest.raises(Stopped, match="model runner has unexpectedly stopped"):
+        for _ in range(PROMPTS):
+            ask(url, next(prompts))
+    ask(url, "Are you there?")  # the model is loaded anew
+
+    (pod,) = stack.cluster.get("pods", "--selector=app=ollama")
+    assert [each["restartCount"] for each in pod["status"]["containerStatuses"]] == [0]
+    killed = (
+        State.PROBLEM,
+        "Pod/ollama-0: the server of tiny:latest was killed 1 time: the pod's memory ran out (850Mi)",
+    )
+    assert examined(stack, settings, "model-servers") == [killed], json.dumps(pod["status"])
+
+    # as airis renders it, the same model lives through the same prompts
+    fitting = {**settings, "ollama": {"resources": limits}}
+    stack.up(**fitting)
+    for _, prompt in zip(range(PROMPTS), different(1500), strict=False):
+        ask(stack.url("ollama-service"), prompt)
+    assert examined(stack, fitting, "model-servers") == [fine]
