@@ -1,4 +1,4 @@
-"""Ollama with too little memory: the kernel kills the server of a model, no pod restarts, and `airis doctor` names the model."""
+"""Ollama with too little memory: the kernel kills the server of a model, no pod restarts, and `airis doctor` finds it."""
 
 import json
 
