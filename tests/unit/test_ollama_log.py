@@ -94,3 +94,41 @@ def killed_in_log(blob: str) -> str:
         'time=2026-11-28T10:02:00.000Z level=WARN source=llama_server.go:1208 msg="llama-server process no longer running" '
         'sys=9 string="signal: killed"\n'
     )
+
+
+BLOB, OTHER = "sha256-" + "a" * 64, "sha256-" + "b" * 64
+UNLOADED = (
+    "time=2026-11-28T10:03:00.000Z level=ERROR source=llama_server.go:1029 "
+    'msg="llama-server terminated" error="signal: killed" exit=unknown\n'
+)
+"""Ollama itself ends a server so, to unload its model."""
+
+
+def test_models_whose_servers_were_killed_are_counted() -> None:
+    log = STARTS[1] + killed_in_log(BLOB) + killed_in_log(OTHER) + UNLOADED + REQUEST
+
+    assert ended(log) == [Ended(BLOB, 1, killed=True), Ended(OTHER, 1, killed=True)]
+
+
+def test_a_server_that_ends_otherwise_was_not_killed() -> None:
+    aborted = killed_in_log(BLOB).replace("sys=9", "sys=6").replace("signal: killed", "signal: aborted")
+
+    assert ended(STARTS[1] + aborted) == [Ended(BLOB, 1, killed=False)]
+
+
+def test_a_server_that_is_killed_while_it_loads_counts() -> None:
+    begun = killed_in_log(BLOB).splitlines()[0]
+    failed = 'level=INFO msg="Load failed" error="llama-server process has terminated: signal: killed"'
+
+    assert ended(f"{STARTS[1]}{begun}\n{failed}\n{failed}\n") == [Ended(BLOB, 1, killed=True)]
+
+
+def test_a_log_whose_beginning_is_lost_still_tells_that_a_server_was_killed() -> None:
+    _, *rest = killed_in_log(BLOB).splitlines(keepends=True)
+
+    assert ended("".join(rest)) == [Ended("", 1, killed=True)]
+
+
+@pytest.mark.parametrize("log", ["", STARTS[1] + CPU + REQUEST, UNLOADED, killed_in_log(BLOB) + STARTS[1] + CPU])
+def test_no_server_has_ended_since_the_last_start(log: str) -> None:
+    assert ended(log) == []
