@@ -2,7 +2,7 @@
 
 import pytest
 
-from airis.ollama_log import REMEDY, compute
+from airis.ollama_log import REMEDY, Ended, compute, ended
 
 pytestmark = pytest.mark.timeout(60)
 
