@@ -79,11 +79,11 @@ def test_a_memory_limit_below_the_measured_rest_is_said(webui: dict[str, Any], f
 
 
 def test_so_it_is_with_ollama() -> None:
-    (start,) = said(ollama=startup(3))
-    assert start.startswith("airis:ollama.probes.startup: 3 s ")
-    (rest,) = said(ollama=limits(memory="8Mi"))
-    assert rest.startswith("airis:ollama.resources.limits.memory: 8Mi, ")
-    assert said(ollama=startup(4)) == []
+    (start,) = said(ollama=startup(4))
+    assert start.startswith("airis:ollama.probes.startup: 4 s ")
+    (rest,) = said(ollama=limits(memory="6Mi"))
+    assert rest.startswith("airis:ollama.resources.limits.memory: 6Mi, ")
+    assert said(ollama=startup(5)) == []
     assert said(ollama={"enabled": False, **startup(3)}) == []
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from airis.ollama_log import REMEDY, Ended, compute, ended
+from tests.unit.drawing import ROOT
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -102,6 +103,16 @@ UNLOADED = (
     'msg="llama-server terminated" error="signal: killed" exit=unknown\n'
 )
 """Ollama itself ends a server so, to unload its model."""
+
+
+def test_the_log_of_a_server_that_the_kernel_has_killed() -> None:
+    """Lines of a real one: Ollama 0.34.4 in a pod with a limit of 1200Mi, at the sixth prompt of 1,500 tokens."""
+    log = (ROOT / "tests" / "fixtures" / "ollama" / "killed-0.34.4.log").read_text(encoding="utf-8")
+    blob = "sha256-d5d7fdfe32da967fe76800be3d0b05a6fcdc268d920b2821b73db1230c2f871d"
+
+    assert ended(log) == [Ended(blob, 1, killed=True)]
+    before, _, _ = log.partition("completion error")
+    assert ended(before) == []
 
 
 def test_models_whose_servers_were_killed_are_counted() -> None:
