@@ -48,7 +48,8 @@ def main() -> int:
     text = _page(rows, grown, profiles.write())
     print(text)
     _PAGE.write_text(text, encoding="utf-8")
-    return 0 if all(each.ok for each in rows) and all(each.ok for each in grown) and _ollama() else 1
+    fits = _ollama()
+    return 0 if fits and all(each.ok for each in rows) and all(each.ok for each in grown) else 1
 
 
 def _ollama() -> bool:
