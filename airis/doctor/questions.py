@@ -152,12 +152,16 @@ def fill(counted: Iterable[KubeObject], namespace: str) -> dict[str, tuple[int, 
 
 
 def memory(counted: Iterable[KubeObject], namespace: str) -> dict[str, dict[str, int]]:
-    """Bytes of memory that each container has in use, by pod: without what the kernel can take back at once."""
+    """Bytes of memory that each container needs now, by pod.
+
+    Without files that the kernel keeps and drops as it likes, which the working set counts in part: Ollama reads models through
+    them.
+    """
     return {
         pod["podRef"]["name"]: {
-            each["name"]: int(each["memory"]["workingSetBytes"])
+            each["name"]: int(each["memory"]["rssBytes"])
             for each in pod.get("containers") or []
-            if "workingSetBytes" in (each.get("memory") or {})
+            if "rssBytes" in (each.get("memory") or {})
         }
         for pod in counted
         if (pod.get("podRef") or {}).get("namespace") == namespace

@@ -63,7 +63,7 @@ SUMMARY = {
     "pods": [
         {
             "podRef": {"name": "airis-1", "namespace": "airis"},
-            "containers": [{"name": "airis", "memory": {"workingSetBytes": 7}}, {"name": "starting"}],
+            "containers": [{"name": "airis", "memory": {"rssBytes": 7, "workingSetBytes": 8}}, {"name": "starting"}],
             "volume": [
                 {"name": "scratch", "usedBytes": 1, "capacityBytes": 9},
                 {"pvcRef": {"name": "airis-pvc", "namespace": "airis"}, "usedBytes": 5, "capacityBytes": 10},
@@ -72,7 +72,7 @@ SUMMARY = {
         },
         {
             "podRef": {"name": "airis-1", "namespace": "other"},
-            "containers": [{"name": "c", "memory": {"workingSetBytes": 9}}],
+            "containers": [{"name": "c", "memory": {"rssBytes": 9}}],
         },
     ]
 }
