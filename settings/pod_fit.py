@@ -52,7 +52,7 @@ def python_variables(limits: ResourceAmounts) -> dict[str, str]:
     glibc returns a large block at once when it is freed, but raises what counts as large each time (mallopt(3),
     M_MMAP_THRESHOLD), and has eight arenas for each core (M_ARENA_MAX). An embedding model frees blocks for each passage of a
     document: while Open WebUI 0.12.4 read one of 5 MiB with its default model, it grew from 777 MiB to 2968, and with these
-    two variables to 1056.
+    two variables to 1056. At a CPU quota of 1, a text of 0.3 MB took 35 s with one thread, 68 s with two, 64 s with eight.
     """
     number = threads(limits)
     return {**_RETURNED, **({} if number is None else {THREADS: str(number)})}

@@ -35,7 +35,7 @@ def examined(stack: Stack, settings: dict[str, object], *checks: str) -> list[tu
 
 def test_a_model_whose_server_is_killed_for_memory_is_named(cluster: Target, stack: Stack) -> None:
     assert examination  # registers the checks
-    limits = {"requests": {"memory": "100Mi", "cpu": "100m"}, "limits": {"memory": "850Mi", "cpu": "2"}}
+    limits = {"requests": {"memory": "100Mi", "cpu": "100m"}, "limits": {"memory": "1Gi", "cpu": "2"}}
     settings: dict[str, object] = {
         "webui": {"replicas": 0},
         "ollama": {"resources": limits, "env": {"LLAMA_ARG_CACHE_RAM": "8192"}},  # what llama-server has by itself
@@ -57,7 +57,7 @@ def test_a_model_whose_server_is_killed_for_memory_is_named(cluster: Target, sta
     assert [each["restartCount"] for each in pod["status"]["containerStatuses"]] == [0]
     killed = (
         State.PROBLEM,
-        "Pod/ollama-0: the server of tiny:latest was killed 1 time: the pod's memory ran out (850Mi)",
+        "Pod/ollama-0: the server of tiny:latest was killed 1 time: the pod's memory ran out (1Gi)",
     )
     assert examined(stack, settings, "model-servers") == [killed], json.dumps(pod["status"])
 
