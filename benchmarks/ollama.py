@@ -29,7 +29,7 @@ MODEL = Tiny(16, 1024)
 """437 MB. Each byte of a prompt is a token of its own."""
 
 CPU_LIMITS = ("500m", "1", "2")
-_ROUNDS = 5
+_ROUNDS = 4
 _PROMPT = 64
 _TOKENS = 32
 
