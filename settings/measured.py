@@ -5,10 +5,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from settings.quantity import as_bytes, cpu_millicores
 from settings.workload import WorkloadSettings
+from settings.yaml_file import read_yaml
 
 _DATA = Path(__file__).with_name("measured.yaml")
 
@@ -52,5 +51,5 @@ def _row(rows: Sequence[Mapping[str, Any]], cpu: str | None) -> Mapping[str, Any
 
 @cache
 def _data() -> Mapping[str, Any]:
-    found: Mapping[str, Any] = yaml.safe_load(_DATA.read_text(encoding="utf-8"))
+    found: Mapping[str, Any] = read_yaml(_DATA)
     return found
