@@ -117,7 +117,7 @@ class _Construction:
                 if not isinstance(key, yaml.ScalarNode):
                     raise _error(key, "a key must be plain text")
                 if self._table.unique_keys and key.value in seen:
-                    raise _error(key, f"the key {key.value!r} stands twice")
+                    raise _error(key, f"the key {key.value!r} stands twice", "every key stands once")
                 seen.add(key.value)
                 if key.tag == _PLAIN and key.style is None and key.value == MERGE:
                     for each in reversed(_to_merge(value)):  # the first one counts
@@ -185,11 +185,15 @@ def is_not_text(kind: str, written: str) -> str:
     return f"{written} is a {kind} in YAML: write {quoted}"
 
 
-def _error(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(None, None, problem, node.start_mark)
+class _Unfit(yaml.MarkedYAMLError):
+    """YAML that means nothing here, or not one thing. `note` says what would be right, where the problem does not."""
 
 
-def _unknown_tag(node: yaml.Node) -> yaml.MarkedYAMLError:
+def _error(node: yaml.Node, problem: str, allowed: str = "") -> _Unfit:
+    return _Unfit(None, None, problem, node.start_mark, allowed)
+
+
+def _unknown_tag(node: yaml.Node) -> _Unfit:
     return _error(node, f"the tag {node.tag!r} is unknown here")
 
 
@@ -199,7 +203,9 @@ def _explained(allowed: str) -> Iterator[None]:
         yield
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        raise YamlError(f":{mark.line + 1}:{mark.column + 1}" if mark else "", str(error.problem), allowed) from None
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        right = error.note if isinstance(error, _Unfit) else allowed
+        raise YamlError(place, str(error.problem), right or "") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise YamlError("", f"it is not text in YAML: {error}") from None
     except RecursionError:
@@ -216,7 +222,7 @@ def read_document(path: Path) -> Document:
 
     Raises YamlError for what is not YAML, and for keys that stand twice or are no text; OSError if there is no such file.
     """
-    with _explained("the file must be YAML in which every key stands once"):
+    with _explained("the file must be YAML"):
         node = _Composer(path.read_text(encoding="utf-8-sig")).get_single_node()
         if node is None:
             return Document(None, {})

@@ -460,7 +460,7 @@ MODEL = "a model such as llama3.2:1b or hf.co/someone/model:tag"
         ("{models: [a], create: [{name: a, from: b}]}", "create[0].name", "a name that is not among models"),
         ("create: [{name: a, from: b}, {name: b, from: c}]", "create[0].from", "a model that stands before it in"),
         ("create: [{name: a, from: b, system: ''}]", "create[0].system", "some text"),
-        ("create: [{name: a, from: b, system: 5}]", "create[0].system", "text; put numbers"),
+        ("create: [{name: a, from: b, system: 5}]", "create[0].system", 'text: 5 is a number in YAML: write "5"'),
         ("create: [{name: a, from: b, adapter: ./x}]", "create[0].adapter", "the keys here are from, license"),
     ],
 )
@@ -535,7 +535,7 @@ def test_every_parameter_of_ollama_can_be_set() -> None:
         ("temperature: hot", "temperature", "a number, at least 0"),
         ("temperature: true", "temperature", "a number, at least 0"),
         ("temperature: 1e39", "temperature", "a number, at least 0"),
-        ("frequencyPenalty: .inf", "frequencyPenalty", "a number"),
+        ("frequencyPenalty: 1e39", "frequencyPenalty", "a number"),
         ("topP: 1.1", "topP", "a number from 0 to 1"),
         ("useMmap: 1", "useMmap", "true or false"),
         ("stop: '</s>'", "stop", "a list"),

@@ -222,7 +222,7 @@ def test_nothing_about_the_cpu_stack_speaks_of_gpus() -> None:
     assert env(ollama) == {
         "HOME": "/home/ollama",
         "LLAMA_ARG_THREADS": "4",
-        "LLAMA_ARG_CACHE_RAM": "455",
+        "LLAMA_ARG_CACHE_RAM": "434",
         "NVIDIA_VISIBLE_DEVICES": "void",
     }
     assert set(container(ollama)["resources"]["limits"]) == {"cpu", "memory", "ephemeral-storage"}
@@ -260,7 +260,7 @@ def test_cpu_and_gpu_differ_only_in_the_gpu() -> None:
     assert {(*key, value) for key, value in cpu.items() - gpu.items()} == {
         (ollama, f"{spec}.containers[ollama].env[NVIDIA_VISIBLE_DEVICES].name", "NVIDIA_VISIBLE_DEVICES"),
         (ollama, f"{spec}.containers[ollama].env[NVIDIA_VISIBLE_DEVICES].value", "void"),
-        (ollama, cached, "455"),
+        (ollama, cached, "434"),
     }
     placement = {  # the models' Job runs where Ollama may
         (each, f"{spec}.{path}", value)
