@@ -12,7 +12,7 @@ from typing import Any
 from airis import manifest, program
 from airis.diff.model import Diff
 from airis.diff.side import Side, side_of
-from airis.diff.snapshot import taken
+from airis.diff.registered import taken
 from airis.diff.whole import whole
 from airis.doctor.examination import Examination  # registers the checks
 from airis.doctor.look import Look, Server
@@ -73,8 +73,8 @@ def diff(root: Path) -> Diff:
     stack = read_stack(STACK, root)
 
     def side(label: str, config: Mapping[str, str]) -> Side:
-        snapshot = taken(replace(stack, config=dict(config)), b"the same on both sides")
-        return side_of(label, {"problem": "", **snapshot})
+        found = taken(replace(stack, config=dict(config)), b"the same on both sides")
+        return side_of(label, {"problem": "", **found})
 
     changed = {f"airis:{key}": json.dumps(value) for key, value in _CHANGE.items()}
     sides = side("main", stack.config), side("the working tree", changed)

@@ -37,10 +37,10 @@ def diff_stacks(names: Sequence[str], base: str, root: Path) -> list[Diff]:
     with checked_out(revision) as folder, _started(folder, names, salt) as process:
         # While the other revision renders, this one does
         from airis.diff.side import Side, side_of
-        from airis.diff.snapshot import configured, snapshot, taken
+        from airis.diff.registered import configured, registered, taken
         from airis.diff.whole import whole
 
-        mine = snapshot(root, names, salt)
+        mine = registered(root, names, salt)
         theirs, broken = _answer(process)
         files = changed_files(revision)
         found = sorted({*mine, *theirs}) if not names else list(names)
@@ -83,7 +83,7 @@ def _is_program(file: str) -> bool:
 @contextmanager
 def _started(folder: Path, names: Sequence[str], salt: str) -> Iterator["subprocess.Popen[str]"]:
     """The process that renders the other revision; it is gone after the block."""
-    script = Path(__file__).with_name("snapshot.py")
+    script = Path(__file__).with_name("registered.py")
     process = subprocess.Popen(
         [sys.executable, str(script)],
         cwd=next(

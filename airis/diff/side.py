@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airis.diff.fields import Hidden
-from airis.diff.snapshot import SECRET
+from airis.diff.registered import SECRET
 
 Body = Mapping[str, Any]
 
@@ -83,7 +83,7 @@ class Side:
 
 
 def side_of(label: str, taken: Mapping[str, Any] | None) -> Side:
-    """From a snapshot of the stack; None where the stack does not exist."""
+    """From what registered.py says of the stack; None where the stack does not exist."""
     if taken is None:
         return Side(label, there=False)
     if taken["problem"]:
@@ -98,7 +98,7 @@ def side_of(label: str, taken: Mapping[str, Any] | None) -> Side:
 
 
 def items_of(objects: Iterable[Mapping[str, Any]]) -> tuple[Item, ...]:
-    """The objects of a snapshot, which reads secrets as digests."""
+    """The objects as registered.py has them, which reads secrets as digests."""
     return tuple(
         Item(_opened(each["body"]), each["urn"], each["protect"], each["retain"], tuple(each["ignores"]))
         for each in objects

@@ -1,6 +1,6 @@
 """A revision of the project as plain data: what each stack registers there, and what its file says.
 
-It runs in two places. In this process it takes this side. As a script (`python snapshot.py < request`) it takes another
+It runs in two places. In this process it takes this side. As a script (`python registered.py < request`) it takes another
 revision, with that revision's own code: whatever it imports of airis is found in the folder that the request names. So it
 uses nothing of airis/diff, and of the rest only what every revision has.
 """
@@ -24,11 +24,11 @@ _UNREADABLE = "[secret]"
 _ENCRYPTION = ("secretsprovider", "encryptedkey", "encryptionsalt")
 
 
-def snapshot(root: Path, names: Sequence[str], salt: str) -> dict[str, Any]:
+def registered(root: Path, names: Sequence[str], salt: str) -> dict[str, Any]:
     """Each stack by its name: its objects, its configuration, or the problem that keeps it from being rendered.
 
     `root` is the folder with Pulumi.yaml; a stack without a file there is left out. Secret values leave as digests that only
-    mean something beside another snapshot with the same `salt`.
+    mean something beside another answer with the same `salt`.
     """
     found = [name for name in names or stacks_in(root) if (root / f"Pulumi.{name}.yaml").is_file()]
     return {name: _stack(root, name, salt.encode()) for name in found}
@@ -180,7 +180,7 @@ def main() -> None:
     root = Path(request["root"])
     sys.path[0] = str(root)
     sys.dont_write_bytecode = True
-    json.dump(snapshot(root, request["stacks"], request["salt"]), answer)
+    json.dump(registered(root, request["stacks"], request["salt"]), answer)
     answer.flush()
     os._exit(0)  # taking a million objects apart one by one takes as long as rendering
 
