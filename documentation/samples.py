@@ -11,8 +11,8 @@ from typing import Any
 
 from airis import manifest, program
 from airis.diff.model import Diff
-from airis.diff.side import Side, side_of
 from airis.diff.registered import taken
+from airis.diff.side import Side, side_of
 from airis.diff.whole import whole
 from airis.doctor.examination import Examination  # registers the checks
 from airis.doctor.look import Look, Server

@@ -36,8 +36,8 @@ def diff_stacks(names: Sequence[str], base: str, root: Path) -> list[Diff]:
     salt = secrets.token_hex(16)
     with checked_out(revision) as folder, _started(folder, names, salt) as process:
         # While the other revision renders, this one does
-        from airis.diff.side import Side, side_of
         from airis.diff.registered import configured, registered, taken
+        from airis.diff.side import Side, side_of
         from airis.diff.whole import whole
 
         mine = registered(root, names, salt)

@@ -17,14 +17,15 @@ from airis.doctor.questions import (
     fill,
     killed,
     memory,
+    resource_of,
     summaries,
 )
 from airis.doctor.wanted import Wanted
 from airis.errors import AirisError
 from airis.kubectl import KubectlError, KubeObject
 
-_ANSWER_SECONDS = 10
-_AT_ONCE = 4
+ANSWER_SECONDS = 10
+AT_ONCE = 4
 CLUSTER_WIDE = (
     "nodes",
     "namespaces",
@@ -59,7 +60,7 @@ _FURTHER = {
 
 
 @dataclass
-class _Seen:
+class Seen:
     """What the look has found so far."""
 
     objects: dict[str, Sequence[KubeObject]] = field(default_factory=dict)
@@ -73,19 +74,19 @@ def server_of(cluster: Cluster, wanted: Wanted | None) -> Server:
     Raises KubectlError when the cluster does not answer at all.
     """
     version = json.loads(
-        cluster.run("version", "--output=json", f"--request-timeout={_ANSWER_SECONDS}s", timeout=_ANSWER_SECONDS + 5.0)
+        cluster.run("version", "--output=json", f"--request-timeout={ANSWER_SECONDS}s", timeout=ANSWER_SECONDS + 5.0)
     )
-    groups = _groups(cluster)
-    seen = _Seen()
+    groups = groups_of(cluster)
+    seen = Seen()
     further = [each for each in _FURTHER if each.partition(".")[2] in groups]
     wide = [*CLUSTER_WIDE, *(each for each in further if _FURTHER[each])]
     own = [] if wanted is None else [*OWN, *(each for each in further if not _FURTHER[each])]
     found: dict[str, Any] = {}
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        tasks: list[Callable[[], None]] = [lambda: _list_all(cluster, wide, seen, namespaced=wanted is not None)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        tasks: list[Callable[[], None]] = [lambda: list_all(cluster, wide, seen, namespaced=wanted is not None)]
         if wanted is not None:
             stack = wanted
-            tasks.append(lambda: _list_own(cluster, own, seen))
+            tasks.append(lambda: list_own(cluster, own, seen))
             for what, task in ABOUT_STACK.items():
                 tasks.append(lambda what=what, task=task: _noted(seen, found, what, lambda: task(cluster, stack)))  # type: ignore[misc]
         for done in [pool.submit(each) for each in tasks]:
@@ -112,7 +113,7 @@ def server_of(cluster: Cluster, wanted: Wanted | None) -> Server:
     )
 
 
-def _deployed(cluster: Cluster, wanted: Wanted, seen: _Seen, found: dict[str, Any], pool: ThreadPoolExecutor) -> None:
+def _deployed(cluster: Cluster, wanted: Wanted, seen: Seen, found: dict[str, Any], pool: ThreadPoolExecutor) -> None:
     """What only those who run can tell."""
     pods = [each for each in _own_pods(wanted, seen) if each["spec"].get("nodeName")]
     tasks: Mapping[str, Callable[[], Any]] = {
@@ -130,69 +131,72 @@ def _deployed(cluster: Cluster, wanted: Wanted, seen: _Seen, found: dict[str, An
         found["fill"] = {claim: (int(data[0]), int(data[1])), **found["fill"]}
 
 
-def _noted(seen: _Seen, found: dict[str, Any], what: str, task: Callable[[], Any]) -> None:
+def _noted(seen: Seen, found: dict[str, Any], what: str, task: Callable[[], Any]) -> None:
     try:
         found[what] = task()
     except AirisError as error:
-        seen.unknown[what] = _why(error)
+        seen.unknown[what] = why(error)
 
 
-def _why(error: AirisError) -> str:
+def why(error: AirisError) -> str:
+    """Why something could not be asked for, in the API server's own words."""
     words = error.message
     if "orbidden" in words:
         return f"No permission: {words.rpartition('(Forbidden): ')[2] or words}"
     return words.replace("Internal error occurred: ", "").replace("error: ", "").strip()
 
 
-def _groups(cluster: Cluster) -> dict[str, Sequence[str]]:
+def groups_of(cluster: Cluster) -> dict[str, Sequence[str]]:
+    """The versions that are served, by API group. Anybody may ask for them."""
     listed = json.loads(cluster.run("get", "--raw", "/apis", timeout=SECONDS))
     return {each["name"]: [one["version"] for one in each["versions"]] for each in listed["groups"]}
 
 
-def _list_all(cluster: Cluster, resources: Sequence[str], seen: _Seen, *, namespaced: bool) -> None:
+def list_all(cluster: Cluster, resources: Sequence[str], seen: Seen, *, namespaced: bool = False) -> None:
+    """Lists the whole cluster's objects of these resources into `seen`, and notes those that may not be listed.
+
+    With `namespaced`, pods that may not be listed are looked for in the namespace of `cluster`.
+    """
     try:
         _sort(cluster.get(",".join(resources), "--all-namespaces"), resources, seen.objects)
         return
     except KubectlError:
         pass  # one that is not permitted spoils all of them: one by one
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         for resource, done in [(each, pool.submit(cluster.get, each, "--all-namespaces")) for each in resources]:
             try:
                 seen.objects[resource] = done.result()
             except KubectlError as error:
-                seen.unknown[resource] = _why(error)
+                seen.unknown[resource] = why(error)
     if namespaced and "pods" in seen.unknown:
-        _list_own(cluster, ["pods"], seen, keep=True)
+        list_own(cluster, ["pods"], seen, keep=True)
 
 
-def _list_own(cluster: Cluster, resources: Sequence[str], seen: _Seen, *, keep: bool = False) -> None:
+def list_own(cluster: Cluster, resources: Sequence[str], seen: Seen, *, keep: bool = False) -> None:
+    """Lists the objects of the namespace of `cluster` into `seen`; `keep` leaves unsaid what may not be listed."""
     try:
         _sort(cluster.get(",".join(resources)), resources, seen.own)
         return
     except KubectlError as error:
         if len(resources) == 1:
             if not keep:
-                seen.unknown[resources[0]] = _why(error)
+                seen.unknown[resources[0]] = why(error)
             return
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for done in [pool.submit(_list_own, cluster, [each], seen) for each in resources]:
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for done in [pool.submit(list_own, cluster, [each], seen) for each in resources]:
             done.result()
 
 
 def _sort(objects: Iterable[KubeObject], resources: Sequence[str], into: dict[str, Sequence[KubeObject]]) -> None:
     """The objects of a common list, by resource."""
-    kinds: dict[tuple[str, str], list[KubeObject]] = {}
+    found: dict[str, list[KubeObject]] = {}
     for each in objects:
-        group = str(each["apiVersion"]).rpartition("/")[0]
-        kinds.setdefault((str(each["kind"]).lower(), group), []).append(each)
+        found.setdefault(resource_of(each), []).append(each)
     for resource in resources:
-        plural, _, group = resource.partition(".")
-        into[resource] = next(
-            (found for (kind, of), found in kinds.items() if of == group and plural in (f"{kind}s", f"{kind}es")), []
-        )
+        into[resource] = found.get(resource, [])
 
 
-def _own_pods(wanted: Wanted, seen: _Seen) -> list[KubeObject]:
+def _own_pods(wanted: Wanted, seen: Seen) -> list[KubeObject]:
     pods = seen.own.get("pods") or seen.objects.get("pods") or ()
     return [
         pod

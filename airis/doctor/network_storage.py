@@ -1,4 +1,4 @@
-"""File systems behind a network, by who provides a volume: what SQLite makes of each.
+"""Who provides a volume: for how many nodes it is, and what SQLite makes of file systems behind a network.
 
 SQLite needs locks, a memory-mapped file (its write-ahead log, which Open WebUI switches on) and a quick `fsync`. Sources:
 SQLite, "How To Corrupt An SQLite Database File" (2.1, file systems with broken or missing lock implementations) and
@@ -25,6 +25,21 @@ class FileSystem:
 
     def __str__(self) -> str:
         return self.name
+
+
+_FOR_ONE_NODE = (
+    "ebs.csi.aws.com",
+    "ebs.csi.eks.amazonaws.com",
+    "pd.csi.storage.gke.io",
+    "disk.csi.azure.com",
+    "rancher.io/local-path",
+)
+"""Provisioners whose volumes one node at a time can mount. Source: their READMEs, "Access modes"."""
+
+
+def is_for_one_node(provisioner: str) -> bool:
+    """Whether one node at a time can mount its volumes: no ReadWriteMany, no ReadOnlyMany."""
+    return provisioner in _FOR_ONE_NODE
 
 
 NFS = FileSystem("NFS", State.WARNING, "its locks are not reliable, and each write waits for the network")

@@ -1,7 +1,10 @@
 """Checks of what a cluster does not have by itself: metrics, NetworkPolicies that are enforced."""
 
+from collections.abc import Sequence
+
 from airis.doctor.look import Look, condition, name_of, named
 from airis.doctor.model import Group, Outcomes, Scope, check, listed, ok, problem, warning
+from airis.kubectl import KubeObject
 
 _METRICS = "v1beta1.metrics.k8s.io"
 _ENFORCING = (
@@ -65,17 +68,28 @@ def network_policies(look: Look) -> Outcomes:
     """The names of the plugins' DaemonSets; of k3s, the version of its nodes. There is no API that tells."""
     if look.wanted is not None and not look.wanted.settings.network.policies:
         return
-    names = [name_of(each) for each in look.all("daemonsets.apps")]
-    enforcing = [name for name in names if name.startswith(_ENFORCING)]
-    kubelets = [
-        str(((each.get("status") or {}).get("nodeInfo") or {}).get("kubeletVersion", ""))
-        for each in look.cluster.objects.get("nodes", ())
-    ]
-    if enforcing:
-        yield ok(f"{listed(enforcing)} enforces NetworkPolicies")
-    elif any("+k3s" in each for each in kubelets):
-        yield ok("k3s enforces NetworkPolicies, unless it was told not to")
-    elif plain := [name for name in names if name.startswith(_NOT_ENFORCING)]:
-        yield warning(f"{listed(plain)} alone does not enforce NetworkPolicies")
-    else:
+    plugin, enforces = network_plugin(look.all("daemonsets.apps"), look.cluster.objects.get("nodes", ()))
+    if enforces is None:
         yield warning("whether NetworkPolicies are enforced is not known: no plugin that is known to do it was found")
+    elif not enforces:
+        yield warning(f"{plugin} alone does not enforce NetworkPolicies")
+    elif plugin == K3S:
+        yield ok("k3s enforces NetworkPolicies, unless it was told not to")
+    else:
+        yield ok(f"{plugin} enforces NetworkPolicies")
+
+
+K3S = "k3s"
+
+
+def network_plugin(daemon_sets: Sequence[KubeObject], nodes: Sequence[KubeObject]) -> tuple[str, bool | None]:
+    """The network plugin's name, and whether it enforces NetworkPolicies; empty and None where neither is known."""
+    names = [name_of(each) for each in daemon_sets]
+    if enforcing := [name for name in names if name.startswith(_ENFORCING)]:
+        return listed(enforcing), True
+    kubelets = [str(((each.get("status") or {}).get("nodeInfo") or {}).get("kubeletVersion", "")) for each in nodes]
+    if any("+k3s" in each for each in kubelets):
+        return K3S, True
+    if plain := [name for name in names if name.startswith(_NOT_ENFORCING)]:
+        return listed(plain), False
+    return "", None

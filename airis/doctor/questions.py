@@ -33,11 +33,19 @@ _OWNERS = (
 )
 
 
+def all_keys(cluster: Cluster, resource: str) -> list[Keys]:
+    """Every Secret (or ConfigMap) of the namespace with its keys. Values are not in kubectl's answer."""
+    return _told(cluster.run("get", resource, f"--output=go-template={_KEYS}"))
+
+
 def _keys(cluster: Cluster, resource: str, names: Iterable[str]) -> list[Keys]:
     asked = sorted(set(names))
     if not asked:
         return []
-    text = cluster.run("get", resource, *asked, "--ignore-not-found", f"--output=go-template={_KEYS}")
+    return _told(cluster.run("get", resource, *asked, "--ignore-not-found", f"--output=go-template={_KEYS}"))
+
+
+def _told(text: str) -> list[Keys]:
     return [Keys(name, kind, frozenset(keys)) for name, kind, *keys in map(str.split, text.splitlines())]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from airis.doctor import network_storage
 from airis.doctor.look import Look, is_default, name_of, named
 from airis.doctor.model import Group, Outcome, Outcomes, Scope, check, listed, ok, problem, warning
-from airis.doctor.network_storage import FileSystem
+from airis.doctor.network_storage import FileSystem, is_for_one_node
 from airis.doctor.questions import data_claim
 from airis.doctor.wanted import amount
 from airis.kubectl import KubeObject
@@ -13,14 +13,6 @@ from airis.kubectl import KubeObject
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"
 _STORAGE = (Group.STORAGE, Scope.STACK)
 _NO_PROVISIONER = "kubernetes.io/no-provisioner"
-_BLOCK = (
-    "ebs.csi.aws.com",
-    "ebs.csi.eks.amazonaws.com",
-    "pd.csi.storage.gke.io",
-    "disk.csi.azure.com",
-    "rancher.io/local-path",
-)
-"""Provisioners whose volumes one node at a time can mount. Source: their READMEs, "Access modes"."""
 _ZONE = "topology.kubernetes.io/zone"
 
 
@@ -111,7 +103,7 @@ def _static(look: Look, claim: KubeObject) -> Outcome:
 
 def _modes(claim: KubeObject, found: KubeObject) -> Outcomes:
     several = [each for each in claim["spec"].get("accessModes") or [] if each in ("ReadWriteMany", "ReadOnlyMany")]
-    if several and found["provisioner"] in _BLOCK:
+    if several and is_for_one_node(found["provisioner"]):
         yield problem(
             f"claim {name_of(claim)} wants {several[0]}, and volumes of {name_of(found)} ({found['provisioner']}) are for one "
             "node at a time",

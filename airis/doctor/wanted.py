@@ -1,7 +1,7 @@
 """What a stack needs of a cluster, read off its objects."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -95,6 +95,8 @@ class Reference:
     key: str = ""
     """The key that has to be in it; any if empty."""
     optional: bool = False
+    volume: str = field(default="", compare=False)
+    """The volume that is made of it; empty for a variable."""
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
@@ -166,7 +168,7 @@ class Wanted:
     @cached_property
     def references(self) -> list[Reference]:
         """Secrets and ConfigMaps of others that the pods refer to, each with each key."""
-        found = [ref for workload in self.workloads for ref in _references(workload.pod)]
+        found = [ref for workload in self.workloads for ref in references_of(workload.pod)]
         return [each for each in dict.fromkeys(found) if not self.makes(each.kind, each.name)]
 
     @cached_property
@@ -201,30 +203,30 @@ class Wanted:
         return [each for each in dict.fromkeys([*self.settings.ingress.all_hosts, *gateway]) if "*" not in each]
 
 
-def _references(pod: Mapping[str, Any]) -> Iterator[Reference]:
+def references_of(pod: Mapping[str, Any]) -> Iterator[Reference]:
+    """The Secrets and ConfigMaps that a pod's spec refers to, with each key; not those that images are pulled by."""
     for container in [*(pod.get("initContainers") or []), *(pod.get("containers") or [])]:
         for variable in container.get("env") or []:
             source = variable.get("valueFrom") or {}
-            for field, kind in (("secretKeyRef", "Secret"), ("configMapKeyRef", "ConfigMap")):
-                if ref := source.get(field):
+            for one, kind in (("secretKeyRef", "Secret"), ("configMapKeyRef", "ConfigMap")):
+                if ref := source.get(one):
                     yield Reference(kind, ref["name"], ref["key"], bool(ref.get("optional")))
         for source in container.get("envFrom") or []:
-            for field, kind in (("secretRef", "Secret"), ("configMapRef", "ConfigMap")):
-                if ref := source.get(field):
+            for one, kind in (("secretRef", "Secret"), ("configMapRef", "ConfigMap")):
+                if ref := source.get(one):
                     yield Reference(kind, ref["name"], "", bool(ref.get("optional")))
     for volume in pod.get("volumes") or []:
-        yield from _mounted(volume)
-        for source in (volume.get("projected") or {}).get("sources") or []:
-            yield from _mounted(source)
+        for source in (volume, *((volume.get("projected") or {}).get("sources") or ())):
+            yield from _mounted(source, volume["name"])
 
 
-def _mounted(volume: Mapping[str, Any]) -> Iterator[Reference]:
-    for field, kind, named in (
+def _mounted(volume: Mapping[str, Any], called: str) -> Iterator[Reference]:
+    for source_field, kind, named in (
         ("secret", "Secret", "secretName"),
         ("secret", "Secret", "name"),
         ("configMap", "ConfigMap", "name"),
     ):
-        source = volume.get(field) or {}
+        source = volume.get(source_field) or {}
         if name := source.get(named):
             for key in [each["key"] for each in source.get("items") or []] or [""]:
-                yield Reference(kind, name, key, bool(source.get("optional")))
+                yield Reference(kind, name, key, bool(source.get("optional")), called)

@@ -184,8 +184,10 @@ def load_nodes(path: Path | None = None) -> list[KubeObject]:
         place = f"document {number}: " if len(documents) > 1 else ""
         try:
             nodes += _nodes_of(document)
+        except AirisError as error:
+            raise AirisError(f"{path}: {error.message}", error.remedy) from None
         except ValidationError as error:
-            wrong += [f"{place}{_in_words(each)}" for each in error.errors()]
+            wrong += [f"{place}{in_words(each)}" for each in error.errors()]
     if wrong:
         raise AirisError(
             "\n  ".join([f"{path}: these entries are wrong:", *wrong]), f"see {DEFAULT} for the short form"
@@ -200,6 +202,8 @@ def load_nodes(path: Path | None = None) -> list[KubeObject]:
 
 def _nodes_of(document: Any) -> list[KubeObject]:
     kind = str(document.get("kind", "")) if isinstance(document, dict) else ""
+    if isinstance(document, dict) and "snapshot" in document:
+        raise AirisError("it is a snapshot of a cluster", "name it with --cluster")
     if kind.endswith("List"):
         return [each.node() for each in NodeList.model_validate(document).items]
     if kind:
@@ -207,7 +211,8 @@ def _nodes_of(document: Any) -> list[KubeObject]:
     return [node for group in NodeFile.model_validate(document).nodes for node in group.nodes()]
 
 
-def _in_words(error: ErrorDetails) -> str:
+def in_words(error: ErrorDetails) -> str:
+    """One of pydantic's errors as a line: the place in the file, the value, and what would be right."""
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).removeprefix(".")
     given = f"{error['input']!r}: " if isinstance(error["input"], str | int | float) else ""
     words = _WORDS.get(error["type"], error["msg"].removeprefix("Value error, ")).format(**error.get("ctx", {}))

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from airis.diff.model import Diff, FieldChange, ObjectChange
-from airis.diff.side import Side, side_of
 from airis.diff.registered import taken
+from airis.diff.side import Side, side_of
 from airis.diff.whole import whole
 from tests.unit.drawing import ROOT, stack_of
 
