@@ -67,7 +67,7 @@ def examine(name: str | None, kubeconfig: Path | None = None) -> Examination:
     `kubeconfig` names another cluster than the one that `pulumi up` would go to. Nothing is changed. Raises AirisError for
     a bad stack, before anything is asked.
     """
-    stack = _nothing() if name is None else read_stack(name)
+    stack = no_stack() if name is None else read_stack(name)
     wanted = None if name is None else wanted_of(stack)
     with step("Looking at this machine and the cluster"):
         look = take(stack, wanted, kubeconfig)
@@ -130,7 +130,7 @@ def wanted_of(stack: StackFile) -> Wanted:
     return Wanted(stack.name, settings_of(stack), manifests(stack), stack.upserts)
 
 
-def _nothing() -> StackFile:
+def no_stack() -> StackFile:
     """A stack that says nothing, where none is named: then the command works outside of the project too."""
     folder = Path.cwd()
     with suppress(AirisError):

@@ -1,6 +1,6 @@
 """Checks of the way in: Ingress class and controller, Gateway."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from airis.doctor.look import Look, condition, is_default, name_of, named
 from airis.doctor.model import (
@@ -149,36 +149,57 @@ def gateway(look: Look) -> Outcomes:
 
 
 def _gateway(look: Look, parent: ParentRefSettings, there: Sequence[KubeObject]) -> Outcome:
-    namespace = parent.namespace or look.stack.namespace
-    found = named([each for each in there if each["metadata"]["namespace"] == namespace], parent.name)
-    words = f"Gateway {namespace}/{parent.name}"
+    mine = look.stack.namespace
+    namespace = parent.namespace or mine
+    body = named(look.cluster.objects.get("namespaces", ()), mine)
+    labels = None if body is None else body["metadata"].get("labels") or {}
+    words = gateway_trouble(
+        there, namespace, parent.name, section=parent.section_name, port=parent.port, mine=mine, labels=labels
+    )
+    return problem(words) if words else ok(f"Gateway {namespace}/{parent.name} is programmed")
+
+
+def gateway_trouble(
+    there: Sequence[KubeObject],
+    namespace: str,
+    name: str,
+    *,
+    section: str | None,
+    port: int | None,
+    mine: str,
+    labels: Mapping[str, str] | None,
+) -> str:
+    """Why a Gateway takes no routes of namespace `mine`; empty where it does.
+
+    `there` are the cluster's Gateways; `section` and `port` choose a listener; `labels` are those of `mine`, None where they
+    are not known.
+    """
+    found = named([each for each in there if each["metadata"]["namespace"] == namespace], name)
+    words = f"Gateway {namespace}/{name}"
     if found is None:
         known = listed(f"{each['metadata']['namespace']}/{name_of(each)}" for each in there)
-        return problem(f"{words} does not exist; there are: {known or 'none'}")
+        return f"{words} does not exist; there are: {known or 'none'}"
     listeners = [
         each
         for each in found["spec"].get("listeners") or []
-        if parent.section_name in (None, each["name"]) and parent.port in (None, each["port"])
+        if section in (None, each["name"]) and port in (None, each["port"])
     ]
     if not listeners:
-        return problem(f"{words} has no listener {parent.section_name or parent.port}")
-    if not any(_allows(look, each, namespace) for each in listeners):
-        return problem(f"{words} takes no routes from namespace {look.stack.namespace}")
-    if condition(found, "Programmed").get("status") != "True":
-        return problem(
-            f"{words} is not programmed: {condition(found, 'Programmed').get('message') or 'no controller answers for it'}"
-        )
-    return ok(f"{words} is programmed")
+        return f"{words} has no listener {section or port}"
+    if not any(_allows(each, namespace, mine, labels) for each in listeners):
+        return f"{words} takes no routes from namespace {mine}"
+    programmed = condition(found, "Programmed")
+    if programmed.get("status") != "True":
+        return f"{words} is not programmed: {programmed.get('message') or 'no controller answers for it'}"
+    return ""
 
 
-def _allows(look: Look, listener: KubeObject, namespace: str) -> bool:
+def _allows(listener: KubeObject, namespace: str, mine: str, labels: Mapping[str, str] | None) -> bool:
     allowed = (listener.get("allowedRoutes") or {}).get("namespaces") or {}
     match allowed.get("from", "Same"):
         case "All":
             return True
         case "Selector":
-            body = named(look.cluster.objects.get("namespaces", ()), look.stack.namespace)
-            labels = ((body or {}).get("metadata") or {}).get("labels") or {}
             wanted = (allowed.get("selector") or {}).get("matchLabels") or {}
-            return bool(body is None or wanted.items() <= labels.items())
-    return namespace == look.stack.namespace
+            return bool(labels is None or wanted.items() <= labels.items())
+    return namespace == mine

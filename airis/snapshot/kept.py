@@ -89,9 +89,7 @@ def _undescribed(value: Any) -> Any:
     if isinstance(value, Mapping):
         # A field may itself be called `description`: then it is a schema, and no text
         return {
-            key: _undescribed(each)
-            for key, each in value.items()
-            if key != "description" or not isinstance(each, str)
+            key: _undescribed(each) for key, each in value.items() if key != "description" or not isinstance(each, str)
         }
     return [_undescribed(each) for each in value] if isinstance(value, list) else value
 
@@ -102,7 +100,8 @@ KEPT: Mapping[str, Kept] = {
     "customresourcedefinitions.apiextensions.k8s.io": Kept("CustomResourceDefinition", asked=False, made=_definition),
     "storageclasses.storage.k8s.io": Kept(
         # Not its parameters: some drivers have credentials among them
-        "StorageClass", ("provisioner", "volumeBindingMode", "allowVolumeExpansion", "reclaimPolicy", "allowedTopologies")
+        "StorageClass",
+        ("provisioner", "volumeBindingMode", "allowVolumeExpansion", "reclaimPolicy", "allowedTopologies"),
     ),
     "csidrivers.storage.k8s.io": Kept("CSIDriver"),
     "ingressclasses.networking.k8s.io": Kept("IngressClass", ("spec.controller",)),

@@ -107,9 +107,7 @@ class Snapshot(_Part):
     def of_kind(self, kind: str, namespace: str = "") -> list[KubeObject]:
         """The objects of a kind; of one namespace, where the kind has them."""
         return [
-            each
-            for each in self.objects
-            if each["kind"] == kind and each["metadata"].get("namespace", "") == namespace
+            each for each in self.objects if each["kind"] == kind and each["metadata"].get("namespace", "") == namespace
         ]
 
     def knows(self, resource: str, namespace: str = "") -> bool:
@@ -135,7 +133,8 @@ def load_snapshot(path: Path) -> Snapshot:
         raise AirisError(f"{path}: it is no snapshot of a cluster", _REMEDY)
     if document["snapshot"] != VERSION:
         raise AirisError(
-            f"{path}: it is a snapshot of version {document['snapshot']!r}, and this airis reads version {VERSION}", _REMEDY
+            f"{path}: it is a snapshot of version {document['snapshot']!r}, and this airis reads version {VERSION}",
+            _REMEDY,
         )
     try:
         return Snapshot.model_validate(document)
