@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +17,11 @@ from airis.progress import Advance, step
 from airis.readiness import Live, key_of, resource_of
 from airis.render import manifests
 from airis.sandbox import Sandbox, borrowed_sandbox, definitions_for, load_nodes
+from airis.sandbox.furnishing import clear, furnish
+from airis.snapshot import Snapshot, load_snapshot
+from airis.snapshot.attendant import Attendant
+from airis.snapshot.held_back import held_back
+from airis.snapshot.surroundings import Surroundings, of_snapshot, without_snapshot
 from airis.stacks import StackFile, read_stacks
 from airis.verdict import Finding, State, Verdict
 
@@ -43,13 +49,14 @@ def rehearse_stack(
     nodes: Path | None,
     *,
     timeout_seconds: float,
+    cluster: Path | None = None,
     keep: bool = False,
     engine: bool = False,
     sandbox: Sandbox | None = None,
 ) -> Verdict:
     """Rehearses one stack of this project; see `rehearse_stacks`."""
     (verdict,) = rehearse_stacks(
-        [name], nodes, timeout_seconds=timeout_seconds, keep=keep, engine=engine, sandbox=sandbox
+        [name], nodes, timeout_seconds=timeout_seconds, cluster=cluster, keep=keep, engine=engine, sandbox=sandbox
     )
     return verdict
 
@@ -59,25 +66,36 @@ def rehearse_stacks(
     nodes: Path | None,
     *,
     timeout_seconds: float,
+    cluster: Path | None = None,
     keep: bool = False,
     engine: bool = False,
     sandbox: Sandbox | None = None,
 ) -> list[Verdict]:
     """Rehearses stacks of this project, all at once, on the sandbox, which is started if it does not run already.
 
-    `names` may hold patterns. `nodes` describes other nodes than the default ones. With `keep`, the objects and the sandbox
+    `names` may hold patterns. `cluster` is a snapshot: the sandbox then has what that cluster has. `nodes` describes other
+    nodes than those of the snapshot, or than the default ones. With `keep`, the objects and the sandbox
     stay for a look. With `engine`, Pulumi deploys the stack, if it is there; the objects are applied without it otherwise,
     and that is said. `sandbox` is one that runs and that the caller holds: several rehearsals in a row need only one.
 
-    Raises AirisError for a bad stack or nodes file, for stacks that make one object of the same name, and for an engine that
-    should deploy several, before anything is started.
+    Raises AirisError for a bad stack, nodes file or snapshot, for stacks that make one object of the same name, and for an
+    engine that should deploy several, or to a snapshot, before anything is started.
     """
     stacks = read_stacks(names)
+    if engine and cluster is not None:
+        raise AirisError(
+            "the engine makes a stack from nothing, and would refuse what the snapshot has already",
+            "rehearse with --cluster or with --engine, not with both",
+        )
     if engine and len(stacks) > 1:
         raise AirisError("the engine deploys one stack at a time", "rehearse them one by one, or without --engine")
     rendered = for_each(stacks, manifests, f"Rendering {len(stacks)} stacks")
     _refuse_common([each.name for each in stacks], rendered)
-    node_objects = load_nodes(nodes)
+    snapshot = None if cluster is None else load_snapshot(cluster)
+    known_nodes = snapshot.of_kind("Node") if snapshot is not None and snapshot.knows("nodes") else []
+    node_objects = known_nodes if known_nodes and nodes is None else load_nodes(nodes)
+    wanted = {each.name: objects for each, objects in zip(stacks, rendered, strict=True)}
+    around = surroundings(wanted, snapshot)
     with ExitStack() as stack:
         if sandbox is None and keep:
             sandbox = Sandbox()
@@ -90,15 +108,21 @@ def rehearse_stacks(
         label = f"stack {stacks[0].name}" if len(stacks) == 1 else f"{len(stacks)} stacks"
         with step(f"Rehearsing {label}", total=sum(map(len, rendered))) as advance:
             verdicts = rehearse_together(
-                {each.name: wanted for each, wanted in zip(stacks, rendered, strict=True)},
+                wanted,
                 sandbox.kubectl,
                 timeout_seconds=timeout_seconds,
                 advance=advance,
                 engine_for=stacks[0] if engine and _engine_is_available() else None,
+                around=around,
             )
         if not keep:
             clean(sandbox.kubectl, wait=False)
     return verdicts
+
+
+def surroundings(stacks: Mapping[str, Sequence[KubeObject]], snapshot: Snapshot | None) -> Surroundings:
+    """What is around the stacks: what the snapshot knows, or all that they refer to. Stacks are given by name."""
+    return without_snapshot(stacks) if snapshot is None else of_snapshot(stacks, snapshot, datetime.now(UTC).date())
 
 
 def rehearse(
@@ -109,10 +133,16 @@ def rehearse(
     timeout_seconds: float,
     advance: Advance = lambda done, detail="": None,
     engine_for: StackFile | None = None,
+    around: Surroundings | None = None,
 ) -> Verdict:
     """Rehearses the objects of one stack; see `rehearse_together`."""
     (verdict,) = rehearse_together(
-        {name: wanted}, kubectl, timeout_seconds=timeout_seconds, advance=advance, engine_for=engine_for
+        {name: wanted},
+        kubectl,
+        timeout_seconds=timeout_seconds,
+        advance=advance,
+        engine_for=engine_for,
+        around=around,
     )
     return verdict
 
@@ -124,27 +154,41 @@ def rehearse_together(
     timeout_seconds: float,
     advance: Advance = lambda done, detail="": None,
     engine_for: StackFile | None = None,
+    around: Surroundings | None = None,
 ) -> list[Verdict]:
     """Applies the objects with server-side apply, and waits until all are ready or nothing changes any more.
 
     `advance` is told how many objects are where they should be. With `engine_for`, Pulumi makes the objects of that stack,
-    which must be those that are wanted. Returns a verdict for each stack, in their order.
+    which must be those that are wanted. `around` is what the cluster has beside them; without it, that is what the sandbox has,
+    and nothing is said of it. Returns a verdict for each stack, in their order.
     """
     start = time.monotonic()
     wanted = [body for objects in stacks.values() for body in objects]
-    define(definitions_for(wanted), kubectl)
+    around = around or Surroundings(definitions=tuple(definitions_for(wanted)))
+    refused = furnish(around.objects, kubectl, replace_own=around.replaces)
+    define(around.definitions, kubectl)
+    attend = Attendant(around, kubectl)
     if engine_for is None:
-        refusals = _apply(list(stacks.values()), kubectl)
-        findings = _settled(wanted, kubectl, start + timeout_seconds, advance, lambda: False)
+        refusals = _apply(list(stacks.values()), kubectl, force_conflicts=around.replaces)
+        findings = _settled(wanted, kubectl, start + timeout_seconds, advance, applying=lambda: False, attend=attend)
     else:
         from airis.engine_rehearsal import applied  # noqa: PLC0415  (as heavy as it is rare)
 
         with applied(engine_for, kubectl.kubeconfig, timeout_seconds) as applying:
-            findings = _settled(wanted, kubectl, start + timeout_seconds, advance, lambda: applying.running)
+            findings = _settled(
+                wanted, kubectl, start + timeout_seconds, advance, applying=lambda: applying.running, attend=attend
+            )
         refusals = {key_of(body): applying.refusal(key_of(body)[2]) for body in wanted}
     seconds = time.monotonic() - start
-    findings = _with_reasons(findings, refusals, kubectl)
-    return [Verdict(name, tuple(found), seconds) for name, found in _by_stack(stacks, findings).items()]
+    findings = held_back(_with_reasons(findings, refusals, kubectl), wanted, around.lacks)
+    notes = (
+        *around.notes,
+        *(f"not rehearsed, because the control plane here does not take it: {each}" for each in refused),
+    )
+    return [
+        Verdict(name, tuple(found), seconds, around.assumed.get(name, ()), notes)
+        for name, found in _by_stack(stacks, findings).items()
+    ]
 
 
 def _by_stack(stacks: Mapping[str, Sequence[KubeObject]], findings: Sequence[Finding]) -> dict[str, list[Finding]]:
@@ -186,14 +230,21 @@ def _settled(
     kubectl: Kubectl,
     deadline: float,
     advance: Advance,
+    *,
     applying: Callable[[], bool],
+    attend: Callable[[Sequence[KubeObject]], None],
 ) -> list[Finding]:
-    """What became of the objects when all are ready, or nothing has changed for a while, or the time is over."""
-    kinds = ",".join(sorted({"Pod", *(resource_of(body) for body in wanted)}))
+    """What became of the objects when all are ready, or nothing has changed for a while, or the time is over.
+
+    `attend` sees all that is there at every look.
+    """
+    kinds = ",".join(sorted({"Namespace", "PersistentVolumeClaim", "Pod", *(resource_of(body) for body in wanted)}))
     findings: list[Finding] = []
     changed = time.monotonic()
     while True:
-        now = Live(kubectl.get(kinds, "--all-namespaces")).findings(wanted)
+        live = kubectl.get(kinds, "--all-namespaces")
+        attend(live)
+        now = Live(live).findings(wanted)
         if now != findings:
             findings, changed = now, time.monotonic()
         advance(sum(each.ok for each in findings), _first_pending(findings))
@@ -226,27 +277,33 @@ def define(definitions: Sequence[KubeObject], kubectl: Kubectl) -> None:
 
 
 def clean(kubectl: Kubectl, *, wait: bool = True) -> None:
-    """Removes every namespace that is not the cluster's own, and with it what an earlier rehearsal left behind."""
+    """Removes every namespace that is not the cluster's own, and whatever else an earlier rehearsal left behind."""
+    clear(kubectl, policies=True)
     namespaces = [each for each in kubectl.get("namespaces") if each["metadata"]["name"] not in _OWN_NAMESPACES]
     if namespaces:
         # No container runs, so there is nothing to end gracefully; left to the namespace, it takes three times as long
         kinds = "deployments,statefulsets,jobs,pods,persistentvolumeclaims"
         kubectl.run("delete", kinds, "--all", "--all-namespaces", "--wait=false", "--grace-period=0", "--force")
         kubectl.delete(namespaces, wait=wait, timeout=60 + _DELETED_SECONDS * len(namespaces))
+    clear(kubectl, wait=wait)
 
 
-def _apply(stacks: Sequence[Sequence[KubeObject]], kubectl: Kubectl) -> dict[tuple[str, str, str], str]:
+def _apply(
+    stacks: Sequence[Sequence[KubeObject]], kubectl: Kubectl, *, force_conflicts: bool
+) -> dict[tuple[str, str, str], str]:
     """Applies everything; returns the API server's words for each object that it refused."""
     refusals: dict[tuple[str, str, str], str] = {}
     with ThreadPoolExecutor(_APPLYING) as pool:  # kubectl sends one object after the other
-        for found in pool.map(partial(_apply_stack, kubectl=kubectl), stacks):
+        for found in pool.map(partial(_apply_stack, kubectl=kubectl, force_conflicts=force_conflicts), stacks):
             refusals |= found
     return refusals
 
 
-def _apply_stack(wanted: Sequence[KubeObject], kubectl: Kubectl) -> dict[tuple[str, str, str], str]:
+def _apply_stack(
+    wanted: Sequence[KubeObject], kubectl: Kubectl, *, force_conflicts: bool
+) -> dict[tuple[str, str, str], str]:
     try:
-        kubectl.apply(wanted)
+        kubectl.apply(wanted, force_conflicts=force_conflicts)
     except KubectlError:
         # A server that is gone has refused nothing: that is an error, told at once
         kubectl.run("get", "--raw", "/readyz")
@@ -254,7 +311,7 @@ def _apply_stack(wanted: Sequence[KubeObject], kubectl: Kubectl) -> dict[tuple[s
         refusals = {}
         for body in wanted:
             try:
-                kubectl.apply([body])
+                kubectl.apply([body], force_conflicts=force_conflicts)
             except KubectlError as error:
                 refusals[key_of(body)] = error.message.partition(": ")[2]
         return refusals

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -58,6 +58,10 @@ class Verdict:
     findings: tuple[Finding, ...]
     seconds: float
     """From the first object applied to the verdict."""
+    assumed: tuple[str, ...] = ()
+    """What the stack refers to, and was assumed to be in the cluster: a line for each kind."""
+    notes: tuple[str, ...] = ()
+    """What is not rehearsed, or not as it is in the cluster."""
 
     @property
     def ok(self) -> bool:
@@ -97,8 +101,9 @@ def print_verdicts(verdicts: Sequence[Verdict], *, as_json: bool = False) -> Non
     bad = [each for each in verdicts if not each.ok]
     for each in bad:
         console.print()
-        _print_findings(each, [found for found in each.findings if not found.ok])
+        _print_findings(replace(each, assumed=(), notes=()), [found for found in each.findings if not found.ok])
     console.print()
+    _print_remarks(verdicts, console)
     words = f"{len(verdicts) - len(bad)} of {len(verdicts)} stacks come up, in {max(each.seconds for each in verdicts):.1f} s."
     console.print(words, style="bold red" if bad else "bold green")
 
@@ -127,7 +132,21 @@ def _print_findings(verdict: Verdict, findings: Sequence[Finding]) -> None:
     console = _console()
     console.print(table)
     console.print()
+    _print_remarks([verdict], console)
     console.print(verdict.summary(), style="bold green" if verdict.ok else "bold red")
+
+
+def _print_remarks(verdicts: Sequence[Verdict], console: Console) -> None:
+    remarks = [line for each in verdicts for line in remarks_of(each)]
+    for line in dict.fromkeys(remarks):
+        console.print(line, style="yellow")
+    if remarks:
+        console.print()
+
+
+def remarks_of(verdict: Verdict) -> list[str]:
+    """What is to be said of a verdict beside the findings, a line each."""
+    return [*(f"assumed to be there: {each}" for each in verdict.assumed), *(f"note: {each}" for each in verdict.notes)]
 
 
 def _console() -> Console:

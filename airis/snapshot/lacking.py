@@ -11,7 +11,7 @@ from airis.kubectl import KubeObject
 from airis.readiness import key_of
 from airis.snapshot.kept import KEPT
 from airis.snapshot.model import Snapshot
-from airis.snapshot.needs import ADDRESS, DEFINITION, Need, group_of
+from airis.snapshot.needs import ADDRESS, DEFINITION, Need, group_of, needs
 
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 _RESOURCES = {kept.kind: resource for resource, kept in KEPT.items()} | {"Secret": "secrets", "ConfigMap": "configmaps"}
@@ -32,14 +32,12 @@ class Lack:
     """In the words of the component that finds out: kubelet, scheduler, provisioner, API server."""
 
 
-def sorted_out(
-    wanted: Sequence[Need], objects: Sequence[KubeObject], snapshot: Snapshot
-) -> tuple[list[Lack], list[Need]]:
+def sorted_out(objects: Sequence[KubeObject], snapshot: Snapshot) -> tuple[list[Lack], list[Need]]:
     """What the cluster lacks of what the objects need; and what the snapshot does not tell."""
     lacks: list[Lack] = []
     unknown: list[Need] = []
     bodies = {key_of(each): each for each in objects}
-    for need in wanted:
+    for need in needs(objects):
         words = _missing(need, bodies[need.by], snapshot)
         if words is None:
             unknown.append(need)
@@ -125,16 +123,16 @@ def class_of(claim: KubeObject, snapshot: Snapshot) -> KubeObject | None:
 
 
 def _class(need: Need, claim: KubeObject, snapshot: Snapshot) -> str:
-    found = class_of(claim, snapshot)
+    live = named(snapshot.of_kind("PersistentVolumeClaim", need.by[1]), need.by[2])
+    if live is not None and (live.get("status") or {}).get("phase") == "Bound":
+        return ""
+    found, there = class_of(claim, snapshot), _names(snapshot.of_kind("StorageClass"))
     if found is None and need.name:
-        return f'storageclass.storage.k8s.io "{need.name}" not found; there are: {_names(snapshot.of_kind("StorageClass"))}'
+        return f'storageclass.storage.k8s.io "{need.name}" not found; there are: {there}'
     if found is None:
-        bound = named(snapshot.of_kind("PersistentVolumeClaim", need.by[1]), need.by[2])
-        if bound is not None and (bound.get("status") or {}).get("phase") == "Bound":
-            return ""
         return (
             "no persistent volumes available for this claim and no storage class is set: there is no default StorageClass; "
-            f"there are: {_names(snapshot.of_kind('StorageClass'))}"
+            f"there are: {there}"
         )
     several = [each for each in claim["spec"].get("accessModes") or [] if each in _SHARED]
     if several and is_for_one_node(found["provisioner"]):
