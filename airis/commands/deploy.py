@@ -39,6 +39,40 @@ def doctor(
     raise typer.Exit(found.exit_code)
 
 
+@app.command(
+    epilog="Examples:  `airis snapshot -s gpu > cluster.yaml`  ·  `airis snapshot --namespace chat > cluster.yaml`  ·  "
+    "then `airis rehearse -s gpu --cluster cluster.yaml`"
+)
+def snapshot(
+    stack: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--stack",
+            "-s",
+            help="A stack whose cluster and namespace to look at. Several, or a pattern: `-s 'dept-*'`.",
+            autocompletion=complete_stack,
+        ),
+    ] = None,
+    namespace: Annotated[
+        str | None,
+        typer.Option("--namespace", "-n", help="Without a stack: the namespace; that of the context if left out."),
+    ] = None,
+    kubeconfig: Kubeconfig = None,
+) -> None:
+    """Print what a rehearsal needs to know of a cluster.
+
+    Nodes, classes, definitions, quotas, claims, admission policies, names and keys of Secrets and ConfigMaps; never a value.
+    Changes nothing. What may not be listed is left out and said.
+    """
+    from airis.snapshot import written
+    from airis.snapshot.take import snapshot_of
+
+    taken = snapshot_of(stack or [], namespace, kubeconfig)
+    sys.stdout.write(written(taken))
+    for what, why in taken.unknown.items():
+        print(f"left out: {what}: {why}", file=sys.stderr)
+
+
 @app.command(epilog="Examples:  `airis preview -s gpu --diff`  ·  `airis preview -s gpu --expect-no-changes`")
 def preview(
     stack: Stack,

@@ -41,6 +41,11 @@ Nodes = Annotated[
     ),
 ]
 
+ClusterSnapshot = Annotated[
+    Path | None,
+    typer.Option("--cluster", help="A snapshot of your own cluster, as `airis snapshot` writes it."),
+]
+
 Timeout = Annotated[float, typer.Option("--timeout", help="Seconds until the rehearsal gives up.", min=1)]
 
 PodTimeout = Annotated[float, typer.Option("--timeout", help="Seconds for a pod to start or to end.", min=1)]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from airis.commands.options import Format, Nodes, OutputFormat, Stack, Stacks, Timeout, complete_stack
+from airis.commands.options import ClusterSnapshot, Format, Nodes, OutputFormat, Stack, Stacks, Timeout, complete_stack
 
 app = typer.Typer()
 
@@ -21,7 +21,8 @@ class DiffFormat(StrEnum):
 
 @app.command(
     epilog="Examples:  `airis diff -s gpu`  ·  `airis diff -s gpu --base origin/main --format markdown`  ·  "
-    "`airis diff -s gpu --against cluster`  ·  `airis diff -s gpu --against rendered.yaml`"
+    "`airis diff -s gpu --against cluster`  ·  `airis diff -s gpu --against rendered.yaml`  ·  "
+    "`airis diff -s gpu --cluster cluster.yaml`"
 )
 def diff(
     stack: Stack,
@@ -32,6 +33,12 @@ def diff(
     ] = None,
     against: Annotated[
         str | None, typer.Option("--against", help="`cluster`, or a file of manifests, to compare with instead.")
+    ] = None,
+    cluster: Annotated[
+        Path | None,
+        typer.Option(
+            "--cluster", help="A snapshot of the cluster (`airis snapshot`): also say what the stack lacks there."
+        ),
     ] = None,
     output: Annotated[
         DiffFormat, typer.Option("--format", help="For the terminal, for a comment on GitHub, or for other programs.")
@@ -48,17 +55,19 @@ def diff(
     """
     from airis.diff.command import run
 
-    raise typer.Exit(run(stack, base, against, output.value, expect_no_changes=expect_no_changes))
+    raise typer.Exit(run(stack, base, against, output.value, cluster=cluster, expect_no_changes=expect_no_changes))
 
 
 @app.command(
     epilog="Examples:  `airis rehearse -s gpu`  ·  `airis rehearse -s gpu --nodes my-nodes.yaml`  ·  "
-    "`kubectl get nodes -o yaml > my-nodes.yaml`  ·  `airis rehearse -s 'dept-*' --nodes my-nodes.yaml`"
+    "`kubectl get nodes -o yaml > my-nodes.yaml`  ·  `airis rehearse -s 'dept-*' --nodes my-nodes.yaml`  ·  "
+    "`airis snapshot -s gpu > cluster.yaml`, then `airis rehearse -s gpu --cluster cluster.yaml`"
 )
 def rehearse(
     stack: Stacks,
     *,
     nodes: Nodes = None,
+    cluster: ClusterSnapshot = None,
     timeout: Timeout = 60.0,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the objects and the sandbox for a look with kubectl.")
@@ -70,12 +79,14 @@ def rehearse(
 ) -> None:
     """Bring the stack up on a control plane of this machine.
 
-    A real one, with simulated nodes. Several stacks come up side by side. Ends with 0 only if everything came up.
+    A real one, with simulated nodes. Several stacks come up side by side. With --cluster, it has the classes, quotas, claims,
+    Secrets and policies of your cluster; without, what the stack refers to is assumed to be there, and listed. Ends with 0
+    only if everything came up.
     """
     from airis.rehearsal import rehearse_stacks
     from airis.verdict import exit_code, print_verdicts
 
-    verdicts = rehearse_stacks(stack, nodes, timeout_seconds=timeout, keep=keep, engine=engine)
+    verdicts = rehearse_stacks(stack, nodes, cluster=cluster, timeout_seconds=timeout, keep=keep, engine=engine)
     print_verdicts(verdicts, as_json=output is OutputFormat.JSON)
     raise typer.Exit(exit_code(*verdicts))
 
@@ -102,6 +113,13 @@ def review(
             "nodes than the default ones; examples/nodes if left out.",
         ),
     ] = None,
+    cluster: Annotated[
+        Path | None,
+        typer.Option(
+            "--cluster",
+            help="Snapshots for the rehearsals: a file for all stacks, or a folder with STACK.yaml; clusters if left out.",
+        ),
+    ] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The comment; stdout if left out.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Where to write the same as JSON.")] = None,
     timeout: Timeout = 60.0,
@@ -118,6 +136,7 @@ def review(
         stack or [],
         rehearse=rehearsal,
         nodes=nodes,
+        cluster=cluster,
         output=output,
         json_file=json_file,
         timeout_seconds=timeout,

@@ -22,13 +22,31 @@ class Usage(AirisError):
     exit_code = ExitCode.USAGE
 
 
-def run(stack: str, base: str | None, against: str | None, output: str, *, expect_no_changes: bool) -> ExitCode:
+def run(
+    stack: str,
+    base: str | None,
+    against: str | None,
+    output: str,
+    *,
+    cluster: Path | None = None,
+    expect_no_changes: bool,
+) -> ExitCode:
     """Compares the stack with the other side, prints how they differ, and returns what the command returns to the shell.
 
-    `output` is `table`, `markdown` or `json`. Raises AirisError for a stack, revision or file that is wrong.
+    `output` is `table`, `markdown` or `json`; `cluster` is a snapshot to hold the stack against. Raises AirisError for a stack,
+    revision or file that is wrong.
     """
+    snapshot = None
+    if cluster is not None:
+        from airis.snapshot import load_snapshot
+
+        snapshot = load_snapshot(cluster)  # before anything that takes longer
     _warn(stack)
     diff = compared_with(stack, base, against)
+    if snapshot is not None:
+        from airis.diff.in_cluster import held_against
+
+        diff = held_against(diff, stack, snapshot)
     if output == "json":
         print(json.dumps(diff.to_json(), indent=2, ensure_ascii=False))
     elif output == "markdown":

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from airis.diff.model import Diff, ObjectChange
-from airis.diff.words import ACTIONS, field_lines, label, notes, remarks, totals_rows, unrendered
+from airis.diff.words import ACTIONS, field_lines, heading, label, notes, remarks, totals_rows
 
 _WIDTH = 400
 _FIELDS = 80
@@ -74,7 +74,8 @@ def _head(diff: Diff) -> str:
         lines += _alert("WARNING", "`up` refuses this change.", refused, 5)
     text = "\n".join(lines) + "\n"
     for each in diff.problems:
-        where = unrendered(diff, each) or "Note"
+        words = heading(diff, each)
+        where = words[0].upper() + words[1:] if each.side in ("cluster", "reasons") else words
         text += f"\n**{escaped(f'{where}:')}**\n\n{fenced(_shortened(each.words))}"
     return text
 

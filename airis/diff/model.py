@@ -107,10 +107,10 @@ class Totals:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that keeps the diff from being whole."""
+    """Something that keeps the diff from being whole, or the stack from coming up."""
 
     side: str
-    """`before`, `after`, or `reasons` where only the reasons are not known."""
+    """`before`, `after`; `reasons` where only the reasons are not known; `cluster` for what the stack lacks in the cluster."""
     words: str
 
 

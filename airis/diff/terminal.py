@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from airis.diff.model import Action, Diff, ObjectChange
-from airis.diff.words import ACTIONS, MARKS, field_lines, label, notes, remarks, totals_rows, unrendered
+from airis.diff.words import ACTIONS, MARKS, field_lines, heading, label, notes, remarks, totals_rows
 
 _STYLES = {
     Action.CREATED: "green",
@@ -47,7 +47,7 @@ def print_diff(diff: Diff, console: Console | None = None) -> None:
         say(
             "\n",
             (
-                f"{unrendered(diff, problem) or 'note'}: {problem.words}",
+                f"{heading(diff, problem)}: {problem.words}",
                 "red" if problem.side != "reasons" else "yellow",
             ),
         )
@@ -58,8 +58,8 @@ def print_diff(diff: Diff, console: Console | None = None) -> None:
     if rows:
         console.print()
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for heading in ("In all", "Before", "After"):
-            table.add_column(heading, no_wrap=True)
+        for title in ("In all", "Before", "After"):
+            table.add_column(title, no_wrap=True)
         for what, before, after in rows:
             table.add_row(what, before, Text(after, style="bold" if before != after else ""))
         console.print(table)
@@ -70,8 +70,8 @@ def _print_change(change: ObjectChange, say: Say) -> None:
     style = "bold red" if change.touches_data else _STYLES[change.action]
     say((f"{mark} {label(change)}", style), f"  {ACTIONS[change.action]}")
     for kind, words in notes(change):
-        heading, colour = _NOTES[kind]
-        say("    ", (f"{heading}: ", colour), (words, colour if kind in ("data", "claim") else ""))
+        called, colour = _NOTES[kind]
+        say("    ", (f"{called}: ", colour), (words, colour if kind in ("data", "claim") else ""))
     if change.reasons and not change.fields:
         say("    ", (f"from {', '.join(change.reasons)}", "dim"))
     for field in change.fields:

@@ -67,10 +67,12 @@ def label(change: ObjectChange) -> str:
     return f"{change} in {change.namespace}" if change.namespace else str(change)
 
 
-def unrendered(diff: Diff, problem: Problem) -> str:
-    """Which side cannot be rendered; empty for a problem that is not one side's."""
+def heading(diff: Diff, problem: Problem) -> str:
+    """What a problem is: a side that cannot be rendered, something that the cluster lacks, or a note."""
+    if problem.side == "cluster":
+        return "does not come up in the cluster"
     side = {"before": diff.before, "after": diff.after}.get(problem.side)
-    return f"{side} cannot be rendered" if side is not None else ""
+    return f"{side} cannot be rendered" if side is not None else "note"
 
 
 def notes(change: ObjectChange) -> Iterator[tuple[str, str]]:

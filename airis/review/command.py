@@ -22,6 +22,7 @@ def review(
     *,
     rehearse: bool,
     nodes: Path | None,
+    cluster: Path | None,
     output: Path | None,
     json_file: Path | None,
     timeout_seconds: float,
@@ -32,7 +33,9 @@ def review(
     """
     root = project_root()
     try:
-        reviews = gather(base, names, root, rehearse=rehearse, nodes=nodes, timeout_seconds=timeout_seconds)
+        reviews = gather(
+            base, names, root, rehearse=rehearse, nodes=nodes, cluster=cluster, timeout_seconds=timeout_seconds
+        )
     except AirisError as error:
         _write(failure(str(error), base), output)
         raise

@@ -7,6 +7,7 @@ from airis.diff import Action, Amount, Diff, ObjectChange
 from airis.diff.markdown import escaped, fenced, written
 from airis.errors import ExitCode
 from airis.review.gather import Failed, StackReview
+from airis.verdict import remarks_of
 
 MARKER = "<!-- airis-review -->"
 """The first line, by which the comment is found again, to be edited. .github/scripts/post_comment.py knows it, too."""
@@ -157,6 +158,8 @@ def _findings(review: StackReview, limit: int) -> Iterable[str]:
         if pending := [each for each in review.rehearsal.findings if not each.ok]:
             lines = (f"{each.kind}/{each.name}  {each.state.value}  {each.reason}".rstrip() for each in pending)
             yield _block("\n".join(lines), limit)
+        if remarks := remarks_of(review.rehearsal):
+            yield _block("\n".join(remarks), limit)
     if isinstance(review.policy, Failed):
         yield f"**Policy**: it could not be checked\n\n{_block(review.policy.words, limit)}"
     elif review.policy is not None:

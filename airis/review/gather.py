@@ -17,6 +17,9 @@ from airis.verdict import Verdict
 NODES = Path("examples", "nodes")
 """Where nodes for rehearsals are, unless another folder is named: `<stack>.yaml` for the stack of that name."""
 
+CLUSTERS = Path("clusters")
+"""Where snapshots of clusters are, likewise. A stack with one there has its nodes from it."""
+
 Found = TypeVar("Found")
 Given = ParamSpec("Given")
 
@@ -73,14 +76,16 @@ def gather(
     *,
     rehearse: bool,
     nodes: Path | None = None,
+    cluster: Path | None = None,
     timeout_seconds: float = 60.0,
 ) -> list[StackReview]:
     """Reviews the named stacks, or all that differ between `base` and the working tree.
 
-    `nodes` is a file for all of them, or a folder as NODES. Raises AirisError where there is nothing to compare with: no
-    repository, no such revision. What goes wrong with one stack is part of its review.
+    `nodes` is a file for all of them, or a folder as NODES; `cluster` is a snapshot, or a folder as CLUSTERS. Raises AirisError
+    where there is nothing to compare with: no repository, no such revision. What goes wrong with one stack is part of its
+    review.
     """
-    files = {name: nodes_of(name, nodes, root) for name in stack_names(root)}
+    files = {name: places_of(name, nodes, cluster, root) for name in stack_names(root)}
     diffs = diff_stacks(names, base, root)
     concerned = [each for each in diffs if names or each.changes or each.settings or each.problems]
     there = [each.stack for each in concerned if each.stack in files and not _invalid(each)]
@@ -89,16 +94,33 @@ def gather(
     return [StackReview(each, verdicts.get(each.stack), policies.get(each.stack)) for each in concerned]
 
 
-def nodes_of(name: str, nodes: Path | None, root: Path) -> Path | None:
-    """The file that describes the nodes for a stack's rehearsal; None for the default ones.
+@dataclass(frozen=True)
+class Places:
+    """The files that say where a stack is rehearsed."""
+
+    nodes: Path | None = None
+    """None for the nodes of the snapshot, or else the default ones."""
+    cluster: Path | None = None
+    """The snapshot of its cluster, if there is one."""
+
+
+def places_of(name: str, nodes: Path | None, cluster: Path | None, root: Path) -> Places:
+    """Where a stack is rehearsed. Nodes in the default folder do not count for a stack that has a snapshot.
 
     Raises AirisError where what was named does not exist.
     """
-    if nodes is not None and not nodes.exists():
-        raise AirisError(f"--nodes {nodes}: there is no such file or folder")
-    if nodes is not None and nodes.is_file():
-        return nodes
-    file = (root / NODES if nodes is None else nodes) / f"{name}.yaml"
+    snapshot = _file_of(name, "--cluster", cluster, root / CLUSTERS)
+    described = None if nodes is None and snapshot is not None else _file_of(name, "--nodes", nodes, root / NODES)
+    return Places(described, snapshot)
+
+
+def _file_of(name: str, option: str, given: Path | None, default: Path) -> Path | None:
+    """The file that was named, or that of the stack's name in the folder that was named, or in the default one."""
+    if given is not None and not given.exists():
+        raise AirisError(f"{option} {given}: there is no such file or folder")
+    if given is not None and given.is_file():
+        return given
+    file = (default if given is None else given) / f"{name}.yaml"
     return file if file.is_file() else None
 
 
@@ -107,17 +129,24 @@ def worst(codes: Iterable[ExitCode]) -> ExitCode:
     return max(codes, key=WORST.index, default=ExitCode.OK)
 
 
-def _rehearsals(nodes: Mapping[str, Path | None], timeout_seconds: float) -> dict[str, Verdict | Failed]:
-    """Rehearses each stack on the nodes given for it, one after the other on one sandbox."""
+def _rehearsals(places: Mapping[str, Places], timeout_seconds: float) -> dict[str, Verdict | Failed]:
+    """Rehearses each stack in its place, one after the other on one sandbox."""
     done: dict[str, Verdict | Failed] = {}
-    if not nodes:
+    if not places:
         return done
     try:
         with borrowed_sandbox() as sandbox:
-            for name, file in nodes.items():
-                done[name] = _attempt(rehearse_stack, name, file, timeout_seconds=timeout_seconds, sandbox=sandbox)
+            for name, place in places.items():
+                done[name] = _attempt(
+                    rehearse_stack,
+                    name,
+                    place.nodes,
+                    cluster=place.cluster,
+                    timeout_seconds=timeout_seconds,
+                    sandbox=sandbox,
+                )
     except AirisError as error:  # the sandbox itself
-        return {name: done.get(name, _failed(error)) for name in nodes}
+        return {name: done.get(name, _failed(error)) for name in places}
     return done
 
 

@@ -1,0 +1,45 @@
+"""What a stack, as it becomes, lacks in the cluster of a snapshot. All of it is read off the snapshot; nothing is rehearsed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from airis.diff.model import Diff, Problem
+from airis.doctor.look import named
+from airis.doctor.wanted import amount
+from airis.kubectl import KubeObject
+from airis.render import manifests
+from airis.snapshot import Snapshot
+from airis.snapshot.lacking import class_of
+from airis.snapshot.surroundings import of_snapshot
+from airis.stacks import read_stack
+
+
+def held_against(diff: Diff, stack: str, snapshot: Snapshot) -> Diff:
+    """The diff, with what the stack lacks in the cluster, what is assumed, and what is to be said of the snapshot."""
+    objects = manifests(read_stack(stack))
+    around = of_snapshot({stack: objects}, snapshot, datetime.now(UTC).date())
+    lacking = [f"{kind}/{name}: {each.words}" for each in around.lacks for kind, _, name in [each.by]]
+    problems = [
+        *(Problem("cluster", words) for words in (*lacking, *_growing(objects, snapshot))),
+        *(Problem("reasons", f"assumed to be in the cluster: {words}") for words in around.assumed[stack]),
+        *(Problem("reasons", words) for words in around.notes),
+    ]
+    return replace(diff, problems=(*diff.problems, *problems))
+
+
+def _growing(objects: Sequence[KubeObject], snapshot: Snapshot) -> Iterator[str]:
+    """Claims that are to grow, and whose class does not let them: the API server refuses that."""
+    for each in objects:
+        if each["kind"] != "PersistentVolumeClaim":
+            continue
+        there = named(
+            snapshot.of_kind("PersistentVolumeClaim", each["metadata"]["namespace"]), each["metadata"]["name"]
+        )
+        found = None if there is None else class_of(there, snapshot)
+        if there is None or found is None or found.get("allowVolumeExpansion"):
+            continue
+        has, wanted = (one["spec"]["resources"]["requests"]["storage"] for one in (there, each))
+        if amount(wanted) > amount(has):
+            name, of = each["metadata"]["name"], found["metadata"]["name"]
+            yield f"PersistentVolumeClaim/{name}: it has {has} and becomes {wanted}, and its class {of} allows no expansion"

@@ -1,0 +1,544 @@
+"""A snapshot of a cluster, and rehearsals in it: a control plane plays the cluster, and then the sandbox that has to be like it."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+import pytest
+
+from airis.cluster import Cluster
+from airis.kubectl import Kubectl, KubectlError, KubeObject
+from airis.rehearsal import clean, rehearse, rehearse_together, surroundings
+from airis.sandbox import Sandbox, load_nodes
+from airis.sandbox.cluster import STORAGE_CLASS
+from airis.snapshot import Snapshot, load_snapshot, written
+from airis.snapshot.take import take
+from airis.verdict import Finding, State, Verdict
+from tests.rehearsal.test_stacks import find, wanted
+from tests.unit.drawing import draw
+
+pytestmark = pytest.mark.timeout(300)
+
+TODAY = date(2026, 11, 28)
+VALUE = "a value that nobody may see"
+"""It stands wherever a snapshot could take it from."""
+DEFAULT = "storageclass.kubernetes.io/is-default-class"
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+POLICIES = "admissionregistration.k8s.io/v1"
+
+PAUSED: dict[str, Any] = {"replicas": 0}
+SESSION_KEY = {"name": "session", "key": "key"}
+ROUTE = {"hosts": ["chat.example.com"], "tls": False}
+
+STACKS: dict[str, dict[str, Any]] = {
+    "there": {
+        "webui": {
+            "storage": {"existingClaim": "data"},
+            "sessionKeyFrom": SESSION_KEY,
+            "priorityClass": "people",
+        },
+        "imagePullSecrets": ["registry"],
+        "ingress": {"host": "chat.example.com", "className": "edge"},
+        "gateway": {**ROUTE, "parentRefs": [{"name": "public", "namespace": "infra"}]},
+    },
+    "default-class": {"ollama": {}},
+    "shared": {"webui": {"storage": {"accessMode": "ReadWriteMany"}}, "ollama": {}},
+    "no-class": {"webui": {"storage": {"storageClass": "fast"}}},
+    "no-claim": {"webui": {"storage": {"existingClaim": "data"}}},
+    "lost-claim": {"webui": {"storage": {"existingClaim": "data"}}},
+    "no-secret": {"webui": {"sessionKeyFrom": SESSION_KEY}},
+    "no-key": {"webui": {"sessionKeyFrom": SESSION_KEY}},
+    "no-bundle": {"caBundle": {"configMap": "authorities"}},
+    "no-pull-secret": {"imagePullSecrets": ["registry"]},
+    "balanced": {"webui": {"service": {"type": "LoadBalancer"}}},
+    "ingress": {"ingress": {"host": "chat.example.com", "className": "nginx"}},
+    "route": {"gateway": {**ROUTE, "parentRefs": [{"name": "inner", "namespace": "infra"}]}},
+    "no-priority": {"webui": {"priorityClass": "machines"}},
+    "quota": {},
+    "limits": {},
+    "policy": {},
+}
+"""Stacks by their namespace, which the cluster has made things in. Each is a row of what a real node showed."""
+
+CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "2Gi"}}}
+
+
+def body(kind: str, name: str, namespace: str = "", api: str = "v1", **fields: Any) -> dict[str, Any]:
+    metadata = {"name": name, "annotations": {LAST_APPLIED: VALUE}}
+    if namespace:
+        metadata["namespace"] = namespace
+    metadata["annotations"] |= fields.pop("annotations", {})
+    if labels := fields.pop("labels", {}):
+        metadata["labels"] = labels
+    return {"apiVersion": api, "kind": kind, "metadata": metadata, **fields}
+
+
+def rule(*resources: str, group: str = "") -> dict[str, Any]:
+    return {
+        "resourceRules": [
+            {"apiGroups": [group], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": list(resources)}
+        ]
+    }
+
+
+INSIDE = {"namespaceSelector": {"matchLabels": {"policed": "yes"}}}
+
+OBJECTS: list[dict[str, Any]] = [
+    body(
+        "StorageClass",
+        "local-path",
+        api="storage.k8s.io/v1",
+        provisioner="rancher.io/local-path",
+        volumeBindingMode="WaitForFirstConsumer",
+        parameters={"password": VALUE},
+        annotations={DEFAULT: "true"},
+    ),
+    body("StorageClass", "by-hand", api="storage.k8s.io/v1", provisioner="kubernetes.io/no-provisioner"),
+    body("IngressClass", "edge", api="networking.k8s.io/v1", spec={"controller": "example.com/edge"}),
+    body("PriorityClass", "people", api="scheduling.k8s.io/v1", value=1000, description=VALUE),
+    body("RuntimeClass", "gvisor", api="node.k8s.io/v1", handler="runsc"),
+    *(
+        body("Namespace", name, labels={"policed": "yes"} if name == "policy" else {"team": name})
+        for name in (*STACKS, "infra")
+    ),
+    body("PersistentVolumeClaim", "data", "there", spec={**CLAIM, "storageClassName": "by-hand"}),
+    body(
+        "PersistentVolume",
+        "disk",
+        spec={
+            **{"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "5Gi"}, "storageClassName": "by-hand"},
+            "hostPath": {"path": f"/srv/{VALUE}"},
+        },
+    ),
+    body(
+        "PersistentVolumeClaim",
+        "data",
+        "lost-claim",
+        spec={**CLAIM, "storageClassName": "", "volumeName": "gone"},
+        annotations={"pv.kubernetes.io/bind-completed": "yes"},
+    ),
+    body("Secret", "session", "there", stringData={"key": VALUE, "other": VALUE}),
+    body(
+        "Secret",
+        "registry",
+        "there",
+        type="kubernetes.io/dockerconfigjson",
+        stringData={".dockerconfigjson": f'{{"auths": {{"{VALUE}": {{}}}}}}'},
+    ),
+    body("Secret", "session", "no-key", stringData={"another": VALUE}),
+    body("ConfigMap", "authorities", "there", data={"ca.crt": VALUE}),
+    body("ResourceQuota", "few", "quota", spec={"hard": {"pods": "1"}}),
+    body(
+        "LimitRange", "small", "limits", spec={"limits": [{"type": "PersistentVolumeClaim", "max": {"storage": "5Gi"}}]}
+    ),
+    body(
+        "ValidatingAdmissionPolicy",
+        "no-jobs",
+        api=POLICIES,
+        spec={
+            "matchConstraints": {**rule("services"), **INSIDE},
+            "validations": [{"expression": "!object.metadata.name.startsWith('airis')", "message": "called otherwise"}],
+        },
+    ),
+    body(
+        "ValidatingAdmissionPolicyBinding",
+        "no-jobs",
+        api=POLICIES,
+        spec={"policyName": "no-jobs", "validationActions": ["Deny"]},
+    ),
+    body(
+        "ValidatingAdmissionPolicy",
+        "with-parameters",
+        api=POLICIES,
+        spec={
+            "matchConstraints": rule("configmaps"),
+            "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"},
+            "validations": [{"expression": "params.data.allowed == 'yes'"}],
+        },
+    ),
+    body(
+        "MutatingAdmissionPolicy",
+        "owner",
+        api=POLICIES,
+        spec={
+            "matchConstraints": {**rule("deployments", group="apps"), **INSIDE},
+            "reinvocationPolicy": "Never",
+            "mutations": [
+                {
+                    "patchType": "ApplyConfiguration",
+                    "applyConfiguration": {
+                        "expression": "Object{metadata: Object.metadata{labels: {'owner': 'policy'}}}"
+                    },
+                }
+            ],
+        },
+    ),
+    body("MutatingAdmissionPolicyBinding", "owner", api=POLICIES, spec={"policyName": "owner"}),
+    body(
+        "ValidatingWebhookConfiguration",
+        "kyverno",
+        api=POLICIES,
+        webhooks=[
+            {
+                "name": "kyverno.example.com",
+                "clientConfig": {"url": f"https://kyverno.example.com/{VALUE.replace(' ', '-')}"},
+                "rules": [],
+                "sideEffects": "None",
+                "admissionReviewVersions": ["v1"],
+            }
+        ],
+    ),
+]
+
+
+def definition(plural: str, kind: str) -> dict[str, Any]:
+    schema = {"type": "object", "description": VALUE, "x-kubernetes-preserve-unknown-fields": True}
+    return body(
+        "CustomResourceDefinition",
+        f"{plural}.gateway.networking.k8s.io",
+        api="apiextensions.k8s.io/v1",
+        annotations={"api-approved.kubernetes.io": "unapproved, for tests"},
+        spec={
+            "group": "gateway.networking.k8s.io",
+            "names": {"kind": kind, "plural": plural},
+            "scope": "Namespaced",
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}],
+        },
+    )
+
+
+DEFINITIONS = [definition("httproutes", "HTTPRoute"), definition("gateways", "Gateway")]
+GATEWAY = body(
+    "Gateway",
+    "public",
+    "infra",
+    api="gateway.networking.k8s.io/v1",
+    spec={
+        "gatewayClassName": "edge",
+        "listeners": [
+            {"name": "http", "port": 80, "protocol": "HTTP", "allowedRoutes": {"namespaces": {"from": "All"}}}
+        ],
+    },
+    status={"conditions": [{"type": "Programmed", "status": "True", "message": VALUE}]},
+)
+
+
+def settings_of(name: str) -> dict[str, Any]:
+    return {"namespace": name, "ollama": PAUSED, **STACKS[name]}
+
+
+@pytest.fixture(scope="module")
+def stacks() -> dict[str, list[dict[str, Any]]]:
+    return {name: wanted(draw(**settings_of(name))) for name in STACKS}
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """What was seen of the cluster, and what became of each stack in it."""
+
+    snapshot: Snapshot
+    again: Snapshot
+    verdicts: Mapping[str, Verdict]
+    owners: list[str]
+    """What the mutating policy has written into Deployments."""
+    left: list[KubeObject]
+    """What the next rehearsal finds."""
+
+    def finding(self, stack: str, kind: str, name: str) -> Finding:
+        return find(self.verdicts[stack], kind, name)
+
+
+def seen(kubectl: Kubectl, *namespaces: str, **options: Any) -> Snapshot:
+    cluster = Cluster(kubectl.binary, namespaces[0], [f"--kubeconfig={kubectl.kubeconfig}"])
+    used = {("gateway.networking.k8s.io", "HTTPRoute")}
+    return take(cluster, namespaces, used, options.get("today", TODAY))
+
+
+@pytest.fixture(scope="module")
+def rehearsed(sandbox: Sandbox, stacks: dict[str, list[dict[str, Any]]]) -> Iterator[Rehearsed]:
+    sandbox.up()
+    kubectl = sandbox.kubectl
+    clean(kubectl)
+    cpu, gpu = load_nodes()
+    sandbox.set_nodes([{**cpu, "metadata": {**cpu["metadata"], "name": "own"}}, gpu])
+    kubectl.delete([STORAGE_CLASS])
+    try:
+        kubectl.apply([*DEFINITIONS, *OBJECTS])
+        for each in DEFINITIONS:
+            kubectl.run("wait", "--for=condition=Established", f"crd/{each['metadata']['name']}")
+        kubectl.apply([GATEWAY])
+        kubectl.run("wait", "pvc/data", "--namespace=there", "--for=jsonpath={.status.phase}=Bound")
+        kubectl.run("wait", "pvc/data", "--namespace=lost-claim", "--for=jsonpath={.status.phase}=Lost")
+        snapshot = seen(kubectl, *STACKS)
+        again = seen(kubectl, *reversed(STACKS))
+    finally:
+        # What the cluster has is not the sandbox's: nobody but its owner takes it away
+        kubectl.delete([each for each in OBJECTS if "AdmissionPolicy" in each["kind"]])
+        clean(kubectl)
+        kubectl.delete([*DEFINITIONS, *(each for each in OBJECTS if "namespace" not in each["metadata"])])
+    sandbox.set_nodes(snapshot.of_kind("Node"))
+    verdicts = rehearse_together(stacks, kubectl, timeout_seconds=60, around=surroundings(stacks, snapshot))
+    owners = [
+        str(each["metadata"]["labels"].get("owner"))
+        for name in ("policy", "quota")
+        for each in kubectl.get("deployments", f"--namespace={name}")
+    ]
+    clean(kubectl)
+    left = kubectl.get(
+        "storageclasses,ingressclasses,priorityclasses,runtimeclasses,persistentvolumes,customresourcedefinitions,"
+        "validatingadmissionpolicies,validatingadmissionpolicybindings,mutatingadmissionpolicies,namespaces"
+    )
+    yield Rehearsed(snapshot, again, {each.stack: each for each in verdicts}, owners, left)
+    clean(kubectl)
+
+
+def test_a_snapshot_has_what_is_there_and_no_value_of_it(rehearsed: Rehearsed) -> None:
+    text = written(rehearsed.snapshot)
+    assert VALUE not in text
+    assert VALUE.replace(" ", "-") not in text
+    assert "password" not in text
+    for unstable in ("uid", "resourceVersion", "creationTimestamp", "managedFields", "lastHeartbeatTime", LAST_APPLIED):
+        assert unstable not in text
+    assert re.findall(r"[0-9a-f]{8}-[0-9a-f]{4}-", text) == []
+    assert re.findall(r"\d{4}-\d\d-\d\d", text) == [str(TODAY)]
+
+    found = rehearsed.snapshot
+    names = {kind: [each["metadata"]["name"] for each in found.of_kind(kind)] for kind in ("Node", "StorageClass")}
+    assert names == {"Node": ["gpu-0", "own"], "StorageClass": ["by-hand", "local-path"]}
+    assert found.of_kind("Node")[0]["spec"]["taints"][0]["key"] == "nvidia.com/gpu"
+    (local,) = [each for each in found.of_kind("StorageClass") if each["metadata"]["name"] == "local-path"]
+    assert local["metadata"]["annotations"] == {DEFAULT: "true"}
+    assert (local["provisioner"], local["volumeBindingMode"]) == ("rancher.io/local-path", "WaitForFirstConsumer")
+    assert [(each.name, each.keys) for each in found.secrets if each.namespace == "there"] == [
+        ("registry", (".dockerconfigjson",)),
+        ("session", ("key", "other")),
+    ]
+    assert ("authorities", ("ca.crt",)) in [(each.name, each.keys) for each in found.config_maps]
+    (claim,) = found.of_kind("PersistentVolumeClaim", "there")
+    assert claim["status"] == {"phase": "Bound", "capacity": {"storage": "5Gi"}}
+    assert [each["metadata"]["name"] for each in found.of_kind("PersistentVolume")] == ["there-data"]
+    assert found.of_kind("Namespace")[-1]["metadata"]["labels"]["team"] == "there"
+    assert found.of_kind("ResourceQuota", "quota")[0]["spec"]["hard"] == {"pods": "1"}
+    assert found.webhooks == ("ValidatingWebhookConfiguration/kyverno",)
+    assert [(each.kind, each.versions) for each in found.definitions] == [("Gateway", ("v1",)), ("HTTPRoute", ("v1",))]
+    assert [each["metadata"]["name"] for each in found.of_kind("CustomResourceDefinition")] == [
+        "httproutes.gateway.networking.k8s.io"
+    ]
+    assert found.load_balancers.given == "no"
+    assert set(found.unknown) == {"domain"}
+
+
+def test_a_snapshot_is_the_same_each_time_and_comes_back_from_its_file(rehearsed: Rehearsed, tmp_path: Any) -> None:
+    assert written(rehearsed.again) == written(rehearsed.snapshot)
+    file = tmp_path / "cluster.yaml"
+    file.write_text(written(rehearsed.snapshot), encoding="utf-8")
+    assert load_snapshot(file) == rehearsed.snapshot
+
+
+def test_what_exists_in_the_cluster_is_there(rehearsed: Rehearsed) -> None:
+    verdict = rehearsed.verdicts["there"]
+    assert verdict.ok, verdict
+    assert rehearsed.finding("there", "Deployment", "airis-deployment").state is State.READY
+    assert rehearsed.finding("there", "HTTPRoute", "airis-route").state is State.ADMITTED
+    assert verdict.assumed == ()
+
+
+def test_a_default_class_makes_volumes_for_the_first_pod(rehearsed: Rehearsed) -> None:
+    assert rehearsed.verdicts["default-class"].ok, rehearsed.verdicts["default-class"]
+
+
+def test_a_provisioner_makes_no_volume_of_a_mode_that_it_has_not(rehearsed: Rehearsed) -> None:
+    claim = rehearsed.finding("shared", "PersistentVolumeClaim", "airis-pvc")
+    assert claim.state is State.PENDING
+    assert 'failed to provision volume with StorageClass "local-path"' in claim.reason
+    assert "asks for ReadWriteMany" in claim.reason
+    assert rehearsed.finding("shared", "Deployment", "airis-deployment").state is State.PENDING
+    # and another claim of the same class has its volume
+    assert rehearsed.finding("shared", "PersistentVolumeClaim", "ollama-volume").state is State.BOUND
+    assert rehearsed.finding("shared", "StatefulSet", "ollama").state is State.READY
+
+
+def test_a_class_that_is_not_there_is_missed(rehearsed: Rehearsed) -> None:
+    claim = rehearsed.finding("no-class", "PersistentVolumeClaim", "airis-pvc")
+    assert (claim.state, claim.reason) == (
+        State.PENDING,
+        'storageclass.storage.k8s.io "fast" not found; there are: by-hand, local-path',
+    )
+
+
+@pytest.mark.parametrize(
+    ("stack", "words"),
+    [("no-claim", 'persistentvolumeclaim "data" not found'), ("lost-claim", "bound to non-existent persistentvolume")],
+)
+def test_an_existing_claim_that_does_not_serve_keeps_the_pod_pending(
+    stack: str, words: str, rehearsed: Rehearsed
+) -> None:
+    pod = rehearsed.finding(stack, "Pod", "airis-deployment")
+    assert pod.state is State.PENDING
+    assert words in pod.reason
+    assert rehearsed.finding(stack, "Deployment", "airis-deployment").state is State.PENDING
+
+
+@pytest.mark.parametrize(
+    ("stack", "words"),
+    [
+        ("no-secret", 'CreateContainerConfigError: secret "session" not found'),
+        ("no-key", "CreateContainerConfigError: couldn't find key key in Secret no-key/session"),
+        (
+            "no-bundle",
+            'FailedMount: MountVolume.SetUp failed for volume "ca-bundle" : configmap "authorities" not found',
+        ),
+        ("no-pull-secret", "FailedToRetrieveImagePullSecret: Unable to retrieve some image pull secrets (registry)"),
+    ],
+)
+def test_what_a_pod_refers_to_and_is_missing_is_the_pods_failure(stack: str, words: str, rehearsed: Rehearsed) -> None:
+    pod = rehearsed.finding(stack, "Pod", "airis-deployment")
+    assert pod.state is State.PENDING
+    assert pod.reason.startswith(words)
+    assert rehearsed.finding(stack, "Deployment", "airis-deployment").state is State.PENDING
+    assert rehearsed.finding(stack, "Service", "airis-service").state is State.PENDING
+    assert rehearsed.finding(stack, "PersistentVolumeClaim", "airis-pvc").state is State.BOUND
+
+
+def test_a_load_balancer_stays_pending_where_nothing_gives_addresses(rehearsed: Rehearsed) -> None:
+    service = rehearsed.finding("balanced", "Service", "airis-service")
+    assert service.state is State.PENDING
+    assert service.reason.startswith("nothing in this cluster gives LoadBalancers addresses: no Service has one")
+    assert rehearsed.finding("balanced", "Deployment", "airis-deployment").state is State.READY
+
+
+def test_a_way_in_that_is_not_there_is_missed(rehearsed: Rehearsed) -> None:
+    ingress = rehearsed.finding("ingress", "Ingress", "airis-ingress")
+    assert (ingress.state, ingress.reason) == (
+        State.PENDING,
+        "there is no IngressClass nginx, so no controller takes it; there are: edge",
+    )
+    route = rehearsed.finding("route", "HTTPRoute", "airis-route")
+    assert (route.state, route.reason) == (
+        State.PENDING,
+        "Gateway infra/inner does not exist; there are: infra/public",
+    )
+
+
+def test_the_api_server_refuses_what_that_of_the_cluster_refuses(rehearsed: Rehearsed) -> None:
+    assert "machines" in rehearsed.finding("no-priority", "Deployment", "airis-deployment").reason
+    for name, kind, called, words in (
+        (
+            "policy",
+            "Service",
+            "airis-service",
+            "ValidatingAdmissionPolicy 'no-jobs' with binding 'no-jobs' denied request",
+        ),
+        ("limits", "PersistentVolumeClaim", "ollama-volume", "maximum storage usage per PersistentVolumeClaim is 5Gi"),
+    ):
+        refused = rehearsed.finding(name, kind, called)
+        assert refused.state is State.REFUSED, name
+        assert words in refused.reason
+    assert rehearsed.owners == ["policy", "None"]
+
+
+def test_a_quota_counts(rehearsed: Rehearsed) -> None:
+    assert rehearsed.verdicts["quota"].ok
+
+
+def test_what_is_not_rehearsed_is_said(rehearsed: Rehearsed) -> None:
+    for verdict in rehearsed.verdicts.values():
+        assert verdict.notes == (
+            "not rehearsed, admission webhooks: ValidatingWebhookConfiguration/kyverno",
+            "not rehearsed, policies with parameters: ValidatingAdmissionPolicy/with-parameters",
+        )
+
+
+def test_nothing_of_a_snapshot_is_left_for_the_next_rehearsal(rehearsed: Rehearsed, clean_sandbox: Sandbox) -> None:
+    names = {(each["kind"], each["metadata"]["name"]) for each in rehearsed.left}
+    assert {each for each in names if each[0] not in ("Namespace", "PriorityClass")} == {("StorageClass", "standard")}
+    assert {name for kind, name in names if kind == "PriorityClass"} == {
+        "system-cluster-critical",
+        "system-node-critical",
+    }
+    assert not {name for kind, name in names if kind == "Namespace"} & set(STACKS)
+    objects = wanted(draw(namespace="policy"))
+    assert rehearse("policy", objects, clean_sandbox.kubectl, timeout_seconds=60).ok
+
+
+def test_without_a_snapshot_what_is_referred_to_is_assumed(clean_sandbox: Sandbox) -> None:
+    settings = {
+        **STACKS["there"],
+        "webui": {
+            **STACKS["there"]["webui"],
+            "runtimeClass": "gvisor",
+            "service": {"type": "LoadBalancer"},
+        },
+        "ollama": {"storage": {"storageClass": "fast"}},
+        "caBundle": {"configMap": "authorities"},
+    }
+    objects = wanted(draw(**settings))
+    around = surroundings({"test": objects}, None)
+    verdict = rehearse("test", objects, clean_sandbox.kubectl, timeout_seconds=60, around=around)
+
+    assert verdict.ok, verdict
+    assert verdict.assumed == (
+        "ConfigMap authorities (key ca.crt)",
+        "CustomResourceDefinition HTTPRoute.gateway.networking.k8s.io",
+        "Gateway infra/public",
+        "IngressClass edge",
+        "LoadBalancer address for Service airis-service",
+        "PersistentVolumeClaim data",
+        "PriorityClass people",
+        "RuntimeClass gvisor",
+        "Secret registry, session (key key)",
+        "StorageClass fast",
+    )
+    clean(clean_sandbox.kubectl)
+    (left,) = clean_sandbox.kubectl.get("storageclasses")
+    assert left["metadata"]["name"] == "standard"
+
+
+def test_what_the_user_may_not_list_is_left_out_and_assumed(clean_sandbox: Sandbox, tmp_path: Any) -> None:
+    kubectl = clean_sandbox.kubectl
+    reader = {"name": "reader", "namespace": "there"}
+    rights = [{"apiGroups": [""], "resources": ["configmaps", "persistentvolumeclaims"], "verbs": ["list"]}]
+    rbac = "rbac.authorization.k8s.io/v1"
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"}
+    kubectl.apply(
+        [
+            body("Namespace", "there"),
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": reader},
+            {"apiVersion": rbac, "kind": "Role", "metadata": reader, "rules": rights},
+            {
+                "apiVersion": rbac,
+                "kind": "RoleBinding",
+                "metadata": reader,
+                "roleRef": role,
+                "subjects": [{"kind": "ServiceAccount", **reader}],
+            },
+        ]
+    )
+    token = kubectl.run("create", "token", "reader", "--namespace=there").strip()
+    file = tmp_path / "kubeconfig"
+    file.write_text(kubectl.kubeconfig.read_text(encoding="utf-8"), encoding="utf-8")
+    reading = replace(kubectl, kubeconfig=file)
+    reading.run("config", "set-credentials", "reader", f"--token={token}")
+    reading.run("config", "set-context", "--current", "--user=reader")
+    with pytest.raises(KubectlError, match="orbidden"):
+        reading.get("nodes")
+
+    snapshot = seen(reading, "there")
+
+    assert token not in written(snapshot)
+    for left_out in ("nodes", "storageclasses.storage.k8s.io", "there/secrets", "there/resourcequotas"):
+        assert snapshot.unknown[left_out].startswith("No permission")
+    assert "there/configmaps" not in snapshot.unknown
+    assert "there/persistentvolumeclaims" not in snapshot.unknown
+    assert snapshot.load_balancers.given == "unknown"
+    clean(kubectl)
+    objects = wanted(draw(**settings_of("there")))
+    around = surroundings({"test": objects}, snapshot)
+    verdict = rehearse("test", objects, kubectl, timeout_seconds=60, around=around)
+    assert "Nodes: the sandbox's own" in verdict.assumed
+    assert "Secret registry, session (key key)" in verdict.assumed
+    assert "StorageClass the default" not in verdict.assumed  # the only claim exists, or does not
+    # that claim is known not to be there
+    assert 'persistentvolumeclaim "data" not found' in find(verdict, "Pod", "airis-deployment").reason
