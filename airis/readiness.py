@@ -27,6 +27,12 @@ class Live:
     def __init__(self, objects: Iterable[KubeObject]) -> None:
         self._objects = {key_of(each): each for each in objects}
         self._pods = [each for (kind, _, _), each in self._objects.items() if kind == "Pod"]
+        self._mounted = {
+            (each["metadata"].get("namespace"), volume["persistentVolumeClaim"]["claimName"])
+            for each in self._pods
+            for volume in each["spec"].get("volumes") or []
+            if "persistentVolumeClaim" in volume
+        }
 
     def findings(self, wanted: Sequence[KubeObject]) -> list[Finding]:
         """One finding for each wanted object, and below each workload one for each of its pods."""
@@ -50,7 +56,7 @@ class Live:
         spec, status = live.get("spec", {}), live.get("status", {})
         match live["kind"]:
             case "PersistentVolumeClaim":
-                return State.BOUND if status.get("phase") == "Bound" else State.PENDING
+                return State.BOUND if status.get("phase") == "Bound" else self._unbound(live)
             case "Deployment" | "StatefulSet":
                 return _ready(_rolled_out(live))
             case "Job":
@@ -61,6 +67,13 @@ class Live:
                 pods = self._selected(live, spec["selector"])
                 return State.ADMITTED if not pods else _ready(any(map(_is_ready, pods)))
         return State.ADMITTED
+
+    def _unbound(self, claim: KubeObject) -> State:
+        """A claim that nobody mounts has come as far as it can, where its class waits for the first pod that does."""
+        found = self._objects.get(("StorageClass", "", claim["spec"].get("storageClassName", "")), {})
+        waits = found.get("volumeBindingMode") == "WaitForFirstConsumer"
+        mounted = (claim["metadata"].get("namespace"), claim["metadata"]["name"]) in self._mounted
+        return State.ADMITTED if waits and not mounted else State.PENDING
 
     def _selected(self, live: KubeObject, labels: Mapping[str, str]) -> list[KubeObject]:
         return [

@@ -17,7 +17,7 @@ from airis.progress import Advance, step
 from airis.readiness import Live, key_of, resource_of
 from airis.render import manifests
 from airis.sandbox import Sandbox, borrowed_sandbox, definitions_for, load_nodes
-from airis.sandbox.furnishing import clear, furnish
+from airis.sandbox.furnishing import clear, furnish, marked
 from airis.snapshot import Snapshot, load_snapshot
 from airis.snapshot.attendant import Attendant
 from airis.snapshot.held_back import held_back
@@ -166,7 +166,7 @@ def rehearse_together(
     wanted = [body for objects in stacks.values() for body in objects]
     around = around or Surroundings(definitions=tuple(definitions_for(wanted)))
     refused = furnish(around.objects, kubectl, replace_own=around.replaces)
-    define(around.definitions, kubectl)
+    define([marked(each) for each in around.definitions], kubectl)
     attend = Attendant(around, kubectl)
     if engine_for is None:
         refusals = _apply(list(stacks.values()), kubectl, force_conflicts=around.replaces)
@@ -232,20 +232,21 @@ def _settled(
     advance: Advance,
     *,
     applying: Callable[[], bool],
-    attend: Callable[[Sequence[KubeObject]], None],
+    attend: Callable[[Sequence[KubeObject]], bool],
 ) -> list[Finding]:
     """What became of the objects when all are ready, or nothing has changed for a while, or the time is over.
 
-    `attend` sees all that is there at every look.
+    `attend` sees all that is there at every look, and says whether it did something about it.
     """
-    kinds = ",".join(sorted({"Namespace", "PersistentVolumeClaim", "Pod", *(resource_of(body) for body in wanted)}))
+    own = ("Namespace", "PersistentVolumeClaim", "Pod", "StorageClass.storage.k8s.io")
+    kinds = ",".join(sorted({*own, *(resource_of(body) for body in wanted)}))
     findings: list[Finding] = []
     changed = time.monotonic()
     while True:
         live = kubectl.get(kinds, "--all-namespaces")
-        attend(live)
+        busy = attend(live)
         now = Live(live).findings(wanted)
-        if now != findings:
+        if busy or now != findings:
             findings, changed = now, time.monotonic()
         advance(sum(each.ok for each in findings), _first_pending(findings))
         unchanged = time.monotonic() - changed

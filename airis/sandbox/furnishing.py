@@ -55,15 +55,15 @@ def furnish(objects: Sequence[KubeObject], kubectl: Kubectl, *, replace_own: boo
     """
     if replace_own:
         _replace_own(kubectl)
-    marked = [_marked(each) for each in objects]
-    policies = [each for each in marked if "AdmissionPolicy" in each["kind"]]
-    last = [each for each in marked if each["kind"] in _LAST]
-    first = [each for each in marked if each not in policies and each not in last]
+    every = [marked(each) for each in objects]
+    policies = [each for each in every if "AdmissionPolicy" in each["kind"]]
+    last = [each for each in every if each["kind"] in _LAST]
+    first = [each for each in every if each not in policies and each not in last]
     refused = [*_applied(first, kubectl), *_applied(last, kubectl)]
     _await_quotas(kubectl, last)
     refused += _applied(policies, kubectl)
     if policies:
-        kubectl.apply([_marked(each) for each in _probe()], field_manager=_MANAGER)
+        kubectl.apply([marked(each) for each in _probe()], field_manager=_MANAGER)
         _await_policies(kubectl, enforced=True)
     return refused
 
@@ -81,10 +81,10 @@ def clear(kubectl: Kubectl, *, policies: bool = False, wait: bool = True) -> Non
         kubectl.apply([STORAGE_CLASS])
 
 
-def provision(claims: Sequence[KubeObject], refused: Collection[tuple[str, str]], kubectl: Kubectl) -> None:
+def provision(claims: Sequence[KubeObject], refused: Collection[tuple[str, str]], kubectl: Kubectl) -> int:
     """Makes a volume for each claim that waits for an external provisioner, as that would, but for those `refused`.
 
-    `refused` are claims by namespace and name.
+    `refused` are claims by namespace and name. Returns how many volumes it made.
     """
     asking = [
         each
@@ -95,7 +95,8 @@ def provision(claims: Sequence[KubeObject], refused: Collection[tuple[str, str]]
         and not by.startswith(_OWN_PROVISIONERS)
         and (each["metadata"]["namespace"], each["metadata"]["name"]) not in refused
     ]
-    kubectl.apply([_marked(_volume_for(each)) for each in asking], field_manager=_MANAGER)
+    kubectl.apply([marked(_volume_for(each)) for each in asking], field_manager=_MANAGER)
+    return len(asking)
 
 
 def volume(name: str, spec: KubeObject, claim: tuple[str, str] | None = None) -> dict[str, Any]:
@@ -121,7 +122,8 @@ def _replace_own(kubectl: Kubectl) -> None:
     kubectl.delete([STORAGE_CLASS, *kubectl.get("customresourcedefinitions")])
 
 
-def _marked(body: KubeObject) -> dict[str, Any]:
+def marked(body: KubeObject) -> dict[str, Any]:
+    """The object with the label by which `clear` finds it."""
     labels = {**body["metadata"].get("labels", {}), _LABEL: "yes"}
     return {**body, "metadata": {**body["metadata"], "labels": labels}}
 

@@ -15,15 +15,20 @@ class Attendant:
         self._later = list(around.later)
         self._kubectl = kubectl
 
-    def __call__(self, live: Sequence[KubeObject]) -> None:
-        """Makes what is assumed in a namespace once that is there, and the volumes that provisioners would make."""
+    def __call__(self, live: Sequence[KubeObject]) -> bool:
+        """Makes what is assumed in a namespace once that is there, and the volumes that provisioners would make.
+
+        Returns whether there was something to do.
+        """
         there = {each["metadata"]["name"] for each in live if each["kind"] == "Namespace"}
         ready = [each for each in self._later if _place_of(each) in there]
         self._later = [each for each in self._later if each not in ready]
         furnish(ready, self._kubectl)
         if self._around.replaces:
             claims = [each for each in live if each["kind"] == "PersistentVolumeClaim"]
-            provision(claims, self._around.unprovisioned, self._kubectl)
+            made = provision(claims, self._around.unprovisioned, self._kubectl)
+            return bool(ready or made)
+        return bool(ready)
 
 
 def _place_of(body: KubeObject) -> str:

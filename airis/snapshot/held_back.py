@@ -3,13 +3,13 @@
 KWOK's nodes start pods that a kubelet would not, and nobody in the sandbox serves an Ingress or gives an address.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from airis.kubectl import KubeObject
 from airis.readiness import key_of
 from airis.snapshot.lacking import Lack
-from airis.snapshot.needs import PODS
+from airis.snapshot.needs import PODS, pod_of
 from airis.verdict import Finding, State
 
 Key = tuple[str, str, str]
@@ -28,7 +28,10 @@ def held_back(findings: Sequence[Finding], wanted: Sequence[KubeObject], lacks: 
         key = (each.kind, each.namespace, each.name)
         workload = workload if each.kind == "Pod" else key
         reason = words.get(workload if each.kind == "Pod" else key)
-        if reason is not None and each.kind not in PODS:
+        if each.kind == "Pod" and reason is None:
+            reason = _without_volume(bodies.get(workload, {}), words)
+            found.append(replace(each, reason=reason) if reason and not each.ok and not each.reason else each)
+        elif reason is not None and each.kind not in PODS:
             found.append(_with_reason(each, reason))
         elif reason is not None or any(_selects(bodies.get(key, {}), one) for one in workloads):
             found.append(replace(each, state=State.PENDING) if each.ok else each)
@@ -42,6 +45,19 @@ def _with_reason(finding: Finding, words: str) -> Finding:
     if finding.state is State.REFUSED or (finding.kind == "Pod" and not finding.ok and finding.reason):
         return finding
     return replace(finding, state=State.PENDING, reason=words)
+
+
+def _without_volume(workload: KubeObject, words: Mapping[Key, str]) -> str:
+    """What a pod waits for that mounts a claim whose provisioner makes no volume: the scheduler does not say it."""
+    namespace = workload.get("metadata", {}).get("namespace", "")
+    mounted = [each["persistentVolumeClaim"]["claimName"] for each in _volumes(workload)]
+    missing = [name for name in mounted if ("PersistentVolumeClaim", namespace, name) in words]
+    return f"claim {', '.join(missing)} has no volume" if missing else ""
+
+
+def _volumes(workload: KubeObject) -> list[KubeObject]:
+    volumes = pod_of(workload).get("volumes") or [] if workload else []
+    return [each for each in volumes if "persistentVolumeClaim" in each]
 
 
 def _selects(service: KubeObject, workload: KubeObject) -> bool:

@@ -1,7 +1,7 @@
-"""A snapshot of a cluster, and rehearsals in it: a control plane plays the cluster, and then the sandbox that has to be like it."""
+"""Rehearsals in a snapshot: a control plane plays the cluster, and then the sandbox that has to be like it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -56,7 +56,7 @@ STACKS: dict[str, dict[str, Any]] = {
     "ingress": {"ingress": {"host": "chat.example.com", "className": "nginx"}},
     "route": {"gateway": {**ROUTE, "parentRefs": [{"name": "inner", "namespace": "infra"}]}},
     "no-priority": {"webui": {"priorityClass": "machines"}},
-    "quota": {},
+    "quota": {"ollama": {}},
     "limits": {},
     "policy": {},
 }
@@ -243,7 +243,7 @@ class Rehearsed:
     verdicts: Mapping[str, Verdict]
     owners: list[str]
     """What the mutating policy has written into Deployments."""
-    left: list[KubeObject]
+    left: Sequence[KubeObject]
     """What the next rehearsal finds."""
 
     def finding(self, stack: str, kind: str, name: str) -> Finding:
@@ -262,7 +262,8 @@ def rehearsed(sandbox: Sandbox, stacks: dict[str, list[dict[str, Any]]]) -> Iter
     kubectl = sandbox.kubectl
     clean(kubectl)
     cpu, gpu = load_nodes()
-    sandbox.set_nodes([{**cpu, "metadata": {**cpu["metadata"], "name": "own"}}, gpu])
+    room = {"allocatable": {**cpu["status"]["allocatable"], "cpu": "64", "memory": "128Gi"}}  # for all stacks together
+    sandbox.set_nodes([{**cpu, "metadata": {**cpu["metadata"], "name": "own"}, "status": room}, gpu])
     kubectl.delete([STORAGE_CLASS])
     try:
         kubectl.apply([*DEFINITIONS, *OBJECTS])
@@ -354,6 +355,7 @@ def test_a_provisioner_makes_no_volume_of_a_mode_that_it_has_not(rehearsed: Rehe
     assert claim.state is State.PENDING
     assert 'failed to provision volume with StorageClass "local-path"' in claim.reason
     assert "asks for ReadWriteMany" in claim.reason
+    assert rehearsed.finding("shared", "Pod", "airis-deployment").reason == "claim airis-pvc has no volume"
     assert rehearsed.finding("shared", "Deployment", "airis-deployment").state is State.PENDING
     # and another claim of the same class has its volume
     assert rehearsed.finding("shared", "PersistentVolumeClaim", "ollama-volume").state is State.BOUND
@@ -440,7 +442,10 @@ def test_the_api_server_refuses_what_that_of_the_cluster_refuses(rehearsed: Rehe
 
 
 def test_a_quota_counts(rehearsed: Rehearsed) -> None:
-    assert rehearsed.verdicts["quota"].ok
+    pods = [each for each in rehearsed.verdicts["quota"].findings if each.kind == "Pod"]
+    (refused,) = [each for each in rehearsed.verdicts["quota"].findings if "exceeded quota: few" in each.reason]
+    assert [each.state for each in pods] == [State.READY]
+    assert refused.state is State.PENDING
 
 
 def test_what_is_not_rehearsed_is_said(rehearsed: Rehearsed) -> None:
@@ -539,6 +544,6 @@ def test_what_the_user_may_not_list_is_left_out_and_assumed(clean_sandbox: Sandb
     verdict = rehearse("test", objects, kubectl, timeout_seconds=60, around=around)
     assert "Nodes: the sandbox's own" in verdict.assumed
     assert "Secret registry, session (key key)" in verdict.assumed
-    assert "StorageClass the default" not in verdict.assumed  # the only claim exists, or does not
+    assert "StorageClass the default" in verdict.assumed
     # that claim is known not to be there
     assert 'persistentvolumeclaim "data" not found' in find(verdict, "Pod", "airis-deployment").reason

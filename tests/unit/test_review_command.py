@@ -12,6 +12,7 @@ from airis.diff import Action, Diff, ObjectChange, Totals
 from airis.errors import AirisError, EnvironmentProblem
 from airis.review import gather
 from airis.review.comment import MARKER
+from airis.review.gather import Places
 from airis.stacks import stack_names
 from airis.verdict import Finding, State, Verdict
 from tests.unit.conftest import Command
@@ -30,6 +31,7 @@ class Rehearsals:
     def __init__(self) -> None:
         self.sandboxes = 0
         self.rehearsed: dict[str, Path | None] = {}
+        self.snapshots: dict[str, Path | None] = {}
         self.outcomes: dict[str, Verdict | AirisError] = {}
         self.problem: AirisError | None = None
 
@@ -40,10 +42,13 @@ class Rehearsals:
         self.sandboxes += 1
         yield self
 
-    def rehearse_stack(self, name: str, nodes: Path | None, *, timeout_seconds: float, sandbox: object) -> Verdict:
+    def rehearse_stack(
+        self, name: str, nodes: Path | None, *, cluster: Path | None, timeout_seconds: float, sandbox: object
+    ) -> Verdict:
         assert sandbox is self
         assert timeout_seconds == 60
         self.rehearsed[name] = nodes
+        self.snapshots[name] = cluster
         ready = Verdict(name, (Finding("Namespace", name, "", State.READY),), 1.0)
         outcome = self.outcomes.get(name, ready)
         if isinstance(outcome, AirisError):
@@ -140,15 +145,33 @@ def test_all_stacks_share_one_sandbox_and_each_has_its_nodes(
     assert rehearsals.rehearsed == dict.fromkeys(("five", "four", "one", "three")) | {"two": nodes / "two.yaml"}
 
 
-def test_nodes_are_a_file_for_all_stacks_or_a_folder_for_those_it_names(tmp_path: Path) -> None:
-    own = tmp_path / "own"
+def test_nodes_and_snapshots_are_a_file_for_all_stacks_or_a_folder_for_those_it_names(tmp_path: Path) -> None:
+    own, named = tmp_path / "own", tmp_path / "own" / "two.yaml"
     own.mkdir()
-    (own / "two.yaml").touch()
-    assert gather.nodes_of("two", None, tmp_path) is None
-    assert gather.nodes_of("two", own, tmp_path) == own / "two.yaml"
-    assert gather.nodes_of("one", own, tmp_path) is None
-    assert gather.nodes_of("one", own / "two.yaml", tmp_path) == own / "two.yaml"
-    assert gather.nodes_of("production", None, ROOT) == ROOT / "examples" / "nodes" / "production.yaml"
+    named.touch()
+
+    def places(name: str, nodes: Path | None = None, cluster: Path | None = None, root: Path = tmp_path) -> Places:
+        return gather.places_of(name, nodes, cluster, root)
+
+    assert places("two") == Places()
+    assert places("two", own) == Places(named)
+    assert places("one", own) == Places()
+    assert places("one", named) == Places(named)
+    assert places("two", cluster=own) == Places(None, named)
+    assert places("one", cluster=own) == Places()
+    assert places("one", cluster=named) == Places(None, named)
+    assert places("two", named, own) == Places(named, named)
+    assert places("production", root=ROOT) == Places(ROOT / "examples" / "nodes" / "production.yaml")
+    for option, given in (("--nodes", {"nodes": tmp_path / "none"}), ("--cluster", {"cluster": tmp_path / "none"})):
+        with pytest.raises(AirisError, match=option):
+            places("one", **given)
+
+
+def test_a_snapshot_in_the_folder_for_them_is_in_the_place_of_nodes_there(tmp_path: Path) -> None:
+    for folder in (gather.NODES, gather.CLUSTERS):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "two.yaml").touch()
+    assert gather.places_of("two", None, None, tmp_path) == Places(None, tmp_path / gather.CLUSTERS / "two.yaml")
 
 
 def test_no_sandbox_is_started_without_rehearsal(repository: Path, command: Command, rehearsals: Rehearsals) -> None:
