@@ -41,6 +41,9 @@ _DELETED_SECONDS = 2.0
 _APPLYING = 4
 """How many stacks are applied at once: the API server answers them faster than one kubectl asks."""
 
+_NOT_SERVED = "no matches for kind"
+"""What kubectl says of an object whose kind the API server does not know; it then lists none of that kind either."""
+
 _OWN_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
@@ -170,13 +173,20 @@ def rehearse_together(
     attend = Attendant(around, kubectl)
     if engine_for is None:
         refusals = _apply(list(stacks.values()), kubectl, force_conflicts=around.replaces)
-        findings = _settled(wanted, kubectl, start + timeout_seconds, advance, applying=lambda: False, attend=attend)
+        served = [each for each in wanted if _NOT_SERVED not in refusals.get(key_of(each), "")]
+        findings = _settled(wanted, served, kubectl, start + timeout_seconds, advance, attend=attend)
     else:
         from airis.engine_rehearsal import applied  # noqa: PLC0415  (as heavy as it is rare)
 
         with applied(engine_for, kubectl.kubeconfig, timeout_seconds) as applying:
             findings = _settled(
-                wanted, kubectl, start + timeout_seconds, advance, applying=lambda: applying.running, attend=attend
+                wanted,
+                wanted,
+                kubectl,
+                start + timeout_seconds,
+                advance,
+                applying=lambda: applying.running,
+                attend=attend,
             )
         refusals = {key_of(body): applying.refusal(key_of(body)[2]) for body in wanted}
     seconds = time.monotonic() - start
@@ -227,19 +237,21 @@ def _engine_is_available() -> bool:
 
 def _settled(
     wanted: Sequence[KubeObject],
+    served: Sequence[KubeObject],
     kubectl: Kubectl,
     deadline: float,
     advance: Advance,
     *,
-    applying: Callable[[], bool],
+    applying: Callable[[], bool] = lambda: False,
     attend: Callable[[Sequence[KubeObject]], bool],
 ) -> list[Finding]:
     """What became of the objects when all are ready, or nothing has changed for a while, or the time is over.
 
-    `attend` sees all that is there at every look, and says whether it did something about it.
+    `served` are those of a kind that the API server knows. `attend` sees all that is there at every look, and says whether it
+    did something about it.
     """
     own = ("Namespace", "PersistentVolumeClaim", "Pod", "StorageClass.storage.k8s.io")
-    kinds = ",".join(sorted({*own, *(resource_of(body) for body in wanted)}))
+    kinds = ",".join(sorted({*own, *(resource_of(body) for body in served)}))
     findings: list[Finding] = []
     changed = time.monotonic()
     while True:

@@ -19,7 +19,7 @@ from airis.verdict import Finding, State, Verdict
 from tests.rehearsal.test_stacks import find, wanted
 from tests.unit.drawing import draw
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 TODAY = date(2026, 11, 28)
 VALUE = "a value that nobody may see"
@@ -280,7 +280,7 @@ def rehearsed(sandbox: Sandbox, stacks: dict[str, list[dict[str, Any]]]) -> Iter
         clean(kubectl)
         kubectl.delete([*DEFINITIONS, *(each for each in OBJECTS if "namespace" not in each["metadata"])])
     sandbox.set_nodes(snapshot.of_kind("Node"))
-    verdicts = rehearse_together(stacks, kubectl, timeout_seconds=60, around=surroundings(stacks, snapshot))
+    verdicts = rehearse_together(stacks, kubectl, timeout_seconds=200, around=surroundings(stacks, snapshot))
     owners = [
         str(each["metadata"]["labels"].get("owner"))
         for name in ("policy", "quota")
@@ -466,6 +466,19 @@ def test_nothing_of_a_snapshot_is_left_for_the_next_rehearsal(rehearsed: Rehears
     assert not {name for kind, name in names if kind == "Namespace"} & set(STACKS)
     objects = wanted(draw(namespace="policy"))
     assert rehearse("policy", objects, clean_sandbox.kubectl, timeout_seconds=60).ok
+
+
+def test_a_kind_that_the_cluster_does_not_serve_is_refused(rehearsed: Rehearsed, clean_sandbox: Sandbox) -> None:
+    without = rehearsed.snapshot.model_copy(update={"definitions": (), "objects": ()})
+    objects = wanted(draw(**settings_of("route"), webui=PAUSED))
+    around = surroundings({"route": objects}, without)
+
+    verdict = rehearse("route", objects, clean_sandbox.kubectl, timeout_seconds=60, around=around)
+
+    route = find(verdict, "HTTPRoute", "airis-route")
+    assert route.state is State.REFUSED
+    assert 'no matches for kind "HTTPRoute"' in route.reason
+    assert find(verdict, "Deployment", "airis-deployment").state is State.READY
 
 
 def test_without_a_snapshot_what_is_referred_to_is_assumed(clean_sandbox: Sandbox) -> None:
