@@ -108,7 +108,7 @@ def take(cluster: Cluster, namespaces: Sequence[str], used: Collection[tuple[str
         secrets += _held(own, "secrets", unknown)
         config_maps += _held(own, "configmaps", unknown)
     plugin, enforces = network_plugin(seen.objects.get("daemonsets.apps", ()), seen.objects.get("nodes", ()))
-    addresses = _addresses(seen, unknown)
+    addresses = addresses_of(seen, unknown)
     domain = _domain(cluster)
     for each in _FOR_EVIDENCE:
         unknown.pop(each, None)
@@ -245,7 +245,7 @@ def _domain(cluster: Cluster) -> str | None:
     return found["domain"].rstrip(".") if found else None
 
 
-def _addresses(seen: Seen, unknown: Mapping[str, str]) -> Addresses:
+def addresses_of(seen: Seen, unknown: Mapping[str, str]) -> Addresses:
     """Whether something gives LoadBalancers addresses: those that have one tell, then those who could give them."""
     services = [each for each in seen.objects.get("services", ()) if each["spec"].get("type") == "LoadBalancer"]
     having = [each for each in services if ((each.get("status") or {}).get("loadBalancer") or {}).get("ingress")]
