@@ -10,7 +10,7 @@ import pytest
 
 from airis.errors import EnvironmentProblem
 from tests.cluster import target
-from tests.cluster.stacks import WAYS, Stack, new_namespace, new_stack
+from tests.cluster.stacks import DEPLOYED, WAYS, Stack, new_namespace, new_stack
 from tests.cluster.target import Target
 
 FOLDER = Path(__file__).parent
@@ -48,6 +48,7 @@ def cluster() -> Iterator[Target]:
     try:
         with target.target() as found:
             yield found
+            assert DEPLOYED.surprises(found) == []  # each stack that came up comes up in a rehearsal, too
     except EnvironmentProblem as problem:
         pytest.fail(str(problem))
 

@@ -20,6 +20,7 @@ from airis.readiness import key_of
 from tests.cluster.images import references
 from tests.cluster.images.image import full
 from tests.cluster.ready import wait_ready
+from tests.cluster.rehearsed import Deployed, snapshot_of
 from tests.cluster.target import Target
 from tests.pulumi_project import Project, missing, prepared
 from tests.unit.drawing import stack_of
@@ -31,6 +32,9 @@ _KEPT = ("Namespace", "PersistentVolumeClaim")
 """What neither a change nor `destroy` deletes."""
 
 _ENGINE_SECONDS = 420
+
+DEPLOYED = Deployed()
+"""Every stack that came up: after the last test, a rehearsal must have said so (conftest.py)."""
 
 
 @dataclass
@@ -60,9 +64,11 @@ class Stack(ABC):
         settings = {"namespace": self.namespace, **settings}
         wanted = self._rendered(settings)
         self.target.images.load(*(known for each in _images(wanted) if (known := full(each)) in references()))
+        before = snapshot_of(self.target, self.namespace)
         told = self._deploy(settings, wanted)
         # A claim waits for the first pod that uses it, and such a pod is not ready before
         wait_ready(self.target.kubectl, [each for each in wanted if each["kind"] != "PersistentVolumeClaim"])
+        DEPLOYED.stacks[self.namespace] = (before, wanted)
         return told
 
     def fill(self, *objects: KubeObject) -> None:

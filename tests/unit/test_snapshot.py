@@ -55,8 +55,10 @@ def snapshot(*objects: KubeObject, **fields: Any) -> Snapshot:
 
 def lacks(seen: Snapshot, **settings: object) -> dict[str, str]:
     """What a stack lacks, by object."""
-    around = of_snapshot({"test": wanted(**settings).objects}, seen, TODAY)
-    return {f"{each.by[0]}/{each.by[2]}": each.words for each in around.lacks}
+    found: dict[str, str] = {}
+    for each in of_snapshot({"test": wanted(**settings).objects}, seen, TODAY).lacks:
+        found[f"{each.by[0]}/{each.by[2]}"] = f"{found.get(f'{each.by[0]}/{each.by[2]}', '')}{each.words}"
+    return found
 
 
 def claim(name: str, phase: str, size: str = "2Gi", **spec: Any) -> KubeObject:

@@ -1,0 +1,89 @@
+"""Rehearses what the stories deploy, on snapshots of their cluster, and holds the verdicts against what happened there."""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from airis.kubectl import KubeObject
+from airis.rehearsal import clean, rehearse_together, surroundings
+from airis.sandbox import Sandbox
+from airis.snapshot import Snapshot
+from airis.snapshot.take import take
+from airis.verdict import Verdict
+from tests.cluster.target import Target
+from tests.rehearsal.conftest import remove
+
+_SECONDS = 180.0
+
+
+def snapshot_of(target: Target, *namespaces: str) -> Snapshot:
+    """What `airis snapshot` sees of the cluster now."""
+    return take(target.within(namespaces[0]), namespaces, set(), datetime.now(UTC).date())
+
+
+def rehearsed(stacks: Mapping[str, Sequence[KubeObject]], snapshot: Snapshot, target: Target) -> dict[str, Verdict]:
+    """What the rehearsal makes of stacks, all together, in the cluster of the snapshot."""
+    sandbox = Sandbox(f"airis-test-{os.getpid()}")
+    # The tests are in the node's network; its control plane is not to be disturbed by another
+    with target.node.outside() if target.node else nullcontext():
+        try:
+            sandbox.up()
+            clean(sandbox.kubectl)
+            sandbox.set_nodes(snapshot.of_kind("Node"))
+            around = surroundings(stacks, snapshot)
+            verdicts = rehearse_together(stacks, sandbox.kubectl, timeout_seconds=_SECONDS, around=around)
+        finally:
+            remove(sandbox)
+    return {each.stack: each for each in verdicts}
+
+
+@dataclass
+class Deployed:
+    """The stacks that came up on the cluster, each with a snapshot from before."""
+
+    stacks: dict[str, tuple[Snapshot, Sequence[KubeObject]]] = field(default_factory=dict)
+    """By namespace; of a stack that was changed, its last state."""
+
+    def surprises(self, target: Target) -> list[str]:
+        """What a rehearsal says against stacks that came up."""
+        if not self.stacks:
+            return []
+        stacks = {namespace: wanted for namespace, (_, wanted) in self.stacks.items()}
+        verdicts = rehearsed(stacks, _together([seen for seen, _ in self.stacks.values()]), target)
+        return [
+            f"{name}: {each.kind}/{each.name} is {each.state} in the rehearsal: {each.reason}"
+            for name, verdict in verdicts.items()
+            for each in verdict.findings
+            if not each.ok
+        ]
+
+
+def _together(snapshots: Sequence[Snapshot]) -> Snapshot:
+    """One snapshot of all: the stories ran one after the other, and here the nodes have room for all of them at once."""
+    last = snapshots[-1]
+    own = [each for seen in snapshots for each in seen.objects if _is_own(each)]
+    nodes = [_with_room(each, snapshots) for each in last.of_kind("Node")]
+    wide = [each for each in last.objects if not _is_own(each) and each["kind"] != "Node"]
+    return last.model_copy(
+        update={
+            "namespaces": tuple(name for seen in snapshots for name in seen.namespaces),
+            "secrets": tuple(each for seen in snapshots for each in seen.secrets),
+            "config_maps": tuple(each for seen in snapshots for each in seen.config_maps),
+            "objects": (*nodes, *wide, *own),
+        }
+    )
+
+
+def _is_own(body: KubeObject) -> bool:
+    """Whether it is about the one namespace of its snapshot."""
+    return body["kind"] in ("Namespace", "PersistentVolume") or "namespace" in body["metadata"]
+
+
+def _with_room(node: KubeObject, snapshots: Sequence[Snapshot]) -> KubeObject:
+    offered: dict[str, str] = {}
+    for seen in snapshots:  # some stories have the node offer GPUs for a while
+        for each in seen.of_kind("Node"):
+            offered |= each["status"]["allocatable"] if each["metadata"]["name"] == node["metadata"]["name"] else {}
+    return {**node, "status": {"allocatable": {**offered, "cpu": "1000", "memory": "4Ti", "pods": "1000"}}}
