@@ -139,7 +139,7 @@ def _print_findings(verdict: Verdict, findings: Sequence[Finding]) -> None:
 def _print_remarks(verdicts: Sequence[Verdict], console: Console) -> None:
     remarks = [line for each in verdicts for line in remarks_of(each)]
     for line in dict.fromkeys(remarks):
-        console.print(line, style="yellow")
+        console.print(line, style="yellow", soft_wrap=True)
     if remarks:
         console.print()
 
