@@ -1,12 +1,10 @@
 """The snapshot as data, and as a file of YAML: sorted, so that two of the same cluster differ where the cluster does."""
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, ValidationError
 from pydantic.alias_generators import to_camel
 
@@ -14,6 +12,8 @@ from airis.errors import AirisError
 from airis.kubectl import KubeObject
 from airis.sandbox.nodes import in_words
 from airis.snapshot.kept import KEPT, metadata_of
+from airis.yaml_writer import dump
+from settings.yaml_file import YamlError, kubectl_documents
 
 VERSION: Literal[1] = 1
 """Of the file. Keys may be added; one that is renamed or removed makes another version."""
@@ -124,11 +124,14 @@ class Snapshot(_Part):
 def load_snapshot(path: Path) -> Snapshot:
     """Reads a snapshot. Raises AirisError with the file, the entries that are wrong, and what would be right."""
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  (both are safe)
+        documents = kubectl_documents(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise AirisError(f"{path}: {error.strerror}", _REMEDY) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise AirisError(f"{path}: it is not YAML: {' '.join(str(error).split())}", _REMEDY) from None
+    except YamlError as error:
+        raise AirisError(f"{path}: it is not YAML: {error.problem}{error.line}", _REMEDY) from None
+    except UnicodeDecodeError as error:
+        raise AirisError(f"{path}: it is not YAML: {error}", _REMEDY) from None
+    document = documents[0] if len(documents) == 1 else None
     if not isinstance(document, dict) or "snapshot" not in document:
         raise AirisError(f"{path}: it is no snapshot of a cluster", _REMEDY)
     if document["snapshot"] != VERSION:
@@ -146,13 +149,8 @@ def load_snapshot(path: Path) -> Snapshot:
 def written(snapshot: Snapshot) -> str:
     """The snapshot as YAML, the same for the same cluster."""
     body = snapshot.model_dump(mode="json", by_alias=True)
-    body["taken"] = snapshot.taken
     body["objects"] = in_order(body["objects"])
-    # Through JSON, so that equal parts do not become YAML's anchors and aliases
-    body = {**json.loads(json.dumps({**body, "taken": ""})), "taken": snapshot.taken}
-    return _HEAD + yaml.dump(
-        body, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False, allow_unicode=True, width=1000
-    )
+    return _HEAD + dump(body)
 
 
 def in_order(objects: Sequence[KubeObject]) -> list[KubeObject]:

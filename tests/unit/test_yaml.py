@@ -112,7 +112,7 @@ def test_a_script_is_written_line_by_line() -> None:
 
 
 def test_nothing_else_in_the_program_writes_yaml_or_reads_it_by_itself() -> None:
-    """airis/diff/snapshot.py runs with the code of other revisions, too, which may not have the reader."""
+    """airis/diff/registered.py runs with the code of other revisions, too, which may not have the reader."""
     using = set()
     for folder in OF_THE_PROGRAM:
         for file in (ROOT / folder).rglob("*.py"):
@@ -121,8 +121,10 @@ def test_nothing_else_in_the_program_writes_yaml_or_reads_it_by_itself() -> None
                 names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
                 if any(name.partition(".")[0] in ("yaml", "ruamel", "_yaml") for name in names):
                     using.add(file.relative_to(ROOT).as_posix())
-    assert using == {"settings/yaml_file.py", "airis/yaml_writer.py", "airis/diff/snapshot.py"}
-    assert "dump" not in (ROOT / "airis" / "diff" / "snapshot.py").read_text(encoding="utf-8").replace("json.dump", "")
+    assert using == {"settings/yaml_file.py", "airis/yaml_writer.py", "airis/diff/registered.py"}
+    assert "dump" not in (ROOT / "airis" / "diff" / "registered.py").read_text(encoding="utf-8").replace(
+        "json.dump", ""
+    )
 
 
 def test_merge_keys_and_aliases(tmp_path: Path) -> None:
