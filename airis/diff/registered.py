@@ -71,7 +71,7 @@ def configured(root: Path, name: str) -> Any:
     for key, value in (raw.get("config") or {}).items():
         full = key if ":" in key else f"airis:{key}"
         if full in stack.secret_keys:
-            told = _placeholders(value)
+            told = _placeholders(value, _read(config.get(full)))
             config[full] = told if isinstance(told, str) else json.dumps(told, default=str)
     return replace(stack, config=config)
 
@@ -121,12 +121,24 @@ def _yaml(path: Path) -> dict[str, Any]:
     return {}
 
 
-def _placeholders(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        if set(value) == {"secure"}:  # the encrypted text is public, and so is its digest
-            return f"{_UNREADABLE} {hashlib.sha256(str(value['secure']).encode()).hexdigest()}"
-        return {str(key): _placeholders(inner) for key, inner in value.items()}
-    return [_placeholders(inner) for inner in value] if isinstance(value, list) else value
+def _read(given: Any) -> Any:
+    try:
+        return json.loads(given)
+    except (TypeError, ValueError):
+        return given
+
+
+def _placeholders(raw: Any, read: Any) -> Any:
+    """The value as the program's own reader has it, `read`, with placeholders where encrypted values stand in the file."""
+    if isinstance(raw, Mapping):
+        if set(raw) == {"secure"}:  # the encrypted text is public, and so is its digest
+            return f"{_UNREADABLE} {hashlib.sha256(str(raw['secure']).encode()).hexdigest()}"
+        values = read if isinstance(read, Mapping) else {}
+        return {str(key): _placeholders(inner, values.get(str(key), inner)) for key, inner in raw.items()}
+    if isinstance(raw, list):
+        entries = read if isinstance(read, list) and len(read) == len(raw) else raw
+        return [_placeholders(inner, each) for inner, each in zip(raw, entries, strict=True)]
+    return read
 
 
 def _hidden(body: Mapping[str, Any], secret: type, salt: bytes) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from airis.diff import Action, diff_stacks
+from airis.diff.registered import configured
 from airis.diff.revision import checked_out, resolved
 from airis.errors import AirisError
 from tests.unit.conftest import Command
@@ -237,6 +238,18 @@ def test_the_same_secret_shows_no_change(repository: Path, command: Command) -> 
     git(repository, "add", "--all")
     git(repository, "commit", "--quiet", "--message=secret")
     assert command("diff", "--stack", "test", "--expect-no-changes")[0] == 0
+
+
+def test_values_beside_an_encrypted_one_are_as_the_program_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: airis\nruntime: python\n")
+    env = "{AT: 1:30, MODE: 0o14, LIST: [08, {secure: v1:c:d}], KEY: {secure: v1:a:b}}"
+    (tmp_path / "Pulumi.test.yaml").write_text(f"config:\n  airis:webui: {{env: {env}}}\n")
+
+    told = json.loads(configured(tmp_path, "test").config["airis:webui"])["env"]
+
+    assert (told["AT"], told["MODE"], told["LIST"][0]) == ("1:30", 12, 8)
+    assert told["KEY"] != told["LIST"][1]
+    assert all(each.startswith("[secret] ") for each in (told["KEY"], told["LIST"][1]))
 
 
 class TestBadInput:
