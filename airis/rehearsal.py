@@ -43,6 +43,8 @@ _APPLYING = 4
 
 _NOT_SERVED = "no matches for kind"
 """What kubectl says of an object whose kind the API server does not know; it then lists none of that kind either."""
+_NO_LONGER_SERVED = "could not find the requested resource"
+"""What the API server says of it where kubectl still remembers the kind, a moment after its definition was deleted."""
 
 _OWN_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
@@ -326,7 +328,10 @@ def _apply_stack(
             try:
                 kubectl.apply([body], force_conflicts=force_conflicts)
             except KubectlError as error:
-                refusals[key_of(body)] = error.message.partition(": ")[2]
+                reason = error.message.partition(": ")[2]
+                if _NO_LONGER_SERVED in reason:
+                    reason = f'{_NOT_SERVED} "{body["kind"]}" in version "{body["apiVersion"]}"'
+                refusals[key_of(body)] = reason
         return refusals
     return {}
 
