@@ -11,7 +11,8 @@ app = typer.Typer()
 
 
 @app.command(
-    epilog="Examples:  `airis doctor`  ·  `airis doctor -s gpu`  ·  `airis doctor -s gpu --format json | jq .counts`"
+    epilog="Examples:  `airis doctor`  ·  `airis doctor -s gpu`  ·  `airis doctor -s gpu --probe`  ·  "
+    "`airis doctor -s gpu --format json | jq .counts`"
 )
 def doctor(
     stack: Annotated[
@@ -24,17 +25,24 @@ def doctor(
         ),
     ] = None,
     kubeconfig: Kubeconfig = None,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe",
+            help="With --stack: also make short pods that reach for all that the stack names, and try the NetworkPolicies.",
+        ),
+    ] = False,
     output: Format = OutputFormat.TABLE,
 ) -> None:
     """Find what makes deployments fail, before they do.
 
-    Looks at this machine, the cluster, what a stack needs of it, and what runs. Changes nothing. Ends with 3 if there is a
-    problem, and with 4 if the cluster that was asked for does not answer.
+    Looks at this machine, the cluster, what a stack needs of it, and what runs. Changes nothing; only --probe makes pods, and
+    deletes them. Ends with 3 if there is a problem, and with 4 if the cluster that was asked for does not answer.
     """
     from airis.doctor import examine
     from airis.doctor.report import print_examination
 
-    found = examine(stack, kubeconfig)
+    found = examine(stack, kubeconfig, probing=probe)
     print_examination(found, as_json=output is OutputFormat.JSON)
     raise typer.Exit(found.exit_code)
 

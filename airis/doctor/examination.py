@@ -20,6 +20,7 @@ from airis.doctor import (
     namespace,
     nodes,
     platform,
+    reached,
     references,
     running,
     storage,
@@ -28,6 +29,7 @@ from airis.doctor.fetch import server_of
 from airis.doctor.look import Look, named
 from airis.doctor.machine import this_machine
 from airis.doctor.model import CHECKS, Finding, Outcome, Scope, State
+from airis.doctor.probe import Probed, probe
 from airis.doctor.wanted import Wanted
 from airis.errors import AirisError, EnvironmentProblem, ExitCode
 from airis.kubectl import KubectlError
@@ -35,7 +37,7 @@ from airis.progress import step
 from airis.stacks import StackFile, project_root, read_stack, settings_of
 
 _DNS_SECONDS = 5.0
-_MODULES = (machine, access, namespace, storage, references, images, nodes, exposure, hosts, platform, running)
+_MODULES = (machine, access, namespace, storage, references, images, nodes, exposure, hosts, platform, reached, running)
 """What registers the checks."""
 
 
@@ -61,16 +63,22 @@ class Examination:
         return ExitCode.NOT_READY if self.count(State.PROBLEM) else ExitCode.OK
 
 
-def examine(name: str | None, kubeconfig: Path | None = None) -> Examination:
+def examine(name: str | None, kubeconfig: Path | None = None, *, probing: bool = False) -> Examination:
     """Examines this machine and the cluster, and with a stack's name what that stack needs of them.
 
-    `kubeconfig` names another cluster than the one that `pulumi up` would go to. Nothing is changed. Raises AirisError for
-    a bad stack, before anything is asked.
+    `kubeconfig` names another cluster than the one that `pulumi up` would go to. Nothing is changed; `probing` makes short pods
+    that try what the stack's pods would. Raises AirisError for a bad stack, before anything is asked.
     """
+    if probing and name is None:
+        raise AirisError(
+            "--probe needs --stack", "it reaches for what a stack names: airis doctor --stack NAME --probe"
+        )
     stack = no_stack() if name is None else read_stack(name)
     wanted = None if name is None else wanted_of(stack)
     with step("Looking at this machine and the cluster"):
         look = take(stack, wanted, kubeconfig)
+    if probing and look.server is not None and wanted is not None:
+        look = replace(look, probed=_probed(stack, wanted, kubeconfig, look))
     needed = name is not None or kubeconfig is not None or (look.address is None and bool(look.silence))
     return Examination(name, findings(look), needed, look.server is not None)
 
@@ -85,6 +93,8 @@ def findings(look: Look) -> list[Finding]:
             scopes.add(Scope.STACK)
             if look.deployed:
                 scopes.add(Scope.DEPLOYED)
+            if look.probed is not None:
+                scopes.add(Scope.PROBED)
     for each in CHECKS.values():
         if each.scope in scopes:
             found += each.findings(look)
@@ -93,6 +103,14 @@ def findings(look: Look) -> list[Finding]:
             CHECKS["pods"].finding(Outcome(State.NOT_CHECKED, "the stack is not deployed: nothing of it runs"))
         )
     return found
+
+
+def _probed(stack: StackFile, wanted: Wanted, kubeconfig: Path | None, look: Look) -> Probed:
+    try:
+        with connected(stack, wanted.namespace, kubeconfig) as cluster:
+            return probe(cluster, look)
+    except EnvironmentProblem as error:
+        return Probed(obstacle=error.message)
 
 
 def take(stack: StackFile, wanted: Wanted | None, kubeconfig: Path | None) -> Look:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airis.cluster import Address
 from airis.doctor.machine import Machine
@@ -11,6 +11,9 @@ from airis.doctor.wanted import Wanted
 from airis.kubectl import KubeObject
 from airis.ollama_log import Compute, Ended
 from airis.registry import Answer
+
+if TYPE_CHECKING:
+    from airis.doctor.probe import Probed
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,8 @@ class Look:
     """Addresses by host name; none for a name that nobody knows."""
     images: Mapping[str, Answer] = field(default_factory=dict)
     """What the registries say of the stack's images."""
+    probed: "Probed | None" = None
+    """What short pods have tried; None where nobody asked for that."""
 
     @property
     def cluster(self) -> Server:
@@ -122,6 +127,13 @@ class Look:
         if self.wanted is None:
             raise NotChecked("No stack is named.")
         return self.wanted
+
+    @property
+    def probe(self) -> "Probed":
+        """What short pods have tried."""
+        if self.probed is None:
+            raise NotChecked("--probe was not given.")
+        return self.probed
 
     def all(self, resource: str) -> Sequence[KubeObject]:
         """The objects of the whole cluster. Raises NotChecked where they could not be listed."""

@@ -33,6 +33,7 @@ class Group(StrEnum):
     NODES = "Nodes and GPUs"
     EXPOSURE = "The way in"
     PLATFORM = "What the cluster adds"
+    REACH = "What the stack reaches"
     RUNNING = "What runs"
 
 
@@ -47,6 +48,8 @@ class Scope(StrEnum):
     """What a stack needs of the cluster: with --stack."""
     DEPLOYED = "deployed"
     """What runs: with --stack, once it is deployed."""
+    PROBED = "probed"
+    """What short pods have tried: with --probe."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 from airis.doctor.look import Look, condition, name_of, named
-from airis.doctor.model import Group, Outcomes, Scope, check, listed, ok, problem, warning
+from airis.doctor.model import Group, Outcome, Outcomes, Scope, check, listed, not_checked, ok, problem, warning
+from airis.doctor.probe import GUARDED, Probed, Role
+from airis.doctor.reaching import CONNECTION
 from airis.kubectl import KubeObject
 
 _METRICS = "v1beta1.metrics.k8s.io"
@@ -65,8 +67,14 @@ def metrics(look: Look) -> Outcomes:
     remedy="a network plugin that does, such as Calico or Cilium (`minikube start --cni=calico`); or take it as it is",
 )
 def network_policies(look: Look) -> Outcomes:
-    """The names of the plugins' DaemonSets; of k3s, the version of its nodes. There is no API that tells."""
+    """With --probe, what two pods tried. Else the names of the plugins' DaemonSets; of k3s, the version of its nodes.
+
+    There is no API that tells.
+    """
     if look.wanted is not None and not look.wanted.settings.network.policies:
+        return
+    if look.probed is not None and not look.probed.obstacle:
+        yield _proven(look.probed)
         return
     plugin, enforces = network_plugin(look.all("daemonsets.apps"), look.cluster.objects.get("nodes", ()))
     if enforces is None:
@@ -77,6 +85,32 @@ def network_policies(look: Look) -> Outcomes:
         yield ok("k3s enforces NetworkPolicies, unless it was told not to")
     else:
         yield ok(f"{plugin} enforces NetworkPolicies")
+
+
+def _proven(probed: Probed) -> Outcome:
+    """Whether a pod without the stack's labels is shut out where the WebUI's is let in."""
+    unknown = "whether NetworkPolicies are enforced is not known: "
+    if not probed.guarded:
+        return not_checked(f"{unknown}the stack has no pod that admits the WebUI's pods alone")
+    if not probed.policies:
+        return not_checked(f"{unknown}those of the stack are not in the cluster yet")
+    for role in (Role.WEBUI, Role.STRANGER):
+        if role in probed.silent:
+            return not_checked(f"{unknown}the pod of the probe said nothing: {probed.silent[role]}")
+    known = next((each for each in probed.of(Role.WEBUI) if each.key == GUARDED), None)
+    stranger = next((each for each in probed.of(Role.STRANGER) if each.key == GUARDED), None)
+    if known is None or stranger is None or known.failed:
+        why = known.why if known is not None else "nobody tried"
+        return not_checked(f"{unknown}the WebUI's labels do not get through to {probed.guarded} either: {why}")
+    if not stranger.failed:
+        return warning(
+            f"NetworkPolicies are not enforced: they admit no pod without the stack's labels to {probed.guarded}, and one got there"
+        )
+    if stranger.failed != CONNECTION:
+        return not_checked(f"{unknown}the pod without the stack's labels came no further than {stranger.failed}")
+    return ok(
+        f"NetworkPolicies are enforced: {probed.guarded} admits a pod with the WebUI's labels, and none without them"
+    )
 
 
 K3S = "k3s"

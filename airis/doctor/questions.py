@@ -178,7 +178,7 @@ def memory(counted: Iterable[KubeObject], namespace: str) -> dict[str, dict[str,
 
 def computing(cluster: Cluster, wanted: Wanted, pods: Sequence[KubeObject]) -> dict[str, ollama_log.Compute | None]:
     """On what each pod of an Ollama with GPUs computes, by its log; None where the log does not tell."""
-    ollama = _workload(wanted, "ollama")
+    ollama = workload_of(wanted, "ollama")
     if ollama is None or wanted.settings.ollama.gpu is None:
         return {}
     container = ollama.pod["containers"][0]["name"]
@@ -200,7 +200,7 @@ _LINES = 20_000
 
 def killed(cluster: Cluster, wanted: Wanted, pods: Sequence[KubeObject]) -> dict[str, Killed]:
     """What each pod of Ollama says of models whose servers have ended, by its log and the container's memory events."""
-    ollama = _workload(wanted, "ollama")
+    ollama = workload_of(wanted, "ollama")
     if ollama is None or not has_llama_server(wanted.settings.ollama.image):
         return {}
     container = f"--container={ollama.pod['containers'][0]['name']}"
@@ -235,7 +235,7 @@ _OLLAMAS_OWN = ("registry.ollama.ai", "library")
 """What the names of Ollama's own models leave out. Source: Ollama, types/model/name.go (DisplayShortest)."""
 
 
-def _workload(wanted: Wanted, application: str) -> Workload | None:
+def workload_of(wanted: Wanted, application: str) -> Workload | None:
     """The Deployment or StatefulSet of an application."""
     return next(
         (
@@ -253,7 +253,7 @@ def _runs(pod: KubeObject) -> bool:
 
 def data_claim(wanted: Wanted) -> str:
     """The claim at the WebUI's DATA_DIR; empty if its data is on no claim of that name."""
-    webui = _workload(wanted, "open-webui")
+    webui = workload_of(wanted, "open-webui")
     if webui is None:
         return ""
     container = webui.pod["containers"][0]
@@ -269,7 +269,7 @@ def data_claim(wanted: Wanted) -> str:
 
 def answer_inside(cluster: Cluster, wanted: Wanted, pods: Sequence[KubeObject]) -> dict[str, Any]:
     """Asks the WebUI in a pod of its own."""
-    webui = _workload(wanted, "open-webui")
+    webui = workload_of(wanted, "open-webui")
     running = [each for each in pods if webui is not None and webui.owns(each) and _runs(each)]
     if webui is None or not running:
         return {}

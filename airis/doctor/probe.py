@@ -1,0 +1,355 @@
+"""`airis doctor --probe`: short pods in the stack's namespace that try what the stack's own pods would.
+
+They have the labels by which the stack's NetworkPolicies select pods. They are never ready, so that no Service leads to them,
+and have no `pod-template-hash`, so that no ReplicaSet takes them over. They are deleted in the end, whatever happens.
+"""
+
+import json
+import secrets
+import string
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from airis.cluster import Cluster
+from airis.doctor import reaching
+from airis.doctor.look import Look
+from airis.doctor.questions import workload_of
+from airis.doctor.targets import secret, targets
+from airis.doctor.wanted import Wanted, Workload
+from airis.errors import AirisError
+from airis.kubectl import KubectlError, KubeObject
+from airis.progress import step
+from airis.readiness import pod_finding
+from airis.signals import interruptible
+
+LABEL = "airis.dev/doctor"
+"""What only pods of the probe carry."""
+
+SECONDS = 180.0
+"""How long pods may take, an image to pull included."""
+
+GUARDED = "airis:network"
+"""The key of the target that shows whether policies are enforced."""
+
+_POLL_SECONDS = 0.5
+_GONE_SECONDS = 30.0
+_CONTAINER = "probe"
+_NEVER = "airis.dev/never-ready"
+_REGISTRY = "registry.ollama.ai"
+_HOST_PARTS = 3
+"""A model's name has a host where it has three parts. Source: Ollama, types/model/name.go."""
+_RESOURCES = {
+    "requests": {"cpu": "50m", "memory": "128Mi", "ephemeral-storage": "10Mi"},
+    "limits": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "100Mi"},
+}
+_OF_POD = (
+    "dnsConfig",
+    "dnsPolicy",
+    "hostAliases",
+    "imagePullSecrets",
+    "nodeSelector",
+    "priorityClassName",
+    "runtimeClassName",
+    "schedulerName",
+    "securityContext",
+    "tolerations",
+    "automountServiceAccountToken",
+    "enableServiceLinks",
+)
+"""What the probe's pods take over of the WebUI's: who they are, where they run, and how they look names up."""
+_VOLUMES = ("configMap", "secret", "projected", "downwardAPI", "emptyDir")
+"""Volumes that several pods can have."""
+
+
+class Role(StrEnum):
+    """Whose place a pod of the probe takes."""
+
+    WEBUI = "webui"
+    OLLAMA = "ollama"
+    STRANGER = "stranger"
+    """No part of the stack: no policy lets it through."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What became of one target."""
+
+    role: Role
+    key: str
+    what: str
+    at: str
+    addresses: Sequence[str]
+    passed: Sequence[str]
+    failed: str
+    """The step that failed; empty if none did."""
+    why: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What the pods said."""
+
+    reached: Sequence[Reached] = ()
+    silent: Mapping[Role, str] = field(default_factory=dict)
+    """Why a pod said nothing."""
+    guarded: str = ""
+    """The address that policies shut strangers out of; empty where the stack has none."""
+    policies: bool = False
+    """Whether the stack's NetworkPolicies are in the cluster."""
+    obstacle: str = ""
+    """Why there were no pods at all."""
+
+    def of(self, role: Role) -> list[Reached]:
+        """What the pod in this place reached."""
+        return [each for each in self.reached if each.role is role]
+
+
+def probe(cluster: Cluster, look: Look) -> Probed:
+    """Has the pods try, and deletes them. Nothing of the stack is made or changed."""
+    wanted = look.stack
+    if look.identity:
+        return Probed(obstacle=f"this is not the cluster of the stack: {look.identity}")
+    webui = workload_of(wanted, "open-webui")
+    if webui is None:
+        return Probed(obstacle="the stack has no WebUI")
+    with step("Reaching for what the stack names"), interruptible():
+        try:
+            there = _there(cluster, wanted)
+            guarded = _guarded(wanted)
+            pods = _pods(wanted, webui, guarded, account="ServiceAccount" in there)
+            with _made(cluster, list(pods.values())):
+                said, silent = _said(cluster, pods)
+        except KubectlError as error:
+            return Probed(obstacle=_reason(error, wanted))
+    reached = [_reached(role, each) for role, found in said.items() for each in found]
+    return Probed(reached, silent, guarded, policies="NetworkPolicy" in there)
+
+
+def _there(cluster: Cluster, wanted: Wanted) -> set[str]:
+    """The kinds of which all objects of the stack are in the cluster. Raises KubectlError where there is no namespace."""
+    cluster.run("get", "namespace", wanted.namespace, "--output=name")
+    found = set()
+    for kind in ("ServiceAccount", "NetworkPolicy"):
+        names = {str(each["metadata"]["name"]) for each in wanted.of_kind(kind)}
+        live = {str(each["metadata"]["name"]) for each in cluster.get(kind.lower())}
+        if names and names <= live:
+            found.add(kind)
+    return found
+
+
+def _reason(error: AirisError, wanted: Wanted) -> str:
+    if f'namespaces "{wanted.namespace}" not found' in error.message:
+        return (
+            f"namespace {wanted.namespace} does not exist yet, and the probe makes nothing of the stack. Run it after "
+            "`airis up`, or make the namespace with the Secrets that the stack refers to"
+        )
+    return " ".join(error.message.split())
+
+
+def _guarded(wanted: Wanted) -> str:
+    """A Service of the stack whose pods admit the WebUI's, and no strangers: `HOST:PORT`."""
+    if not wanted.settings.network.policies:
+        return ""
+    policies = {str(each["metadata"]["name"]) for each in wanted.of_kind("NetworkPolicy")}
+    for application in ("ollama", "redis"):
+        workload = workload_of(wanted, application)
+        if workload is None or workload.name not in policies or not workload.replicas:
+            continue
+        for service in wanted.of_kind("Service"):
+            spec = service["spec"]
+            if (spec.get("selector") or {}).items() <= workload.labels.items() and spec.get("clusterIP") != "None":
+                host = f"{service['metadata']['name']}.{wanted.namespace}.svc.{wanted.settings.cluster_domain}"
+                return f"{host}:{spec['ports'][0]['port']}"
+    return ""
+
+
+def _pods(wanted: Wanted, webui: Workload, guarded: str, *, account: bool) -> dict[Role, dict[str, Any]]:
+    """The pods to make."""
+    environment = webui.pod["containers"][0].get("env") or []
+    stands = _connection(guarded)
+    asked = {Role.WEBUI: [*targets(environment), *stands]}
+    pods = {Role.WEBUI: _pod(webui, Role.WEBUI, webui.labels, environment, asked[Role.WEBUI], account=account)}
+    if stands:
+        pods[Role.STRANGER] = _pod(webui, Role.STRANGER, {}, (), stands, account=account)
+    ollama = workload_of(wanted, "ollama")
+    if ollama is not None and (registries := _registries(wanted)):
+        own = ollama.pod["containers"][0].get("env") or []
+        pods[Role.OLLAMA] = _pod(webui, Role.OLLAMA, ollama.labels, own, registries, account=account)
+    return pods
+
+
+def _connection(address: str) -> list[dict[str, Any]]:
+    if not address:
+        return []
+    host, _, port = address.rpartition(":")
+    return [_target(GUARDED, "a pod that policies guard", "connection", host=host, port=port)]
+
+
+def _registries(wanted: Wanted) -> list[dict[str, Any]]:
+    """The registries that models come from."""
+    parts = [each.split("/") for each in wanted.settings.ollama.pulled_models]
+    hosts = [each[0] if len(each) >= _HOST_PARTS else _REGISTRY for each in parts]
+    return [
+        _target("airis:ollama.models", "the registry of models", "http", url=f"https://{host}/v2/")
+        for host in dict.fromkeys(hosts)
+    ]
+
+
+def _target(key: str, what: str, kind: str, **values: str) -> dict[str, Any]:
+    return {"key": key, "what": what, "kind": kind, "variables": {}, "values": values}
+
+
+def _pod(
+    webui: Workload,
+    role: Role,
+    labels: Mapping[str, str],
+    environment: Sequence[KubeObject],
+    asked: Sequence[Mapping[str, Any]],
+    *,
+    account: bool,
+) -> dict[str, Any]:
+    """A pod with the WebUI's image and rights that follows the targets, and is never ready."""
+    container = webui.pod["containers"][0]
+    request = json.dumps({"targets": asked, "hidden": secret(environment)})
+    source = Path(reaching.__file__).read_text(encoding="utf-8")
+    volumes = [_optional(each) for each in webui.pod.get("volumes") or [] if any(kind in each for kind in _VOLUMES)]
+    kept = {str(each["name"]) for each in volumes}
+    body: dict[str, Any] = {
+        "name": _CONTAINER,
+        "image": container["image"],
+        # Kubernetes puts variables into arguments, too
+        "command": ["python3", "-I", "-B", "-c", _literal(source), _literal(request)],
+        "env": [_variable(each) for each in environment],
+        "resources": _RESOURCES,
+        "volumeMounts": [each for each in container.get("volumeMounts") or [] if each["name"] in kept],
+    }
+    body |= {key: container[key] for key in ("imagePullPolicy", "securityContext") if key in container}
+    spec = {key: webui.pod[key] for key in _OF_POD if key in webui.pod}
+    if affinity := (webui.pod.get("affinity") or {}).get("nodeAffinity"):
+        spec["affinity"] = {"nodeAffinity": affinity}
+    if account and "serviceAccountName" in webui.pod:
+        spec["serviceAccountName"] = webui.pod["serviceAccountName"]
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": f"{webui.name}-probe-{role}-{_suffix()}"[-63:].lstrip("-"),
+            "labels": {**labels, LABEL: "probe"},
+        },
+        "spec": {
+            **spec,
+            "containers": [body],
+            "volumes": volumes,
+            "restartPolicy": "Never",
+            "activeDeadlineSeconds": int(SECONDS + _GONE_SECONDS),
+            "terminationGracePeriodSeconds": 0,
+            # Nobody ever sets it: no Service leads here
+            "readinessGates": [{"conditionType": _NEVER}],
+        },
+    }
+
+
+def _suffix() -> str:
+    """Letters alone: a StatefulSet takes pods over whose names end with a number."""
+    return "".join(secrets.choice(string.ascii_lowercase) for _ in range(5))
+
+
+def _literal(text: str) -> str:
+    """A text in which Kubernetes finds no variables. Source: Kubernetes, Container v1, `command`."""
+    return text.replace("$(", "$$(")
+
+
+def _variable(variable: KubeObject) -> dict[str, Any]:
+    """A variable whose Secret may be missing: the pod says so, and all else goes on."""
+    source = variable.get("valueFrom") or {}
+    refs = {key: {**ref, "optional": True} for key, ref in source.items() if key in ("secretKeyRef", "configMapKeyRef")}
+    return {**variable, **({"valueFrom": {**source, **refs}} if refs else {})}
+
+
+def _optional(volume: KubeObject) -> dict[str, Any]:
+    """A volume whose Secret or ConfigMap may be missing."""
+    made = {
+        key: {**source, "optional": True} if key in ("secret", "configMap") else source
+        for key, source in volume.items()
+    }
+    if "projected" in made:
+        sources = [
+            {key: {**one, "optional": True} if key in ("secret", "configMap") else one for key, one in each.items()}
+            for each in made["projected"].get("sources") or []
+        ]
+        made["projected"] = {**made["projected"], "sources": sources}
+    return made
+
+
+@contextmanager
+def _made(cluster: Cluster, pods: Sequence[KubeObject]) -> Iterator[None]:
+    """Has the pods there while the block runs, and deletes them, and what an earlier probe left that was killed."""
+    names = [str(each["metadata"]["name"]) for each in pods]
+    try:
+        items = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(pods)})
+        cluster.run("create", "--filename=-", "--output=name", stdin=items)
+        yield
+    finally:
+        left: list[str] = []
+        with suppress(KubectlError):
+            ended = cluster.get("pods", f"--selector={LABEL}=probe")
+            left = [
+                str(each["metadata"]["name"])
+                for each in ended
+                if each.get("status", {}).get("phase") in ("Succeeded", "Failed")
+            ]
+        cluster.run(
+            "delete",
+            "pods",
+            *dict.fromkeys([*names, *left]),
+            "--ignore-not-found",
+            f"--timeout={_GONE_SECONDS:g}s",
+            timeout=_GONE_SECONDS + 5,
+        )
+
+
+def _said(
+    cluster: Cluster, pods: Mapping[Role, KubeObject]
+) -> tuple[dict[Role, list[dict[str, Any]]], dict[Role, str]]:
+    """What the pods said, and why others said nothing."""
+    names = {str(each["metadata"]["name"]): role for role, each in pods.items()}
+    deadline = time.monotonic() + SECONDS
+    live: list[dict[str, Any]] = []
+    while time.monotonic() < deadline:
+        live = cluster.get("pods", *names)
+        if all(_ended(each) for each in live):
+            break
+        time.sleep(_POLL_SECONDS)
+    said, silent = {}, {}
+    for role in pods:
+        pod = next((each for each in live if names[each["metadata"]["name"]] is role), None)
+        if pod is None:
+            silent[role] = "somebody else has deleted it"
+        elif not _ended(pod) or pod["status"].get("reason"):
+            silent[role] = pod["status"].get("message") or pod_finding(pod).reason or f"no end within {SECONDS:g} s"
+        else:
+            text = cluster.run("logs", pod["metadata"]["name"], f"--container={_CONTAINER}")
+            try:
+                said[role] = list(json.loads(text.strip().rpartition("\n")[2]))
+            except ValueError:
+                silent[role] = f"it said: {text.strip().rpartition(chr(10))[2][:200] or 'nothing'}"
+    return said, silent
+
+
+def _ended(pod: KubeObject) -> bool:
+    """Whether the container has: one that a service mesh has put beside it may go on."""
+    status = pod.get("status", {})
+    return status.get("phase") in ("Succeeded", "Failed") or any(
+        each["name"] == _CONTAINER and "terminated" in (each.get("state") or {})
+        for each in status.get("containerStatuses") or []
+    )
+
+
+def _reached(role: Role, said: Mapping[str, Any]) -> Reached:
+    return Reached(role, **{key: said[key] for key in Reached.__dataclass_fields__ if key != "role"})
