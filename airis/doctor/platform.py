@@ -104,7 +104,7 @@ def _proven(probed: Probed) -> Outcome:
         return not_checked(f"{unknown}the WebUI's labels do not get through to {probed.guarded} either: {why}")
     if not stranger.failed:
         return warning(
-            f"NetworkPolicies are not enforced: they admit no pod without the stack's labels to {probed.guarded}, and one got there"
+            f"NetworkPolicies are not enforced: a pod without the labels that they ask for reached {probed.guarded}"
         )
     if stranger.failed != CONNECTION:
         return not_checked(f"{unknown}the pod without the stack's labels came no further than {stranger.failed}")

@@ -65,8 +65,8 @@ def _remedy(look: Look, found: Reached) -> str:
         shut = [each for each in _addresses(found) if not any(each in one for one in ranges)]
         if shut:
             return (
-                f"airis:network.egressTo does not have {', '.join(map(str, shut))}, and airis:network.restrictEgress admits nothing "
-                "else. For a Service, most network plugins compare the addresses of its pods"
+                f"airis:network.egressTo does not have {', '.join(map(str, shut))}, and airis:network.restrictEgress admits "
+                "nothing else. For a Service, most network plugins compare the addresses of its pods"
             )
     return _WHAT_HELPS.get(found.failed, _ELSE)
 

@@ -40,6 +40,8 @@ VARIABLE, NAME, CONNECTION, PROXY, TLS, SIGN_IN, ANSWER = (
 """The steps."""
 _BODY_BYTES = 1 << 20
 _REASON_LENGTH = 300
+_SHORT = 3
+"""Parts of a value up to this length are left: hiding them would leave no word as it is."""
 
 
 class Refused(Exception):
@@ -499,14 +501,15 @@ def each_server(target: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def hidden_texts(names: list[str]) -> list[str]:
     """What must not be printed: the values of these variables, and the passwords in them, in every form; the longest first."""
-    found: set[str] = set()
-    for value in filter(None, map(os.environ.get, names)):
-        parts = {value, *value.split(";")}
+    whole = set(filter(None, map(os.environ.get, names)))
+    for value in tuple(whole):
+        parts = [] if "://" in value else value.split(":")
         with suppress(ValueError):
-            parts.add(urlsplit(value).password or "")
-            parts |= set(value.split(":")) if "://" not in value else set()
-        for each in parts:
-            found |= {each, unquote(each), quote(each, safe=""), base64.b64encode(each.encode()).decode()}
+            parts.append(urlsplit(value).password or "")
+        whole |= {each for each in parts if len(each) > _SHORT}
+    found: set[str] = set()
+    for each in whole:
+        found |= {each, unquote(each), quote(each, safe=""), base64.b64encode(each.encode()).decode()}
     return sorted(filter(None, found), key=len, reverse=True)
 
 

@@ -7,13 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
+from airis.doctor.model import State
 from airis.readiness import pod_finding
 from tests.cluster import models, servers
 from tests.cluster.person import Person
-from tests.cluster.stacks import Stack
+from tests.cluster.probed import probed, problems
+from tests.cluster.stacks import Applied, Stack
 from tests.cluster.target import Target
 from tests.cluster.test_node import eventually
 
@@ -85,6 +88,8 @@ def test_two_pods_are_one_webui(cluster: Target, stack: Stack) -> None:
         }
         settings = {"ingress": {"host": HOST}, "secrets": shared["secrets"]}
         stack.up(webui=webui, **settings)
+        if isinstance(stack, Applied):  # once is enough
+            assert_the_probe_tells(cluster, stack, {"webui": webui, **settings})
         models.give(cluster, stack.url("ollama-service"))
         models.give(cluster, stack.url("ollama-service"), models.EMBEDDER, models.EMBEDDINGS)
         one, other = webui_pods(stack)[:2]
@@ -119,6 +124,56 @@ def test_two_pods_are_one_webui(cluster: Target, stack: Stack) -> None:
         # more people, more pods
         with visitors(ada, 8):
             assert eventually(lambda: scaled(stack) == 3, 180)
+
+
+def assert_the_probe_tells(cluster: Target, stack: Stack, settings: dict[str, Any]) -> None:
+    """`airis doctor --probe` finds nothing wrong with the stack, and with each of three faults the step that fails."""
+    found = probed(stack, settings)
+    assert problems(found) == {}
+    said = {name: each.what.rpartition(" (")[2] for name, each in found.items() if each.state is State.OK}
+    assert said.pop("network-policies").startswith("NetworkPolicies are enforced: ollama-service.")
+    assert said == {
+        "airis:webui.database: PostgreSQL": "name, connection, sign-in, SELECT 1)",
+        "airis:webui.redis: Redis": "name, connection, sign-in, PING)",
+        "airis:webui.chroma: Chroma": "name, connection, answer)",
+        "airis:webui.objectStorage: S3": "name, connection, answer, sign-in)",
+        "airis:ollama: Ollama": "name, connection, answer)",
+    }
+
+    # a wrong password, a port where nobody listens, and a policy that lets nobody through
+    webui, secrets = settings["webui"], dict(settings["secrets"])
+    del secrets["databasePassword"]
+    wrong = {"name": "wrong", "namespace": stack.namespace}
+    storage = urlsplit(webui["objectStorage"]["endpoint"]).hostname or ""
+    shut = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "shut", "namespace": storage.split(".")[1]},
+        "spec": {"podSelector": {"matchLabels": {"app": "s3"}}, "policyTypes": ["Ingress"]},
+    }
+    password = {"apiVersion": "v1", "kind": "Secret", "metadata": wrong, "stringData": {"password": "not-this-one"}}
+    faulty = {
+        **webui,
+        "database": {**webui["database"], "passwordFrom": {"name": "wrong", "key": "password"}},
+        "chroma": {"url": webui["chroma"]["url"].replace("8000", "8001")},
+    }
+    said = {}
+
+    def faults() -> bool:
+        nonlocal said
+        said = problems(probed(stack, {**settings, "webui": faulty, "secrets": secrets}))
+        return len(said) >= 3  # the node's policies follow in a moment
+
+    cluster.kubectl.apply([password, shut])
+    try:
+        eventually(faults, 60)
+    finally:
+        cluster.kubectl.delete([shut])
+    assert "not-this-one" not in str(said)
+    assert "sign-in fails: " in said.pop("airis:webui.database: PostgreSQL")
+    assert ":8001: connection fails: " in said.pop("airis:webui.chroma: Chroma")
+    assert ":7070: connection fails: " in said.pop("airis:webui.objectStorage: S3")
+    assert said == {}
 
 
 def scaled(stack: Stack) -> int:

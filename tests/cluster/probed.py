@@ -1,0 +1,52 @@
+"""What `airis doctor --probe` says of a stack on the cluster."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from airis.doctor.model import CHECKS, Finding, State
+from airis.doctor.probe import LABEL, Probed, probe
+from airis.kubectl import KubeObject
+from tests.cluster.stacks import Stack
+from tests.unit.doctors import look, wanted
+
+_MOST_SECONDS = 120
+
+
+def probed(stack: Stack, settings: Mapping[str, Any]) -> dict[str, Finding]:
+    """What it finds with these settings, deployed or not: each finding by what it is about, and `network-policies`.
+
+    Asserts that meanwhile no Service leads to its pods and no controller takes them over, and that none is left.
+    """
+    seen = look(wanted(namespace=stack.namespace, **settings))
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(lambda: probe(stack.cluster, seen))
+        met = 0
+        while not running.done():
+            pods = stack.cluster.get("pods", f"--selector={LABEL}")
+            met += len(pods)
+            assert [each for each in pods if each["metadata"].get("ownerReferences")] == []
+            assert _led_to(stack, {str(each["metadata"]["name"]) for each in pods}) == []
+        found: Probed = running.result(_MOST_SECONDS)
+    assert met
+    assert stack.cluster.get("pods", f"--selector={LABEL}") == []
+    seen = replace(seen, probed=found)
+    (policies,) = CHECKS["network-policies"].findings(seen)
+    reached = CHECKS["reach"].findings(seen)
+    return {"network-policies": policies} | {each.what.partition(" at ")[0]: each for each in reached}
+
+
+def _led_to(stack: Stack, pods: set[str]) -> list[KubeObject]:
+    """Endpoints among these pods that a Service leads to."""
+    return [
+        endpoint
+        for each in stack.cluster.get("endpointslices")
+        for endpoint in each.get("endpoints") or []
+        if (endpoint.get("targetRef") or {}).get("name") in pods and endpoint["conditions"].get("ready")
+    ]
+
+
+def problems(found: Mapping[str, Finding]) -> dict[str, str]:
+    """What is wrong, by what it is about."""
+    return {name: each.what for name, each in found.items() if each.state is State.PROBLEM}
