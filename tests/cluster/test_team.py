@@ -127,7 +127,7 @@ def test_two_pods_are_one_webui(cluster: Target, stack: Stack) -> None:
 
 
 def assert_the_probe_tells(cluster: Target, stack: Stack, settings: dict[str, Any]) -> None:
-    """`airis doctor --probe` finds nothing wrong with the stack, and with each of three faults the step that fails."""
+    """`airis doctor --probe` finds nothing wrong with the stack, and with each of four faults the step that fails."""
     found = probed(stack, settings)
     assert problems(found) == {}
     said = {name: each.what.rpartition(" (")[2] for name, each in found.items() if each.state is State.OK}
@@ -140,7 +140,7 @@ def assert_the_probe_tells(cluster: Target, stack: Stack, settings: dict[str, An
         "airis:ollama: Ollama": "name, connection, answer)",
     }
 
-    # a wrong password, a port where nobody listens, and a policy that lets nobody through
+    # a wrong password, a port where nobody listens, a policy that lets nobody through, and a registry that nobody knows
     webui, secrets = settings["webui"], dict(settings["secrets"])
     del secrets["databasePassword"]
     wrong = {"name": "wrong", "namespace": stack.namespace}
@@ -157,12 +157,13 @@ def assert_the_probe_tells(cluster: Target, stack: Stack, settings: dict[str, An
         "database": {**webui["database"], "passwordFrom": {"name": "wrong", "key": "password"}},
         "chroma": {"url": webui["chroma"]["url"].replace("8000", "8001")},
     }
+    pulled = {"models": ["registry.invalid/library/tiny:1b"]}
     said = {}
 
     def faults() -> bool:
         nonlocal said
-        said = problems(probed(stack, {**settings, "webui": faulty, "secrets": secrets}))
-        return len(said) >= 3  # the node's policies follow in a moment
+        said = problems(probed(stack, {**settings, "webui": faulty, "ollama": pulled, "secrets": secrets}))
+        return len(said) >= 4  # the node's policies follow in a moment
 
     cluster.kubectl.apply([password, shut])
     try:
@@ -173,6 +174,7 @@ def assert_the_probe_tells(cluster: Target, stack: Stack, settings: dict[str, An
     assert "sign-in fails: " in said.pop("airis:webui.database: PostgreSQL")
     assert ":8001: connection fails: " in said.pop("airis:webui.chroma: Chroma")
     assert ":7070: connection fails: " in said.pop("airis:webui.objectStorage: S3")
+    assert " at registry.invalid:443: name fails: " in said.pop("airis:ollama.models: the registry of models")
     assert said == {}
 
 

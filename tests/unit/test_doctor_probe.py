@@ -494,8 +494,8 @@ def test_a_password_that_breaks_its_url_is_not_printed() -> None:
     assert found["failed"] == "variable"
     assert "percent-encoded" in found["why"]
     assert found["at"] == ""
-    for part in (SECRET, *re.split(r"[@:/?#]", SECRET)[:1]):
-        assert part not in text.replace("password", "")
+    for part in (SECRET, "ss:w", "w/rd", "rd%41"):
+        assert part not in text
 
 
 def test_what_hides_a_secret_hides_each_form_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
