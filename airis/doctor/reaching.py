@@ -438,12 +438,16 @@ def by_ldap(trail: Trail) -> None:
             use_ssl=secure,
             tls=library.Tls(validate=checked, ca_certs_file=file) if secure else None,
             get_info=library.NONE,
-            connect_timeout=CONNECT_SECONDS,
+            connect_timeout=int(CONNECT_SECONDS),
         )
         user = trail.value("user")
         kind = library.SIMPLE if user else library.ANONYMOUS
         session = library.Connection(
-            server, user or None, trail.value("password") or None, authentication=kind, receive_timeout=ANSWER_SECONDS
+            server,
+            user or None,
+            trail.value("password") or None,
+            authentication=kind,
+            receive_timeout=int(ANSWER_SECONDS),
         )
         if not session.bind():
             raise Refused(str(session.result.get("description", "the bind fails")))

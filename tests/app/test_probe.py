@@ -66,7 +66,8 @@ def test_ldap_by_a_bind(installed: Environment, tmp_path: Path) -> None:
         "searchBase": "dc=example",
     }
     with listening(port, HERE / "servers" / "directory.py", str(port), ldif):
-        found, _ = reached(installed, {"ldap": PASSWORD}, webui={"auth": {"ldap": ldap}})
+        found, text = reached(installed, {"ldap": PASSWORD}, webui={"auth": {"ldap": ldap}})
+        assert not found["failed"], text
         assert (found["passed"], found["note"]) == (["name", "connection", "sign-in"], "")
         found, text = reached(installed, {"ldap": "wrong-one"}, webui={"auth": {"ldap": ldap}})
         assert (found["failed"], found["why"]) == ("sign-in", "invalidCredentials")
