@@ -102,6 +102,11 @@ def _proven(probed: Probed) -> Outcome:
     if known is None or stranger is None or known.failed:
         why = known.why if known is not None else "nobody tried"
         return not_checked(f"{unknown}the WebUI's labels do not get through to {probed.guarded} either: {why}")
+    if not stranger.failed and probed.others:
+        return not_checked(
+            f"{unknown}a pod without the stack's labels reached {probed.guarded}, which other NetworkPolicies of the namespace "
+            f"may admit: {listed(probed.others)}"
+        )
     if not stranger.failed:
         return warning(
             f"NetworkPolicies are not enforced: a pod without the labels that they ask for reached {probed.guarded}"

@@ -102,6 +102,8 @@ class Probed:
     """The address that policies shut strangers out of; empty where the stack has none."""
     policies: bool = False
     """Whether the stack's NetworkPolicies are in the cluster."""
+    others: Sequence[str] = ()
+    """NetworkPolicies of the namespace that are not the stack's: what they admit is admitted."""
     obstacle: str = ""
     """Why there were no pods at all."""
 
@@ -120,27 +122,21 @@ def probe(cluster: Cluster, look: Look) -> Probed:
         return Probed(obstacle="the stack has no WebUI")
     with step("Reaching for what the stack names"), interruptible():
         try:
-            there = _there(cluster, wanted)
+            cluster.run("get", "namespace", wanted.namespace, "--output=name")
+            accounts, policies = (_names(cluster.get(kind)) for kind in ("serviceaccounts", "networkpolicies"))
             guarded = _guarded(wanted)
-            pods = _pods(wanted, webui, guarded, account="ServiceAccount" in there)
+            pods = _pods(wanted, webui, guarded, account=_names(wanted.of_kind("ServiceAccount")) <= accounts)
             with _made(cluster, list(pods.values())):
                 said, silent = _said(cluster, pods)
         except KubectlError as error:
             return Probed(obstacle=_reason(error, wanted))
     reached = [_reached(role, each) for role, found in said.items() for each in found]
-    return Probed(reached, silent, guarded, policies="NetworkPolicy" in there)
+    own = _names(wanted.of_kind("NetworkPolicy"))
+    return Probed(reached, silent, guarded, policies=bool(own) and own <= policies, others=sorted(policies - own))
 
 
-def _there(cluster: Cluster, wanted: Wanted) -> set[str]:
-    """The kinds of which all objects of the stack are in the cluster. Raises KubectlError where there is no namespace."""
-    cluster.run("get", "namespace", wanted.namespace, "--output=name")
-    found = set()
-    for kind in ("ServiceAccount", "NetworkPolicy"):
-        names = {str(each["metadata"]["name"]) for each in wanted.of_kind(kind)}
-        live = {str(each["metadata"]["name"]) for each in cluster.get(kind.lower())}
-        if names and names <= live:
-            found.add(kind)
-    return found
+def _names(objects: Sequence[KubeObject]) -> set[str]:
+    return {str(each["metadata"]["name"]) for each in objects}
 
 
 def _reason(error: AirisError, wanted: Wanted) -> str:
@@ -156,7 +152,7 @@ def _guarded(wanted: Wanted) -> str:
     """A Service of the stack whose pods admit the WebUI's, and no strangers: `HOST:PORT`."""
     if not wanted.settings.network.policies:
         return ""
-    policies = {str(each["metadata"]["name"]) for each in wanted.of_kind("NetworkPolicy")}
+    policies = _names(wanted.of_kind("NetworkPolicy"))
     for application in ("ollama", "redis"):
         workload = workload_of(wanted, application)
         if workload is None or workload.name not in policies or not workload.replicas:
@@ -322,7 +318,7 @@ def _said(
     deadline = time.monotonic() + SECONDS
     live: list[dict[str, Any]] = []
     while time.monotonic() < deadline:
-        live = cluster.get("pods", *names)
+        live = [each for each in cluster.get("pods", *names) if each["metadata"]["name"] in names]
         if all(_ended(each) for each in live):
             break
         time.sleep(_POLL_SECONDS)

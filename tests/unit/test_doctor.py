@@ -259,6 +259,20 @@ def test_the_state_and_its_passphrase(place: Path, tmp_path: Path, monkeypatch: 
     assert this_machine(tmp_path).kubectl == str(place / "kubectl")
 
 
+def test_a_probe_makes_pods_and_deletes_them(place: Path, command: Command) -> None:
+    ended, out, _ = command("doctor", "--stack", "cpu", "--probe", "--format", "json")
+
+    told = (place / "log").read_text().splitlines()
+    (made,) = [each for each in told if re.search(r" create --filename=- --output=name$", each)]
+    (deleted,) = [each for each in told if " delete pods " in each]
+    assert told.index(made) < told.index(deleted)
+    assert len(re.findall(r" airis-deployment-probe-(?:webui|ollama|stranger)-[a-z]+", deleted)) >= 2
+    found = [each for each in json.loads(out)["findings"] if each["check"] == "reach"]
+    assert [each["state"] for each in found].count("not checked") == len(found) > 0  # this kubectl loses pods
+    assert any("somebody else has deleted it" in each["what"] for each in found)
+    assert ended == json.loads(out)["exit_code"]
+
+
 def examined(seen: Look, *, needed: bool = False) -> Examination:
     return Examination(None, findings(seen), needed, seen.server is not None)
 

@@ -140,7 +140,7 @@ class FakeCluster(Cluster):
         return ""
 
     def get(self, *args: str) -> list[dict[str, Any]]:
-        if args[0] in ("networkpolicy", "serviceaccount"):
+        if args[0] in ("networkpolicies", "serviceaccounts"):
             return [{"metadata": {"name": each}} for each in self.live]
         ended = {"containerStatuses": [{"name": "probe", "state": {"terminated": {"exitCode": 0}}}]}
         return [{**each, "status": ended} for each in self.made if each["metadata"]["name"] in args]
@@ -319,7 +319,7 @@ def test_two_pods_tell_whether_policies_are_enforced() -> None:
         ((said, what),) = enforced(webui, stranger)
         assert said is state, what
         assert words in what
-    for more in ({"policies": False}, {"guarded": ""}, {"silent": {Role.STRANGER: "no room"}}):
+    for more in ({"policies": False}, {"guarded": ""}, {"silent": {Role.STRANGER: "no room"}}, {"others": ["open"]}):
         ((said, what),) = enforced("", "", **more)
         assert said is State.NOT_CHECKED, what
 
