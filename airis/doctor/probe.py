@@ -122,7 +122,6 @@ def probe(cluster: Cluster, look: Look) -> Probed:
         return Probed(obstacle="the stack has no WebUI")
     with step("Reaching for what the stack names"), interruptible():
         try:
-            cluster.run("get", "namespace", wanted.namespace, "--output=name")
             accounts, policies = (_names(cluster.get(kind)) for kind in ("serviceaccounts", "networkpolicies"))
             guarded = _guarded(wanted)
             pods = _pods(wanted, webui, guarded, account=_names(wanted.of_kind("ServiceAccount")) <= accounts)
@@ -159,7 +158,8 @@ def _guarded(wanted: Wanted) -> str:
             continue
         for service in wanted.of_kind("Service"):
             spec = service["spec"]
-            if (spec.get("selector") or {}).items() <= workload.labels.items() and spec.get("clusterIP") != "None":
+            selector = spec.get("selector") or {}
+            if selector and selector.items() <= workload.labels.items() and spec.get("clusterIP") != "None":
                 host = f"{service['metadata']['name']}.{wanted.namespace}.svc.{wanted.settings.cluster_domain}"
                 return f"{host}:{spec['ports'][0]['port']}"
     return ""
@@ -168,11 +168,11 @@ def _guarded(wanted: Wanted) -> str:
 def _pods(wanted: Wanted, webui: Workload, guarded: str, *, account: bool) -> dict[Role, dict[str, Any]]:
     """The pods to make."""
     environment = webui.pod["containers"][0].get("env") or []
-    stands = _connection(guarded)
-    asked = {Role.WEBUI: [*targets(environment), *stands]}
-    pods = {Role.WEBUI: _pod(webui, Role.WEBUI, webui.labels, environment, asked[Role.WEBUI], account=account)}
-    if stands:
-        pods[Role.STRANGER] = _pod(webui, Role.STRANGER, {}, (), stands, account=account)
+    shut = _connection(guarded)
+    asked = [*targets(environment), *shut]
+    pods = {Role.WEBUI: _pod(webui, Role.WEBUI, webui.labels, environment, asked, account=account)}
+    if shut:
+        pods[Role.STRANGER] = _pod(webui, Role.STRANGER, {}, (), shut, account=account)
     ollama = workload_of(wanted, "ollama")
     if ollama is not None and (registries := _registries(wanted)):
         own = ollama.pod["containers"][0].get("env") or []
@@ -181,6 +181,7 @@ def _pods(wanted: Wanted, webui: Workload, guarded: str, *, account: bool) -> di
 
 
 def _connection(address: str) -> list[dict[str, Any]]:
+    """The target that shows whether policies are enforced; none without an address."""
     if not address:
         return []
     host, _, port = address.rpartition(":")

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterator
 
 from airis.doctor.look import Look
-from airis.doctor.model import Group, NotChecked, Outcome, Outcomes, Scope, check, not_checked, ok, problem
+from airis.doctor.model import Group, NotChecked, Outcome, Outcomes, Scope, check, not_checked, ok, problem, warning
 from airis.doctor.probe import GUARDED, Reached, Role
 from airis.doctor.reaching import ANSWER, CONNECTION, NAME, PROXY, SIGN_IN, TLS, VARIABLE
 
@@ -54,8 +54,11 @@ def _outcome(look: Look, found: Reached) -> Outcome:
         return ok(f"{name}{passed}{f'; {found.note}' if found.note else ''}")
     if not look.deployed and _is_own(look, found.at):
         return not_checked(f"{name}: it is a part of the stack, which is not deployed")
+    spoils = problem
+    if found.role is Role.OLLAMA and look.stack.settings.ollama.model_pull_policy != "Always":
+        spoils = warning  # models that are there already need no registry
     after = f", after {', '.join(found.passed)}" if found.passed else ""
-    return problem(f"{name}: {found.failed} fails: {found.why}{after}", _remedy(look, found))
+    return spoils(f"{name}: {found.failed} fails: {found.why}{after}", _remedy(look, found))
 
 
 def _remedy(look: Look, found: Reached) -> str:

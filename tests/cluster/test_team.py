@@ -157,7 +157,7 @@ def assert_the_probe_tells(cluster: Target, stack: Stack, settings: dict[str, An
         "database": {**webui["database"], "passwordFrom": {"name": "wrong", "key": "password"}},
         "chroma": {"url": webui["chroma"]["url"].replace("8000", "8001")},
     }
-    pulled = {"models": ["registry.invalid/library/tiny:1b"]}
+    pulled = {"models": ["registry.invalid/library/tiny:1b"], "modelPullPolicy": "Always"}
     said = {}
 
     def faults() -> bool:

@@ -126,8 +126,6 @@ class FakeCluster(Cluster):
 
     def run(self, *args: str, stdin: str | None = None, timeout: float = 60.0) -> str:
         self.told.append(args)
-        if args[:2] == ("get", "namespace") and self.refusal.endswith("not found"):
-            raise KubectlError(self.refusal)
         if args[0] == "create":
             self.made.extend(json.loads(stdin or "{}")["items"])
             if self.refusal:
@@ -238,13 +236,13 @@ def test_pods_are_deleted_however_it_ends(how: str) -> None:
     assert {args[0] for args in on.told} <= {"get", "create", "logs", "delete"}
 
 
-def test_before_the_first_deployment_nothing_is_made() -> None:
+def test_before_the_first_deployment_it_says_what_to_do() -> None:
     on = cluster(refusal='Error from server (NotFound): namespaces "airis" not found')
     seen = look(wanted())
     seen = replace(seen, probed=probe(on, seen))
-    assert on.made == []
     ((state, what),) = says("reach", seen)
     assert state is State.NOT_CHECKED
+    assert {each["kind"] for each in on.made} == {"Pod"}  # it does not make the namespace
     assert "namespace airis does not exist yet" in what
 
 
@@ -280,10 +278,12 @@ def test_the_step_that_fails_is_named_with_what_helps() -> None:
         (State.OK, "airis:webui.redis: a server at redis:6379 (name, connection, PING)"),
         (State.PROBLEM, "airis:webui.database: a server at db:5432: TLS fails: self-signed certificate, after name"),
         (
-            State.PROBLEM,
+            State.WARNING,
             "airis:ollama.models: a server at registry.ollama.ai:443: name fails: no such name, after name",
         ),
     ]
+    always = replace(seen, wanted=wanted(ollama={"modelPullPolicy": "Always"}))
+    assert [state for state, _ in says("reach", always)] == [State.OK, State.PROBLEM, State.PROBLEM]
     assert "airis:caBundle" in CHECKS["reach"].findings(seen)[1].remedy
 
 
