@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -295,12 +296,8 @@ def _made(cluster: Cluster, pods: Sequence[KubeObject]) -> Iterator[None]:
     finally:
         left: list[str] = []
         with suppress(KubectlError):
-            ended = cluster.get("pods", f"--selector={LABEL}=probe")
-            left = [
-                str(each["metadata"]["name"])
-                for each in ended
-                if each.get("status", {}).get("phase") in ("Succeeded", "Failed")
-            ]
+            found = cluster.get("pods", f"--selector={LABEL}=probe")
+            left = [str(each["metadata"]["name"]) for each in found if _is_left(each)]
         cluster.run(
             "delete",
             "pods",
@@ -309,6 +306,12 @@ def _made(cluster: Cluster, pods: Sequence[KubeObject]) -> Iterator[None]:
             f"--timeout={_GONE_SECONDS:g}s",
             timeout=_GONE_SECONDS + 5,
         )
+
+
+def _is_left(pod: KubeObject) -> bool:
+    """Whether an earlier probe left this pod: one of somebody else's that runs now is younger."""
+    made = datetime.fromisoformat(str(pod["metadata"]["creationTimestamp"]))
+    return datetime.now(UTC) - made > timedelta(seconds=SECONDS + 2 * _GONE_SECONDS)
 
 
 def _said(

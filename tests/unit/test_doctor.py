@@ -43,6 +43,7 @@ case "$*" in
 *"/proxy/stats/summary") cat "$here/summary.json" ;;
 *" get nodes,"*|*" get events,"*) echo 'Error from server (Forbidden): nodes is forbidden' >&2; exit 1 ;;
 *" get nodes "*) echo 'Error from server (Forbidden): nodes is forbidden: User "jane" cannot list resource' >&2; exit 1 ;;
+*" get pods --selector=airis.dev/doctor"*) echo '{"kind": "List", "items": []}' ;;
 *" get pods "*) cat "$here/pods.json" ;;
 *" get secrets "*) echo "session Opaque key other" ;;
 *" get --filename=-"*) cat > /dev/null; echo "Service ollama helm kube-controller-manager" ;;

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,7 @@ class FakeCluster(Cluster):
     refusal: str = ""
     interrupted: bool = False
     live: tuple[str, ...] = ("airis", "ollama")
+    left: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[str, Any] = field(default_factory=dict)
     told: list[tuple[str, ...]] = field(default_factory=list)
     made: list[dict[str, Any]] = field(default_factory=list)
@@ -140,6 +142,11 @@ class FakeCluster(Cluster):
     def get(self, *args: str) -> list[dict[str, Any]]:
         if args[0] in ("networkpolicies", "serviceaccounts"):
             return [{"metadata": {"name": each}} for each in self.live]
+        if args[1].startswith("--selector"):
+            return [
+                {"metadata": {"name": name, "creationTimestamp": when}, "status": {"phase": "Failed"}}
+                for name, when in self.left.items()
+            ]
         ended = {"containerStatuses": [{"name": "probe", "state": {"terminated": {"exitCode": 0}}}]}
         return [{**each, "status": ended} for each in self.made if each["metadata"]["name"] in args]
 
@@ -234,6 +241,13 @@ def test_pods_are_deleted_however_it_ends(how: str) -> None:
     assert on.made
     assert on.deleted == {each["metadata"]["name"] for each in on.made}
     assert {args[0] for args in on.told} <= {"get", "create", "logs", "delete"}
+
+
+def test_what_a_probe_left_that_was_killed_goes_and_no_other() -> None:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    on = cluster(left={"old": "2026-01-01T00:00:00Z", "somebody-elses": now})
+    probe(on, look(wanted()))
+    assert on.deleted == {"old", *(each["metadata"]["name"] for each in on.made)}
 
 
 def test_before_the_first_deployment_it_says_what_to_do() -> None:
