@@ -349,7 +349,7 @@ def _with_reasons(
     if any(each.state is State.PENDING for each in silent):
         events = kubectl.get("events", "--all-namespaces", "--sort-by=.metadata.creationTimestamp")
         warnings = {
-            (about["kind"], about.get("namespace", ""), about["name"]): event["message"]
+            (about.get("kind", ""), about.get("namespace", ""), about.get("name", "")): event["message"]
             for event in events
             if event["type"] == "Warning" or event["reason"] in ("FailedBinding", "WaitForFirstConsumer")
             for about in [event["involvedObject"]]

@@ -82,8 +82,15 @@ def _is_own(body: KubeObject) -> bool:
 
 
 def _with_room(node: KubeObject, snapshots: Sequence[Snapshot]) -> KubeObject:
-    offered: dict[str, str] = {}
-    for seen in snapshots:  # some stories have the node offer GPUs for a while
+    """The node with all that it had in a story: some have it offer GPUs, with their labels, for a while."""
+    metadata, offered, labels = node["metadata"], dict[str, str](), dict[str, str]()
+    for seen in snapshots:
         for each in seen.of_kind("Node"):
-            offered |= each["status"]["allocatable"] if each["metadata"]["name"] == node["metadata"]["name"] else {}
-    return {**node, "status": {"allocatable": {**offered, "cpu": "1000", "memory": "4Ti", "pods": "1000"}}}
+            if each["metadata"]["name"] == metadata["name"]:
+                offered |= each["status"]["allocatable"]
+                labels |= each["metadata"].get("labels", {})
+    return {
+        **node,
+        "metadata": {**metadata, "labels": labels},
+        "status": {"allocatable": {**offered, "cpu": "1000", "memory": "4Ti", "pods": "1000"}},
+    }

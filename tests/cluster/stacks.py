@@ -68,8 +68,15 @@ class Stack(ABC):
         told = self._deploy(settings, wanted)
         # A claim waits for the first pod that uses it, and such a pod is not ready before
         wait_ready(self.target.kubectl, [each for each in wanted if each["kind"] != "PersistentVolumeClaim"])
-        DEPLOYED.stacks[self.namespace] = (before, wanted)
+        DEPLOYED.stacks[self.namespace] = (before, [each for each in wanted if self._is_served(each)])
         return told
+
+    def _is_served(self, body: KubeObject) -> bool:
+        """Whether it does what it is for: an Ingress needs a controller, which most stories have none of."""
+        if body["kind"] != "Ingress":
+            return True
+        (live,) = self.cluster.get("ingress", body["metadata"]["name"])
+        return bool(live.get("status", {}).get("loadBalancer", {}).get("ingress"))
 
     def fill(self, *objects: KubeObject) -> None:
         """Makes the namespace by a first `up` with both applications paused (docs/production.md), and the objects in it.
