@@ -82,7 +82,7 @@ def _is_own(body: KubeObject) -> bool:
 
 
 def _with_room(node: KubeObject, snapshots: Sequence[Snapshot]) -> KubeObject:
-    """The node with all that it had in a story: some have it offer GPUs, with their labels, for a while."""
+    """The node, open, with all that it had in a story: some have it offer GPUs for a while, or taint or cordon it."""
     metadata, offered, labels = node["metadata"], dict[str, str](), dict[str, str]()
     for seen in snapshots:
         for each in seen.of_kind("Node"):
@@ -92,5 +92,6 @@ def _with_room(node: KubeObject, snapshots: Sequence[Snapshot]) -> KubeObject:
     return {
         **node,
         "metadata": {**metadata, "labels": labels},
+        "spec": {},
         "status": {"allocatable": {**offered, "cpu": "1000", "memory": "4Ti", "pods": "1000"}},
     }
