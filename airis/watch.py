@@ -121,7 +121,7 @@ def _failed_pulls(objects: Iterable[KubeObject]) -> Iterator[tuple[str, str]]:
     events = [each for each in objects if each["kind"] == "Event" and each.get("reason") == "Failed"]
     for event in sorted(events, key=_seen):
         if (message := str(event.get("message", ""))).startswith(_PULL_FAILED):
-            yield event["involvedObject"]["name"], message
+            yield event["involvedObject"].get("name", ""), message
 
 
 def _of_pod(pod: KubeObject, failed_pulls: Mapping[str, str]) -> Trouble | None:

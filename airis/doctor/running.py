@@ -9,7 +9,7 @@ from airis.doctor.scheduling import ready
 from airis.doctor.wanted import amount
 from airis.kubectl import KubeObject
 from airis.ollama_log import REMEDY
-from airis.readiness import pod_finding
+from airis.readiness import Live, pod_finding
 from airis.verdict import State
 from airis.watch import troubles
 
@@ -17,6 +17,8 @@ _RUNNING = (Group.RUNNING, Scope.DEPLOYED)
 _FULL = 0.95
 _FILLING = 0.85
 _PROBE = "Unhealthy"
+_CONFLICT = "the object has been modified"
+"""What controllers warn of where two write at once: they try again."""
 _SILENT = (
     "bring the node back; where its machine is gone for good, `kubectl delete node NAME` lets its pods be replaced, within a "
     "minute"
@@ -94,16 +96,22 @@ def _silent_nodes(look: Look) -> set[str]:
     remedy="`kubectl get events --field-selector=type=Warning` shows all of them",
 )
 def events(look: Look) -> Outcomes:
-    """Warnings of the last hour about objects of the stack that are still there, those of probes left out."""
+    """Warnings of the last hour about objects of the stack that are not as they should be, those of probes left out."""
     named: dict[str, KubeObject] = {}
-    living = {name_of(each) for each in look.pods()} | {name_of(each) for each in look.stack.objects}
-    ready = {name_of(each) for each in look.pods() if pod_finding(each).state is State.READY}
+    pods, own = look.pods(), look.cluster.own
+    claims = [each for each in own.get("persistentvolumeclaims", ()) if each.get("status", {}).get("phase") == "Bound"]
+    workloads = [*own.get("deployments.apps", ()), *own.get("statefulsets.apps", ())]
+    ready = [each for each in Live([*pods, *workloads]).findings([*workloads]) if each.state is State.READY]
+    ready += [each for each in map(pod_finding, pods) if each.state is State.READY]
+    # What is over is of no account
+    fine = {(each.kind, each.name) for each in ready} | {("PersistentVolumeClaim", name_of(each)) for each in claims}
+    living = {name_of(each) for each in (*pods, *look.stack.objects)}
     for event in look.own("events"):
-        about = event["involvedObject"]
-        if event.get("type") != "Warning" or event.get("reason") == _PROBE or about["name"] not in living:
+        kind, name = (event["involvedObject"].get(key, "") for key in ("kind", "name"))
+        if event.get("type") != "Warning" or event.get("reason") == _PROBE or _CONFLICT in event.get("message", ""):
             continue
-        if about["name"] not in ready:  # what is over is of no account
-            named[f"{about['kind']}/{about['name']}: {event['reason']}"] = event
+        if name in living and (kind, name) not in fine:
+            named[f"{kind}/{name}: {event['reason']}"] = event
     for what, event in named.items():
         yield warning(f"{what}: {' '.join(str(event.get('message', '')).split())}")
     if not named:
