@@ -13,7 +13,7 @@ from typing import Any
 
 import requests
 
-from components.start import FOLDER, SERVER
+from components.start import FOLDER, MIGRATIONS, SERVER
 from components.webui import DATA_PATH
 from tests.app.environment import Environment
 from tests.app.rendered import rendered
@@ -72,7 +72,8 @@ def running(
     pod, port = rendered(**settings), port or free_port()
     data = folder / "data"
     data.mkdir(parents=True)
-    places = {"DATA_DIR": str(data), "STATIC_DIR": str(folder / "static"), "HOME": str(folder)}
+    # No other container has prepared the database here
+    places = {"DATA_DIR": str(data), "STATIC_DIR": str(folder / "static"), "HOME": str(folder), MIGRATIONS: "True"}
     around = {"PATH": f"{installed.python.parent}:{os.environ['PATH']}", "TMPDIR": str(folder)}
     serve = [str(installed.python), "-m", "uvicorn", "open_webui.main:app", "--host", "127.0.0.1", "--port", str(port)]
     log = folder / "server.log"
