@@ -17,8 +17,23 @@ def key_of(body: KubeObject) -> tuple[str, str, str]:
 
 def resource_of(body: KubeObject) -> str:
     """The kind as kubectl looks it up: `Deployment.apps`, and `Service` in the core group."""
-    group = body["apiVersion"].partition("/")[0] if "/" in body["apiVersion"] else ""
-    return f"{body['kind']}.{group}".rstrip(".")
+    return f"{body['kind']}.{group_of(body)}".rstrip(".")
+
+
+def group_of(body: KubeObject) -> str:
+    """The API group; empty for the core."""
+    return str(body["apiVersion"]).rpartition("/")[0]
+
+
+def version_of(body: KubeObject) -> str:
+    """The version of its API, without the group."""
+    return str(body["apiVersion"]).rpartition("/")[2]
+
+
+def subject_of(event: KubeObject) -> tuple[str, str, str]:
+    """What an event is about: kind, namespace and name, each "" where the event does not say."""
+    about = event["involvedObject"]
+    return about.get("kind", ""), about.get("namespace", ""), about.get("name", "")
 
 
 class Live:

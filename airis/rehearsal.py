@@ -14,9 +14,10 @@ from airis.errors import AirisError
 from airis.kubectl import Kubectl, KubectlError, KubeObject
 from airis.many import for_each
 from airis.progress import Advance, step
-from airis.readiness import Live, key_of, resource_of
+from airis.readiness import Live, key_of, resource_of, subject_of
 from airis.render import manifests
 from airis.sandbox import Sandbox, borrowed_sandbox, definitions_for, load_nodes
+from airis.sandbox.cluster import OWN_NAMESPACES
 from airis.sandbox.furnishing import clear, furnish, marked
 from airis.snapshot import Snapshot, load_snapshot
 from airis.snapshot.attendant import Attendant
@@ -45,8 +46,6 @@ _NOT_SERVED = "no matches for kind"
 """What kubectl says of an object whose kind the API server does not know; it then lists none of that kind either."""
 _NO_LONGER_SERVED = "could not find the requested resource"
 """What the API server says of it where kubectl still remembers the kind, a moment after its definition was deleted."""
-
-_OWN_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
 def rehearse_stack(
@@ -294,7 +293,7 @@ def define(definitions: Sequence[KubeObject], kubectl: Kubectl) -> None:
 def clean(kubectl: Kubectl, *, wait: bool = True) -> None:
     """Removes every namespace that is not the cluster's own, and whatever else an earlier rehearsal left behind."""
     clear(kubectl, policies=True)
-    namespaces = [each for each in kubectl.get("namespaces") if each["metadata"]["name"] not in _OWN_NAMESPACES]
+    namespaces = [each for each in kubectl.get("namespaces") if each["metadata"]["name"] not in OWN_NAMESPACES]
     if namespaces:
         # No container runs, so there is nothing to end gracefully; left to the namespace, it takes three times as long
         kinds = "deployments,statefulsets,jobs,pods,persistentvolumeclaims"
@@ -349,10 +348,9 @@ def _with_reasons(
     if any(each.state is State.PENDING for each in silent):
         events = kubectl.get("events", "--all-namespaces", "--sort-by=.metadata.creationTimestamp")
         warnings = {
-            (about.get("kind", ""), about.get("namespace", ""), about.get("name", "")): event["message"]
+            subject_of(event): event["message"]
             for event in events
             if event["type"] == "Warning" or event["reason"] in ("FailedBinding", "WaitForFirstConsumer")
-            for about in [event["involvedObject"]]
         }
     return [
         each

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from airis import image_pulls
 from airis.errors import AirisError
 from airis.kubectl import KubeObject
-from airis.readiness import pod_finding
+from airis.readiness import pod_finding, subject_of
 from airis.verdict import State
 
 POLL_SECONDS = 1.5
@@ -121,7 +121,7 @@ def _failed_pulls(objects: Iterable[KubeObject]) -> Iterator[tuple[str, str]]:
     events = [each for each in objects if each["kind"] == "Event" and each.get("reason") == "Failed"]
     for event in sorted(events, key=_seen):
         if (message := str(event.get("message", ""))).startswith(_PULL_FAILED):
-            yield event["involvedObject"].get("name", ""), message
+            yield subject_of(event)[2], message
 
 
 def _of_pod(pod: KubeObject, failed_pulls: Mapping[str, str]) -> Trouble | None:
@@ -168,8 +168,8 @@ def _of_event(event: KubeObject, since: str) -> Trouble | None:
         return None
     if _seen(event) < since[:19]:
         return None
-    about = event["involvedObject"]
-    return _trouble(f"{about['kind']}/{about['name']}", f"{event['reason']}: {event.get('message', '')}", settling=True)
+    kind, _, name = subject_of(event)
+    return _trouble(f"{kind}/{name}", f"{event['reason']}: {event.get('message', '')}", settling=True)
 
 
 def _seen(event: KubeObject) -> str:

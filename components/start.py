@@ -24,7 +24,6 @@ _PREPARE, _ONE_PROCESS, _SIGN_IN = "prepare.py", "one_process.py", "collector_si
 _LOCK = ".airis-lock"
 """The file on the volume that the one process locks. Backups leave out what begins like this."""
 
-
 MIGRATIONS = "ENABLE_DB_MIGRATIONS"
 """The variable that says whether a container migrates."""
 

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airis.adopt.cluster import get, label, resource, tried
+from airis.adopt.cluster import get, label, tried
 from airis.adopt.found import Found, Workload
 from airis.adopt.handover import was_deployed_by
 from airis.cluster import Cluster
 from airis.diff.fields import ABSENT, differences, masked, one_line
 from airis.errors import AirisError
 from airis.kubectl import KubectlError, KubeObject
+from airis.readiness import resource_of
 
 _SERVERS_OWN = (
     "uid",
@@ -67,7 +68,7 @@ def _live(cluster: Cluster, wanted: KubeObject, found: Found) -> KubeObject | No
         name = wanted["metadata"]["name"]
         there = cluster.run("get", "secret", name, "--ignore-not-found", "--output=jsonpath={.metadata.name}")
         return {"kind": "Secret", "metadata": {"name": name}} if there else None
-    return next(iter(get(cluster, resource(wanted), wanted["metadata"]["name"])), None)
+    return next(iter(get(cluster, resource_of(wanted), wanted["metadata"]["name"])), None)
 
 
 def _belongs(live: KubeObject, wanted: KubeObject, found: Found) -> bool:  # noqa: PLR0911

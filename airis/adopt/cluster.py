@@ -9,6 +9,7 @@ from typing import Any
 from airis.cluster import Cluster, connected
 from airis.errors import AirisError, EnvironmentProblem
 from airis.kubectl import KubectlError, KubeObject
+from airis.readiness import resource_of
 from airis.stacks import StackFile
 
 _FORBIDDEN = ("forbidden", "Unauthorized", "must be logged in")
@@ -71,19 +72,13 @@ def patch(
     unchanged = [{"op": "replace", "path": "/metadata/resourceVersion", "value": version}]
     cluster.run(
         "patch",
-        resource(body),
+        resource_of(body),
         body["metadata"]["name"],
         "--type=json",
         f"--patch={json.dumps([*unchanged, *operations])}",
         "--field-manager=kubectl-airis",
         *(["--dry-run=server"] if dry_run else []),
     )
-
-
-def resource(body: KubeObject) -> str:
-    """The kind as kubectl looks it up: `Deployment.apps`, and `Service` in the core group."""
-    group = body["apiVersion"].partition("/")[0] if "/" in body["apiVersion"] else ""
-    return f"{body['kind']}.{group}".rstrip(".")
 
 
 def label(body: KubeObject) -> str:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from airis.adopt.changes import Change
-from airis.adopt.cluster import get, label, patch, problem, resource
+from airis.adopt.cluster import get, label, patch, problem
 from airis.adopt.found import Found, Workload, release_of
 from airis.adopt.handover import handed_over, managers, operations
 from airis.cluster import Cluster
 from airis.errors import AirisError
 from airis.kubectl import KubectlError, KubeObject
 from airis.progress import step
+from airis.readiness import resource_of
 from components.takeover import FIELD_MANAGER
 
 _KEEP = {"helm.sh/resource-policy": "keep"}
@@ -140,20 +141,20 @@ def _is_ready(pod: KubeObject) -> bool:
 def _hand_over(cluster: Cluster, change: Change, *, dry_run: bool = False) -> None:
     live = change.live
     if not dry_run:  # stopping it has changed it
-        live = next(iter(get(cluster, resource(change.wanted), change.wanted["metadata"]["name"])), None)
+        live = next(iter(get(cluster, resource_of(change.wanted), change.wanted["metadata"]["name"])), None)
     fields = None if live is None else handed_over(live, change.wanted)
     if live is not None and fields is not None:
         patch(cluster, live, operations(fields), dry_run=dry_run)
 
 
 def _scale(cluster: Cluster, body: KubeObject, *options: str) -> None:
-    cluster.run("scale", resource(body), body["metadata"]["name"], "--replicas=0", *options)
+    cluster.run("scale", resource_of(body), body["metadata"]["name"], "--replicas=0", *options)
 
 
 def _annotate(cluster: Cluster, claim: KubeObject, *, dry_run: bool = False) -> None:
     pairs = [f"{key}={value}" for key, value in _KEEP.items()]
     options = ["--dry-run=server"] if dry_run else []
-    cluster.run("annotate", resource(claim), claim["metadata"]["name"], *pairs, "--overwrite", *options)
+    cluster.run("annotate", resource_of(claim), claim["metadata"]["name"], *pairs, "--overwrite", *options)
 
 
 def _await_gone(cluster: Cluster, stopped: Sequence[Workload]) -> None:

@@ -73,9 +73,7 @@ def server_of(cluster: Cluster, wanted: Wanted | None) -> Server:
 
     Raises KubectlError when the cluster does not answer at all.
     """
-    version = json.loads(
-        cluster.run("version", "--output=json", f"--request-timeout={ANSWER_SECONDS}s", timeout=ANSWER_SECONDS + 5.0)
-    )
+    version = versions_of(cluster)
     groups = groups_of(cluster)
     seen = Seen()
     further = [each for each in _FURTHER if each.partition(".")[2] in groups]
@@ -144,6 +142,12 @@ def why(error: AirisError) -> str:
     if "orbidden" in words:
         return f"No permission: {words.rpartition('(Forbidden): ')[2] or words}"
     return words.replace("Internal error occurred: ", "").replace("error: ", "").strip()
+
+
+def versions_of(cluster: Cluster) -> dict[str, Any]:
+    """What kubectl says of the API server's version and its own. Raises KubectlError when the cluster does not answer."""
+    text = cluster.run("version", "--output=json", f"--request-timeout={ANSWER_SECONDS}s", timeout=ANSWER_SECONDS + 5.0)
+    return dict(json.loads(text))
 
 
 def groups_of(cluster: Cluster) -> dict[str, Sequence[str]]:

@@ -12,6 +12,7 @@ from airis.doctor import inside
 from airis.doctor.look import Keys, Killed, Owned, Right
 from airis.doctor.wanted import Wanted, Workload
 from airis.kubectl import KubectlError, KubeObject
+from airis.readiness import group_of
 from settings.pod_fit import has_llama_server
 
 SECONDS = 30.0
@@ -291,7 +292,7 @@ def _port(container: Mapping[str, Any]) -> str:
 
 def resource_of(body: KubeObject) -> str:
     """The resource of an object's kind with its group: `deployments.apps`, `networkpolicies.networking.k8s.io`."""
-    kind, group = str(body["kind"]).lower(), str(body["apiVersion"]).rpartition("/")[0]
+    kind, group = str(body["kind"]).lower(), group_of(body)
     plural = (
         f"{kind[:-1]}ies"
         if kind.endswith("y") and kind[-2] not in "aeiou"

@@ -9,7 +9,7 @@ from airis.doctor.scheduling import ready
 from airis.doctor.wanted import amount
 from airis.kubectl import KubeObject
 from airis.ollama_log import REMEDY
-from airis.readiness import Live, pod_finding
+from airis.readiness import Live, pod_finding, subject_of
 from airis.verdict import State
 from airis.watch import troubles
 
@@ -101,13 +101,13 @@ def events(look: Look) -> Outcomes:
     pods, own = look.pods(), look.cluster.own
     claims = [each for each in own.get("persistentvolumeclaims", ()) if each.get("status", {}).get("phase") == "Bound"]
     workloads = [*own.get("deployments.apps", ()), *own.get("statefulsets.apps", ())]
-    ready = [each for each in Live([*pods, *workloads]).findings([*workloads]) if each.state is State.READY]
+    ready = [each for each in Live([*pods, *workloads]).findings(workloads) if each.state is State.READY]
     ready += [each for each in map(pod_finding, pods) if each.state is State.READY]
     # What is over is of no account
     fine = {(each.kind, each.name) for each in ready} | {("PersistentVolumeClaim", name_of(each)) for each in claims}
     living = {name_of(each) for each in (*pods, *look.stack.objects)}
     for event in look.own("events"):
-        kind, name = (event["involvedObject"].get(key, "") for key in ("kind", "name"))
+        kind, _, name = subject_of(event)
         if event.get("type") != "Warning" or event.get("reason") == _PROBE or _CONFLICT in event.get("message", ""):
             continue
         if name in living and (kind, name) not in fine:
@@ -131,10 +131,10 @@ def probes(look: Look) -> Outcomes:
     unready = {name_of(each) for each in look.pods() if pod_finding(each).state is not State.READY}
     found = False
     for event in look.own("events"):
-        about = event["involvedObject"]
-        if event.get("reason") == _PROBE and about["name"] in unready:
+        _, _, name = subject_of(event)
+        if event.get("reason") == _PROBE and name in unready:
             found = True
-            yield problem(f"Pod/{about['name']}: {' '.join(str(event.get('message', '')).split())}")
+            yield problem(f"Pod/{name}: {' '.join(str(event.get('message', '')).split())}")
     for pod in look.pods():
         status = pod.get("status") or {}
         for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:

@@ -31,6 +31,9 @@ from airis.signals import handled
 from airis.yaml_writer import dump
 from settings.yaml_file import kubectl_documents
 
+OWN_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+"""Those that every API server makes."""
+
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok-controller")
 
 STORAGE_CLASS: KubeObject = {

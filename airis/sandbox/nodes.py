@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
 from airis.errors import AirisError
+from airis.input_files import documents_in, in_words
 from airis.kubectl import KubeObject
 from settings.names import Dns1123Label, Dns1123Subdomain, LabelKey, LabelValue, ResourceName
 from settings.quantity import Bytes, Cpu
-from settings.yaml_file import YamlError, kubectl_documents
 
 DEFAULT = Path(__file__).with_name("nodes.yaml")
 
@@ -20,17 +19,6 @@ _TAINT = re.compile(r"(?P<key>[^=:]+)(?:=(?P<value>[^:]*))?:(?P<effect>[^:]+)")
 _QUANTITY = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?")
 _NAME_LENGTH = 57
 """A node's name is the value of a label, too: 63 characters, of which `-9999` may be ours."""
-
-_WORDS = {
-    "extra_forbidden": "there is no such key",
-    "missing": "this key is required",
-    "model_type": "keys and values (a mapping) are needed",
-    "dict_type": "keys and values (a mapping) are needed",
-    "mapping_type": "keys and values (a mapping) are needed",
-    "tuple_type": "a list is needed",
-    "literal_error": "it must be {expected}",
-}
-"""Pydantic's types of errors in our words; its own are good enough for the others."""
 
 
 def _parsed_taint(given: object) -> object:
@@ -170,14 +158,8 @@ def load_nodes(path: Path | None = None) -> list[KubeObject]:
     Raises AirisError with the file, the entry and the key.
     """
     path = path or DEFAULT
-    try:
-        documents = [each for each in kubectl_documents(path.read_text(encoding="utf-8")) if each is not None]
-    except OSError as error:
-        raise AirisError(f"{path}: {error.strerror}", "name a file that describes nodes") from None
-    except YamlError as error:
-        raise AirisError(f"{path}: it is not YAML: {error.problem}{error.line}") from None
-    except UnicodeDecodeError as error:
-        raise AirisError(f"{path}: it is not YAML: {error}") from None
+    found = documents_in(path, unreadable="name a file that describes nodes")
+    documents = [each for each in found if each is not None]
     nodes: list[KubeObject] = []
     wrong: list[str] = []
     for number, document in enumerate(documents, 1):
@@ -209,11 +191,3 @@ def _nodes_of(document: Any) -> list[KubeObject]:
     if kind:
         return [Node.model_validate(document).node()]
     return [node for group in NodeFile.model_validate(document).nodes for node in group.nodes()]
-
-
-def in_words(error: ErrorDetails) -> str:
-    """One of pydantic's errors as a line: the place in the file, the value, and what would be right."""
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).removeprefix(".")
-    given = f"{error['input']!r}: " if isinstance(error["input"], str | int | float) else ""
-    words = _WORDS.get(error["type"], error["msg"].removeprefix("Value error, ")).format(**error.get("ctx", {}))
-    return f"{place}: {given}{words}".removeprefix(": ")

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sequence
 
 from airis.doctor.questions import resource_of
 from airis.kubectl import KubeObject
+from airis.readiness import group_of, version_of
 from airis.sandbox import definitions_for
 from airis.sandbox.cluster import STORAGE_CLASS
 from airis.sandbox.furnishing import volume
 from airis.snapshot.model import Definition
-from airis.snapshot.needs import ADDRESS, DEFINITION, Need, group_of, needs
+from airis.snapshot.needs import ADDRESS, Need, is_defined
 from airis.snapshot.volumes import claim_with, spec_of_volume
 
 _SIZE = "1Ti"
@@ -20,19 +21,17 @@ def assumed_definitions(stack: Sequence[KubeObject]) -> Iterator[KubeObject]:
     ours = definitions_for(stack)
     yield from ours
     known = {(each["spec"]["group"], each["spec"]["names"]["kind"]) for each in ours}
-    bodies = {(group_of(each), each["kind"]): each for each in stack}
-    for need in needs(stack):
-        kind, _, group = need.name.partition(".")
-        if need.kind == DEFINITION and (group, kind) not in known:
+    for body in stack:
+        group, kind = group_of(body), body["kind"]
+        if is_defined(body) and (group, kind) not in known:
             known.add((group, kind))
-            body = bodies[group, kind]
             yield open_definition(
                 Definition(
                     group=group,
                     kind=kind,
                     plural=resource_of(body).partition(".")[0],
                     scope="Namespaced" if "namespace" in body["metadata"] else "Cluster",
-                    versions=(str(body["apiVersion"]).rpartition("/")[2],),
+                    versions=(version_of(body),),
                 )
             )
 

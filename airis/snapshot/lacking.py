@@ -8,10 +8,10 @@ from airis.doctor.look import is_default, name_of, named
 from airis.doctor.model import listed
 from airis.doctor.network_storage import is_for_one_node
 from airis.kubectl import KubeObject
-from airis.readiness import key_of
+from airis.readiness import group_of, key_of, version_of
 from airis.snapshot.kept import KEPT
 from airis.snapshot.model import Snapshot
-from airis.snapshot.needs import ADDRESS, DEFINITION, Need, group_of, needs
+from airis.snapshot.needs import ADDRESS, DEFINITION, Need, needs
 
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 _RESOURCES = {kept.kind: resource for resource, kept in KEPT.items()} | {"Secret": "secrets", "ConfigMap": "configmaps"}
@@ -103,12 +103,11 @@ def _key(need: Need, _body: KubeObject, snapshot: Snapshot) -> str:
 
 
 def _definition(need: Need, body: KubeObject, snapshot: Snapshot) -> str:
-    version = str(body["apiVersion"]).rpartition("/")[2]
     served = next(
         (each.versions for each in snapshot.definitions if (each.group, each.kind) == (group_of(body), body["kind"])),
         (),
     )
-    if version in served:
+    if version_of(body) in served:
         return ""
     return f'no matches for kind "{body["kind"]}" in version "{body["apiVersion"]}"'
 

@@ -9,11 +9,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, Va
 from pydantic.alias_generators import to_camel
 
 from airis.errors import AirisError
+from airis.input_files import documents_in, in_words
 from airis.kubectl import KubeObject
-from airis.sandbox.nodes import in_words
 from airis.snapshot.kept import KEPT, metadata_of
 from airis.yaml_writer import dump
-from settings.yaml_file import YamlError, kubectl_documents
 
 VERSION: Literal[1] = 1
 """Of the file. Keys may be added; one that is renamed or removed makes another version."""
@@ -123,14 +122,7 @@ class Snapshot(_Part):
 
 def load_snapshot(path: Path) -> Snapshot:
     """Reads a snapshot. Raises AirisError with the file, the entries that are wrong, and what would be right."""
-    try:
-        documents = kubectl_documents(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise AirisError(f"{path}: {error.strerror}", _REMEDY) from None
-    except YamlError as error:
-        raise AirisError(f"{path}: it is not YAML: {error.problem}{error.line}", _REMEDY) from None
-    except UnicodeDecodeError as error:
-        raise AirisError(f"{path}: it is not YAML: {error}", _REMEDY) from None
+    documents = documents_in(path, unreadable=_REMEDY, remedy=_REMEDY)
     document = documents[0] if len(documents) == 1 else None
     if not isinstance(document, dict) or "snapshot" not in document:
         raise AirisError(f"{path}: it is no snapshot of a cluster", _REMEDY)

@@ -6,7 +6,7 @@ from typing import Any
 
 from airis.doctor.wanted import references_of
 from airis.kubectl import KubeObject
-from airis.readiness import key_of
+from airis.readiness import group_of, key_of, resource_of
 
 PODS = ("Deployment", "StatefulSet", "Job", "DaemonSet", "CronJob")
 """Kinds whose objects make pods of a template."""
@@ -67,9 +67,10 @@ def needs(objects: Sequence[KubeObject]) -> list[Need]:
     return [each for each in dict.fromkeys(found) if (each.kind, each.namespace, each.name) not in made]
 
 
-def group_of(body: KubeObject) -> str:
-    """The API group; empty for the core."""
-    return str(body["apiVersion"]).rpartition("/")[0]
+def is_defined(body: KubeObject) -> bool:
+    """Whether a CustomResourceDefinition defines its kind."""
+    group = group_of(body)
+    return "." in group and group not in _BUILT_IN
 
 
 def pod_of(body: KubeObject) -> Mapping[str, Any]:
@@ -83,9 +84,8 @@ def pod_of(body: KubeObject) -> Mapping[str, Any]:
 def _of(body: KubeObject, objects: Sequence[KubeObject]) -> Iterator[Need]:
     by, spec = key_of(body), body.get("spec") or {}
     _, namespace, name = by
-    group = group_of(body)
-    if "." in group and group not in _BUILT_IN:
-        yield Need(DEFINITION, f"{body['kind']}.{group}", "", by)
+    if is_defined(body):
+        yield Need(DEFINITION, resource_of(body), "", by)
     match body["kind"]:
         case kind if kind in PODS:
             yield from _of_pod(pod_of(body), by, objects)

@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from airis.kubectl import KubeObject
+from airis.readiness import group_of, version_of
 from airis.sandbox import definitions_for
-from airis.sandbox.cluster import STORAGE_CLASS
+from airis.sandbox.cluster import OWN_NAMESPACES, STORAGE_CLASS
 from airis.sandbox.furnishing import volume
 from airis.snapshot.assumed import assumed_definitions, open_definition
 from airis.snapshot.model import Snapshot
-from airis.snapshot.needs import group_of
 from airis.snapshot.volumes import claim_with, spec_of_volume
 
 _AS_THEY_ARE = (
@@ -24,7 +24,6 @@ _AS_THEY_ARE = (
 _SYSTEM = "system-"
 """PriorityClasses that every API server has begin so."""
 
-_OWN_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 _POLICY_GROUP = "admissionregistration.k8s.io/v1"
 """The version that the sandbox serves; older ones have the same fields."""
 
@@ -36,7 +35,7 @@ def objects_of(snapshot: Snapshot, stack: Sequence[KubeObject]) -> Iterator[Kube
     for name in snapshot.namespaces:
         if not snapshot.knows("namespaces", name):
             there[name] = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-    yield from (each for name, each in there.items() if name not in _OWN_NAMESPACES)
+    yield from (each for name, each in there.items() if name not in OWN_NAMESPACES)
     for each in snapshot.objects:
         name = each["metadata"]["name"]
         if each["kind"] in _AS_THEY_ARE and not name.startswith(_SYSTEM):
@@ -103,5 +102,5 @@ def definitions_of(stack: Sequence[KubeObject], snapshot: Snapshot) -> Iterator[
     for each in snapshot.definitions:
         if (body := used.get((each.group, each.kind))) is None:
             continue
-        ours = definitions_for([body]) if str(body["apiVersion"]).rpartition("/")[2] in each.versions else []
+        ours = definitions_for([body]) if version_of(body) in each.versions else []
         yield whole.get(f"{each.plural}.{each.group}") or next(iter(ours), open_definition(each))

@@ -1,6 +1,5 @@
 """Takes a snapshot: asks a cluster, changes nothing. What may not be seen is left out, and said."""
 
-import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from airis.cluster import Cluster, configured_cluster, connected
 from airis.doctor.examination import no_stack
-from airis.doctor.fetch import ANSWER_SECONDS, Seen, groups_of, list_all, list_own, why
+from airis.doctor.fetch import Seen, groups_of, list_all, list_own, versions_of, why
 from airis.doctor.look import Keys, name_of
 from airis.doctor.model import listed
 from airis.doctor.platform import network_plugin
@@ -18,6 +17,7 @@ from airis.doctor.questions import all_keys
 from airis.errors import AirisError, EnvironmentProblem
 from airis.kubectl import KubectlError, KubeObject
 from airis.progress import step
+from airis.readiness import group_of
 from airis.snapshot.kept import KEPT
 from airis.snapshot.model import Addresses, Definition, Held, Network, Snapshot, in_order
 from airis.stacks import StackFile, read_stacks, settings_of
@@ -91,7 +91,7 @@ def take(cluster: Cluster, namespaces: Sequence[str], used: Collection[tuple[str
 
     Raises KubectlError when the cluster does not answer at all.
     """
-    text = cluster.run("version", "--output=json", f"--request-timeout={ANSWER_SECONDS}s", timeout=ANSWER_SECONDS + 5.0)
+    version = versions_of(cluster)
     seen = Seen()
     groups = groups_of(cluster)
     wide = [each for each, kept in KEPT.items() if kept.asked and not kept.own and _is_served(each, groups)]
@@ -116,7 +116,7 @@ def take(cluster: Cluster, namespaces: Sequence[str], used: Collection[tuple[str
         unknown["domain"] = "No ConfigMap of CoreDNS in kube-system that may be read tells it."
     return Snapshot(
         taken=today,
-        server=str(json.loads(text).get("serverVersion", {}).get("gitVersion", "")),
+        server=str(version.get("serverVersion", {}).get("gitVersion", "")),
         namespaces=tuple(sorted(namespaces)),
         domain=domain,
         network=Network(
@@ -147,7 +147,7 @@ def _kinds(stack: StackFile) -> Iterator[tuple[str, str]]:
     from airis.render import manifests  # noqa: PLC0415  (heavy, and not needed without a stack)
 
     for each in manifests(stack):
-        yield str(each["apiVersion"]).rpartition("/")[0], str(each["kind"])
+        yield group_of(each), str(each["kind"])
 
 
 def _of_context(cluster: Cluster) -> str:

@@ -13,9 +13,8 @@ from airis.doctor import reaching
 from airis.doctor.targets import secret, targets
 from tests.app.environment import Environment
 from tests.app.rendered import key, rendered
-from tests.app.running import free_port
 from tests.app.test_real_servers import PASSWORD, valkey
-from tests.app.test_sign_in import DIRECTORY, HERE, listening
+from tests.app.test_sign_in import directory
 from tests.unit.doctors import wanted
 
 pytestmark = pytest.mark.timeout(600)  # the first one may have to install the application
@@ -55,17 +54,7 @@ def test_redis_by_its_password_and_no_other(installed: Environment, tmp_path: Pa
 
 
 def test_ldap_by_a_bind(installed: Environment, tmp_path: Path) -> None:
-    port, ldif = free_port(), tmp_path / "directory.ldif"
-    ldif.write_text(DIRECTORY)
-    ldap = {
-        "host": "127.0.0.1",
-        "port": port,
-        "tls": False,
-        "appDn": "cn=airis,dc=example",
-        "passwordFrom": key("ldap"),
-        "searchBase": "dc=example",
-    }
-    with listening(port, HERE / "servers" / "directory.py", str(port), ldif):
+    with directory(tmp_path) as ldap:
         found, text = reached(installed, {"ldap": PASSWORD}, webui={"auth": {"ldap": ldap}})
         assert not found["failed"], text
         assert (found["passed"], found["note"]) == (["name", "connection", "sign-in"], "")

@@ -83,26 +83,39 @@ userPassword: secret
 """
 
 
+@contextmanager
+def directory(folder: Path) -> Iterator[dict[str, Any]]:
+    """An LDAP server that holds DIRECTORY, and the settings that lead there."""
+    port, ldif = free_port(), folder / "directory.ldif"
+    ldif.write_text(DIRECTORY)
+    with listening(port, HERE / "servers" / "directory.py", str(port), ldif):
+        yield {
+            "host": "127.0.0.1",
+            "port": port,
+            "tls": False,
+            "appDn": "cn=airis,dc=example",
+            "passwordFrom": key("ldap"),
+            "searchBase": "dc=example",
+        }
+
+
 def test_somebody_of_the_directory_signs_in(installed: Environment, tmp_path: Path) -> None:
     """The server is at "host" and "port", without "tls"; "appDn" searches it with the password in "passwordFrom"."""
-    port, ldif = free_port(), tmp_path / "directory.ldif"
-    ldif.write_text(DIRECTORY)
-    ldap = {
-        "host": "127.0.0.1",
-        "port": port,
-        "tls": False,
-        "appDn": "cn=airis,dc=example",
-        "passwordFrom": key("ldap"),
+    people = {
         "searchBase": "ou=people,dc=example",
         "searchFilter": "(!(disabled=1))",
         "usernameAttribute": "accountName",
         "mailAttribute": "address",
         "groups": {"attribute": "memberOf", "create": True},
     }
-    webui = {"auth": {"ldap": ldap, "defaultRole": "user"}}
     with (
-        listening(port, HERE / "servers" / "directory.py", str(port), ldif),
-        running(installed, tmp_path / "webui", held={"ldap": PASSWORD}, webui=webui) as server,
+        directory(tmp_path) as ldap,
+        running(
+            installed,
+            tmp_path / "webui",
+            held={"ldap": PASSWORD},
+            webui={"auth": {"ldap": {**ldap, **people}, "defaultRole": "user"}},
+        ) as server,
     ):
         found = server.ask("/api/v1/auths/ldap", json={"user": "ada", "password": "secret"})
         assert (found["email"], found["name"]) == ("ada@example.com", "Ada Lovelace")
