@@ -59,7 +59,7 @@ bench: $(VENV)/.dev ## Measure speed, as ratios of one run
 	$(BIN)/python -m benchmarks
 
 reference: $(VENV)/.dev ## Write what follows from settings/: Pulumi.yaml's config section, docs/config.md
-	$(BIN)/python -m airis.reference
+	$(BIN)/python -m airis.stack_file.reference
 
 docs: $(VENV)/.dev ## Build the site of docs/ into site/: it works without a network
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from airis.sandbox.binaries import cached
+from airis.cluster.programs.binaries import cached
 from benchmarks.measure import ROOT, Row, Sample, command, python, side_by_side
 
 BARE = "import pulumi, pulumi_kubernetes.apps.v1, pulumi_kubernetes.core.v1, pulumi_kubernetes.networking.v1"

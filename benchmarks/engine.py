@@ -6,9 +6,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from airis.engine_rehearsal import copied, is_available
-from airis.sandbox import Sandbox, load_nodes
-from airis.stacks import read_stack
+from airis.rehearse.engine_rehearsal import copied, is_available
+from airis.rehearse.sandbox import Sandbox, load_nodes
+from airis.stack_file.stacks import read_stack
 from benchmarks.measure import ROOT, Row, Sample, command, side_by_side
 
 

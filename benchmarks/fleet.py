@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from airis.many import for_each
-from airis.rehearsal import clean, rehearse_together
-from airis.render import manifests
-from airis.sandbox import Sandbox
-from airis.stacks import read_stacks
+from airis.rehearse.rehearsal import clean, rehearse_together
+from airis.rehearse.sandbox import Sandbox
+from airis.render.many import for_each
+from airis.render.objects import manifests
+from airis.stack_file.stacks import read_stacks
 from benchmarks.measure import ROOT, Row, command, side_by_side
 from tests.rehearsal import fleet
 

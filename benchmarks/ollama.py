@@ -15,8 +15,8 @@ from typing import Any
 import requests
 
 from benchmarks.measure import HEADINGS, ROOT, Row, Sample, machine, table
-from settings.pod_fit import LLAMA_THREADS, PROMPT_CACHE
-from settings.releases import OLLAMA
+from settings.ollama.llama_server import LLAMA_THREADS, PROMPT_CACHE
+from settings.types.releases import OLLAMA
 from tests.cluster import models
 from tests.cluster.models import Tiny
 from tests.cluster.prompts import Answer, Stopped, ask, different

@@ -18,8 +18,8 @@ from pyinstrument.renderers import ConsoleRenderer
 profiler = Profiler(interval=0.001, async_mode="disabled")
 
 def render():
-    from airis import manifest, program
-    from airis.stacks import read_stack
+    from airis.render import manifest, program
+    from airis.stack_file.stacks import read_stack
     stack = read_stack("gpu", Path())
     os.environ |= {"PULUMI_CONFIG": json.dumps(dict(stack.config)), "PULUMI_CONFIG_SECRET_KEYS": "[]"}
     return manifest.to_yaml(program._run(stack, False).objects)  # in this thread, where the profiler looks

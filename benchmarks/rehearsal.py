@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from airis.sandbox import Sandbox, load_nodes
+from airis.rehearse.sandbox import Sandbox, load_nodes
 from benchmarks.commands import AIRIS
 from benchmarks.measure import Row, command, side_by_side
 

@@ -10,7 +10,7 @@ from pulumi_kubernetes.autoscaling.v2 import (
 )
 
 from components.metadata import Place
-from settings.autoscaling import AutoscalingSettings
+from settings.pods.autoscaling import AutoscalingSettings
 
 
 def autoscaler(name: str, deployment: str, settings: AutoscalingSettings, place: Place) -> HorizontalPodAutoscaler:

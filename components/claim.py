@@ -11,8 +11,8 @@ from pulumi_kubernetes.core.v1 import (
 )
 
 from components.metadata import SKIP_AWAIT, Place
-from settings.quantity import as_bytes
-from settings.workload import StorageSettings
+from settings.pods.workload import StorageSettings
+from settings.types.quantity import as_bytes
 
 _KIND = "airis.dev/storage"
 """Annotation with what cannot change on a claim: its class and access mode."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pulumi
 
-from settings.connections import ConnectionsSettings
+from settings.webui.connections import ConnectionsSettings
 
 
 def ollama_variables(

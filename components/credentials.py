@@ -10,9 +10,9 @@ from pydantic import SecretStr
 
 from components.metadata import Place
 from components.session_key import session_key
-from settings.secrets import SecretsSettings
-from settings.variables import variables
-from settings.webui import WebUISettings
+from settings.types.secrets import SecretsSettings
+from settings.types.variables import variables
+from settings.webui.webui import WebUISettings
 
 _SESSION_KEY = "WEBUI_SECRET_KEY"
 

@@ -9,11 +9,11 @@ from pulumi_kubernetes.core.v1 import Service, ServicePortArgs, ServiceSpecArgs
 from components import pod
 from components.ingress import ingress_for
 from components.metadata import SKIP_AWAIT, Place
-from settings.controllers import Visits
-from settings.exposure import origins
-from settings.gateway import GatewaySettings
-from settings.ingress import IngressSettings
-from settings.service import ServiceSettings
+from settings.exposure.controllers import Visits
+from settings.exposure.gateway import GatewaySettings
+from settings.exposure.ingress import IngressSettings
+from settings.exposure.public_url import origins
+from settings.exposure.service import ServiceSettings
 
 LOCAL_ORIGIN = "http://localhost:8080"
 """Where `kubectl port-forward` brings the WebUI, as the stack exports the command."""

@@ -12,7 +12,7 @@ from pulumi_kubernetes.apiextensions import CustomResource
 from pulumi_kubernetes.core.v1 import Service
 
 from components.metadata import SKIP_AWAIT, Place
-from settings.gateway import GatewaySettings, ParentRefSettings
+from settings.exposure.gateway import GatewaySettings, ParentRefSettings
 
 _GROUP = "gateway.networking.k8s.io"
 _EVERYTHING = [{"path": {"type": "PathPrefix", "value": "/"}}]

@@ -7,9 +7,9 @@ import pulumi
 from pulumi_kubernetes.core.v1 import PodResourceClaimArgs
 
 from components.metadata import Place
-from settings.gpu import GpuSettings
-from settings.gpu_claims import DraSettings
-from settings.scheduling import NodeSelectorRequirement, Toleration
+from settings.ollama.gpu import GpuSettings
+from settings.ollama.gpu_claims import DraSettings
+from settings.pods.scheduling import NodeSelectorRequirement, Toleration
 
 _CLAIM = "gpu"
 """The name of the claim in the pod."""

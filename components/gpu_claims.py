@@ -15,8 +15,8 @@ from pulumi_kubernetes.resource.v1 import (
 )
 
 from components.metadata import Place
-from settings.gpu import GpuSettings
-from settings.gpu_claims import DraSettings
+from settings.ollama.gpu import GpuSettings
+from settings.ollama.gpu_claims import DraSettings
 
 REQUEST = "gpu"
 """The name of the request in the claim."""

@@ -3,7 +3,7 @@
 import pulumi
 from pulumi_kubernetes.core.v1 import Namespace
 
-from settings.cluster import ClusterSettings
+from settings.platform.cluster import ClusterSettings
 
 
 def only_on(cluster: ClusterSettings, value: str) -> pulumi.Input[str]:

@@ -16,7 +16,7 @@ from pulumi_kubernetes.networking.v1 import (
 )
 
 from components.metadata import SKIP_AWAIT, Place
-from settings.ingress import IngressSettings, TlsSettings
+from settings.exposure.ingress import IngressSettings, TlsSettings
 
 
 def ingress_for(

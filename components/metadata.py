@@ -8,7 +8,7 @@ from types import MappingProxyType
 import pulumi
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 
-from settings.platform import PlatformSettings
+from settings.platform.platform import PlatformSettings
 
 SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 """Tells Pulumi not to wait for an object that the stack does not control, or whose pods it waits for anyway.

@@ -16,9 +16,9 @@ from components import pod
 from components.gpu import NO_NVIDIA
 from components.metadata import REPLACE_FAILED, Place, labels
 from components.scheduling import beside
-from settings.modelfile import modelfile
-from settings.ollama import OllamaSettings
-from settings.workload import ResourceAmounts, Resources
+from settings.ollama.modelfile import modelfile
+from settings.ollama.ollama import OllamaSettings
+from settings.pods.workload import ResourceAmounts, Resources
 
 _SCRIPT = Path(__file__).with_name("models.sh")
 _RETRIES = 6

@@ -14,7 +14,7 @@ from pulumi_kubernetes.networking.v1 import (
 )
 
 from components.metadata import Place, selector
-from settings.network import NetworkSettings
+from settings.platform.network import NetworkSettings
 
 _DNS_PORT = 53
 

@@ -15,15 +15,15 @@ from components import pod
 from components.account import service_account
 from components.claim import claim_spec, data_claim
 from components.disruption import disruption_budget
+from components.egress import ca_variables, proxy_variables
 from components.gpu import gpu_access
 from components.metadata import SKIP_AWAIT, Place, labels, selector
 from components.network import pods, policy
-from components.outside import ca_variables, proxy_variables
 from components.scheduling import placement
-from settings.ollama import OllamaSettings
-from settings.platform import PlatformSettings
-from settings.pod_fit import llama_variables
-from settings.variables import variables
+from settings.ollama.llama_server import llama_variables
+from settings.ollama.ollama import OllamaSettings
+from settings.platform.platform import PlatformSettings
+from settings.types.variables import variables
 
 PORT = 11434
 

@@ -28,13 +28,13 @@ from pulumi_kubernetes.core.v1 import (
 )
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
+from components.egress import ca_mounts, ca_volumes
 from components.metadata import Place
-from components.outside import ca_mounts, ca_volumes
 from components.security import container_context, pod_context
-from settings.images import mirrored
-from settings.probes import ProbeSettings
-from settings.references import ConfigMapKeyRef, SecretKeyRef
-from settings.workload import ResourceAmounts, Resources
+from settings.pods.probes import ProbeSettings
+from settings.pods.workload import ResourceAmounts, Resources
+from settings.types.images import mirrored
+from settings.types.references import ConfigMapKeyRef, SecretKeyRef
 
 PORT_NAME = "http"
 

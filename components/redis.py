@@ -29,8 +29,8 @@ from components.generated import generated
 from components.metadata import SKIP_AWAIT, Place, labels, selector
 from components.network import pods, policy
 from components.scheduling import placement
-from settings.platform import PlatformSettings
-from settings.redis import IDLE_TIMEOUT_SECONDS, RedisServerSettings
+from settings.platform.platform import PlatformSettings
+from settings.state.redis import IDLE_TIMEOUT_SECONDS, RedisServerSettings
 
 PORT = 6379
 DATA_PATH = "/data"

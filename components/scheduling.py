@@ -20,7 +20,7 @@ from pulumi_kubernetes.core.v1 import (
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgs
 
 from components.metadata import selector
-from settings.scheduling import (
+from settings.pods.scheduling import (
     HOSTNAME,
     HostAlias,
     NodeSelectorRequirement,

@@ -11,7 +11,7 @@ from pulumi_kubernetes.core.v1 import (
     SecurityContextArgs,
 )
 
-from settings.platform import PodSecurity
+from settings.platform.platform import PodSecurity
 
 UID = 10001
 """User, group and volume group of both workloads: above the range of the nodes' own users."""

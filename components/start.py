@@ -9,8 +9,8 @@ from typing import Any
 from pulumi_kubernetes.core.v1 import ConfigMap, ConfigMapVolumeSourceArgs, VolumeArgs
 
 from components.metadata import Place
-from settings.images import own_tag
-from settings.releases import OPEN_WEBUI
+from settings.types.images import own_tag
+from settings.types.releases import OPEN_WEBUI
 
 SERVER = ("bash", "start.sh")
 """The command of Open WebUI's own image, which runs it in /app/backend. Source: open-webui/open-webui, Dockerfile."""

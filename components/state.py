@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from pulumi_kubernetes.core.v1 import SecretKeySelectorArgs
 
-from components.outside import ca_variables
+from components.egress import ca_variables
 from components.redis import RedisConnection
-from settings.database import VERIFYING
-from settings.platform import PlatformSettings
-from settings.webui import WebUISettings
+from settings.platform.platform import PlatformSettings
+from settings.state.database import VERIFYING
+from settings.webui.webui import WebUISettings
 
 
 def redis_variables(redis: RedisConnection | None) -> Mapping[str, SecretKeySelectorArgs]:

@@ -8,7 +8,7 @@ from pulumi_kubernetes.apps.v1 import Deployment, StatefulSet
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components.transform import Transform
-from settings.takeover import StoppedWorkload, TakeoverSettings
+from settings.platform.takeover import StoppedWorkload, TakeoverSettings
 
 FIELD_MANAGER = "airis"
 """Under this name Pulumi applies, instead of a random one: so the fields can be handed over before, and what is stale goes."""

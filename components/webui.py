@@ -18,22 +18,22 @@ from components.claim import data_claim
 from components.connections import former_variables, ollama_variables
 from components.credentials import stack_secret
 from components.disruption import disruption_budget
+from components.egress import ca_variables, proxy_variables
 from components.exposure import Exposure, expose, service
 from components.metadata import WAIT_FOR_PODS, Place, labels, selector
 from components.network import addresses, namespaces, pods, policy
-from components.outside import ca_variables, proxy_variables
 from components.pod_reasons import saying_why
 from components.redis import Redis
 from components.scheduling import placement
 from components.start import PREPARE, server_variables, start
 from components.state import authority_variables, redis_variables
-from settings.gateway import GatewaySettings
-from settings.ingress import IngressSettings
-from settings.platform import PlatformSettings
-from settings.pod_fit import python_variables
-from settings.secrets import SecretsSettings
-from settings.variables import variables
-from settings.webui import WebUISettings
+from settings.exposure.gateway import GatewaySettings
+from settings.exposure.ingress import IngressSettings
+from settings.platform.platform import PlatformSettings
+from settings.pods.process_limits import python_variables
+from settings.types.secrets import SecretsSettings
+from settings.types.variables import variables
+from settings.webui.webui import WebUISettings
 
 PORT = 8080
 DATA_PATH = "/app/backend/data"

@@ -18,8 +18,8 @@ from rich.text import Text
 
 from airis.diff.terminal import print_diff
 from airis.doctor.report import print_examination
-from airis.root import project_root
-from airis.verdict import print_verdict
+from airis.rehearse.verdict import print_verdict
+from airis.stack_file.project import project_root
 from documentation import samples
 
 FOLDER = Path("docs") / "img"
@@ -63,7 +63,7 @@ _FONTS = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', mon
 
 
 def _help() -> None:
-    from airis.cli import app  # noqa: PLC0415  (it imports half of the rest)
+    from airis.cli.main import app  # noqa: PLC0415  (it imports half of the rest)
 
     with suppress(SystemExit):
         app(["--help"], prog_name="airis")

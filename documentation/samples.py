@@ -9,20 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from airis import manifest, program
+from airis.cluster.finding import Finding, State
+from airis.diff.changes import whole
 from airis.diff.model import Diff
 from airis.diff.registered import taken
-from airis.diff.side import Side, side_of
-from airis.diff.whole import whole
+from airis.diff.stack_objects import Side, side_of
+from airis.doctor.checks import CHECKS
 from airis.doctor.examination import Examination  # registers the checks
-from airis.doctor.look import Look, Server
-from airis.doctor.machine import Machine
-from airis.doctor.model import CHECKS
-from airis.doctor.wanted import Wanted
-from airis.render import manifests
-from airis.sandbox.nodes import load_nodes
-from airis.stacks import read_stack, settings_of
-from airis.verdict import Finding, State, Verdict
+from airis.doctor.observation import Observation, Server
+from airis.doctor.requirements import Requirements
+from airis.doctor.this_machine import Machine
+from airis.rehearse.sandbox.nodes import load_nodes
+from airis.rehearse.verdict import Verdict
+from airis.render import manifest, program
+from airis.render.objects import manifests
+from airis.stack_file.stacks import read_stack, settings_of
 
 STACK = "gpu"
 
@@ -98,6 +99,6 @@ def examination(root: Path) -> Examination:
             "ingresses.networking.k8s.io": [],
         },
     )
-    look = Look(_MACHINE, server=server, wanted=Wanted(STACK, settings_of(stack), manifests(stack)))
+    look = Observation(_MACHINE, server=server, wanted=Requirements(STACK, settings_of(stack), manifests(stack)))
     found = [finding for name in _CHECKS for finding in CHECKS[name].findings(look)]
     return Examination(STACK, found, cluster_needed=True, cluster_answers=True)

@@ -1,8 +1,8 @@
 """A hook of mkdocs: links that lead out of docs/ show the file itself, as a page of the site.
 
-Pages name files of the project (`../settings/model_sizes.yaml`). On the forge such a link works as it stands; in the site there
-is nothing above docs/. So each file that a page links to becomes a page too, below `files/`: the site is whole by itself, and
-always shows the files of its own version. A link to a file that does not exist fails the strict build.
+Pages name files of the project (`../settings/types/releases.py`). On the forge such a link works as it stands; in the site
+there is nothing above docs/. So each file that a page links to becomes a page too, below `files/`: the site is whole by itself,
+and always shows the files of its own version. A link to a file that does not exist fails the strict build.
 """
 
 import posixpath

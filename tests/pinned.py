@@ -6,11 +6,11 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from airis.errors import EnvironmentProblem
-from airis.progress import step
-from airis.sandbox import toolchain
-from airis.sandbox.locking import held, lock_at
-from airis.sandbox.places import cache_root
+from airis.cluster.programs import toolchain
+from airis.cluster.programs.cache import cache_root
+from airis.cluster.programs.locking import held, lock_at
+from airis.terminal.errors import EnvironmentProblem
+from airis.terminal.progress import step
 
 
 def place(kind: str, name: str, pins: bytes) -> Path:

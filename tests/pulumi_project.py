@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
-from airis.kubectl import Kubectl
-from airis.pulumi_cli import MINIMUM_CLI, Command
+from airis.cluster.kubectl import Kubectl
+from airis.deploy.pulumi_cli import MINIMUM_CLI, Command
 from tests.unit.drawing import ROOT
 
 
@@ -111,7 +111,7 @@ class Project:
 
     def airis(self, *args: str) -> Run:
         """Starts the airis command."""
-        return self.start(sys.executable, "-m", "airis.cli", *args)
+        return self.start(sys.executable, "-m", "airis.cli.main", *args)
 
     def run(self, *command: str, seconds: float = 170) -> tuple[int, str]:
         """Runs a command to its end; returns exit code, and stdout and stderr together."""

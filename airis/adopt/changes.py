@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from airis.adopt.cluster import get, label, tried
-from airis.adopt.found import Found, Workload
+from airis.adopt.discovery import Found, Workload
 from airis.adopt.handover import was_deployed_by
-from airis.cluster import Cluster
+from airis.cluster.connection import Cluster
+from airis.cluster.kubectl import KubectlError, KubeObject
+from airis.cluster.readiness import resource_of
 from airis.diff.fields import ABSENT, differences, masked, one_line
-from airis.errors import AirisError
-from airis.kubectl import KubectlError, KubeObject
-from airis.readiness import resource_of
+from airis.terminal.errors import AirisError
 
 _SERVERS_OWN = (
     "uid",

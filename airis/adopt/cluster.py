@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from airis.cluster import Cluster, connected
-from airis.errors import AirisError, EnvironmentProblem
-from airis.kubectl import KubectlError, KubeObject
-from airis.readiness import resource_of
-from airis.stacks import StackFile
+from airis.cluster.connection import Cluster, connected
+from airis.cluster.kubectl import KubectlError, KubeObject
+from airis.cluster.readiness import resource_of
+from airis.stack_file.stacks import StackFile
+from airis.terminal.errors import AirisError, EnvironmentProblem
 
 _FORBIDDEN = ("forbidden", "Unauthorized", "must be logged in")
 _AWAY = (

@@ -8,15 +8,15 @@ from typing import Any
 
 from airis.adopt.changes import Change, changes
 from airis.adopt.cluster import cluster_of, label, problem
+from airis.adopt.discovery import Found, look
 from airis.adopt.environment import SECRET
-from airis.adopt.found import Found, look
 from airis.adopt.preparation import Preparation, check, preparation, prepare
-from airis.adopt.stackfile import Draft, as_yaml, drafted
-from airis.cluster import Cluster
-from airis.errors import AirisError
-from airis.kubectl import KubectlError, KubeObject
-from airis.render import manifests
-from airis.stacks import UPSERT_KEY, StackFile, project_root, read_stack
+from airis.adopt.stack_file import Draft, as_yaml, drafted
+from airis.cluster.connection import Cluster
+from airis.cluster.kubectl import KubectlError, KubeObject
+from airis.render.objects import manifests
+from airis.stack_file.stacks import UPSERT_KEY, StackFile, project_root, read_stack
+from airis.terminal.errors import AirisError
 
 _NAMESPACE = "airis"
 _TAKEOVER = "airis:takeover"

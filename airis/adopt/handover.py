@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from airis.kubectl import KubeObject
+from airis.cluster.kubectl import KubeObject
 from components.takeover import FIELD_MANAGER
 
 _BEFORE = ("kubectl", "helm", "Helm", "before-first-apply", "kustomize")

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 from airis.adopt.changes import Change
 from airis.adopt.cluster import get, label, patch, problem
-from airis.adopt.found import Found, Workload, release_of
+from airis.adopt.discovery import Found, Workload, release_of
 from airis.adopt.handover import handed_over, managers, operations
-from airis.cluster import Cluster
-from airis.errors import AirisError
-from airis.kubectl import KubectlError, KubeObject
-from airis.progress import step
-from airis.readiness import resource_of
+from airis.cluster.connection import Cluster
+from airis.cluster.kubectl import KubectlError, KubeObject
+from airis.cluster.readiness import resource_of
+from airis.terminal.errors import AirisError
+from airis.terminal.progress import step
 from components.takeover import FIELD_MANAGER
 
 _KEEP = {"helm.sh/resource-policy": "keep"}

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from airis.backup import agent
-from airis.errors import AirisError, ExitCode
+from airis.terminal.errors import AirisError, ExitCode
 
 _CHUNK = 1 << 20
 _CHECKSUM = re.compile(r"(?P<sha256>[0-9a-f]{64})(?: [ *].*)?")

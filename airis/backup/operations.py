@@ -8,18 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from airis import guard
 from airis.backup import agent, archive
 from airis.backup.archive import Archive
 from airis.backup.pods import Pause, Site, site_of, undisturbed
 from airis.backup.remote import Refusal, answer, run_agent
 from airis.backup.target import target_of
-from airis.cluster import connected
-from airis.errors import AirisError
-from airis.kubectl import KubectlError
-from airis.progress import Advance, step
-from airis.signals import interruptible
-from airis.stacks import read_stack
+from airis.cluster.connection import connected
+from airis.cluster.kubectl import KubectlError
+from airis.deploy import guard
+from airis.stack_file.stacks import read_stack
+from airis.terminal.errors import AirisError
+from airis.terminal.progress import Advance, step
+from airis.terminal.signals import interruptible
 
 
 def backup_stack(

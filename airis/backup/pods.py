@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from airis.backup.target import Target
-from airis.cluster import Cluster
-from airis.errors import AirisError, ExitCode
-from airis.kubectl import KubectlError, KubeObject
-from airis.signals import handled
+from airis.cluster.connection import Cluster
+from airis.cluster.kubectl import KubectlError, KubeObject
+from airis.terminal.errors import AirisError, ExitCode
+from airis.terminal.signals import handled
 
 _WAIT = "import signal,sys;signal.signal(signal.SIGTERM,lambda *_:sys.exit(0));signal.pause()"
 _HELPER_LIFETIME_SECONDS = 12 * 3600

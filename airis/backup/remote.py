@@ -12,9 +12,9 @@ from typing import IO, Any, BinaryIO, TypeVar, cast
 
 from airis.backup import agent
 from airis.backup.archive import Advance, BrokenStream
-from airis.cluster import Cluster
-from airis.errors import AirisError
-from airis.kubectl import KubectlError, environment
+from airis.cluster.connection import Cluster
+from airis.cluster.kubectl import KubectlError, environment
+from airis.terminal.errors import AirisError
 
 T = TypeVar("T")
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airis import program
-from airis.errors import AirisError
-from airis.program import KubernetesObject
-from airis.stacks import StackFile
+from airis.render import program
+from airis.render.program import KubernetesObject
+from airis.stack_file.stacks import StackFile
+from airis.terminal.errors import AirisError
 
 _APPLICATION = "app.kubernetes.io/name"
 _OTHER_DATABASE = ("DATABASE_URL", "DATABASE_TYPE", "DATABASE_HOST")

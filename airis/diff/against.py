@@ -4,15 +4,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from airis import manifest, program
+from airis.diff.changes import whole
 from airis.diff.fields import Hidden
 from airis.diff.model import Diff
-from airis.diff.side import Body, Item, Side
-from airis.diff.whole import whole
-from airis.errors import AirisError
-from airis.program import KubernetesObject
-from airis.stacks import StackFile
-from settings.yaml_file import YamlError, kubectl_documents
+from airis.diff.stack_objects import Body, Item, Side
+from airis.render import manifest, program
+from airis.render.program import KubernetesObject
+from airis.stack_file.stacks import StackFile
+from airis.terminal.errors import AirisError
+from settings.reading.yaml_file import YamlError, kubectl_documents
 
 _WITHOUT_NAMESPACE = frozenset(
     {

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from airis.diff.model import Diff
 from airis.diff.revisions import diff_stacks, require
-from airis.errors import AirisError, ExitCode
-from airis.root import project_root
-from airis.warned import tell
+from airis.stack_file.project import project_root
+from airis.terminal.errors import AirisError, ExitCode
+from airis.terminal.warnings import tell
 
 CLUSTER = "cluster"
 MARKDOWN_BYTES = 1_000_000
@@ -38,7 +38,7 @@ def run(
     """
     snapshot = None
     if cluster is not None:
-        from airis.snapshot import load_snapshot
+        from airis.rehearse.snapshot import load_snapshot
 
         snapshot = load_snapshot(cluster)  # before anything that takes longer
     _warn(stack)
@@ -62,7 +62,7 @@ def run(
 
 def _warn(stack: str) -> None:
     """Tells what the stack's settings warn of, as every command that renders it does."""
-    from airis.stacks import read_stack, settings_of
+    from airis.stack_file.stacks import read_stack, settings_of
 
     with suppress(AirisError):  # what is wrong with the stack is in the diff
         for words in settings_of(read_stack(stack, project_root())).warnings():
@@ -76,7 +76,7 @@ def compared_with(stack: str, base: str | None, against: str | None) -> Diff:
     root = project_root()
     if against is None:
         return require(diff_stacks([stack], "HEAD" if base is None else base, root)[0])
-    from airis.stacks import read_stack
+    from airis.stack_file.stacks import read_stack
 
     read = read_stack(stack, root)
     if against == CLUSTER:

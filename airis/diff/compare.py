@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from airis.diff.fields import ABSENT, Difference, Hidden, differences, masked
+from airis.diff.ignored_fields import is_overlooked
 from airis.diff.model import Action, FieldChange
-from airis.diff.overlooked import is_overlooked
 from airis.diff.replacement import covers, forcing
-from airis.diff.side import Item, Side
-from airis.manifest import place
+from airis.diff.stack_objects import Item, Side
+from airis.render.manifest import place
 
 Pair = tuple[Item | None, Item | None]
 

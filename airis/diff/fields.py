@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from settings.quantity import as_bytes, cpu_millicores
-from settings.secrets import URL_WITH_PASSWORD
-from settings.workload import CREDENTIAL
+from settings.pods.workload import CREDENTIAL
+from settings.types.quantity import as_bytes, cpu_millicores
+from settings.types.secrets import URL_WITH_PASSWORD
 
 HIDDEN = "[not shown]"
 SECRET = "[secret]"  # noqa: S105  (what is shown in its place)

@@ -4,15 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from airis.cluster.kubectl import KubeObject
 from airis.diff.model import Diff, Problem
-from airis.doctor.look import named
-from airis.doctor.wanted import amount
-from airis.kubectl import KubeObject
-from airis.render import manifests
-from airis.snapshot import Snapshot
-from airis.snapshot.lacking import class_of
-from airis.snapshot.surroundings import of_snapshot
-from airis.stacks import read_stack
+from airis.doctor.observation import named
+from airis.doctor.requirements import amount
+from airis.rehearse.snapshot import Snapshot
+from airis.rehearse.snapshot.environment import of_snapshot
+from airis.rehearse.snapshot.missing import class_of
+from airis.render.objects import manifests
+from airis.stack_file.stacks import read_stack
 
 
 def held_against(diff: Diff, stack: str, snapshot: Snapshot) -> Diff:

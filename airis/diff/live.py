@@ -12,18 +12,18 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from airis import guard
-from airis.cluster import Cluster, connected
+from airis.cluster.connection import Cluster, connected
+from airis.cluster.kubectl import KubectlError, listed
+from airis.deploy import guard
 from airis.diff.against import rendered, without_secrets
+from airis.diff.changes import whole
 from airis.diff.fields import Hidden, by_names
+from airis.diff.ignored_fields import kept
 from airis.diff.model import Diff, Problem
-from airis.diff.overlooked import kept
-from airis.diff.side import Body, Item, Side
-from airis.diff.whole import whole
-from airis.errors import AirisError, EnvironmentProblem
-from airis.kubectl import KubectlError, listed
-from airis.progress import step
-from airis.stacks import StackFile
+from airis.diff.stack_objects import Body, Item, Side
+from airis.stack_file.stacks import StackFile
+from airis.terminal.errors import AirisError, EnvironmentProblem
+from airis.terminal.progress import step
 
 _MANAGER = "airis-diff"
 _LOOKED_THROUGH = (

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from airis.diff.model import Diff, ObjectChange
-from airis.diff.words import ACTIONS, field_lines, heading, label, notes, remarks, totals_rows
+from airis.diff.wording import ACTIONS, field_lines, heading, label, notes, remarks, totals_rows
 
 _WIDTH = 400
 _FIELDS = 80

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from airis.diff.pods import called
-from airis.diff.side import Item, Side
+from airis.diff.stack_objects import Item, Side
 
 
 def closed(before: Side, after: Side) -> Iterator[tuple[Item, str]]:

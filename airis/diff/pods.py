@@ -7,7 +7,7 @@ from typing import Any
 
 from airis.diff.compare import Compared
 from airis.diff.model import Action, Amount
-from airis.diff.side import Item, Side
+from airis.diff.stack_objects import Item, Side
 from airis.diff.totals import pods_of
 
 _WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")

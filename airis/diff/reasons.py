@@ -7,7 +7,7 @@ from typing import Any
 
 from airis.diff.compare import compared
 from airis.diff.replacement import covers
-from airis.diff.side import Side
+from airis.diff.stack_objects import Side
 
 MOST_RENDERS = 12
 """So many settings are tried one by one; where more have changed, those of one section are tried together."""

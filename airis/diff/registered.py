@@ -9,11 +9,13 @@ import contextlib
 import gc
 import hashlib
 import hmac
+import importlib
 import io
 import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,9 @@ SECRET = "$secret"  # noqa: S105  (a key)
 """The key of a mapping that stands for a secret value, and holds a digest of it."""
 
 _UNREADABLE = "[secret]"
+_STACKS = ("airis.stack_file.stacks", "airis.stacks")
+_PROGRAM = ("airis.render.program", "airis.program")
+"""Where the revisions keep the same module, the newest first."""
 _ENCRYPTION = ("secretsprovider", "encryptedkey", "encryptionsalt")
 
 
@@ -49,21 +54,15 @@ def _stack(root: Path, name: str, salt: bytes) -> dict[str, Any]:
         except Exception:
             if not stack.secret_keys:
                 raise
-            from airis.stacks import read_stack
-
             # An older revision may want to see the one placeholder that it knows
-            return {"problem": "", **taken(read_stack(name, root), salt)}
+            return {"problem": "", **taken(_module(_STACKS).read_stack(name, root), salt)}
     except Exception as error:
         return {"problem": _words(error), "config": config}
 
 
 def configured(root: Path, name: str) -> Any:
     """The stack file, with a placeholder of its own for each encrypted value: a change of one shows in what it becomes."""
-    from dataclasses import replace
-
-    from airis.stacks import read_stack
-
-    stack = read_stack(name, root)
+    stack = _module(_STACKS).read_stack(name, root)
     if not stack.secret_keys:
         return stack
     raw = _yaml(stack.path)
@@ -78,8 +77,7 @@ def configured(root: Path, name: str) -> Any:
 
 def taken(stack: Any, salt: bytes) -> dict[str, Any]:
     """What the program makes of a stack file, as plain data."""
-    from airis import program
-
+    program = _module(_PROGRAM)
     with contextlib.redirect_stderr(io.StringIO()):  # what the program warns of is not what this is about
         objects = program.run(stack).objects
     secret = program.Secret
@@ -98,6 +96,18 @@ def taken(stack: Any, salt: bytes) -> dict[str, Any]:
         "provider": _provider(stack),
         "encryption": [_yaml(stack.path).get(key) for key in _ENCRYPTION] if stack.secret_keys else [],
     }
+
+
+def _module(places: Sequence[str]) -> Any:
+    """The module, from the first of these places that the revision has."""
+    *newer, oldest = places
+    for name in newer:
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if not str(error.name).startswith("airis"):  # it is there, and lacks a package
+                raise
+    return importlib.import_module(oldest)
 
 
 def _provider(stack: Any) -> dict[str, bool]:
@@ -186,7 +196,7 @@ def _words(error: BaseException) -> str:
 
 def main() -> None:
     """Answers the request on stdin on stdout, both JSON."""
-    gc.set_threshold(200_000, 20, 20)  # as airis/cli.py has it, and for the same reason
+    gc.set_threshold(200_000, 20, 20)  # as airis/cli/main.py has it, and for the same reason
     request = json.load(sys.stdin)
     answer, sys.stdout = sys.stdout, sys.stderr  # the program may print
     root = Path(request["root"])

@@ -7,7 +7,7 @@ still served. Source for the order: provider.go, `Diff` (`deleteBeforeReplace`).
 from collections.abc import Mapping
 
 from airis.diff.fields import within
-from airis.diff.side import Item
+from airis.diff.stack_objects import Item
 
 _EVERY_KIND = ("metadata.name", "metadata.namespace")
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from airis.errors import AirisError, EnvironmentProblem
+from airis.terminal.errors import AirisError, EnvironmentProblem
 
 _GIT_SECONDS = 120.0
 _INSTEAD = "`--against FILE` compares with a rendered file instead"

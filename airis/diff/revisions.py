@@ -13,7 +13,7 @@ from typing import Any
 
 from airis.diff.model import Diff
 from airis.diff.revision import Revision, changed_files, checked_out, resolved
-from airis.errors import AirisError
+from airis.terminal.errors import AirisError
 
 AFTER = "the working tree"
 
@@ -36,9 +36,9 @@ def diff_stacks(names: Sequence[str], base: str, root: Path) -> list[Diff]:
     salt = secrets.token_hex(16)
     with checked_out(revision) as folder, _started(folder, names, salt) as process:
         # While the other revision renders, this one does
+        from airis.diff.changes import whole
         from airis.diff.registered import configured, registered, taken
-        from airis.diff.side import Side, side_of
-        from airis.diff.whole import whole
+        from airis.diff.stack_objects import Side, side_of
 
         mine = registered(root, names, salt)
         theirs, broken = _answer(process)

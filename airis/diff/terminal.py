@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from airis.diff.model import Action, Diff, ObjectChange
-from airis.diff.words import ACTIONS, MARKS, field_lines, heading, label, notes, remarks, totals_rows
+from airis.diff.wording import ACTIONS, MARKS, field_lines, heading, label, notes, remarks, totals_rows
 
 _STYLES = {
     Action.CREATED: "green",

@@ -1,8 +1,8 @@
 """Checks of the way to the cluster: does it answer, is it the right one, of a supported version, and what may be done there."""
 
-from airis.cluster import NOT_CONFIGURED
-from airis.doctor.look import Look, minor
-from airis.doctor.model import Group, Outcomes, Scope, check, not_checked, ok, problem, warning
+from airis.cluster.connection import NOT_CONFIGURED
+from airis.doctor.checks import Group, Outcomes, Scope, check, not_checked, ok, problem, warning
+from airis.doctor.observation import Observation, minor
 
 _ACCESS = Group.ACCESS
 _OLDEST = (1, 25)
@@ -21,7 +21,7 @@ _SKEW = 1
     why="Pulumi calls a preview without a cluster a success, and fails in the middle of the update.",
     remedy="`kubectl get namespaces` must work: look at $KUBECONFIG, the context, a VPN, an expired login",
 )
-def cluster(look: Look) -> Outcomes:
+def cluster(look: Observation) -> Outcomes:
     """The configuration, and one request."""
     if look.address is None and look.silence:
         yield problem(look.silence)
@@ -42,7 +42,7 @@ def cluster(look: Look) -> Outcomes:
     why="An older API server drops fields it does not know, without a word: with 1.24 nothing enforces the Pod Security level.",
     remedy="upgrade the cluster; Kubernetes supports its three newest minor versions",
 )
-def version(look: Look) -> Outcomes:
+def version(look: Observation) -> Outcomes:
     """What the server says of itself."""
     server = minor(look.cluster.version)
     if server == (0, 0):
@@ -67,7 +67,7 @@ def version(look: Look) -> Outcomes:
     why="Kubernetes supports no more. An older kubectl does not know newer kinds, and a newer one asks for what is not served.",
     remedy="install a kubectl of the cluster's version",
 )
-def kubectl_version(look: Look) -> Outcomes:
+def kubectl_version(look: Observation) -> Outcomes:
     """Kubectl's version against the server's (Kubernetes, "Version Skew Policy")."""
     server, client = look.cluster.version, look.cluster.client
     if (0, 0) in (minor(server), minor(client)):
@@ -86,7 +86,7 @@ def kubectl_version(look: Look) -> Outcomes:
     why="An object of an API that is not served is refused, after others have been made.",
     remedy="install what defines it (Gateway API, a DRA-capable version), or take the setting out that asks for it",
 )
-def api_versions(look: Look) -> Outcomes:
+def api_versions(look: Observation) -> Outcomes:
     """The apiVersion of each object."""
     missing: dict[str, str] = {}
     for each in look.stack.objects:
@@ -107,7 +107,7 @@ def api_versions(look: Look) -> Outcomes:
     why="The same names on another cluster are somebody else's data.",
     remedy="choose the stack's own cluster by its context or kubeconfig",
 )
-def identity(look: Look) -> Outcomes:
+def identity(look: Observation) -> Outcomes:
     """The pin `airis:cluster` (uid, context, server)."""
     pinned = look.stack.settings.cluster
     if pinned.uid is not None:
@@ -131,7 +131,7 @@ def identity(look: Look) -> Outcomes:
     why="What is forbidden fails in the middle of an update, when other objects have been made already.",
     remedy="ask for a Role with these verbs in the stack's namespace, and for a ClusterRole for what stands outside of it",
 )
-def permissions(look: Look) -> Outcomes:
+def permissions(look: Observation) -> Outcomes:
     """SelfSubjectAccessReviews: the API server's own answer."""
     look.known("rights")
     denied: dict[str, list[str]] = {}

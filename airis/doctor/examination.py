@@ -1,16 +1,15 @@
-"""`airis doctor`: takes the look, makes the checks, and says what that amounts to."""
+"""`airis doctor`: observes, makes the checks, and says what they amount to."""
 
-import ipaddress
 import json
-import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
-from airis import guard, in_time, registry
-from airis.cluster import Address, Cluster, configured_cluster, connected
+from airis.cluster.connection import Address, Cluster, configured_cluster, connected
+from airis.cluster.host_names import resolved
+from airis.cluster.kubectl import KubectlError
+from airis.deploy import guard
 from airis.doctor import (
     access,
     exposure,
@@ -20,24 +19,24 @@ from airis.doctor import (
     namespace,
     nodes,
     platform,
-    reached,
+    reach,
     references,
+    registry,
     running,
     storage,
 )
-from airis.doctor.fetch import server_of
-from airis.doctor.look import Look, named
-from airis.doctor.machine import this_machine
-from airis.doctor.model import CHECKS, Finding, Outcome, Scope, State
-from airis.doctor.probe import Probed, probe
-from airis.doctor.wanted import Wanted
-from airis.errors import AirisError, EnvironmentProblem, ExitCode
-from airis.kubectl import KubectlError
-from airis.progress import step
-from airis.stacks import StackFile, project_root, read_stack, settings_of
+from airis.doctor.checks import CHECKS, Finding, Outcome, Scope, State
+from airis.doctor.observation import Observation, named
+from airis.doctor.observe import server_of
+from airis.doctor.probe import probe
+from airis.doctor.probe_results import Probed
+from airis.doctor.requirements import Requirements
+from airis.doctor.this_machine import this_machine
+from airis.stack_file.stacks import StackFile, project_root, read_stack, settings_of
+from airis.terminal.errors import AirisError, EnvironmentProblem, ExitCode
+from airis.terminal.progress import step
 
-_DNS_SECONDS = 5.0
-_MODULES = (machine, access, namespace, storage, references, images, nodes, exposure, hosts, platform, reached, running)
+_MODULES = (machine, access, namespace, storage, references, images, nodes, exposure, hosts, platform, reach, running)
 """What registers the checks."""
 
 
@@ -83,7 +82,7 @@ def examine(name: str | None, kubeconfig: Path | None = None, *, probing: bool =
     return Examination(name, findings(look), needed, look.server is not None)
 
 
-def findings(look: Look) -> list[Finding]:
+def findings(look: Observation) -> list[Finding]:
     """What every check that applies finds, in the order of the checks."""
     scopes = {Scope.MACHINE}
     found: list[Finding] = []
@@ -105,7 +104,7 @@ def findings(look: Look) -> list[Finding]:
     return found
 
 
-def _probed(stack: StackFile, wanted: Wanted, kubeconfig: Path | None, look: Look) -> Probed:
+def _probed(stack: StackFile, wanted: Requirements, kubeconfig: Path | None, look: Observation) -> Probed:
     try:
         with connected(stack, wanted.namespace, kubeconfig) as cluster:
             return probe(cluster, look)
@@ -113,24 +112,24 @@ def _probed(stack: StackFile, wanted: Wanted, kubeconfig: Path | None, look: Loo
         return Probed(obstacle=error.message)
 
 
-def take(stack: StackFile, wanted: Wanted | None, kubeconfig: Path | None) -> Look:
+def take(stack: StackFile, wanted: Requirements | None, kubeconfig: Path | None) -> Observation:
     """Looks at this machine and at the cluster that the stack goes to."""
     here = this_machine(stack.path.parent)
     try:
         address = Address(f"the cluster of {kubeconfig}") if kubeconfig is not None else configured_cluster(stack)
     except EnvironmentProblem as error:  # the kubeconfig leads nowhere
-        return Look(here, silence=error.message, wanted=wanted)
+        return Observation(here, silence=error.message, wanted=wanted)
     if address is None:
-        return Look(here, wanted=wanted)
+        return Observation(here, wanted=wanted)
     try:
         with connected(stack, wanted.namespace if wanted else "default", kubeconfig) as cluster:
             address = _in_use(cluster, address)
             server = server_of(cluster, wanted)
     except KubectlError as error:
-        return Look(here, address, silence=_last_line(error.message), wanted=wanted)
+        return Observation(here, address, silence=_last_line(error.message), wanted=wanted)
     except EnvironmentProblem as error:  # there is no kubectl
-        return Look(here, address, silence=error.message, wanted=wanted)
-    look = Look(here, address, server=server, wanted=wanted)
+        return Observation(here, address, silence=error.message, wanted=wanted)
+    look = Observation(here, address, server=server, wanted=wanted)
     if wanted is None:
         return look
     return replace(
@@ -141,11 +140,11 @@ def take(stack: StackFile, wanted: Wanted | None, kubeconfig: Path | None) -> Lo
     )
 
 
-def wanted_of(stack: StackFile) -> Wanted:
+def wanted_of(stack: StackFile) -> Requirements:
     """What the stack needs. Raises AirisError with everything that is wrong with it."""
-    from airis.render import manifests  # noqa: PLC0415  (heavy, and not needed without a stack)
+    from airis.render.objects import manifests  # noqa: PLC0415  (heavy, and not needed without a stack)
 
-    return Wanted(stack.name, settings_of(stack), manifests(stack), stack.upserts)
+    return Requirements(stack.name, settings_of(stack), manifests(stack), stack.upserts)
 
 
 def no_stack() -> StackFile:
@@ -164,7 +163,7 @@ def _in_use(cluster: Cluster, address: Address) -> Address:
     return address
 
 
-def _identity(stack: StackFile, look: Look) -> str:
+def _identity(stack: StackFile, look: Observation) -> str:
     """How the cluster differs from the one that the stack belongs to; empty where it does not."""
     pinned = look.stack.settings.cluster
     system = named(look.cluster.objects.get("namespaces", ()), "kube-system")
@@ -174,27 +173,6 @@ def _identity(stack: StackFile, look: Look) -> str:
     except AirisError as error:
         return error.message
     return ""
-
-
-def resolved(names: Iterable[str]) -> dict[str, Sequence[str]]:
-    """The addresses of host names, by this machine's resolver; none where it does not answer in time."""
-    asked = [each for each in dict.fromkeys(names) if not _is_address(each)]
-    found = in_time.answers({host: partial(_addresses, host) for host in asked}, _DNS_SECONDS)
-    return {host: found.get(host, ()) for host in asked}
-
-
-def _is_address(text: str) -> bool:
-    with suppress(ValueError):
-        ipaddress.ip_address(text)
-        return True
-    return False
-
-
-def _addresses(host: str) -> Sequence[str]:
-    try:
-        return sorted({str(each[4][0]) for each in socket.getaddrinfo(host, None)})
-    except (OSError, UnicodeError):
-        return ()
 
 
 def _last_line(message: str) -> str:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from airis.doctor.look import Look, condition, is_default, name_of, named
-from airis.doctor.model import (
+from airis.cluster.kubectl import KubeObject
+from airis.doctor.checks import (
     Group,
     Outcome,
     Outcomes,
@@ -15,10 +15,10 @@ from airis.doctor.model import (
     problem,
     warning,
 )
+from airis.doctor.observation import Observation, condition, is_default, name_of, named
 from airis.doctor.scheduling import living
-from airis.kubectl import KubeObject
-from settings.controllers import Controller
-from settings.gateway import ParentRefSettings
+from settings.exposure.controllers import Controller
+from settings.exposure.gateway import ParentRefSettings
 
 _WAY_IN = (Group.EXPOSURE, Scope.STACK)
 _DEFAULT = "ingressclass.kubernetes.io/is-default-class"
@@ -36,7 +36,7 @@ GATEWAYS = "gateways.gateway.networking.k8s.io"
 """The resource, with its group."""
 
 
-def _class(look: Look) -> KubeObject | None:
+def _class(look: Observation) -> KubeObject | None:
     wanted = look.stack.settings.ingress.class_name
     classes = look.all("ingressclasses.networking.k8s.io")
     if wanted is not None:
@@ -49,7 +49,7 @@ def _known(found: KubeObject) -> tuple[Controller | None, tuple[str, ...]]:
     return next((value for name, value in _CONTROLLERS.items() if controller.startswith(name)), (None, ()))
 
 
-def _controller_pods(look: Look, words: Sequence[str]) -> list[KubeObject]:
+def _controller_pods(look: Observation, words: Sequence[str]) -> list[KubeObject]:
     return [
         pod
         for pod in living(look.all("pods"))
@@ -66,7 +66,7 @@ def _controller_pods(look: Look, words: Sequence[str]) -> list[KubeObject]:
     remedy="`kubectl get ingressclasses` shows what there is: set airis:ingress.className, or install an ingress controller "
     "(`minikube addons enable ingress`)",
 )
-def ingress_class(look: Look) -> Outcomes:
+def ingress_class(look: Observation) -> Outcomes:
     """The class, and whether the preset of annotations is for its controller."""
     settings = look.stack.settings.ingress
     if settings.host is None:
@@ -92,7 +92,7 @@ def ingress_class(look: Look) -> Outcomes:
     why="A class is only a name: without its controller nobody answers. And the NetworkPolicy lets in the namespaces it knows.",
     remedy="install the controller, or name its namespace in airis:network.ingressNamespaces",
 )
-def ingress_controller(look: Look) -> Outcomes:
+def ingress_controller(look: Observation) -> Outcomes:
     """Pods with the controller's image or label; their namespace against the NetworkPolicy."""
     if look.stack.settings.ingress.host is None or (found := _class(look)) is None:
         return
@@ -116,7 +116,7 @@ def ingress_controller(look: Look) -> Outcomes:
     yield from _admitted(look, sorted({str(each["metadata"]["namespace"]) for each in running}))
 
 
-def _admitted(look: Look, namespaces: Sequence[str]) -> Outcomes:
+def _admitted(look: Observation, namespaces: Sequence[str]) -> Outcomes:
     network = look.stack.settings.network
     if network.policies and not set(namespaces) & set(network.ingress_namespaces):
         yield problem(
@@ -133,7 +133,7 @@ def _admitted(look: Look, namespaces: Sequence[str]) -> Outcomes:
     why="An HTTPRoute whose Gateway does not exist, or does not admit the namespace, is accepted and leads nowhere.",
     remedy="airis:gateway.parentRefs must name a Gateway with a listener that allows the stack's namespace (allowedRoutes)",
 )
-def gateway(look: Look) -> Outcomes:
+def gateway(look: Observation) -> Outcomes:
     """Definitions, Gateways, their listeners."""
     settings = look.stack.settings.gateway
     if settings is None:
@@ -148,7 +148,7 @@ def gateway(look: Look) -> Outcomes:
         yield _gateway(look, parent, there)
 
 
-def _gateway(look: Look, parent: ParentRefSettings, there: Sequence[KubeObject]) -> Outcome:
+def _gateway(look: Observation, parent: ParentRefSettings, there: Sequence[KubeObject]) -> Outcome:
     mine = look.stack.namespace
     namespace = parent.namespace or mine
     body = named(look.cluster.objects.get("namespaces", ()), mine)

@@ -1,8 +1,8 @@
 """Checks of the names that lead in: certificates, and DNS."""
 
+from airis.doctor.checks import Group, Outcomes, Scope, check, listed, ok, problem, warning
 from airis.doctor.exposure import GATEWAYS
-from airis.doctor.look import Look, condition, name_of, named
-from airis.doctor.model import Group, NotChecked, Outcomes, Scope, check, listed, ok, problem, warning
+from airis.doctor.observation import NotChecked, Observation, condition, name_of, named
 
 _WAY_IN = (Group.EXPOSURE, Scope.STACK)
 
@@ -14,7 +14,7 @@ _WAY_IN = (Group.EXPOSURE, Scope.STACK)
     why="Without them nobody makes the certificate: visitors get the controller's own, and a warning of their browser.",
     remedy="install cert-manager and make the issuer; or airis:ingress.tls.secretName with a certificate of your own",
 )
-def issuer(look: Look) -> Outcomes:
+def issuer(look: Observation) -> Outcomes:
     """ClusterIssuer or Issuer, and its condition Ready."""
     tls = look.stack.settings.ingress.tls
     if look.stack.settings.ingress.host is None or tls is None or not tls.issuers:
@@ -43,7 +43,7 @@ def issuer(look: Look) -> Outcomes:
     why="Without it visitors get the controller's own certificate, and a warning of their browser.",
     remedy="`kubectl create secret tls NAME --namespace=NAMESPACE --cert=FILE --key=FILE`",
 )
-def tls_secret(look: Look) -> Outcomes:
+def tls_secret(look: Observation) -> Outcomes:
     """airis:ingress.tls.secretName, of type kubernetes.io/tls."""
     for name in look.stack.tls_secrets:
         look.known("secrets")
@@ -63,7 +63,7 @@ def tls_secret(look: Look) -> Outcomes:
     why="A browser that cannot resolve the host, or goes elsewhere, never reaches the WebUI, however healthy it is.",
     remedy="make a DNS record of the host for the address of the Ingress or Gateway; on minikube or kind, a line in /etc/hosts",
 )
-def dns(look: Look) -> Outcomes:
+def dns(look: Observation) -> Outcomes:
     """Addresses by the resolver of this machine, against the addresses in the status of Ingress and Gateway."""
     for host in look.stack.hosts:
         found, wanted = look.resolved.get(host, ()), addresses(look)
@@ -80,7 +80,7 @@ def dns(look: Look) -> Outcomes:
             yield ok(f"{host} leads to {listed(found)}")
 
 
-def addresses(look: Look) -> list[str]:
+def addresses(look: Observation) -> list[str]:
     """Where the way in is, by the status of the stack's Ingress and Gateways: addresses, or names of load balancers."""
     try:
         balancers = [

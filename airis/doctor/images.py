@@ -3,14 +3,14 @@
 import re
 from collections.abc import Sequence
 
-from airis.doctor.look import Look, name_of
-from airis.doctor.model import Group, Outcome, Outcomes, Scope, check, listed, not_checked, ok, problem, warning
+from airis.cluster.image_pulls import OTHER_ARCHITECTURE, instead
+from airis.cluster.kubectl import KubeObject
+from airis.doctor.checks import Group, Outcome, Outcomes, Scope, check, listed, not_checked, ok, problem, warning
+from airis.doctor.observation import Observation, name_of
+from airis.doctor.registry import Answer, Presence, is_local
+from airis.doctor.requirements import Workload, asked
 from airis.doctor.scheduling import allocatable, labels_missing, ready, taints_refusing
-from airis.doctor.wanted import Workload, asked
-from airis.image_pulls import OTHER_ARCHITECTURE, instead
-from airis.kubectl import KubeObject
-from airis.registry import Answer, Presence, is_local
-from settings.images import located
+from settings.types.images import located
 
 _ALSO_RUNS = {"amd64": ("386",), "arm64": ("arm",)}
 """Architectures whose images a node takes too. Source: containerd/platforms, compare.go (platformVector)."""
@@ -31,7 +31,7 @@ kubelet's credential providers: ecr-credential-provider, gcp-credential-provider
     "stays in ImagePullBackOff or CrashLoopBackOff.",
     remedy="a release that the registry lists; a private image takes a pull secret (airis:imagePullSecrets)",
 )
-def images(look: Look) -> Outcomes:
+def images(look: Observation) -> Outcomes:
     """What the registries say, asked by this machine and without credentials; and which images the nodes have."""
     for image, users in look.stack.images.items():
         nodes = _nodes(look, users)
@@ -48,7 +48,7 @@ def images(look: Look) -> Outcomes:
                 yield _not_shown(look, image, users, said.presence)
 
 
-def _not_shown(look: Look, image: str, users: Sequence[Workload], presence: Presence) -> Outcome:
+def _not_shown(look: Observation, image: str, users: Sequence[Workload], presence: Presence) -> Outcome:
     if is_local(image):
         return not_checked(f"image {image}: this machine's registry does not show it; the nodes may mean another")
     remedy = instead(image, {"metadata": {"labels": users[0].labels}, "spec": users[0].pod})
@@ -78,7 +78,7 @@ def _built(image: str, platforms: Sequence[str], nodes: Sequence[KubeObject]) ->
     return warning(f"{words}, which is what {listed(map(name_of, unfit))} is", OTHER_ARCHITECTURE)
 
 
-def _nodes(look: Look, users: Sequence[Workload]) -> list[KubeObject]:
+def _nodes(look: Observation, users: Sequence[Workload]) -> list[KubeObject]:
     """The nodes that the pods may go to, as far as nodes may be listed."""
     return [
         node

@@ -3,12 +3,12 @@
 import re
 from decimal import Decimal
 
-from airis.doctor.look import Look, name_of, named
-from airis.doctor.model import Group, Outcome, Outcomes, Scope, check, listed, ok, problem, warning
+from airis.cluster.kubectl import KubeObject
+from airis.doctor.checks import Group, Outcome, Outcomes, Scope, check, listed, ok, problem, warning
+from airis.doctor.observation import Observation, name_of, named
+from airis.doctor.requirements import Amounts, Requirements, added, amount, asked
 from airis.doctor.scheduling import PIECES, living
-from airis.doctor.wanted import Amounts, Wanted, added, amount, asked
-from airis.kubectl import KubeObject
-from airis.stacks import UPSERT_KEY
+from airis.stack_file.stacks import UPSERT_KEY
 
 _NAMESPACE = (Group.NAMESPACE, Scope.STACK)
 _ENFORCE = "pod-security.kubernetes.io/enforce"
@@ -26,7 +26,7 @@ _COUNTED_ELSEWHERE = "exceeded quota"
     remedy="where Open WebUI runs in it, `airis adopt`; where it is empty, holds Secrets alone or what a destroyed stack left, "
     f'the setting `{UPSERT_KEY}: "true"` for the first `up`; or another airis:namespace',
 )
-def namespace(look: Look) -> Outcomes:
+def namespace(look: Observation) -> Outcomes:
     """Who applied it."""
     name = look.stack.namespace
     look.known("owned")
@@ -46,7 +46,7 @@ def namespace(look: Look) -> Outcomes:
         yield _existing(look, f"namespace {name} exists, and {by} made it")
 
 
-def _existing(look: Look, words: str) -> Outcome:
+def _existing(look: Observation, words: str) -> Outcome:
     """Since provider 4.29 a create is refused where the object exists, unless the stack says otherwise."""
     if look.stack.upserts:
         return warning(f"{words}; `up` takes it over ({UPSERT_KEY})")
@@ -60,7 +60,7 @@ def _existing(look: Look, words: str) -> Outcome:
     why="Pulumi refuses to make what exists already: `up` ends in the middle.",
     remedy="`airis adopt` takes over what runs; or choose another airis:namespace",
 )
-def same_names(look: Look) -> Outcomes:
+def same_names(look: Observation) -> Outcomes:
     """Who applied the objects that are there already."""
     look.known("owned")
     foreign = [each for each in look.cluster.owned if each.kind != "Namespace" and not each.deployed]
@@ -80,7 +80,7 @@ def same_names(look: Look) -> Outcomes:
     remedy="airis:podSecurity at the level that the namespace enforces, with the settings that this level asks for; or have "
     "the namespace's label changed",
 )
-def pod_security(look: Look) -> Outcomes:
+def pod_security(look: Observation) -> Outcomes:
     """A server-side dry run of a pod of each workload; and the label of a namespace that is somebody else's."""
     look.known("owned")
     owned = next((each for each in look.cluster.owned if each.kind == "Namespace"), None)
@@ -113,7 +113,7 @@ def pod_security(look: Look) -> Outcomes:
     "LimitRange.",
     remedy="the API server's own words above name the rule: change the setting, or ask whoever made the rule",
 )
-def admission(look: Look) -> Outcomes:
+def admission(look: Observation) -> Outcomes:
     """A server-side dry run of a pod of each workload."""
     look.known("trials")
     refused = {
@@ -134,7 +134,7 @@ def admission(look: Look) -> Outcomes:
     why="What exceeds a ResourceQuota is refused: pods are missing, or a claim is not made.",
     remedy="have the ResourceQuota raised, or lower replicas, resources.requests or storage.size",
 )
-def quota(look: Look) -> Outcomes:
+def quota(look: Observation) -> Outcomes:
     """What the stack takes beyond what it has already, against what each ResourceQuota has left."""
     quotas = look.own("resourcequotas")
     wanted, has = totals(look.stack), _has(look) if quotas else {}
@@ -156,7 +156,7 @@ def quota(look: Look) -> Outcomes:
             yield ok(f"ResourceQuota {name_of(each)} leaves room")
 
 
-def totals(stack: Wanted) -> Amounts:
+def totals(stack: Requirements) -> Amounts:
     """What the stack takes of a quota, by the quota's own keys. Source: Kubernetes, "Resource Quotas"."""
     each = [
         {key: value * workload.replicas for key, value in _counted(workload.pod).items()}
@@ -171,7 +171,7 @@ def totals(stack: Wanted) -> Amounts:
     return added(*each, objects, claims)
 
 
-def _has(look: Look) -> Amounts:
+def _has(look: Observation) -> Amounts:
     """What the stack has already."""
     pods = [_counted(each["spec"]) for each in living(look.pods())]
     mine = [
@@ -211,7 +211,7 @@ def _plain(value: Decimal) -> str:
     why="A claim outside of it is refused. Containers outside of it are found by the check `admission`.",
     remedy="change storage.size of the stack, or have the LimitRange changed",
 )
-def limit_range(look: Look) -> Outcomes:
+def limit_range(look: Observation) -> Outcomes:
     """The claims' sizes."""
     for each in look.own("limitranges"):
         for limit in each["spec"].get("limits") or []:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airis.doctor.model import State
+from airis.doctor.checks import State
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from airis.doctor.look import Look, minor, name_of, named
-from airis.doctor.model import Group, NotChecked, Outcome, Outcomes, Scope, check, listed, ok, problem, warning
+from airis.cluster.kubectl import KubeObject
+from airis.doctor.checks import Group, Outcome, Outcomes, Scope, check, listed, ok, problem, warning
+from airis.doctor.observation import NotChecked, Observation, minor, name_of, named
+from airis.doctor.requirements import Workload, asked
 from airis.doctor.scheduling import (
     Room,
     allocatable,
@@ -17,9 +19,7 @@ from airis.doctor.scheduling import (
     rooms,
     taints_refusing,
 )
-from airis.doctor.wanted import Workload, asked
-from airis.kubectl import KubeObject
-from settings.gpu_nodes import LABEL_PREFIXES
+from settings.pods.gpu_nodes import LABEL_PREFIXES
 
 _NODES = (Group.NODES, Scope.STACK)
 _DRA_SINCE = (1, 34)
@@ -36,7 +36,7 @@ _PLUGINS = ("device-plugin", "dra-driver", "gpu-feature-discovery")
     why="A pod that waits for a node stays Pending for ever.",
     remedy="`kubectl describe node` names the reason: a kubelet that is gone, a full disk, a network plugin that does not run",
 )
-def nodes(look: Look) -> Outcomes:
+def nodes(look: Observation) -> Outcomes:
     """Every node's own word."""
     there = look.all("nodes")
     broken = [name_of(each) for each in there if not ready(each)]
@@ -57,7 +57,7 @@ def nodes(look: Look) -> Outcomes:
     why="A pod whose requests fit on no node stays Pending, and `up` waits for it until its time is over.",
     remedy="lower the workload's resources.requests, give it tolerations for the taints, or add a node",
 )
-def room(look: Look) -> Outcomes:
+def room(look: Observation) -> Outcomes:
     """Places the pods that do not run yet, the largest first, into what is free."""
     waiting = [(each, count) for each in look.stack.workloads if (count := _missing(look, each)) > 0]
     left = rooms([each for each in look.all("nodes") if ready(each)], look.all("pods"))
@@ -81,7 +81,7 @@ def room(look: Look) -> Outcomes:
     "other: models answer more slowly than with fewer threads.",
     remedy="lower resources.limits.cpu to the cores of the node, or let the pods go to nodes with more (nodeSelector)",
 )
-def cores(look: Look) -> Outcomes:
+def cores(look: Observation) -> Outcomes:
     """The limit of each Deployment and StatefulSet, against the nodes of its pods; without pods, every node they may go to."""
     for workload in look.stack.workloads:
         limit = asked(workload.pod, "limits").get("cpu")
@@ -103,7 +103,7 @@ def _may_go_to(workload: Workload, node: KubeObject) -> bool:
     return not taints_refusing(workload.pod, node) and not labels_missing(workload.pod, node)
 
 
-def _missing(look: Look, workload: Workload) -> int:
+def _missing(look: Observation, workload: Workload) -> int:
     if workload.kind == "Job" and any(
         name_of(each) == workload.name and (each.get("status") or {}).get("succeeded")
         for each in look.own("jobs.batch")
@@ -153,13 +153,13 @@ def _admits(place: Room, workload: Workload) -> bool:
     return not taints_refusing(workload.pod, place.node) and not labels_missing(workload.pod, place.node)
 
 
-def _scales(look: Look) -> bool:
+def _scales(look: Observation) -> bool:
     if any(group in look.cluster.groups for group in _AUTOSCALERS):
         return True
     return any("cluster-autoscaler" in name_of(each) for each in look.cluster.objects.get("pods", ()))
 
 
-def _unless_scaled(look: Look, words: str) -> Outcome:
+def _unless_scaled(look: Observation, words: str) -> Outcome:
     """Where the cluster makes nodes on demand, what has no room may get one."""
     if _scales(look):
         return warning(f"{words}. The cluster brings nodes on demand: whether it has such a kind is not known here")
@@ -174,7 +174,7 @@ def _unless_scaled(look: Look, words: str) -> Outcome:
     "holds it. Otherwise Ollama stays Pending.",
     remedy="docs/gpu.md says which labels, taints and resource names the clouds and operators use (airis:ollama.gpu)",
 )
-def gpu(look: Look) -> Outcomes:
+def gpu(look: Observation) -> Outcomes:
     """Resource, labels, taints, free pieces: the first that fails is told."""
     for workload in look.stack.workloads:
         for resource, count in asked(workload.pod).items():
@@ -182,7 +182,7 @@ def gpu(look: Look) -> Outcomes:
                 yield _extended(look, workload, resource, int(count))
 
 
-def _extended(look: Look, workload: Workload, resource: str, count: int) -> Outcome:
+def _extended(look: Observation, workload: Workload, resource: str, count: int) -> Outcome:
     there = [each for each in look.all("nodes") if allocatable(each).get(resource)]
     bound = [each for each in living(look.own("pods")) if workload.owns(each) and each["spec"].get("nodeName")]
     if len(bound) >= workload.replicas:
@@ -218,13 +218,13 @@ def _extended(look: Look, workload: Workload, resource: str, count: int) -> Outc
     return ok(f"{workload}: {resource} is free on {listed(name for name, each in free.items() if each >= count)}")
 
 
-def _holders(look: Look, resource: str, names: set[str]) -> Iterator[str]:
+def _holders(look: Observation, resource: str, names: set[str]) -> Iterator[str]:
     for pod in living(look.all("pods")):
         if pod["spec"].get("nodeName") in names and asked(pod["spec"]).get(resource):
             yield f"{pod['metadata'].get('namespace')}/{name_of(pod)}"
 
 
-def _plugins(look: Look) -> list[str]:
+def _plugins(look: Observation) -> list[str]:
     known: Sequence[KubeObject] = look.cluster.objects.get("daemonsets.apps", ())
     return [name_of(each) for each in known if any(word in name_of(each) for word in _PLUGINS)]
 
@@ -236,7 +236,7 @@ def _plugins(look: Look) -> list[str]:
     why="A claim of a DeviceClass that does not exist, or whose driver publishes no devices, is never allocated.",
     remedy="Kubernetes 1.34 or newer, and the vendor's DRA driver (docs/gpu.md)",
 )
-def dra(look: Look) -> Outcomes:
+def dra(look: Observation) -> Outcomes:
     """API resource.k8s.io/v1 (Kubernetes 1.34), DeviceClasses, ResourceSlices."""
     settings = look.stack.settings.ollama.gpu
     if not look.stack.settings.ollama.enabled or settings is None or settings.dra is None:

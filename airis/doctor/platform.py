@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from airis.doctor.look import Look, condition, name_of, named
-from airis.doctor.model import Group, Outcome, Outcomes, Scope, check, listed, not_checked, ok, problem, warning
-from airis.doctor.probe import GUARDED, Probed, Role
-from airis.doctor.reaching import CONNECTION
-from airis.kubectl import KubeObject
+from airis.cluster.kubectl import KubeObject
+from airis.doctor.checks import Group, Outcome, Outcomes, Scope, check, listed, not_checked, ok, problem, warning
+from airis.doctor.observation import Observation, condition, name_of, named
+from airis.doctor.probe import GUARDED
+from airis.doctor.probe_results import Probed, Role
+from airis.doctor.probe_script import CONNECTION
 
 _METRICS = "v1beta1.metrics.k8s.io"
 _ENFORCING = (
@@ -34,7 +35,7 @@ _NOT_ENFORCING = ("kube-flannel",)
     why="A HorizontalPodAutoscaler without metrics stays at the number of pods it has. `kubectl top` needs it, too.",
     remedy="install metrics-server (`minikube addons enable metrics-server`), or leave out airis:webui.autoscaling",
 )
-def metrics(look: Look) -> Outcomes:
+def metrics(look: Observation) -> Outcomes:
     """The APIService v1beta1.metrics.k8s.io and its condition Available."""
     autoscalers = [] if look.wanted is None else look.wanted.of_kind("HorizontalPodAutoscaler")
     if look.wanted is not None and not autoscalers:
@@ -66,7 +67,7 @@ def metrics(look: Look) -> Outcomes:
     "authentication.",
     remedy="a network plugin that does, such as Calico or Cilium (`minikube start --cni=calico`); or take it as it is",
 )
-def network_policies(look: Look) -> Outcomes:
+def network_policies(look: Observation) -> Outcomes:
     """With --probe, what two pods tried. Else the names of the plugins' DaemonSets; of k3s, the version of its nodes.
 
     There is no API that tells.

@@ -10,23 +10,22 @@ import string
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from airis.cluster import Cluster
-from airis.doctor import reaching
-from airis.doctor.look import Look
-from airis.doctor.questions import workload_of
+from airis.cluster.connection import Cluster
+from airis.cluster.kubectl import KubectlError, KubeObject
+from airis.cluster.readiness import pod_finding
+from airis.doctor import probe_script
+from airis.doctor.observation import Observation
+from airis.doctor.probe_results import Probed, Reached, Role
+from airis.doctor.queries import workload_of
+from airis.doctor.requirements import Requirements, Workload
 from airis.doctor.targets import secret, targets
-from airis.doctor.wanted import Wanted, Workload
-from airis.errors import AirisError
-from airis.kubectl import KubectlError, KubeObject
-from airis.progress import step
-from airis.readiness import pod_finding
-from airis.signals import interruptible
+from airis.terminal.errors import AirisError
+from airis.terminal.progress import step
+from airis.terminal.signals import interruptible
 
 LABEL = "airis.dev/doctor"
 """What only pods of the probe carry."""
@@ -67,53 +66,7 @@ _VOLUMES = ("configMap", "secret", "projected", "downwardAPI", "emptyDir")
 """Volumes that several pods can have."""
 
 
-class Role(StrEnum):
-    """Whose place a pod of the probe takes."""
-
-    WEBUI = "webui"
-    OLLAMA = "ollama"
-    STRANGER = "stranger"
-    """No part of the stack: no policy lets it through."""
-
-
-@dataclass(frozen=True)
-class Reached:
-    """What became of one target."""
-
-    role: Role
-    key: str
-    what: str
-    at: str
-    addresses: Sequence[str]
-    passed: Sequence[str]
-    failed: str
-    """The step that failed; empty if none did."""
-    why: str
-    note: str
-
-
-@dataclass(frozen=True)
-class Probed:
-    """What the pods said."""
-
-    reached: Sequence[Reached] = ()
-    silent: Mapping[Role, str] = field(default_factory=dict)
-    """Why a pod said nothing."""
-    guarded: str = ""
-    """The address that policies shut strangers out of; empty where the stack has none."""
-    policies: bool = False
-    """Whether the stack's NetworkPolicies are in the cluster."""
-    others: Sequence[str] = ()
-    """NetworkPolicies of the namespace that are not the stack's: what they admit is admitted."""
-    obstacle: str = ""
-    """Why there were no pods at all."""
-
-    def of(self, role: Role) -> list[Reached]:
-        """What the pod in this place reached."""
-        return [each for each in self.reached if each.role is role]
-
-
-def probe(cluster: Cluster, look: Look) -> Probed:
+def probe(cluster: Cluster, look: Observation) -> Probed:
     """Has the pods try, and deletes them. Nothing of the stack is made or changed."""
     wanted = look.stack
     if look.identity:
@@ -139,7 +92,7 @@ def _names(objects: Sequence[KubeObject]) -> set[str]:
     return {str(each["metadata"]["name"]) for each in objects}
 
 
-def _reason(error: AirisError, wanted: Wanted) -> str:
+def _reason(error: AirisError, wanted: Requirements) -> str:
     if f'namespaces "{wanted.namespace}" not found' in error.message:
         return (
             f"namespace {wanted.namespace} does not exist yet, and the probe makes nothing of the stack. Run it after "
@@ -148,7 +101,7 @@ def _reason(error: AirisError, wanted: Wanted) -> str:
     return " ".join(error.message.split())
 
 
-def _guarded(wanted: Wanted) -> str:
+def _guarded(wanted: Requirements) -> str:
     """A Service of the stack whose pods admit the WebUI's, and no strangers: `HOST:PORT`."""
     if not wanted.settings.network.policies:
         return ""
@@ -166,7 +119,7 @@ def _guarded(wanted: Wanted) -> str:
     return ""
 
 
-def _pods(wanted: Wanted, webui: Workload, guarded: str, *, account: bool) -> dict[Role, dict[str, Any]]:
+def _pods(wanted: Requirements, webui: Workload, guarded: str, *, account: bool) -> dict[Role, dict[str, Any]]:
     """The pods to make."""
     environment = webui.pod["containers"][0].get("env") or []
     shut = _connection(guarded)
@@ -189,7 +142,7 @@ def _connection(address: str) -> list[dict[str, Any]]:
     return [_target(GUARDED, "a pod that policies guard", "connection", host=host, port=port)]
 
 
-def _registries(wanted: Wanted) -> list[dict[str, Any]]:
+def _registries(wanted: Requirements) -> list[dict[str, Any]]:
     """The registries that models come from."""
     parts = [each.split("/") for each in wanted.settings.ollama.pulled_models]
     hosts = [each[0] if len(each) >= _HOST_PARTS else _REGISTRY for each in parts]
@@ -215,7 +168,7 @@ def _pod(
     """A pod with the WebUI's image and rights that follows the targets, and is never ready."""
     container = webui.pod["containers"][0]
     request = json.dumps({"targets": asked, "hidden": secret(environment)})
-    source = Path(reaching.__file__).read_text(encoding="utf-8")
+    source = Path(probe_script.__file__).read_text(encoding="utf-8")
     volumes = [_optional(each) for each in webui.pod.get("volumes") or [] if any(kind in each for kind in _VOLUMES)]
     kept = {str(each["name"]) for each in volumes}
     body: dict[str, Any] = {

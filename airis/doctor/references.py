@@ -1,7 +1,7 @@
 """Checks of what pods refer to and others make: pull secrets, Secrets and ConfigMaps."""
 
-from airis.doctor.look import Look
-from airis.doctor.model import Group, Outcomes, Scope, check, ok, problem
+from airis.doctor.checks import Group, Outcomes, Scope, check, ok, problem
+from airis.doctor.observation import Observation
 
 _REFERENCES = (Group.REFERENCES, Scope.STACK)
 _PULL_TYPES = ("kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg")
@@ -15,7 +15,7 @@ _PULL_TYPES = ("kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg")
     "be pulled.",
     remedy="`kubectl create secret docker-registry NAME --namespace=NAMESPACE --docker-server=... --docker-username=...`",
 )
-def pull_secrets(look: Look) -> Outcomes:
+def pull_secrets(look: Observation) -> Outcomes:
     """airis:imagePullSecrets."""
     wanted = look.stack.pull_secrets
     if wanted:
@@ -37,7 +37,7 @@ def pull_secrets(look: Look) -> Outcomes:
     why="A container that refers to a missing key does not start: CreateContainerConfigError.",
     remedy="make it in the stack's namespace, with that key: before `up`, or while the pods of the first `up` wait for it",
 )
-def references(look: Look) -> Outcomes:
+def references(look: Observation) -> Outcomes:
     """Every reference to what the stack does not make itself. Values are not read."""
     wanted = [each for each in look.stack.references if not each.optional]
     found = 0

@@ -2,14 +2,13 @@
 
 import dataclasses
 import json
-import sys
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from airis.doctor.checks import Group, State
 from airis.doctor.examination import Examination
-from airis.doctor.model import Group, State
+from airis.terminal.console import console
 
 _STYLES = {
     State.PROBLEM: "bold red",
@@ -17,7 +16,6 @@ _STYLES = {
     State.NOT_CHECKED: "dim",
     State.OK: "green",
 }
-_PLAIN_WIDTH = 160
 _MARKED = (State.PROBLEM, State.WARNING)
 
 
@@ -26,8 +24,7 @@ def print_examination(found: Examination, *, as_json: bool = False) -> None:
     if as_json:
         print(json.dumps(as_data(found), indent=2))
         return
-    # Off a terminal Rich would fold at 80 columns, in the middle of a remedy
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+    out = console()
     order = list(State)
     for group in Group:
         inside = sorted(
@@ -43,11 +40,11 @@ def print_examination(found: Examination, *, as_json: bool = False) -> None:
             if each.state in _MARKED:
                 words.append(f"\nwhy: {each.why}\nremedy: {each.remedy}", style="dim")
             table.add_row(Text(each.state.value, style=_STYLES[each.state]), words)
-        console.print(Text(group.value, style="bold"))
-        console.print(table)
-        console.print()
+        out.print(Text(group.value, style="bold"))
+        out.print(table)
+        out.print()
     style = _STYLES[State.PROBLEM if found.exit_code else State.OK]
-    console.print(Text(summary(found), style=style), soft_wrap=True)
+    out.print(Text(summary(found), style=style), soft_wrap=True)
 
 
 def summary(found: Examination) -> str:

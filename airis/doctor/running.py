@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from airis.doctor.look import Look, condition, name_of
-from airis.doctor.model import Group, NotChecked, Outcomes, Scope, check, listed, not_checked, ok, problem, warning
+from airis.cluster.finding import State
+from airis.cluster.kubectl import KubeObject
+from airis.cluster.ollama_log import REMEDY
+from airis.cluster.readiness import Live, pod_finding, subject_of
+from airis.deploy.watch import troubles
+from airis.doctor.checks import Group, Outcomes, Scope, check, listed, not_checked, ok, problem, warning
+from airis.doctor.observation import NotChecked, Observation, condition, name_of
+from airis.doctor.requirements import amount
 from airis.doctor.scheduling import ready
-from airis.doctor.wanted import amount
-from airis.kubectl import KubeObject
-from airis.ollama_log import REMEDY
-from airis.readiness import Live, pod_finding, subject_of
-from airis.verdict import State
-from airis.watch import troubles
 
 _RUNNING = (Group.RUNNING, Scope.DEPLOYED)
 _FULL = 0.95
@@ -33,7 +33,7 @@ _RESTARTS = 3
     why="A Service leads to ready pods alone: without one, visitors get 503.",
     remedy="`kubectl describe pod` and `kubectl logs --previous` show more",
 )
-def pods(look: Look) -> Outcomes:
+def pods(look: Observation) -> Outcomes:
     """What scheduler, kubelet and controllers say of each pod; and the number of pods."""
     from components.start import PREPARE, is_preparing  # noqa: PLC0415  (heavy, and not needed without a stack)
 
@@ -80,7 +80,7 @@ def pods(look: Look) -> Outcomes:
         yield ok(f"{len(there)} pods are ready")
 
 
-def _silent_nodes(look: Look) -> set[str]:
+def _silent_nodes(look: Observation) -> set[str]:
     """Nodes whose kubelet reports nothing, or nothing good. None, where nodes may not be listed."""
     try:
         return {name_of(each) for each in look.all("nodes") if not ready(each)}
@@ -95,7 +95,7 @@ def _silent_nodes(look: Look) -> set[str]:
     why="Volumes that cannot be mounted and pods that are refused are told by events alone.",
     remedy="`kubectl get events --field-selector=type=Warning` shows all of them",
 )
-def events(look: Look) -> Outcomes:
+def events(look: Observation) -> Outcomes:
     """Warnings of the last hour about objects of the stack that are not as they should be, those of probes left out."""
     named: dict[str, KubeObject] = {}
     pods, own = look.pods(), look.cluster.own
@@ -126,7 +126,7 @@ def events(look: Look) -> Outcomes:
     "that it was doing.",
     remedy="`kubectl logs` shows why it does not answer; slow starts: airis:webui.probes, airis:ollama.probes",
 )
-def probes(look: Look) -> Outcomes:
+def probes(look: Observation) -> Outcomes:
     """Events of the reason Unhealthy for pods that are not ready now; restarts."""
     unready = {name_of(each) for each in look.pods() if pod_finding(each).state is not State.READY}
     found = False
@@ -154,7 +154,7 @@ def probes(look: Look) -> Outcomes:
     why="On a full volume SQLite cannot write, so that nobody can chat, and models cannot be pulled.",
     remedy="raise storage.size, where the class allows expansion; or delete models and uploads",
 )
-def claims(look: Look) -> Outcomes:
+def claims(look: Observation) -> Outcomes:
     """The claims' phase, and the kubelet's statistics of mounted volumes."""
     mine = [
         each for each in look.own("persistentvolumeclaims") if look.stack.makes("PersistentVolumeClaim", name_of(each))
@@ -179,7 +179,7 @@ def claims(look: Look) -> Outcomes:
     remedy="raise resources.limits.memory; or for Ollama, lower server.promptCache, contextLength, parallel or "
     "maxLoadedModels (docs/models.md)",
 )
-def memory(look: Look) -> Outcomes:
+def memory(look: Observation) -> Outcomes:
     """The kubelets' count for each container with a limit; for Ollama's, with the models that GET /api/ps names."""
     loaded = _loaded(look)
     told = False
@@ -200,7 +200,7 @@ def memory(look: Look) -> Outcomes:
         yield not_checked(f"how much memory the pods use: {look.cluster.unknown.get('kubelets', 'no kubelet says')}")
 
 
-def _loaded(look: Look) -> dict[str, list[str]]:
+def _loaded(look: Observation) -> dict[str, list[str]]:
     """The models in memory with their sizes, by the pod of Ollama that has them."""
     return {
         host: [
@@ -219,7 +219,7 @@ def _loaded(look: Look) -> dict[str, list[str]]:
     why="A pod may be ready and still fail its users: a database that is away, a migration under way.",
     remedy="`kubectl logs deployment/NAME` of the WebUI shows why",
 )
-def webui(look: Look) -> Outcomes:
+def webui(look: Observation) -> Outcomes:
     """GET /health, asked from inside its pod."""
     said = _inside(look).get("health")
     yield problem(f"the WebUI does not answer: {said}") if said else ok("the WebUI answers")
@@ -232,7 +232,7 @@ def webui(look: Look) -> Outcomes:
     why="Otherwise the list of models is empty, and nobody can chat.",
     remedy="look at NetworkPolicies, the Service's endpoints (`kubectl get endpointslices`), and airis:clusterDomain",
 )
-def ollama(look: Look) -> Outcomes:
+def ollama(look: Observation) -> Outcomes:
     """GET /api/tags of every Ollama that the WebUI knows, asked from inside its pod."""
     for url, said in _inside(look).get("ollama", {}).items():
         error = said["error"]
@@ -246,7 +246,7 @@ def ollama(look: Look) -> Outcomes:
     why="An Ollama that finds no GPU it can use computes on the CPU: its pod is ready, and answers many times slower.",
     remedy=REMEDY,
 )
-def gpu_in_use(look: Look) -> Outcomes:
+def gpu_in_use(look: Observation) -> Outcomes:
     """What Ollama logged when it started: `inference compute`."""
     if not look.stack.settings.ollama.enabled or look.stack.settings.ollama.gpu is None:
         return
@@ -269,7 +269,7 @@ def gpu_in_use(look: Look) -> Outcomes:
     remedy="raise airis:ollama.resources.limits.memory; or lower airis:ollama.server.promptCache, contextLength, parallel or "
     "maxLoadedModels (docs/models.md)",
 )
-def model_servers(look: Look) -> Outcomes:
+def model_servers(look: Observation) -> Outcomes:
     """Ollama's log, and the memory events of its container, since it has started."""
     if not look.stack.settings.ollama.enabled:
         return
@@ -296,7 +296,7 @@ def model_servers(look: Look) -> Outcomes:
     why="A model that is not there cannot be chosen; whoever asks for it by its name gets an error.",
     remedy="`kubectl logs job/...` of the Job that pulls them says why; `airis up` starts it again",
 )
-def models(look: Look) -> Outcomes:
+def models(look: Observation) -> Outcomes:
     """airis:ollama.models and .create, against what each Ollama says it has."""
     settings = look.stack.settings.ollama
     wanted = [_full(each) for each in (*settings.models, *(one.name for one in settings.create))]
@@ -315,8 +315,8 @@ def _full(model: str) -> str:
     return model if ":" in model.rpartition("/")[2] else f"{model}:latest"
 
 
-def _inside(look: Look) -> Mapping[str, Any]:
-    """The answer of inside.py."""
+def _inside(look: Observation) -> Mapping[str, Any]:
+    """The answer of webui_script.py."""
     look.known("inside")
     if not look.cluster.inside:
         raise NotChecked("No pod of the WebUI is ready to be asked.")

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from airis.doctor.look import name_of
-from airis.doctor.wanted import Amounts, added, amount, asked
-from airis.kubectl import KubeObject
+from airis.cluster.kubectl import KubeObject
+from airis.doctor.observation import name_of
+from airis.doctor.requirements import Amounts, added, amount, asked
 
 _CLOSED = ("NoSchedule", "NoExecute")
 _DEFAULT_PODS = 110

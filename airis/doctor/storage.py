@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
+from airis.cluster.kubectl import KubeObject
 from airis.doctor import network_storage
-from airis.doctor.look import Look, is_default, name_of, named
-from airis.doctor.model import Group, Outcome, Outcomes, Scope, check, listed, ok, problem, warning
+from airis.doctor.checks import Group, Outcome, Outcomes, Scope, check, listed, ok, problem, warning
 from airis.doctor.network_storage import FileSystem, is_for_one_node
-from airis.doctor.questions import data_claim
-from airis.doctor.wanted import amount
-from airis.kubectl import KubeObject
+from airis.doctor.observation import Observation, is_default, name_of, named
+from airis.doctor.queries import data_claim
+from airis.doctor.requirements import amount
 
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"
 _STORAGE = (Group.STORAGE, Scope.STACK)
@@ -16,18 +16,18 @@ _NO_PROVISIONER = "kubernetes.io/no-provisioner"
 _ZONE = "topology.kubernetes.io/zone"
 
 
-def _classes(look: Look) -> Sequence[KubeObject]:
+def _classes(look: Observation) -> Sequence[KubeObject]:
     return look.all("storageclasses.storage.k8s.io")
 
 
-def _class_of(look: Look, claim: KubeObject) -> KubeObject | None:
+def _class_of(look: Observation, claim: KubeObject) -> KubeObject | None:
     name = claim["spec"].get("storageClassName")
     if name is not None:
         return named(_classes(look), name)
     return next((each for each in _classes(look) if is_default(each, _DEFAULT)), None)
 
 
-def _unbound(look: Look) -> list[KubeObject]:
+def _unbound(look: Observation) -> list[KubeObject]:
     """The claims of the stack that have no volume yet."""
     live = {name_of(each): each for each in look.own("persistentvolumeclaims")}
     return [
@@ -44,7 +44,7 @@ def _unbound(look: Look) -> list[KubeObject]:
     remedy="`kubectl annotate storageclass NAME storageclass.kubernetes.io/is-default-class=true`, or name a class in the "
     "stack (airis:ollama.storage.storageClass, airis:webui.storage.storageClass)",
 )
-def default_storage_class(look: Look) -> Outcomes:
+def default_storage_class(look: Observation) -> Outcomes:
     """The annotation on the classes."""
     defaults = [name_of(each) for each in _classes(look) if is_default(each, _DEFAULT)]
     relied_on = look.wanted is None or any("storageClassName" not in each["spec"] for each in _unbound(look))
@@ -68,7 +68,7 @@ def default_storage_class(look: Look) -> Outcomes:
     why="A claim whose class or provisioner does not exist stays Pending, and with it the pod.",
     remedy="`kubectl get storageclasses` shows what there is: name one of these in the stack, or install its driver",
 )
-def storage_class(look: Look) -> Outcomes:
+def storage_class(look: Observation) -> Outcomes:
     """The class of each claim that has no volume yet, its provisioner, its binding mode and access modes."""
     seen: set[str] = set()
     for claim in _unbound(look):
@@ -88,7 +88,7 @@ def storage_class(look: Look) -> Outcomes:
             yield _provisioned(look, found)
 
 
-def _static(look: Look, claim: KubeObject) -> Outcome:
+def _static(look: Observation, claim: KubeObject) -> Outcome:
     free = [
         name_of(each)
         for each in look.all("persistentvolumes")
@@ -111,7 +111,7 @@ def _modes(claim: KubeObject, found: KubeObject) -> Outcomes:
         )
 
 
-def _provisioned(look: Look, found: KubeObject) -> Outcome:
+def _provisioned(look: Observation, found: KubeObject) -> Outcome:
     name, provisioner = name_of(found), found["provisioner"]
     if provisioner == _NO_PROVISIONER:
         return warning(
@@ -142,7 +142,7 @@ def _provisioned(look: Look, found: KubeObject) -> Outcome:
     remedy="`kubectl patch storageclass NAME -p '{\"allowVolumeExpansion\": true}'`, if the driver can do it; or ask for more "
     "storage from the start",
 )
-def expansion(look: Look) -> Outcomes:
+def expansion(look: Observation) -> Outcomes:
     """The class of each claim; and whether the stack asks for more than a bound claim has."""
     live = {name_of(each): each for each in look.own("persistentvolumeclaims")}
     fixed = {
@@ -172,7 +172,7 @@ def expansion(look: Look) -> Outcomes:
     why="A pod that mounts a claim which does not exist stays Pending.",
     remedy="make the claim in the stack's namespace, or leave out existingClaim: then the stack makes one",
 )
-def existing_claim(look: Look) -> Outcomes:
+def existing_claim(look: Observation) -> Outcomes:
     """Each existingClaim, and whether it has its volume."""
     there = {name_of(each): each for each in look.own("persistentvolumeclaims")}
     for name in look.stack.existing_claims:
@@ -193,7 +193,7 @@ def existing_claim(look: Look) -> Outcomes:
     remedy="block storage or a local disk (airis:webui.storage.storageClass), or PostgreSQL (airis:webui.database and "
     "airis:webui.vectorStore); docs/data.md says how to move",
 )
-def sqlite_storage(look: Look) -> Outcomes:
+def sqlite_storage(look: Observation) -> Outcomes:
     """The volume of the WebUI's claim, if it is bound and may be seen; else its class."""
     webui = look.stack.settings.webui
     held = [name for name, here in (("chats", webui.database is None), ("embeddings", webui.vectors_on_volume)) if here]
@@ -212,7 +212,7 @@ def sqlite_storage(look: Look) -> Outcomes:
         )
 
 
-def _file_system(look: Look, claim: KubeObject) -> tuple[FileSystem | None, str]:
+def _file_system(look: Observation, claim: KubeObject) -> tuple[FileSystem | None, str]:
     """The network's file system below a claim, and whose it is."""
     spec = claim["spec"]
     volume = named(look.cluster.objects.get("persistentvolumes", ()), spec.get("volumeName", ""))

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airis.kubectl import KubeObject
+from airis.cluster.kubectl import KubeObject
 
 
 @dataclass(frozen=True)
 class Row:
-    """A kind of target. `kind`, and the parts that `variables` may name, are those of reaching.py."""
+    """A kind of target. `kind`, and the parts that `variables` may name, are those of probe_script.py."""
 
     key: str
     """Key of the stack file."""
@@ -239,7 +239,7 @@ TABLE: tuple[Row, ...] = (
 
 
 def targets(environment: Iterable[KubeObject], rows: Iterable[Row] = TABLE) -> list[dict[str, Any]]:
-    """The targets that a container with this environment has, as reaching.py takes them: names of variables, and no value."""
+    """The targets of a container with this environment, as probe_script.py takes them: names of variables, and no value."""
     given = {str(each["name"]): each for each in environment}
     found = []
     for row in rows:

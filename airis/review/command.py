@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from airis.errors import AirisError, ExitCode
 from airis.review.comment import comment, failure
 from airis.review.gather import Failed, StackReview, gather, worst
-from airis.stacks import project_root
+from airis.stack_file.stacks import project_root
+from airis.terminal.errors import AirisError, ExitCode
 
 VERSION = 1
 """Of the JSON. Keys may be added; one that is renamed or removed makes another version."""

@@ -5,9 +5,9 @@ from html import escape
 
 from airis.diff import Action, Amount, Diff, ObjectChange
 from airis.diff.markdown import escaped, fenced, written
-from airis.errors import ExitCode
+from airis.rehearse.verdict import remarks_of
 from airis.review.gather import Failed, StackReview
-from airis.verdict import remarks_of
+from airis.terminal.errors import ExitCode
 
 MARKER = "<!-- airis-review -->"
 """The first line, by which the comment is found again, to be edited. .github/scripts/post_comment.py knows it, too."""

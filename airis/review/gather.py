@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from airis.check import Report, check_stack
 from airis.diff import diff_stacks
 from airis.diff.model import Diff
-from airis.errors import AirisError, ExitCode
-from airis.rehearsal import rehearse_stack
-from airis.sandbox import borrowed_sandbox
-from airis.stacks import read_stack, stack_names
-from airis.verdict import Verdict
+from airis.rehearse.rehearsal import rehearse_stack
+from airis.rehearse.sandbox import borrowed_sandbox
+from airis.rehearse.verdict import Verdict
+from airis.render.check import Report, check_stack
+from airis.stack_file.stacks import read_stack, stack_names
+from airis.terminal.errors import AirisError, ExitCode
 
 NODES = Path("examples", "nodes")
 """Where nodes for rehearsals are, unless another folder is named: `<stack>.yaml` for the stack of that name."""

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from airis.reference import rows
+from airis.stack_file.reference import rows
 from settings import OllamaSettings, WebUISettings
-from settings.base import Settings, models_in
-from settings.ollama_server import OllamaServerSettings
-from settings.references import ConfigMapKeyRef, SecretKeyRef
-from settings.secrets import SecretsSettings
-from settings.variables import VariableSettings, of_field
+from settings.ollama.server import OllamaServerSettings
+from settings.types.base import Settings, models_in
+from settings.types.references import ConfigMapKeyRef, SecretKeyRef
+from settings.types.secrets import SecretsSettings
+from settings.types.variables import VariableSettings, of_field
 from tests.app.rendered import value
 
 WITHOUT = Path(__file__).with_name("keys_without_effect.txt")

@@ -11,10 +11,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from airis.errors import AirisError, EnvironmentProblem
-from airis.progress import step
-from airis.sandbox.locking import held, lock_at
-from airis.sandbox.places import cache_root
+from airis.cluster.programs.cache import cache_root
+from airis.cluster.programs.locking import held, lock_at
+from airis.terminal.errors import AirisError, EnvironmentProblem
+from airis.terminal.progress import step
 from tests import pinned
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")

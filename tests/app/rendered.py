@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airis import program
-from airis.manifest import manifest
+from airis.render import program
+from airis.render.manifest import manifest
 from tests.unit import drawing
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from airis.doctor import reaching
+from airis.doctor import probe_script
 from airis.doctor.targets import secret, targets
 from tests.app.environment import Environment
 from tests.app.rendered import key, rendered
@@ -27,7 +27,7 @@ def reached(installed: Environment, held: Mapping[str, str], **settings: Any) ->
     asked = [each for each in targets(listed) if each["key"] != "airis:ollama"]
     done = subprocess.run(
         [
-            *(str(installed.python), "-I", "-B", "-c", Path(reaching.__file__).read_text(encoding="utf-8")),
+            *(str(installed.python), "-I", "-B", "-c", Path(probe_script.__file__).read_text(encoding="utf-8")),
             json.dumps({"targets": asked, "hidden": secret(listed)}),
         ],
         env=dict(rendered(**settings).environment(held)),

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from settings.auth import AuthSettings
-from settings.connections import ConnectionsSettings
-from settings.pod_fit import python_variables
-from settings.variables import declared
-from settings.workload import ResourceAmounts
+from settings.pods.process_limits import python_variables
+from settings.pods.workload import ResourceAmounts
+from settings.sign_in.auth import AuthSettings
+from settings.types.variables import declared
+from settings.webui.connections import ConnectionsSettings
 from tests.app.asking import ask
 from tests.app.environment import Environment
 from tests.app.rendered import key, rendered, value

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from airis.errors import EnvironmentProblem
+from airis.terminal.errors import EnvironmentProblem
 from tests.app.collector import Collector, collecting
 from tests.app.environment import EXPORTERS, Environment, exporters
 from tests.app.rendered import key

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from airis.errors import AirisError
+from airis.terminal.errors import AirisError
 from tests.cluster import browser, images, target
 from tests.cluster.node import packages, programs
 

@@ -12,7 +12,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from airis.errors import EnvironmentProblem
+from airis.terminal.errors import EnvironmentProblem
 from tests.cluster.node import packages
 from tests.cluster.person import PASSWORD
 from tests.cluster.target import Target

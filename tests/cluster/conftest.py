@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from airis.errors import EnvironmentProblem
+from airis.terminal.errors import EnvironmentProblem
 from tests.cluster import target
 from tests.cluster.stacks import DEPLOYED, WAYS, Stack, new_namespace, new_stack
 from tests.cluster.target import Target

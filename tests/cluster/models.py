@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import requests
 
-from airis.sandbox.places import cache_root
+from airis.cluster.programs.cache import cache_root
 from tests.cluster.images import model
 from tests.cluster.images.layer import run
 from tests.cluster.images.tools import tools

@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from airis.doctor.model import CHECKS, Finding, State
-from airis.doctor.probe import LABEL, Probed, probe
-from airis.kubectl import KubeObject
+from airis.cluster.kubectl import KubeObject
+from airis.doctor.checks import CHECKS, Finding, State
+from airis.doctor.probe import LABEL, probe
+from airis.doctor.probe_results import Probed
 from tests.cluster.stacks import Stack
 from tests.unit.doctors import look, wanted
 

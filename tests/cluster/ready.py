@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from airis.kubectl import Kubectl, KubectlError, KubeObject
-from airis.readiness import Live, key_of, pod_finding, resource_of
-from airis.verdict import Finding
+from airis.cluster.finding import Finding
+from airis.cluster.kubectl import Kubectl, KubectlError, KubeObject
+from airis.cluster.readiness import Live, key_of, pod_finding, resource_of
 
 HOPELESS = (
     "CreateContainerConfigError",
@@ -33,7 +33,7 @@ _LOG_LINES = 20
 
 
 def wait_ready(kubectl: Kubectl, wanted: Sequence[KubeObject], seconds: float = 300) -> None:
-    """Returns when all objects are ready, as `airis.readiness` has it.
+    """Returns when all objects are ready, as `airis.cluster.readiness` has it.
 
     Raises AssertionError with the pods' reasons, and the last lines of their logs, as soon as one of their pods cannot
     start, a Job has failed, or the time is over.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from airis.kubectl import KubeObject
+from airis.cluster.kubectl import KubeObject
 from tests.cluster.images import recipes
 from tests.cluster.node.certificates import certificate
 from tests.cluster.ready import wait_ready

@@ -6,12 +6,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from airis.kubectl import KubeObject
-from airis.rehearsal import clean, rehearse_together, surroundings
-from airis.sandbox import Sandbox
-from airis.snapshot import Snapshot
-from airis.snapshot.take import take
-from airis.verdict import Verdict
+from airis.cluster.kubectl import KubeObject
+from airis.rehearse.rehearsal import clean, rehearse_together, surroundings
+from airis.rehearse.sandbox import Sandbox
+from airis.rehearse.snapshot import Snapshot
+from airis.rehearse.snapshot.take import take
+from airis.rehearse.verdict import Verdict
 from tests.cluster.target import Target
 from tests.rehearsal.conftest import remove
 

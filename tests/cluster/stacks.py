@@ -13,10 +13,10 @@ from unittest import mock
 
 import pytest
 
-from airis import manifest, program
-from airis.cluster import Cluster
-from airis.kubectl import KubeObject
-from airis.readiness import key_of
+from airis.cluster.connection import Cluster
+from airis.cluster.kubectl import KubeObject
+from airis.cluster.readiness import key_of
+from airis.render import manifest, program
 from tests.cluster.images import references
 from tests.cluster.images.image import full
 from tests.cluster.ready import wait_ready

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from airis.cluster import Cluster, kubectl_binary
-from airis.errors import EnvironmentProblem
-from airis.kubectl import Kubectl
-from airis.progress import step
+from airis.cluster.connection import Cluster, kubectl_binary
+from airis.cluster.kubectl import Kubectl
+from airis.terminal.errors import EnvironmentProblem
+from airis.terminal.progress import step
 from tests.cluster import images
 from tests.cluster.images import recipes
 from tests.cluster.node import images as on_node

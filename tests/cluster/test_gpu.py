@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from airis.kubectl import KubeObject
-from airis.ollama_log import REMEDY, computing_on_cpu
+from airis.cluster.kubectl import KubeObject
+from airis.cluster.ollama_log import REMEDY, computing_on_cpu
 from tests.cluster.node.places import NAME
 from tests.cluster.stacks import Engined, Stack
 from tests.cluster.target import Target

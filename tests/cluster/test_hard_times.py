@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from airis.kubectl import KubeObject
-from airis.readiness import pod_finding
+from airis.cluster.kubectl import KubeObject
+from airis.cluster.readiness import pod_finding
 from tests.cluster import models
 from tests.cluster.models import Tiny
 from tests.cluster.node.places import NAME as NODE

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from settings import releases
-from settings.ollama import OllamaSettings
-from settings.redis import RedisServerSettings
-from settings.webui import WebUISettings
+from settings.ollama.ollama import OllamaSettings
+from settings.state.redis import RedisServerSettings
+from settings.types import releases
+from settings.webui.webui import WebUISettings
 from tests.cluster import images
 from tests.cluster.images import recipes
 from tests.cluster.images.image import Image, build, full

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import requests
 
-from airis.preparing import Preparing
-from airis.watch import watching
+from airis.deploy.database_preparation import Preparing
+from airis.deploy.watch import watching
 from components.exposure import LOCAL_ORIGIN
 from tests.cluster import migrations, servers
 from tests.cluster.images.recipes import WEBUI, WEBUI_BEFORE

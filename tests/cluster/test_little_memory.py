@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from airis import manifest, program
 from airis.doctor import examination
-from airis.doctor.fetch import server_of
-from airis.doctor.look import Look
-from airis.doctor.machine import this_machine
-from airis.doctor.model import CHECKS, State
-from airis.doctor.wanted import Wanted
-from airis.stacks import settings_of
+from airis.doctor.checks import CHECKS, State
+from airis.doctor.observation import Observation
+from airis.doctor.observe import server_of
+from airis.doctor.requirements import Requirements
+from airis.doctor.this_machine import this_machine
+from airis.render import manifest, program
+from airis.stack_file.stacks import settings_of
 from tests.cluster import models
 from tests.cluster.models import Tiny
 from tests.cluster.prompts import Stopped, ask, different
@@ -28,8 +28,8 @@ def examined(stack: Stack, settings: dict[str, object], *checks: str) -> list[tu
     """What `airis doctor` finds in the cluster, by these checks."""
     file = stack_of(namespace=stack.namespace, **settings)
     objects = [manifest.manifest(each) for each in manifest.in_order(program.run(file).objects)]
-    wanted = Wanted("story", settings_of(file), objects)
-    look = Look(this_machine(ROOT), server=server_of(stack.cluster, wanted), wanted=wanted)
+    wanted = Requirements("story", settings_of(file), objects)
+    look = Observation(this_machine(ROOT), server=server_of(stack.cluster, wanted), wanted=wanted)
     return [(each.state, each.what) for name in checks for each in CHECKS[name].findings(look)]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from airis.kubectl import KubeObject
+from airis.cluster.kubectl import KubeObject
 from tests.cluster import registry
 from tests.cluster.registry import Registry
 from tests.cluster.stacks import Stack

@@ -10,7 +10,7 @@ from typing import Any
 import requests
 import yaml
 
-from airis.kubectl import Kubectl
+from airis.cluster.kubectl import Kubectl
 from tests.cluster import models
 from tests.cluster.images.recipes import OLLAMA, VALKEY, WEBUI
 from tests.cluster.person import Person

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import requests
 
-from airis.cluster import Cluster
-from airis.kubectl import KubectlError
+from airis.cluster.connection import Cluster
+from airis.cluster.kubectl import KubectlError
 from tests.cluster.pods import make, shell
 from tests.cluster.ready import wait_ready
 from tests.cluster.target import Target

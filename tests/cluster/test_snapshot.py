@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from airis import manifest
-from airis.kubectl import KubeObject
-from airis.readiness import pod_finding
-from airis.verdict import State
+from airis.cluster.finding import State
+from airis.cluster.kubectl import KubeObject
+from airis.cluster.readiness import pod_finding
+from airis.render import manifest
 from tests.cluster.images.recipes import BUSYBOX
 from tests.cluster.rehearsed import rehearsed, snapshot_of
 from tests.cluster.target import Target

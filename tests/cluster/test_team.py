@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import requests
 
-from airis.doctor.model import State
-from airis.readiness import pod_finding
+from airis.cluster.readiness import pod_finding
+from airis.doctor.checks import State
 from tests.cluster import models, servers
 from tests.cluster.person import Person
 from tests.cluster.probed import probed, problems

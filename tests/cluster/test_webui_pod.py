@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 import requests
 
-from airis.kubectl import KubeObject
-from settings.quantity import as_bytes
+from airis.cluster.kubectl import KubeObject
+from settings.types.quantity import as_bytes
 from tests.cluster.person import Person
 from tests.cluster.stacks import Applied, new_stack
 from tests.cluster.target import Target

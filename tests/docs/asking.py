@@ -9,8 +9,8 @@ from typing import Any
 
 import typer
 
-from airis.cli import app
-from airis.sandbox import ensure
+from airis.cli.main import app
+from airis.rehearse.sandbox import ensure
 from tests.docs.known import OTHERS, PULUMI, Known
 from tests.unit.drawing import ROOT
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from airis.sandbox import ensure
+from airis.rehearse.sandbox import ensure
 from tests.docs.asking import problem
 from tests.docs.blocks import PAGES, Command, commands, commands_in
 from tests.docs.known import OTHERS, PULUMI

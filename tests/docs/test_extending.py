@@ -75,7 +75,7 @@ def run(extended: Path, *module: str) -> "subprocess.CompletedProcess[str]":
 
 @pytest.fixture(scope="module")
 def objects(extended: Path) -> Iterator[list[dict[str, object]]]:
-    rendered = run(extended, "airis.cli", "render", "--stack", "new")
+    rendered = run(extended, "airis.cli.main", "render", "--stack", "new")
     assert rendered.returncode == 0, rendered.stderr
     yield list(yaml.safe_load_all(rendered.stdout))
 
@@ -93,13 +93,13 @@ def test_the_component_is_there(objects: list[dict[str, object]]) -> None:
 
 
 def test_both_keep_the_rules(extended: Path) -> None:
-    checked = run(extended, "airis.cli", "check", "--stack", "new")
+    checked = run(extended, "airis.cli.main", "check", "--stack", "new")
     mandatory = [line for line in checked.stdout.splitlines() if line.startswith("mandatory")]
     assert (checked.returncode, mandatory) == (0, []), checked.stdout + checked.stderr
 
 
 def test_the_policy_refuses_what_breaks_it(extended: Path) -> None:
-    checked = run(extended, "airis.cli", "check", "--stack", "cpu")
+    checked = run(extended, "airis.cli.main", "check", "--stack", "cpu")
     assert checked.returncode == 1
     assert "owner: Deployment/airis-deployment: metadata.labels.team" in checked.stdout
     assert "owner: Service" not in checked.stdout
@@ -114,7 +114,7 @@ def test_the_tests_of_the_page_pass(extended: Path) -> None:
 
 
 def test_the_reference_follows(extended: Path) -> None:
-    written = run(extended, "airis.reference")
+    written = run(extended, "airis.stack_file.reference")
     assert written.returncode == 0, written.stderr
     page = (extended / "docs" / "config.md").read_text(encoding="utf-8")
     assert "| `airis:webui.logging.auditBodyBytes` | whole number or null | `null` |" in page

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from airis import image_pulls, watch
+from airis.cluster import image_pulls
+from airis.deploy import watch
 from tests.docs.blocks import Block, blocks
 from tests.unit.drawing import ROOT
 

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from airis.errors import AirisError
-from airis.sandbox import Sandbox, load_nodes
+from airis.rehearse.sandbox import Sandbox, load_nodes
+from airis.terminal.errors import AirisError
 from tests import pulumi_project
 from tests.pulumi_project import missing
 from tests.rehearsal.conftest import remove, remove_abandoned
 
 FOLDER = Path(__file__).parent
-AIRIS = (sys.executable, "-m", "airis.cli")
+AIRIS = (sys.executable, "-m", "airis.cli.main")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from airis.rehearsal import clean
-from airis.sandbox import Sandbox, load_nodes
+from airis.rehearse.rehearsal import clean
+from airis.rehearse.sandbox import Sandbox, load_nodes
 from tests.engine.conftest import Project, new_project
 from tests.rehearsal.moving import apply_helm, apply_reference, marked, markers, versions
 
@@ -73,7 +73,7 @@ def take_the_switch_out(project: Project) -> None:
 
 def rendered_by(project: Project, stack: str) -> str:
     """What `airis render --show-secrets` writes on stdout alone."""
-    command = [sys.executable, "-m", "airis.cli", "render", "-s", stack, "--show-secrets"]
+    command = [sys.executable, "-m", "airis.cli.main", "render", "-s", stack, "--show-secrets"]
     return subprocess.run(
         command, cwd=project.folder, env=project.environment, capture_output=True, text=True, check=True
     ).stdout

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from airis.errors import ExitCode
-from airis.rehearsal import clean
-from airis.sandbox import Sandbox
-from airis.stacks import UPSERT_VARIABLE
+from airis.rehearse.rehearsal import clean
+from airis.rehearse.sandbox import Sandbox
+from airis.stack_file.stacks import UPSERT_VARIABLE
+from airis.terminal.errors import ExitCode
 from tests.engine.conftest import AIRIS, Project
 
 pytestmark = pytest.mark.timeout(400)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from airis.rehearsal import clean
-from airis.sandbox import Sandbox, load_nodes
+from airis.rehearse.rehearsal import clean
+from airis.rehearse.sandbox import Sandbox, load_nodes
 from tests.engine.conftest import Project
 from tests.pulumi_project import Run
 from tests.rehearsal.faulty import MISSING, Faulty

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from airis.errors import ExitCode
-from airis.rehearsal import clean
-from airis.sandbox import Sandbox
+from airis.rehearse.rehearsal import clean
+from airis.rehearse.sandbox import Sandbox
+from airis.terminal.errors import ExitCode
 from tests.engine.conftest import Project, new_project
 from tests.engine.unheard import way_to
 from tests.rehearsal.moving import marked, markers

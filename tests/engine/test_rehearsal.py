@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from airis import engine_rehearsal, manifest, program
-from airis.rehearsal import clean, rehearse
-from airis.sandbox import Sandbox, load_nodes
-from airis.stacks import StackFile, read_stack
-from airis.verdict import State, Verdict
+from airis.cluster.finding import State
+from airis.rehearse import engine_rehearsal
+from airis.rehearse.rehearsal import clean, rehearse
+from airis.rehearse.sandbox import Sandbox, load_nodes
+from airis.rehearse.verdict import Verdict
+from airis.render import manifest, program
+from airis.stack_file.stacks import StackFile, read_stack
 from tests.engine.conftest import new_project
 
 pytestmark = pytest.mark.timeout(300)

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from airis.sandbox import Sandbox
+from airis.rehearse.sandbox import Sandbox
 
 _CHUNK = 65536
 

@@ -11,11 +11,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from airis.progress import step
-from airis.sandbox import toolchain
-from airis.sandbox.locking import held, lock_at
-from airis.sandbox.places import cache_root
-from settings.releases import release
+from airis.cluster.programs import toolchain
+from airis.cluster.programs.cache import cache_root
+from airis.cluster.programs.locking import held, lock_at
+from airis.terminal.progress import step
+from settings.types.releases import release
 from tests import pinned
 
 HERE = Path(__file__).parent

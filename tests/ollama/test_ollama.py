@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airis.errors import EnvironmentProblem
-from settings.model_sizes import full_name
-from settings.modelfile import modelfile, quotable
-from settings.models import CreatedModel, Parameters
-from settings.ollama_server import OllamaServerSettings
-from settings.releases import OLLAMA, marks, release
-from settings.variables import declared, variables
+from airis.terminal.errors import EnvironmentProblem
+from settings.ollama.model_sizes import full_name
+from settings.ollama.modelfile import modelfile
+from settings.ollama.modelfile_text import quotable
+from settings.ollama.models import CreatedModel, Parameters
+from settings.ollama.server import OllamaServerSettings
+from settings.types.releases import OLLAMA, marks, release
+from settings.types.variables import declared, variables
 from tests.ollama.asking import VERSIONS, Answer, ask
 from tests.releases.releases import refused_parameters
 

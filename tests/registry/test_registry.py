@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from airis.doctor.model import State
-from airis.errors import EnvironmentProblem
-from airis.registry import Answer, Presence, look_up
+from airis.doctor.checks import State
+from airis.doctor.registry import Answer, Presence, look_up
+from airis.terminal.errors import EnvironmentProblem
 from tests.registry.registry import Registry, running
 from tests.unit.doctors import look, node, says, wanted
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from airis.rehearsal import clean
-from airis.sandbox import Sandbox, load_nodes
-from airis.sandbox.places import cache_root
+from airis.cluster.programs.cache import cache_root
+from airis.rehearse.rehearsal import clean
+from airis.rehearse.sandbox import Sandbox, load_nodes
 
 _OF_A_TEST_RUN = re.compile(r"airis-(?:test|life|doctor|exec|faults|engine)-(\d+)")
 """The name of a sandbox that tests start: the number is the process id of its test run."""

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from airis.errors import AirisError
-from airis.kubectl import Kubectl, KubeObject
-from airis.sandbox import Sandbox
+from airis.cluster.kubectl import Kubectl, KubeObject
+from airis.rehearse.sandbox import Sandbox
+from airis.terminal.errors import AirisError
 from tests.engine.conftest import arguments, start
 
 STAGES = Path(__file__).with_name("stages.yaml")

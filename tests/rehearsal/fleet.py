@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from airis.kubectl import Kubectl, KubeObject
-from airis.sandbox import load_nodes
+from airis.cluster.kubectl import Kubectl, KubeObject
+from airis.rehearse.sandbox import load_nodes
 from tests.unit.drawing import ROOT
 
 NODES = ROOT / "examples" / "nodes" / "fleet.yaml"

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from airis.sandbox import Sandbox
+from airis.rehearse.sandbox import Sandbox
 from tests.unit.drawing import ROOT
 
 REFERENCE = ROOT / "tests" / "fixtures" / "kustomize"

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from airis.cluster.kubectl import Kubectl
 from airis.diff.compare import Compared, compared
-from airis.diff.data import refusals
+from airis.diff.data_loss import refusals
+from airis.diff.ignored_fields import kept
 from airis.diff.model import Action
-from airis.diff.overlooked import kept
-from airis.diff.side import Item, Side
-from airis.kubectl import Kubectl
-from airis.manifest import in_order, manifest, place
-from airis.program import Rendering
+from airis.diff.stack_objects import Item, Side
+from airis.render.manifest import in_order, manifest, place
+from airis.render.program import Rendering
 
 Body = dict[str, Any]
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
-from airis import manifest, program
 from airis.adopt import adopt
-from airis.errors import AirisError, EnvironmentProblem, ExitCode
-from airis.kubectl import Kubectl, KubectlError
-from airis.sandbox import Sandbox
-from airis.stacks import read_stack
+from airis.cluster.kubectl import Kubectl, KubectlError
+from airis.rehearse.sandbox import Sandbox
+from airis.render import manifest, program
+from airis.stack_file.stacks import read_stack
+from airis.terminal.errors import AirisError, EnvironmentProblem, ExitCode
 from tests.rehearsal.moving import apply_helm, apply_reference, marked, markers, versions
 from tests.unit.drawing import ROOT
 

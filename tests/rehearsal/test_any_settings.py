@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from airis.manifest import in_order, manifest, to_yaml
-from airis.program import KubernetesObject, Rendering
-from airis.rehearsal import clean, define
-from airis.sandbox import Sandbox, definitions_for
+from airis.rehearse.rehearsal import clean, define
+from airis.rehearse.sandbox import Sandbox, definitions_for
+from airis.render.manifest import in_order, manifest, to_yaml
+from airis.render.program import KubernetesObject, Rendering
 from tests.unit.drawing import container, draw, pod_spec, values, workloads
 from tests.unit.test_credentials import revealed
 from tests.unit.test_stacks_rendered import missing

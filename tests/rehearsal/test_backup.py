@@ -17,11 +17,11 @@ import yaml
 
 from airis.backup import backup_stack, operations, pods, restore_stack
 from airis.backup.target import target_of
-from airis.errors import AirisError
-from airis.kubectl import Kubectl, KubectlError
-from airis.rehearsal import rehearse
-from airis.sandbox import Sandbox, load_nodes
-from airis.stacks import read_stack
+from airis.cluster.kubectl import Kubectl, KubectlError
+from airis.rehearse.rehearsal import rehearse
+from airis.rehearse.sandbox import Sandbox, load_nodes
+from airis.stack_file.stacks import read_stack
+from airis.terminal.errors import AirisError
 from tests.rehearsal.test_stacks import committed, wanted
 from tests.unit.backups import contents, data_folder, listing, rows
 from tests.unit.drawing import ROOT, draw

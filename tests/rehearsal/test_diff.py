@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from airis.cluster.kubectl import Kubectl, KubectlError
 from airis.diff import Action, Diff
 from airis.diff.live import diff_cluster
-from airis.errors import AirisError, EnvironmentProblem
-from airis.kubectl import Kubectl, KubectlError
-from airis.render import manifests
-from airis.sandbox import Sandbox
-from airis.stacks import StackFile
-from settings.releases import OPEN_WEBUI
+from airis.rehearse.sandbox import Sandbox
+from airis.render.objects import manifests
+from airis.stack_file.stacks import StackFile
+from airis.terminal.errors import AirisError, EnvironmentProblem
+from settings.types.releases import OPEN_WEBUI
 from tests.unit.drawing import stack_of
 
 pytestmark = pytest.mark.timeout(120)

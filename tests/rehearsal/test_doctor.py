@@ -9,15 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
-from airis import registry
-from airis.doctor import examination, questions
+from airis.cluster.kubectl import Kubectl, KubeObject
+from airis.doctor import examination, queries, registry
+from airis.doctor.checks import Finding, State
 from airis.doctor.examination import findings, take, wanted_of
-from airis.doctor.model import Finding, State
-from airis.kubectl import Kubectl, KubeObject
-from airis.registry import Answer, Presence
-from airis.rehearsal import rehearse
-from airis.sandbox import Sandbox, load_nodes
-from airis.stacks import StackFile, read_stack
+from airis.doctor.registry import Answer, Presence
+from airis.rehearse.rehearsal import rehearse
+from airis.rehearse.sandbox import Sandbox, load_nodes
+from airis.stack_file.stacks import StackFile, read_stack
 from tests.rehearsal.conftest import remove
 from tests.rehearsal.test_stacks import committed
 from tests.unit.doctors import serving
@@ -131,8 +130,8 @@ def _cluster(sandbox: AnsweringSandbox) -> Iterator[AnsweringSandbox]:
 @pytest.fixture(autouse=True)
 def surroundings(cluster: AnsweringSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither this machine's kubectl, nor its resolver, nor registries count; WebUI listens where the test serves for it."""
-    monkeypatch.setattr(questions, "_port", lambda container: str(cluster.port))
-    monkeypatch.setattr(questions, "_KILLS", "echo oom_kill 0")  # not of this machine
+    monkeypatch.setattr(queries, "_port", lambda container: str(cluster.port))
+    monkeypatch.setattr(queries, "_KILLS", "echo oom_kill 0")  # not of this machine
     monkeypatch.setenv("PATH", f"{cluster.kubectl.binary.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(examination, "resolved", lambda names: dict.fromkeys(names, ("192.0.2.7",)))
     monkeypatch.setattr(registry, "look_up", lambda images: dict.fromkeys(images, EVERYWHERE))

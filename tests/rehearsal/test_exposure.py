@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from airis.kubectl import KubectlError
-from airis.sandbox import Sandbox
-from airis.verdict import State
+from airis.cluster.finding import State
+from airis.cluster.kubectl import KubectlError
+from airis.rehearse.sandbox import Sandbox
 from tests.rehearsal.test_security import SEVERAL
 from tests.rehearsal.test_stacks import find, rehearsed, wanted
 from tests.unit.drawing import draw

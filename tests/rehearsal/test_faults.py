@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from airis import registry
-from airis.doctor import examination
-from airis.doctor.model import State as Seen
-from airis.errors import AirisError, ExitCode
-from airis.kubectl import Kubectl, KubectlError, KubeObject
-from airis.readiness import Live
-from airis.rehearsal import clean, rehearse
-from airis.sandbox import Sandbox, load_nodes
-from airis.verdict import Finding, State, Verdict
-from airis.watch import troubles, watching
+from airis.cluster.finding import Finding, State
+from airis.cluster.kubectl import Kubectl, KubectlError, KubeObject
+from airis.cluster.readiness import Live
+from airis.deploy.watch import troubles, watching
+from airis.doctor import examination, registry
+from airis.doctor.checks import State as Seen
+from airis.rehearse.rehearsal import clean, rehearse
+from airis.rehearse.sandbox import Sandbox, load_nodes
+from airis.rehearse.verdict import Verdict
+from airis.terminal.errors import AirisError, ExitCode
 from tests.rehearsal.conftest import remove
 from tests.rehearsal.faulty import MISSING, Faulty, configmaps, cut_off, storage_class, until
 from tests.rehearsal.moving import is_ready, marked, markers

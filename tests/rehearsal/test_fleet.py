@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from airis.many import for_each
-from airis.rehearsal import rehearse_together
-from airis.render import manifests
-from airis.sandbox import Sandbox, load_nodes
-from airis.stacks import read_stacks
+from airis.rehearse.rehearsal import rehearse_together
+from airis.rehearse.sandbox import Sandbox, load_nodes
+from airis.render.many import for_each
+from airis.render.objects import manifests
+from airis.stack_file.stacks import read_stacks
 from tests.rehearsal import fleet
 from tests.rehearsal.fleet import tenants
 from tests.unit.drawing import ROOT

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from airis import manifest
-from airis.kubectl import Kubectl, KubeObject
-from airis.rehearsal import clean, rehearse
-from airis.sandbox import Sandbox, load_nodes
-from airis.verdict import Finding, State, Verdict
+from airis.cluster.finding import Finding, State
+from airis.cluster.kubectl import Kubectl, KubeObject
+from airis.rehearse.rehearsal import clean, rehearse
+from airis.rehearse.sandbox import Sandbox, load_nodes
+from airis.rehearse.verdict import Verdict
+from airis.render import manifest
 from tests.unit.drawing import ROOT, draw
 
 NODES = ROOT / "tests" / "fixtures" / "nodes"

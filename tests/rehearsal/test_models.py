@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from airis import manifest, program
-from airis.rehearsal import rehearse
-from airis.sandbox import Sandbox
-from airis.verdict import State, Verdict
+from airis.cluster.finding import State
+from airis.rehearse.rehearsal import rehearse
+from airis.rehearse.sandbox import Sandbox
+from airis.rehearse.verdict import Verdict
+from airis.render import manifest, program
 from tests.unit.drawing import draw
 
 pytestmark = pytest.mark.timeout(120)

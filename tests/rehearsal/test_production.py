@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from airis.sandbox import Sandbox, load_nodes
-from airis.verdict import State
+from airis.cluster.finding import State
+from airis.rehearse.sandbox import Sandbox, load_nodes
 from tests.rehearsal.test_stacks import committed, find, rehearsed
 from tests.unit.drawing import ROOT
 

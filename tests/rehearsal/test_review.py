@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from airis import cli
+from airis.cli import main as cli
+from airis.rehearse.sandbox import Sandbox
 from airis.review import gather
-from airis.sandbox import Sandbox
 from tests.unit.drawing import ROOT
 from tests.unit.repositories import git
 

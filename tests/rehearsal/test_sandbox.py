@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from airis.errors import EnvironmentProblem
-from airis.sandbox import Sandbox, borrowed_sandbox, cluster, load_nodes
-from airis.sandbox.cluster import COMPONENTS
-from airis.sandbox.places import cache_root
+from airis.cluster.programs.cache import cache_root
+from airis.rehearse.sandbox import Sandbox, borrowed_sandbox, control_plane, load_nodes
+from airis.rehearse.sandbox.control_plane import COMPONENTS
+from airis.terminal.errors import EnvironmentProblem
 from tests.rehearsal.conftest import remove, remove_abandoned
 
 pytestmark = [
@@ -109,7 +109,7 @@ def in_background() -> Iterator[Start]:
     started = []
 
     def start(code: str, name: str, **environment: str) -> "subprocess.Popen[str]":
-        lines = f"import time\nfrom airis.sandbox import Sandbox\nsandbox = Sandbox({name!r})\n{code}"
+        lines = f"import time\nfrom airis.rehearse.sandbox import Sandbox\nsandbox = Sandbox({name!r})\n{code}"
         process = subprocess.Popen(
             [sys.executable, "-c", lines],
             env={**os.environ, **environment},
@@ -320,7 +320,7 @@ def test_it_starts_on_a_machine_without_network(idle: Sandbox) -> None:
     alone = ["unshare", "--user", "--map-root-user", "--net"]
     if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine lets nobody have a network of their own")
-    code = f"from airis.sandbox import Sandbox; s = Sandbox({idle.name!r}); s.up(); print(s.status().running)"
+    code = f"from airis.rehearse.sandbox import Sandbox; s = Sandbox({idle.name!r}); s.up(); print(s.status().running)"
     shell = 'ip link set lo up && exec "$0" -c "$1"'
     result = subprocess.run(
         [*alone, "sh", "-c", shell, sys.executable, code], capture_output=True, text=True, check=False
@@ -362,7 +362,7 @@ def test_a_port_that_somebody_took_is_noticed_and_others_are_chosen(
     idle: Sandbox, busy_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between choosing and using it; kwokctl itself takes no notice of a dead scheduler."""
-    original, attempts = cluster._kwokctl_config, []
+    original, attempts = control_plane._kwokctl_config, []
 
     def first_time_with_busy_port(binaries: Any) -> dict[str, Any]:
         config = original(binaries)
@@ -371,7 +371,7 @@ def test_a_port_that_somebody_took_is_noticed_and_others_are_chosen(
             config["options"]["kubeSchedulerPort"] = busy_port
         return config
 
-    monkeypatch.setattr(cluster, "_kwokctl_config", first_time_with_busy_port)
+    monkeypatch.setattr(control_plane, "_kwokctl_config", first_time_with_busy_port)
     idle.up()
     assert len(attempts) == 2
     assert idle.status().running
@@ -382,14 +382,14 @@ def test_a_port_that_somebody_took_is_noticed_and_others_are_chosen(
 def test_one_that_never_starts_says_why_and_leaves_nothing(
     idle: Sandbox, busy_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = cluster._kwokctl_config
+    original = control_plane._kwokctl_config
 
     def with_busy_port(binaries: Any) -> dict[str, Any]:
         config = original(binaries)
         config["options"]["etcdPort"] = busy_port
         return config
 
-    monkeypatch.setattr(cluster, "_kwokctl_config", with_busy_port)
+    monkeypatch.setattr(control_plane, "_kwokctl_config", with_busy_port)
     with pytest.raises(
         EnvironmentProblem, match=rf"etcd ended at once(.|\n)*{busy_port}: bind: address already in use"
     ):
@@ -437,7 +437,7 @@ def test_what_a_killed_up_left_behind_goes_with_the_next(
 
 
 def test_a_borrowed_sandbox_goes_even_if_its_borrower_is_ended(idle: Sandbox, in_background: Start) -> None:
-    code = "from airis.sandbox import borrowed_sandbox\nwith borrowed_sandbox(sandbox.name) as borrowed:\n"
+    code = "from airis.rehearse.sandbox import borrowed_sandbox\nwith borrowed_sandbox(sandbox.name) as borrowed:\n"
     code += "  print(borrowed.status().running, flush=True); time.sleep(100)"
     with in_background(code, idle.name) as borrower:
         assert borrower.stdout is not None

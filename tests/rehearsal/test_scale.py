@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from airis.sandbox import Sandbox
-from airis.verdict import Finding, Verdict
+from airis.cluster.finding import Finding
+from airis.rehearse.sandbox import Sandbox
+from airis.rehearse.verdict import Verdict
 from tests.rehearsal.test_stacks import objects_of, rehearsed, wanted
 from tests.unit.drawing import draw
 

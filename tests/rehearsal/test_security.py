@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from airis.kubectl import KubectlError
-from airis.rehearsal import rehearse
-from airis.sandbox import Sandbox
-from airis.verdict import Finding, State, Verdict
+from airis.cluster.finding import Finding, State
+from airis.cluster.kubectl import KubectlError
+from airis.rehearse.rehearsal import rehearse
+from airis.rehearse.sandbox import Sandbox
+from airis.rehearse.verdict import Verdict
 from tests.rehearsal.test_stacks import committed, find, objects_of, rehearsed, wanted
 from tests.unit import kustomize
 from tests.unit.drawing import draw

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from airis.cluster import Cluster
-from airis.kubectl import Kubectl, KubectlError, KubeObject
-from airis.rehearsal import clean, rehearse, rehearse_together, surroundings
-from airis.sandbox import Sandbox, load_nodes
-from airis.sandbox.cluster import STORAGE_CLASS
-from airis.snapshot import Snapshot, load_snapshot, written
-from airis.snapshot.take import take
-from airis.verdict import Finding, State, Verdict
+from airis.cluster.connection import Cluster
+from airis.cluster.finding import Finding, State
+from airis.cluster.kubectl import Kubectl, KubectlError, KubeObject
+from airis.rehearse.rehearsal import clean, rehearse, rehearse_together, surroundings
+from airis.rehearse.sandbox import Sandbox, load_nodes
+from airis.rehearse.sandbox.control_plane import STORAGE_CLASS
+from airis.rehearse.snapshot import Snapshot, load_snapshot, written
+from airis.rehearse.snapshot.take import take
+from airis.rehearse.verdict import Verdict
 from tests.rehearsal.test_stacks import find, wanted
 from tests.unit.drawing import draw
 

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from airis.diff.fields import differences
-from airis.diff.side import Body, Item
-from airis.rehearsal import clean, define
-from airis.sandbox import Sandbox, definitions_for
-from settings.quantity import as_bytes
+from airis.diff.stack_objects import Body, Item
+from airis.rehearse.rehearsal import clean, define
+from airis.rehearse.sandbox import Sandbox, definitions_for
+from settings.types.quantity import as_bytes
 from tests.rehearsal.pulumi_steps import Deployment, side
 from tests.rehearsal.test_any_settings import Config, ollamas, stacks, webuis
 from tests.unit.drawing import draw

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 import yaml
 
-from airis import manifest, program
-from airis.kubectl import KubectlError
-from airis.rehearsal import rehearse
-from airis.sandbox import Sandbox, load_nodes
-from airis.stacks import read_stack
-from airis.verdict import Finding, State, Verdict
+from airis.cluster.finding import Finding, State
+from airis.cluster.kubectl import KubectlError
+from airis.rehearse.rehearsal import rehearse
+from airis.rehearse.sandbox import Sandbox, load_nodes
+from airis.rehearse.verdict import Verdict
+from airis.render import manifest, program
+from airis.stack_file.stacks import read_stack
 from tests.rehearsal.moving import versions
 from tests.unit import kustomize
 from tests.unit.drawing import ROOT, draw

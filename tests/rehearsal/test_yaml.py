@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from airis import program
-from airis.manifest import to_yaml
-from airis.sandbox import Sandbox
-from airis.stacks import read_stack
-from airis.yaml_writer import dump
+from airis.rehearse.sandbox import Sandbox
+from airis.render import program
+from airis.render.manifest import to_yaml
+from airis.stack_file.stacks import read_stack
+from airis.stack_file.yaml_writer import dump
 from tests.unit.drawing import ROOT
 from tests.yaml_texts import TEXTS
 

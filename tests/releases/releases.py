@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from airis.progress import step
-from airis.sandbox.locking import held, lock_at
-from settings.releases import release
+from airis.cluster.programs.locking import held, lock_at
+from airis.terminal.progress import step
+from settings.types.releases import release
 from tests import pinned
 from tests.ollama.asking import source
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from airis.errors import EnvironmentProblem
+from airis.terminal.errors import EnvironmentProblem
 from maintenance import clients
 
 pytestmark = pytest.mark.timeout(300)

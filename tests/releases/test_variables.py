@@ -8,14 +8,15 @@ from typing import Literal, get_args, get_origin
 
 import pytest
 
-from airis.program import Rendering
+from airis.render.program import Rendering
 from settings import OllamaSettings, StackSettings, WebUISettings
-from settings.base import Settings
-from settings.ollama_server import OllamaServerSettings
-from settings.pod_fit import OVERRIDABLE
-from settings.releases import OLLAMA, OPEN_WEBUI, Application, marks, release
-from settings.secrets import SecretsSettings
-from settings.variables import declared
+from settings.ollama.llama_server import LLAMA_VARIABLES
+from settings.ollama.server import OllamaServerSettings
+from settings.pods.process_limits import PYTHON_VARIABLES
+from settings.types.base import Settings
+from settings.types.releases import OLLAMA, OPEN_WEBUI, Application, marks, release
+from settings.types.secrets import SecretsSettings
+from settings.types.variables import declared
 from tests.ollama.asking import VERSIONS
 from tests.releases.releases import (
     OPEN_WEBUI_VERSIONS,
@@ -135,4 +136,4 @@ def undeclared(drawn: Rendering) -> list[str]:
         *(name for name in env(webui) if name not in settings.webui.managed_env and not name.startswith(OWN)),
         *(name for name in env(ollama) if name not in settings.ollama.managed_env),
     ]
-    return sorted({*names} - OVERRIDABLE)
+    return sorted({*names} - LLAMA_VARIABLES - PYTHON_VARIABLES)

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from airis.progress import step
-from airis.sandbox.locking import held, lock_at
+from airis.cluster.programs.locking import held, lock_at
+from airis.terminal.progress import step
 from tests import pinned
 
 HERE = Path(__file__).parent

@@ -8,8 +8,8 @@ from itertools import chain
 import pytest
 import yaml
 
-from airis import manifest
-from airis.errors import EnvironmentProblem
+from airis.render import manifest
+from airis.terminal.errors import EnvironmentProblem
 from tests.scanners.scanners import Finding, checkov, kube_score
 from tests.unit import kustomize
 from tests.unit.drawing import RECOMMENDED, ROOT, committed

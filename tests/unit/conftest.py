@@ -15,7 +15,8 @@ import hypothesis
 import pytest
 import typer.main
 
-from airis import cli, program
+from airis.cli import main as cli
+from airis.render import program
 from tests.unit.drawing import ROOT
 
 # The typed Kubernetes modules are a million objects, and every collection of garbage looks through them
@@ -50,7 +51,7 @@ def no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which no cluster is configured."""
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
-    monkeypatch.setattr("airis.cluster._SERVICE_ACCOUNT", tmp_path / "no-token")
+    monkeypatch.setattr("airis.cluster.connection._SERVICE_ACCOUNT", tmp_path / "no-token")
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def airis(project: Path) -> Airis:
 
     def run(*args: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "airis.cli", *args],
+            [sys.executable, "-m", "airis.cli.main", *args],
             cwd=project,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,

@@ -8,10 +8,10 @@ from json import dumps, loads
 from pathlib import Path
 from typing import Any
 
+from airis.diff.changes import whole
 from airis.diff.model import Diff, FieldChange, ObjectChange
 from airis.diff.registered import taken
-from airis.diff.side import Side, side_of
-from airis.diff.whole import whole
+from airis.diff.stack_objects import Side, side_of
 from tests.unit.drawing import ROOT, stack_of
 
 _SALT = b"the same on both sides"

@@ -9,16 +9,16 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
-from airis import manifest
-from airis.cluster import Address
-from airis.doctor.fetch import CLUSTER_WIDE, OWN
-from airis.doctor.look import Look, Owned, Server
-from airis.doctor.machine import Machine
-from airis.doctor.model import CHECKS, State
-from airis.doctor.wanted import Wanted
-from airis.kubectl import KubeObject
-from airis.registry import Answer
-from airis.stacks import settings_of
+from airis.cluster.connection import Address
+from airis.cluster.kubectl import KubeObject
+from airis.doctor.checks import CHECKS, State
+from airis.doctor.observation import Observation, Owned, Server
+from airis.doctor.observe import CLUSTER_WIDE, OWN
+from airis.doctor.registry import Answer
+from airis.doctor.requirements import Requirements
+from airis.doctor.this_machine import Machine
+from airis.render import manifest
+from airis.stack_file.stacks import settings_of
 from tests.unit.drawing import draw_once, stack_of
 
 Found = list[tuple[State, str]]
@@ -43,13 +43,13 @@ GROUPS = {
 
 
 @cache
-def _drawn(settings: str) -> Wanted:
+def _drawn(settings: str) -> Requirements:
     given = json.loads(settings)
     objects = [manifest.manifest(each) for each in manifest.in_order(draw_once(**given).objects)]
-    return Wanted("test", settings_of(stack_of(**given)), objects)
+    return Requirements("test", settings_of(stack_of(**given)), objects)
 
 
-def wanted(**settings: object) -> Wanted:
+def wanted(**settings: object) -> Requirements:
     """What a stack with these settings needs."""
     return _drawn(json.dumps(settings))
 
@@ -86,14 +86,14 @@ def pod(name: str, place: str = "airis", on: str = "", **more: Any) -> dict[str,
 
 
 def look(
-    stack: Wanted | None = None,
+    stack: Requirements | None = None,
     *,
     objects: Mapping[str, Sequence[KubeObject]] | None = None,
     own: Mapping[str, Sequence[KubeObject]] | None = None,
     resolved: Mapping[str, Sequence[str]] | None = None,
     images: Mapping[str, Answer] | None = None,
     **server: Any,
-) -> Look:
+) -> Observation:
     """A cluster with nothing in it but these."""
     empty = dict.fromkeys(CLUSTER_WIDE, ())
     unknown = server.get("unknown", {})
@@ -102,17 +102,19 @@ def look(
     seen = Server(
         **{"version": "v1.36.1", "client": "v1.36.1", "groups": GROUPS, "objects": known, "own": inside, **server}
     )
-    return Look(MACHINE, Address("a cluster"), server=seen, wanted=stack, resolved=resolved or {}, images=images or {})
+    return Observation(
+        MACHINE, Address("a cluster"), server=seen, wanted=stack, resolved=resolved or {}, images=images or {}
+    )
 
 
-def says(name: str, seen: Look) -> Found:
+def says(name: str, seen: Observation) -> Found:
     """What one check says."""
     return [(each.state, each.what) for each in CHECKS[name].findings(seen)]
 
 
-def on_machine(**other: Any) -> Look:
+def on_machine(**other: Any) -> Observation:
     """A machine that differs."""
-    return Look(replace(MACHINE, **other))
+    return Observation(replace(MACHINE, **other))
 
 
 def mine(*names: str) -> list[Owned]:

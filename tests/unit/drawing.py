@@ -8,9 +8,9 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from airis import program
-from airis.program import KubernetesObject, Rendering
-from airis.stacks import StackFile, read_stack, stack_names
+from airis.render import program
+from airis.render.program import KubernetesObject, Rendering
+from airis.stack_file.stacks import StackFile, read_stack, stack_names
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = stack_names(ROOT)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from airis.program import Secret
+from airis.render.program import Secret
 
 MERGE_KEYS = {
     "containers": "name",

@@ -7,18 +7,18 @@ from typing import Any, cast
 
 import pytest
 
-from airis import program
 from airis.adopt.changes import _lines
 from airis.adopt.cluster import problem
-from airis.adopt.found import Found, look
+from airis.adopt.discovery import Found, look
 from airis.adopt.handover import handed_over, merged
-from airis.adopt.stackfile import Draft, as_yaml, drafted, settings_of
-from airis.cluster import Cluster
+from airis.adopt.stack_file import Draft, as_yaml, drafted, settings_of
+from airis.cluster.connection import Cluster
+from airis.cluster.kubectl import KubectlError
 from airis.diff.fields import masked
-from airis.errors import AirisError, EnvironmentProblem, ExitCode
-from airis.kubectl import KubectlError
-from airis.schema import REFERENCE_LINE
-from airis.stacks import read_stack
+from airis.render import program
+from airis.stack_file.schema import REFERENCE_LINE
+from airis.stack_file.stacks import read_stack
+from airis.terminal.errors import AirisError, EnvironmentProblem, ExitCode
 from components.takeover import _runs
 from tests.unit import kustomize
 from tests.unit.conftest import Command, Refuse

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from airis import program
+from airis.render import program
 from settings import load
 from tests.unit.conftest import Refuse
 from tests.unit.drawing import draw_once, env, manifest, stack_of

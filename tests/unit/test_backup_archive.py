@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airis.backup import agent, archive
-from airis.errors import AirisError
+from airis.terminal.errors import AirisError
 from tests.unit.backups import (
     backed_up,
     crafted,

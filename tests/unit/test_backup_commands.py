@@ -19,9 +19,9 @@ from airis.backup.archive import Archive
 from airis.backup.pods import helper_pod
 from airis.backup.remote import START
 from airis.backup.target import Target, target_of
-from airis.cluster import connected
-from airis.errors import AirisError, EnvironmentProblem
-from airis.stacks import StackFile, read_stack
+from airis.cluster.connection import connected
+from airis.stack_file.stacks import StackFile, read_stack
+from airis.terminal.errors import AirisError, EnvironmentProblem
 from tests.unit.backups import SOURCE, backed_up, contents, data_folder, listing
 from tests.unit.conftest import Command
 from tests.unit.drawing import ROOT, committed, manifest

@@ -19,10 +19,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from airis.errors import AirisError, EnvironmentProblem, ExitCode
-from airis.progress import Advance
-from airis.sandbox import binaries, toolchain
-from airis.sandbox.binaries import (
+from airis.cluster.programs import binaries, toolchain
+from airis.cluster.programs.binaries import (
     MODULE,
     PROGRAMS,
     Program,
@@ -35,7 +33,9 @@ from airis.sandbox.binaries import (
     system,
     versions,
 )
-from airis.sandbox.locking import held, lock_at
+from airis.cluster.programs.locking import held, lock_at
+from airis.terminal.errors import AirisError, EnvironmentProblem, ExitCode
+from airis.terminal.progress import Advance
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -169,7 +169,7 @@ class TestCache:
 ANOTHER_RUN = """
 import sys, time
 from pathlib import Path
-from airis.sandbox.binaries import Source, ensure
+from airis.cluster.programs.binaries import Source, ensure
 root = Path(sys.argv[1])
 def fetch(program, target, advance):
     print(program.name, flush=True)

@@ -5,9 +5,9 @@ from typing import Any
 import pulumi
 import pytest
 
-from airis import program
+from airis.render import program
 from components.guard import only_on
-from settings.cluster import ClusterSettings
+from settings.platform.cluster import ClusterSettings
 from tests.unit.conftest import Refuse
 from tests.unit.drawing import draw, manifest, stack_of
 

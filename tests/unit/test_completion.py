@@ -50,7 +50,7 @@ class Shell:
             (folder / each).write_text("config: {}\n")
         program = folder / "path" / "airis"
         program.write_text(
-            f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom airis.cli import main\nmain()\n"
+            f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom airis.cli.main import main\nmain()\n"
         )
         program.chmod(0o755)
         shutil.copy2(program, folder / "bin" / "airis")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from airis import program
+from airis.render import program
 from tests.unit.drawing import (
     container,
     draw,

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from airis import program
+from airis.render import program
 from settings import load
-from settings.connections import ConnectionsSettings
+from settings.webui.connections import ConnectionsSettings
 from tests.unit.conftest import Refuse
 from tests.unit.drawing import container, draw_once, draw_program, env, manifest, names, stack_of
 

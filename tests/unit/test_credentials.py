@@ -10,12 +10,12 @@ import pytest
 import yaml
 from google.protobuf import json_format
 
-from airis import program
-from airis.errors import AirisError
-from airis.manifest import manifest as shown
-from airis.manifest import to_yaml
-from airis.program import Rendering, Secret
-from airis.stacks import StackFile
+from airis.render import program
+from airis.render.manifest import manifest as shown
+from airis.render.manifest import to_yaml
+from airis.render.program import Rendering, Secret
+from airis.stack_file.stacks import StackFile
+from airis.terminal.errors import AirisError
 from settings import SettingsError, load
 from tests.unit.conftest import Command, Refuse
 from tests.unit.drawing import (

@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from airis.program import Rendering
+from airis.render.program import Rendering
 from components import claim
 from tests.unit.drawing import container, draw, draw_once, draw_program, env, find, manifest, names, pod_spec
 
@@ -185,7 +185,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]
         from components.claim import data_claim
         from components.metadata import Place
         from settings import WebUISettings
-        from settings.platform import PlatformSettings
+        from settings.platform.platform import PlatformSettings
 
         place = Place("apps", {{}}, pulumi.ComponentResource("tests:claims:All", "all"), PlatformSettings())
         for number, storage in enumerate(json.loads({json.dumps(every)!r})):

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from airis.diff.changes import whole
 from airis.diff.fields import ABSENT, Difference, Hidden, differences, masked
+from airis.diff.ignored_fields import is_overlooked, kept
 from airis.diff.model import Action, Amount, Diff
-from airis.diff.overlooked import is_overlooked, kept
 from airis.diff.replacement import covers, forcing
-from airis.diff.side import Item, Side
+from airis.diff.stack_objects import Item, Side
 from airis.diff.totals import quantity, totals
-from airis.diff.whole import whole
 from tests.unit.diffs import change, diff_of, field, side, words
 
 pytestmark = pytest.mark.timeout(60)

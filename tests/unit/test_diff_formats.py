@@ -15,7 +15,7 @@ from airis.diff import Action, DataNote, Diff, FieldChange, ObjectChange, Proble
 from airis.diff.command import exit_code
 from airis.diff.markdown import escaped, fenced, written
 from airis.diff.terminal import print_diff
-from airis.errors import ExitCode
+from airis.terminal.errors import ExitCode
 from tests.unit.conftest import Command
 from tests.unit.diffs import diff_of
 from tests.unit.drawing import ROOT

@@ -13,7 +13,7 @@ import pytest
 from airis.diff import Action, diff_stacks
 from airis.diff.registered import configured
 from airis.diff.revision import checked_out, resolved
-from airis.errors import AirisError
+from airis.terminal.errors import AirisError
 from tests.unit.conftest import Command
 from tests.unit.diffs import change, committed_project, copied_program, field, git, words
 from tests.unit.drawing import ROOT
@@ -336,7 +336,7 @@ def test_ctrl_c_leaves_no_worktree_and_no_process(repository: Path) -> None:
     git(repository, "commit", "--quiet", "--all", "--message=slow")
     write(main, (ROOT / "__main__.py").read_text())
     process = subprocess.Popen(
-        [sys.executable, "-m", "airis.cli", "diff", "--stack", "test"],
+        [sys.executable, "-m", "airis.cli.main", "diff", "--stack", "test"],
         cwd=repository,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,

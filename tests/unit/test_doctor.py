@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 
-from airis import registry
-from airis.cluster import Address, Cluster
-from airis.doctor import examination, inside
-from airis.doctor.examination import Examination, findings, resolved, wanted_of
-from airis.doctor.fetch import server_of
-from airis.doctor.look import Keys, Look
-from airis.doctor.machine import this_machine
-from airis.doctor.model import CHECKS, Check, Group, NotChecked, Outcomes, Scope, State, listed, ok
-from airis.doctor.questions import resource_of
+from airis.cluster.connection import Address, Cluster
+from airis.cluster.host_names import resolved
+from airis.cluster.ollama_log import Ended
+from airis.doctor import examination, registry, webui_script
+from airis.doctor.checks import CHECKS, Check, Group, Outcomes, Scope, State, listed, ok
+from airis.doctor.examination import Examination, findings, wanted_of
+from airis.doctor.observation import Keys, NotChecked, Observation
+from airis.doctor.observe import server_of
+from airis.doctor.queries import resource_of
 from airis.doctor.report import as_data, print_examination
-from airis.errors import ExitCode
-from airis.ollama_log import Ended
-from airis.stacks import read_stack
+from airis.doctor.this_machine import this_machine
+from airis.stack_file.stacks import read_stack
+from airis.terminal.errors import ExitCode
 from tests.unit.conftest import Command
 from tests.unit.doctors import MACHINE, look, on_machine, pod, serving, wanted
 from tests.unit.drawing import ROOT
@@ -274,7 +274,7 @@ def test_a_probe_makes_pods_and_deletes_them(place: Path, command: Command) -> N
     assert ended == json.loads(out)["exit_code"]
 
 
-def examined(seen: Look, *, needed: bool = False) -> Examination:
+def examined(seen: Observation, *, needed: bool = False) -> Examination:
     return Examination(None, findings(seen), needed, seen.server is not None)
 
 
@@ -304,13 +304,13 @@ def test_what_is_well_needs_no_remedy() -> None:
 
 
 def test_what_a_check_found_before_it_could_go_no_further_counts() -> None:
-    def run(_: Look) -> Outcomes:
+    def run(_: Observation) -> Outcomes:
         yield ok("the first")
         raise NotChecked("No permission.")
 
     check = Check("x", Group.NODES, Scope.CLUSTER, "Is it?", "why", "remedy", run)
 
-    assert [(each.state, each.what) for each in check.findings(Look(MACHINE))] == [
+    assert [(each.state, each.what) for each in check.findings(Observation(MACHINE))] == [
         (State.OK, "the first"),
         (State.NOT_CHECKED, "Is it? No permission."),
     ]
@@ -349,7 +349,7 @@ LOADED = [{"name": "llama3.2:1b", "size": 1_500_000_000, "context_length": 4096}
 
 
 def test_the_program_in_the_pod(tmp_path: Path) -> None:
-    source = Path(inside.__file__).read_text(encoding="utf-8")
+    source = Path(webui_script.__file__).read_text(encoding="utf-8")
     models = json.dumps({"models": [{"name": "llama3.2:1b"}]})
     running = json.dumps({"models": [{**LOADED[0], "size_vram": 0}]})
     answers = {"/health": '{"status": true}', "/api/tags": models, "/api/ps": running}

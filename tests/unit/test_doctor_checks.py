@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from airis.doctor.look import Keys, Right
-from airis.doctor.model import State
-from airis.doctor.wanted import added, amount, asked
+from airis.doctor.checks import State
+from airis.doctor.observation import Keys, Right
+from airis.doctor.requirements import added, amount, asked
 from tests.unit.doctors import body, look, node, on_machine, pod, says, wanted
 
 pytestmark = pytest.mark.timeout(60)

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from airis.doctor.look import Look
-from airis.doctor.model import CHECKS, State
-from airis.doctor.wanted import Wanted
-from airis.kubectl import KubeObject
-from airis.registry import Answer, Presence
-from settings.webui import WebUISettings
+from airis.cluster.kubectl import KubeObject
+from airis.doctor.checks import CHECKS, State
+from airis.doctor.observation import Observation
+from airis.doctor.registry import Answer, Presence
+from airis.doctor.requirements import Requirements
+from settings.webui.webui import WebUISettings
 from tests.unit.doctors import look, node, says, wanted
 
 pytestmark = pytest.mark.timeout(60)
@@ -25,7 +25,7 @@ def there(*platforms: str) -> Answer:
     return Answer(Presence.THERE, platforms)
 
 
-def stack(image: str = IMAGE, **more: Any) -> Wanted:
+def stack(image: str = IMAGE, **more: Any) -> Requirements:
     return wanted(webui={"image": image}, ollama={"image": OLLAMA}, **more)
 
 
@@ -35,12 +35,12 @@ def machine(name: str, architecture: str, *images: str, **more: Any) -> KubeObje
     return {**made, "status": {**made["status"], "nodeInfo": info, "images": [{"names": list(images)}]}}
 
 
-def seen(answer: Answer, *nodes: KubeObject, image: str = IMAGE, **more: Any) -> Look:
+def seen(answer: Answer, *nodes: KubeObject, image: str = IMAGE, **more: Any) -> Observation:
     """What is seen where the registry answers so for the WebUI's image, and has Ollama's for everything."""
     return look(stack(image, **more), objects={"nodes": nodes}, images={image: answer, OLLAMA: there(*BOTH)})
 
 
-def said(found: Look) -> tuple[State, str, str]:
+def said(found: Observation) -> tuple[State, str, str]:
     """State, words and remedy about the WebUI's image."""
     (other,) = [each for each in CHECKS["images"].findings(found) if OLLAMA in each.what]
     (first,) = [each for each in CHECKS["images"].findings(found) if OLLAMA not in each.what]

@@ -19,16 +19,17 @@ from typing import Any
 
 import pytest
 
-from airis.cluster import Cluster
-from airis.doctor import reaching
-from airis.doctor.model import CHECKS, State
-from airis.doctor.probe import GUARDED, Probed, Reached, Role, probe
+from airis.cluster.connection import Cluster
+from airis.cluster.kubectl import KubectlError
+from airis.doctor import probe_script
+from airis.doctor.checks import CHECKS, State
+from airis.doctor.probe import GUARDED, probe
+from airis.doctor.probe_results import Probed, Reached, Role
 from airis.doctor.targets import TABLE, Row, targets
-from airis.kubectl import KubectlError
-from settings.base import models_in
 from settings.stack import StackSettings
-from settings.variables import declared
-from settings.webui import WebUISettings
+from settings.types.base import models_in
+from settings.types.variables import declared
+from settings.webui.webui import WebUISettings
 from tests.cluster.node.certificates import certificate
 from tests.unit.conftest import Command
 from tests.unit.doctors import Found, look, says, serving, wanted
@@ -346,7 +347,9 @@ def followed(row: Row, environment: Mapping[str, str], *hidden: str) -> tuple[li
     listed = [{"name": name, "value": "x"} for name in environment]
     request = {"targets": targets(listed, [row]), "hidden": hidden}
     source = (
-        Path(reaching.__file__).read_text(encoding="utf-8").replace("PATIENCE_SECONDS = 6.0", "PATIENCE_SECONDS = 0")
+        Path(probe_script.__file__)
+        .read_text(encoding="utf-8")
+        .replace("PATIENCE_SECONDS = 6.0", "PATIENCE_SECONDS = 0")
     )
     done = subprocess.run(
         [sys.executable, "-I", "-B", "-c", source, json.dumps(request)],
@@ -400,7 +403,7 @@ def test_a_variable_without_a_value_names_where_it_should_be() -> None:
             [URL],
         )
     }
-    source = Path(reaching.__file__).read_text(encoding="utf-8")
+    source = Path(probe_script.__file__).read_text(encoding="utf-8")
     done = subprocess.check_output([sys.executable, "-I", "-c", source, json.dumps(request)], env={}, timeout=50)
     (found,) = json.loads(done)
     assert (found["failed"], found["why"]) == (
@@ -514,7 +517,7 @@ def test_a_password_that_breaks_its_url_is_not_printed() -> None:
 
 def test_what_hides_a_secret_hides_each_form_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "redis://:p%40ss@host:6379/0")
-    hidden = reaching.hidden_texts(["REDIS_URL", "UNSET"])
+    hidden = probe_script.hidden_texts(["REDIS_URL", "UNSET"])
     assert {"p@ss", "p%40ss", "redis://:p%40ss@host:6379/0"} <= set(hidden)
     assert hidden == sorted(hidden, key=len, reverse=True)
 

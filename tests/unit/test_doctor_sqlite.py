@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from airis.doctor.model import CHECKS, Finding, State
+from airis.cluster.kubectl import KubeObject
+from airis.doctor.checks import CHECKS, Finding, State
 from airis.doctor.network_storage import of_provisioner, of_volume
-from airis.doctor.wanted import Wanted
-from airis.kubectl import KubeObject
+from airis.doctor.requirements import Requirements
 from tests.unit.doctors import body, look, wanted
 
 pytestmark = pytest.mark.timeout(60)
@@ -108,7 +108,7 @@ def claim(name: str, **spec: Any) -> KubeObject:
     return body("PersistentVolumeClaim", name, spec, status={"phase": "Bound"})
 
 
-def found(stack: Wanted, *, own: tuple[KubeObject, ...] = (), **objects: Any) -> list[Finding]:
+def found(stack: Requirements, *, own: tuple[KubeObject, ...] = (), **objects: Any) -> list[Finding]:
     known = {CLASSES: objects.get("classes", ()), VOLUMES: objects.get("volumes", ())}
     return list(CHECKS["sqlite-storage"].findings(look(stack, objects=known, own={CLAIMS: own})))
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from airis.doctor.look import Keys, Killed, Owned
-from airis.doctor.model import CHECKS, State
-from airis.ollama_log import Compute, Ended
+from airis.cluster.ollama_log import Compute, Ended
+from airis.doctor.checks import CHECKS, State
+from airis.doctor.observation import Keys, Killed, Owned
 from tests.unit.doctors import Found, body, look, mine, node, pod, says, wanted
 
 pytestmark = pytest.mark.timeout(60)

@@ -3,8 +3,8 @@
 import pytest
 
 from settings import OllamaSettings, WebUISettings
-from settings.secrets import SecretsSettings
-from settings.variables import declared
+from settings.types.secrets import SecretsSettings
+from settings.types.variables import declared
 from tests.app.effects import PLACES, TESTS, keys, without
 from tests.unit.drawing import ROOT
 from tests.unit.test_features import functions

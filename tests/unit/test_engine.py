@@ -20,16 +20,19 @@ from pulumi import automation
 from pulumi.automation import CommandResult
 from pulumi.automation.errors import create_command_error
 
-from airis import destroy, guard, pulumi_cli, reference, state_backend
-from airis import up as commands
 from airis.backup import backup_stack, restore_stack
-from airis.engine import Engine, EngineFailed, EngineKilled, Locked
-from airis.engine_output import Quiet
-from airis.errors import AirisError, EnvironmentProblem
-from airis.preparing import Preparing
-from airis.pulumi_cli import Command
-from airis.stacks import StackFile, read_stack, settings_of
-from airis.up import Asking, deploy_or_rehearse
+from airis.deploy import destroy, guard, pulumi_cli, state_backend
+from airis.deploy import up as commands
+from airis.deploy.database_preparation import Preparing
+from airis.deploy.engine import Engine, EngineFailed, EngineKilled, Locked
+from airis.deploy.engine_output import Quiet
+from airis.deploy.pulumi_cli import Command
+from airis.deploy.up import Asking
+from airis.rehearse import deploy_or_rehearse as rehearsing
+from airis.rehearse.deploy_or_rehearse import deploy_or_rehearse
+from airis.stack_file import reference
+from airis.stack_file.stacks import StackFile, read_stack, settings_of
+from airis.terminal.errors import AirisError, EnvironmentProblem
 from settings import load
 from settings.stack import StackSettings
 from tests.unit.drawing import ROOT
@@ -267,9 +270,9 @@ def rehearsed(asked: list[str], monkeypatch: pytest.MonkeyPatch, no_cluster: Non
     """Without a cluster; returns the stacks that were rehearsed."""
     found: list[str] = []
     monkeypatch.delenv("KUBECONFIG", raising=False)
-    monkeypatch.setattr(commands, "rehearse_stack", lambda name, *_, **__: found.append(name))
-    monkeypatch.setattr(commands, "print_verdict", lambda _: None)
-    monkeypatch.setattr(commands, "exit_code", lambda _: 0)
+    monkeypatch.setattr(rehearsing, "rehearse_stack", lambda name, *_, **__: found.append(name))
+    monkeypatch.setattr(rehearsing, "print_verdict", lambda _: None)
+    monkeypatch.setattr(rehearsing, "exit_code", lambda _: 0)
     return found
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import pulumi
 import pytest
 
-from airis import manifest
-from airis.errors import AirisError
-from airis.existing import refuse_existing
-from airis.kubectl import KubectlError
-from airis.stacks import StackFile
+from airis.cluster.kubectl import KubectlError
+from airis.deploy.existing_objects import refuse_existing
+from airis.render import manifest
+from airis.stack_file.stacks import StackFile
+from airis.terminal.errors import AirisError
 from components import existing
 from tests.unit.drawing import draw, draw_once, stack_of
 

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 import yaml
 
-from airis.kubectl import Kubectl, KubectlError, KubeObject
-from airis.manifest import in_order
-from airis.manifest import manifest as plain
-from airis.rehearsal import define
-from airis.sandbox import definitions_for
+from airis.cluster.kubectl import Kubectl, KubectlError, KubeObject
+from airis.rehearse.rehearsal import define
+from airis.rehearse.sandbox import definitions_for
+from airis.render.manifest import in_order
+from airis.render.manifest import manifest as plain
 from components.exposure import EXPOSURE_VARIABLES, Exposure
 from settings import load
-from settings.controllers import Visits, preset
-from settings.gateway import GatewaySettings
-from settings.ingress import IngressSettings
-from settings.webui import WebUISettings
+from settings.exposure.controllers import Visits, preset
+from settings.exposure.gateway import GatewaySettings
+from settings.exposure.ingress import IngressSettings
+from settings.webui.webui import WebUISettings
 from tests.unit.conftest import Refuse
 from tests.unit.drawing import committed, draw_once, env, find, manifest, names, stack_of
 from tests.unit.test_settings_refusals import HOST as HOST_ALLOWED
@@ -515,7 +515,7 @@ def test_a_rehearsal_waits_until_a_kind_is_served(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(Kubectl, "apply", apply)
     monkeypatch.setattr(Kubectl, "get", get)
-    monkeypatch.setattr("airis.rehearsal.POLL_SECONDS", 0)
+    monkeypatch.setattr("airis.rehearse.rehearsal.POLL_SECONDS", 0)
     needed = definitions_for([plain(each) for each in draw_once(gateway=GATEWAY).objects])
     define(needed, Kubectl(Path("kubectl"), Path("kubeconfig")))
     assert calls == [f"apply {name}", *[f"get {name}"] * 3]
@@ -527,8 +527,8 @@ def test_a_kind_that_is_never_served_ends_the_rehearsal(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(Kubectl, "apply", lambda *_: None)
     monkeypatch.setattr(Kubectl, "get", get)
-    monkeypatch.setattr("airis.rehearsal._DEFINED_SECONDS", 0)
-    monkeypatch.setattr("airis.rehearsal.POLL_SECONDS", 0)
+    monkeypatch.setattr("airis.rehearse.rehearsal._DEFINED_SECONDS", 0)
+    monkeypatch.setattr("airis.rehearse.rehearsal.POLL_SECONDS", 0)
     with pytest.raises(KubectlError, match="resource type a"):
         define([{"metadata": {"name": "a"}}], Kubectl(Path("kubectl"), Path("kubeconfig")))
 

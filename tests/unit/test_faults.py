@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from airis.readiness import pod_finding
-from airis.verdict import State
-from airis.watch import troubles
+from airis.cluster.finding import State
+from airis.cluster.readiness import pod_finding
+from airis.deploy.watch import troubles
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from airis import reference
+from airis.stack_file import reference
 from tests.unit.drawing import ROOT
 
 pytestmark = pytest.mark.timeout(60)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from airis import first_steps
-from airis.first_steps import Before
-from airis.stacks import settings_of
-from airis.up import deploy_or_rehearse
+from airis.deploy import first_steps
+from airis.deploy.first_steps import Before
+from airis.rehearse.deploy_or_rehearse import deploy_or_rehearse
+from airis.stack_file.stacks import settings_of
 from tests.unit.drawing import stack_of
 from tests.unit.test_engine import UID, Script, asked, script, write
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from airis.manifest import in_order
+from airis.render.manifest import in_order
 from settings import StackSettings, load
-from settings.gpu_nodes import LABEL_PREFIXES, PRESETS
-from settings.releases import OLLAMA
+from settings.pods.gpu_nodes import LABEL_PREFIXES, PRESETS
+from settings.types.releases import OLLAMA
 from tests.unit.conftest import Refuse
 from tests.unit.drawing import container, draw_once, env, find, manifest, names, pod_spec
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from airis.doctor.wanted import Workload
-from airis.image_pulls import REMEDY, instead, remedy
-from airis.watch import troubles
-from settings.ollama import OllamaSettings
-from settings.webui import WebUISettings
+from airis.cluster.image_pulls import REMEDY, instead, remedy
+from airis.deploy.watch import troubles
+from airis.doctor.requirements import Workload
+from settings.ollama.ollama import OllamaSettings
+from settings.webui.webui import WebUISettings
 from tests.unit.doctors import wanted
 
 pytestmark = pytest.mark.timeout(60)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from airis.in_time import answers
+from airis.cluster.in_time import answers
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from airis import program
-from airis.init.platforms import PLATFORMS
-from airis.init.questions import QUESTIONS, memory_for, volume_for
-from airis.schema import REFERENCE_LINE
-from airis.stacks import read_stack, settings_of
+from airis.render import program
+from airis.stack_file.init.platforms import PLATFORMS
+from airis.stack_file.init.questionnaire import QUESTIONS, memory_for, volume_for
+from airis.stack_file.schema import REFERENCE_LINE
+from airis.stack_file.stacks import read_stack, settings_of
 from settings import StackSettings
-from settings.gpu_nodes import PRESETS
-from settings.yaml_file import read_yaml
+from settings.pods.gpu_nodes import PRESETS
+from settings.reading.yaml_file import read_yaml
 from tests.unit.conftest import Command
 from tests.unit.drawing import container, manifest, names, pod_spec
 from tests.unit.test_stack_schema import wrong

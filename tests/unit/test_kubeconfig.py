@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from airis.cluster import configured_cluster
-from airis.errors import AirisError, EnvironmentProblem
-from airis.stacks import StackFile
+from airis.cluster.connection import configured_cluster
+from airis.stack_file.stacks import StackFile
+from airis.terminal.errors import AirisError, EnvironmentProblem
 from tests.unit.conftest import Command
 
 pytestmark = [pytest.mark.timeout(30), pytest.mark.usefixtures("no_cluster")]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from airis.errors import ExitCode
-from airis.kubectl import Kubectl, KubectlError
+from airis.cluster.kubectl import Kubectl, KubectlError
+from airis.terminal.errors import ExitCode
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -7,7 +7,7 @@ from unittest import mock
 import pytest
 import yaml
 
-from airis.errors import AirisError
+from airis.terminal.errors import AirisError
 from settings import load
 from tests.unit.conftest import Command
 from tests.unit.diffs import committed_project
@@ -15,7 +15,7 @@ from tests.unit.drawing import ROOT, stack_of
 
 pytestmark = pytest.mark.timeout(60)
 
-DATA = yaml.safe_load((ROOT / "settings" / "measured.yaml").read_text(encoding="utf-8"))
+DATA = yaml.safe_load((ROOT / "settings" / "pods" / "measured.yaml").read_text(encoding="utf-8"))
 ELSEWHERE = {"connections": {"embeddings": {"engine": "ollama", "model": "m"}}}
 
 
@@ -94,7 +94,9 @@ def test_every_command_says_so(name: str, project: Path, command: Command, monke
     probes = "probes: {startup: {failureThreshold: 1, periodSeconds: 5}}"
     memory = "resources: {requests: {memory: 256Mi}, limits: {memory: 256Mi}}"
     (project / "Pulumi.test.yaml").write_text(f"config: {{airis:webui: {{{probes}, {memory}}}}}\n", encoding="utf-8")
-    monkeypatch.setattr("airis.rehearsal.borrowed_sandbox", mock.Mock(side_effect=AirisError("no control plane")))
+    monkeypatch.setattr(
+        "airis.rehearse.rehearsal.borrowed_sandbox", mock.Mock(side_effect=AirisError("no control plane"))
+    )
 
     _, out, err = command(name, "--stack", "test")
 

@@ -8,13 +8,13 @@ import pytest
 import yaml
 
 from settings import StackSettings, load
-from settings.model_sizes import context_of, full_name, same_model, size_of
+from settings.ollama.model_sizes import context_of, full_name, same_model, size_of
 from tests.unit.conftest import Refuse
 from tests.unit.drawing import COMMITTED, ROOT
 
 pytestmark = pytest.mark.timeout(60)
 
-DATA = yaml.safe_load((ROOT / "settings" / "model_sizes.yaml").read_text(encoding="utf-8"))
+DATA = yaml.safe_load((ROOT / "settings" / "ollama" / "model_sizes.yaml").read_text(encoding="utf-8"))
 ROOMY = {"limits": {"memory": "1Ti"}}
 
 

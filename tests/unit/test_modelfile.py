@@ -2,8 +2,9 @@
 
 import pytest
 
-from settings.modelfile import modelfile, quotable
-from settings.models import CreatedModel
+from settings.ollama.modelfile import modelfile
+from settings.ollama.modelfile_text import quotable
+from settings.ollama.models import CreatedModel
 from tests.unit.conftest import Refuse
 
 pytestmark = pytest.mark.timeout(60)

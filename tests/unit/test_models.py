@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from airis.program import Rendering
-from airis.readiness import Live
-from airis.verdict import State
+from airis.cluster.finding import State
+from airis.cluster.readiness import Live
+from airis.render.program import Rendering
 from policy.rules import RULES, Registered
 from settings import load
 from tests.unit.conftest import Refuse
@@ -363,8 +363,11 @@ def test_no_rule_of_the_policy_is_broken() -> None:
 def test_data_files_are_part_of_their_packages() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     shipped = project["tool"]["setuptools"]["package-data"]
-    assert "models.sh" in shipped["components"]
-    assert {each.name for each in (ROOT / "settings").glob("*.yaml")} == set(shipped["settings"])
+    for package in ("airis", "components", "settings"):
+        files = [each for each in (ROOT / package).rglob("*") if each.is_file() and each.suffix not in (".py", ".pyc")]
+        assert files
+        for each in files:
+            assert each.name in shipped[".".join(each.parent.relative_to(ROOT).parts)]
 
 
 def test_a_job_is_not_kept_when_the_stack_goes() -> None:

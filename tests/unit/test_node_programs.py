@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from airis.sandbox.binaries import MODULE, Program, go_version, versions
+from airis.cluster.programs.binaries import MODULE, Program, go_version, versions
 from tests.cluster.node.programs import GO, NODE, PODS
 
 SETS = (*NODE, *PODS)

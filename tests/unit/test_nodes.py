@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from airis.errors import AirisError
-from airis.kubectl import KubeObject
-from airis.sandbox.nodes import load_nodes
+from airis.cluster.kubectl import KubeObject
+from airis.rehearse.sandbox.nodes import load_nodes
+from airis.terminal.errors import AirisError
 
 Load = Callable[[str], list[KubeObject]]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from airis.ollama_log import REMEDY, Ended, compute, ended
+from airis.cluster.ollama_log import REMEDY, Ended, compute, ended
 from tests.unit.drawing import ROOT
 
 pytestmark = pytest.mark.timeout(60)

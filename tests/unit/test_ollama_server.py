@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from settings.ollama_server import OllamaServerSettings
-from settings.releases import OLLAMA
-from settings.variables import declared
+from settings.ollama.server import OllamaServerSettings
+from settings.types.releases import OLLAMA
+from settings.types.variables import declared
 from tests.unit.conftest import Refuse
 from tests.unit.drawing import draw, draw_once, env, manifest
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from airis import open_webui as opening
-from airis.errors import EnvironmentProblem
-from airis.relay import Relay, relay
+from airis.deploy import open_webui as opening
+from airis.deploy.relay import Relay, relay
+from airis.terminal.errors import EnvironmentProblem
 from tests.unit.conftest import Command
 from tests.unit.drawing import ROOT
 
@@ -115,7 +115,7 @@ class World:
             "PYTHONPATH": str(ROOT),
         }
         with subprocess.Popen(
-            [sys.executable, "-m", "airis.cli", "open", "--stack", "cpu", "--no-browser", *args],
+            [sys.executable, "-m", "airis.cli.main", "open", "--stack", "cpu", "--no-browser", *args],
             cwd=self.project,
             env=environment,
             stdout=subprocess.PIPE,

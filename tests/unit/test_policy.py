@@ -10,8 +10,8 @@ import pulumi
 import pytest
 from pulumi_policy import EnforcementLevel, ResourceValidationArgs, ResourceValidationPolicy
 
-from airis import program
-from airis.check import opened
+from airis.render import program
+from airis.render.check import opened
 from components.ollama import PORT
 from policy import rules
 from policy.__main__ import policies

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from airis.kubectl import KubectlError
-from airis.preparing import QUIET_SECONDS, TELL_SECONDS, Preparing
+from airis.cluster.kubectl import KubectlError
+from airis.deploy.database_preparation import QUIET_SECONDS, TELL_SECONDS, Preparing
 
 pytestmark = pytest.mark.timeout(60)
 

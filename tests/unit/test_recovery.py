@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from airis import recovery
-from airis.engine import EngineFailed, Locked
-from airis.kubectl import KubectlError, KubeObject
-from airis.recovery import Identity, pending, repaired, unlocked, untold
+from airis.cluster.kubectl import KubectlError, KubeObject
+from airis.deploy import recovery
+from airis.deploy.engine import EngineFailed, Locked
+from airis.deploy.recovery import Identity, pending, repaired, unlocked, untold
 
 pytestmark = pytest.mark.timeout(60)
 

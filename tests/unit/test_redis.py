@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from airis import program
-from airis.program import Secret
+from airis.render import program
+from airis.render.program import Secret
 from tests.unit.conftest import Refuse
 from tests.unit.drawing import (
     container,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from airis import reference
-from airis.reference import Row
+from airis.stack_file import reference
+from airis.stack_file.reference import Row
 from tests.unit.drawing import ROOT
 
 pytestmark = pytest.mark.timeout(60)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from airis import registry
-from airis.registry import Answer, Presence, is_local, look_up
+from airis.doctor import registry
+from airis.doctor.registry import Answer, Presence, is_local, look_up
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import pytest
 
 from settings import SettingsError, StackSettings, load
-from settings.images import is_mutable
-from settings.ollama import OllamaSettings
-from settings.releases import OLLAMA, OPEN_WEBUI, Application, Supported, release, release_of
-from settings.webui import WebUISettings
+from settings.ollama.ollama import OllamaSettings
+from settings.types.images import is_mutable
+from settings.types.releases import OLLAMA, OPEN_WEBUI, Application, Supported, release, release_of
+from settings.webui.webui import WebUISettings
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from airis import program
-from airis.errors import AirisError
-from airis.manifest import in_order, manifest, to_yaml
-from airis.program import KubernetesObject, Rendering, Secret
+from airis.render import program
+from airis.render.manifest import in_order, manifest, to_yaml
+from airis.render.program import KubernetesObject, Rendering, Secret
+from airis.terminal.errors import AirisError
 from tests.unit.conftest import Airis, Command
 from tests.unit.drawing import COMMITTED, committed, draw, draw_program
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from airis.cluster.finding import Finding, State
 from airis.diff import Action, Diff, ObjectChange, Totals
-from airis.errors import AirisError, EnvironmentProblem
+from airis.rehearse.verdict import Verdict
 from airis.review import gather
 from airis.review.comment import MARKER
 from airis.review.gather import Places
-from airis.stacks import stack_names
-from airis.verdict import Finding, State, Verdict
+from airis.stack_file.stacks import stack_names
+from airis.terminal.errors import AirisError, EnvironmentProblem
 from tests.unit.conftest import Command
 from tests.unit.drawing import ROOT
 from tests.unit.fake_github import SCRIPTS, fake_github, pull_request

@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from airis.check import Broken, Report
+from airis.cluster.finding import Finding, State
 from airis.diff import Action, Amount, DataNote, Diff, FieldChange, ObjectChange, Problem, Totals
-from airis.errors import ExitCode
+from airis.rehearse.verdict import Verdict
+from airis.render.check import Broken, Report
 from airis.review.comment import LIMIT, MARKER, comment, failure
 from airis.review.gather import Failed, StackReview, worst
-from airis.verdict import Finding, State, Verdict
+from airis.terminal.errors import ExitCode
 from policy.rules import Level
 from policy.rules import Problem as Violation
 

@@ -6,8 +6,8 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
-from airis.manifest import manifest
-from airis.program import Rendering
+from airis.render.manifest import manifest
+from airis.render.program import Rendering
 from tests.unit.drawing import COMMITTED, committed, draw_once
 
 pytestmark = pytest.mark.timeout(60)

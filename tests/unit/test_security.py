@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from airis.program import Rendering
+from airis.render.program import Rendering
 from settings import load
-from settings.images import is_mutable
+from settings.types.images import is_mutable
 from tests.unit.drawing import (
     RECOMMENDED,
     committed,

@@ -7,8 +7,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from settings import GpuSettings, OllamaSettings, StackSettings, WebUISettings, load
-from settings.references import SecretKeyRef
-from settings.workload import ResourceAmounts, Resources, StorageSettings
+from settings.pods.workload import ResourceAmounts, Resources, StorageSettings
+from settings.types.references import SecretKeyRef
 
 pytestmark = pytest.mark.timeout(60)
 

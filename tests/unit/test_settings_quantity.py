@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from settings.quantity import Bytes, Cpu
+from settings.types.quantity import Bytes, Cpu
 from tests.unit.fields import amount
 
 pytestmark = pytest.mark.timeout(60)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from settings.base import Settings
-from settings.ingress import IngressSettings
+from settings.exposure.ingress import IngressSettings
 from settings.stack import StackSettings
+from settings.types.base import Settings
 from tests.unit.conftest import Refuse
 
 pytestmark = pytest.mark.timeout(60)

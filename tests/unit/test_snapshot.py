@@ -9,21 +9,22 @@ from typing import Any
 import pytest
 import yaml
 
-from airis.doctor.fetch import Seen
-from airis.errors import AirisError
-from airis.kubectl import KubeObject
-from airis.rehearsal import surroundings
+from airis.cluster.finding import Finding, State
+from airis.cluster.kubectl import KubeObject
+from airis.doctor.observe import Seen
+from airis.rehearse.rehearsal import surroundings
+from airis.rehearse.snapshot import Snapshot, load_snapshot, written
+from airis.rehearse.snapshot.environment import of_snapshot
+from airis.rehearse.snapshot.findings import held_back
+from airis.rehearse.snapshot.kept_fields import KEPT
+from airis.rehearse.snapshot.missing import Lack
+from airis.rehearse.snapshot.model import Addresses, Definition, Held, Network
+from airis.rehearse.snapshot.references import needs
+from airis.rehearse.snapshot.take import addresses_of
+from airis.rehearse.verdict import Verdict, print_verdict, print_verdicts
 from airis.review.comment import comment
 from airis.review.gather import StackReview
-from airis.snapshot import Snapshot, load_snapshot, written
-from airis.snapshot.held_back import held_back
-from airis.snapshot.kept import KEPT
-from airis.snapshot.lacking import Lack
-from airis.snapshot.model import Addresses, Definition, Held, Network
-from airis.snapshot.needs import needs
-from airis.snapshot.surroundings import of_snapshot
-from airis.snapshot.take import addresses_of
-from airis.verdict import Finding, State, Verdict, print_verdict, print_verdicts
+from airis.terminal.errors import AirisError
 from tests.unit.conftest import Command
 from tests.unit.doctors import body, wanted
 from tests.unit.test_review_comment import diff

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from airis.errors import AirisError, ExitCode
-from airis.stacks import StackFile, project_root, read_stack, stack_names
+from airis.stack_file.stacks import StackFile, project_root, read_stack, stack_names
+from airis.terminal.errors import AirisError, ExitCode
 from tests.unit.conftest import Airis, Command
 from tests.unit.drawing import COMMITTED
 

@@ -11,11 +11,11 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from airis.schema import REFERENCE_LINE, SCHEMA_FILE, stack_schema
-from airis.stacks import _placeholders
+from airis.stack_file.schema import REFERENCE_LINE, SCHEMA_FILE, stack_schema
+from airis.stack_file.stacks import _placeholders
 from settings import SettingsError, StackSettings, load
-from settings.base import Settings
-from settings.yaml_file import read_yaml
+from settings.reading.yaml_file import read_yaml
+from settings.types.base import Settings
 from tests.rehearsal.test_any_settings import stacks
 from tests.unit import test_settings_refusals as refusals
 from tests.unit.conftest import Command

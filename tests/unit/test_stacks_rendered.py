@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from airis.program import KubernetesObject, Rendering
+from airis.render.program import KubernetesObject, Rendering
 from settings.load import PROJECT
 from tests.unit.drawing import (
     COMMITTED,

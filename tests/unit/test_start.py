@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from airis.program import Rendering
+from airis.render.program import Rendering
 from components import one_process, prepare
 from components.start import is_preparing
 from tests.unit.drawing import ROOT, draw, draw_once, env, manifest, names, pod_spec

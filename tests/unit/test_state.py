@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from airis.program import Rendering
+from airis.render.program import Rendering
 from settings import SettingsError, StackSettings, load
 from tests.unit.conftest import Refuse
 from tests.unit.drawing import draw_once, env, manifest, names, stack_of

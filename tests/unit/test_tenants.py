@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
-from airis import manifest, program
-from airis.check import check_stack
-from airis.errors import AirisError
-from airis.many import for_each
-from airis.rehearsal import rehearse_stacks
-from airis.render import rendered
-from airis.stacks import StackFile, read_stack, read_stacks
+from airis.rehearse.rehearsal import rehearse_stacks
+from airis.render import manifest, program
+from airis.render.check import check_stack
+from airis.render.many import for_each
+from airis.render.objects import rendered
+from airis.stack_file.stacks import StackFile, read_stack, read_stacks
+from airis.terminal.errors import AirisError
 from settings import SettingsError, load
 
 pytestmark = pytest.mark.timeout(120)

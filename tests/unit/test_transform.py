@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from airis import program
-from airis.program import Rendering
-from airis.stacks import StackFile, read_stack
+from airis.render import program
+from airis.render.program import Rendering
+from airis.stack_file.stacks import StackFile, read_stack
 from tests.unit.conftest import Command
 from tests.unit.drawing import ROOT, draw_once, find, manifest, pod_spec
 

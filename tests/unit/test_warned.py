@@ -7,8 +7,9 @@ from unittest import mock
 import pulumi
 import pytest
 
-from airis import engine, program
-from airis.warned import TOLD
+from airis.deploy import engine
+from airis.render import program
+from airis.terminal.warnings import TOLD
 from components import warn
 from tests.unit.conftest import Command
 from tests.unit.drawing import stack_of

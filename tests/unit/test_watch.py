@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from airis.watch import SETTLING_SECONDS, Watch, stuck, troubles
+from airis.deploy.watch import SETTLING_SECONDS, Watch, stuck, troubles
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -14,11 +14,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airis import yaml_writer
-from airis.stacks import project_root, read_stack, settings_of
-from airis.yaml_writer import dump, dump_all, dump_line
-from settings.yaml_file import YamlError, kubectl_documents, read_document, read_yaml
-from settings.yaml_scalars import ENGINE, KUBECTL, TEXT, looks_like_text, resolve
+from airis.stack_file import yaml_writer
+from airis.stack_file.stacks import project_root, read_stack, settings_of
+from airis.stack_file.yaml_writer import dump, dump_all, dump_line
+from settings.reading.yaml_file import YamlError, kubectl_documents, read_document, read_yaml
+from settings.reading.yaml_scalars import ENGINE, KUBECTL, TEXT, looks_like_text, resolve
 from tests.unit.conftest import Refuse
 from tests.yaml_readers.asking import TABLE
 from tests.yaml_texts import PLAIN, TEXTS
@@ -121,7 +121,7 @@ def test_nothing_else_in_the_program_writes_yaml_or_reads_it_by_itself() -> None
                 names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
                 if any(name.partition(".")[0] in ("yaml", "ruamel", "_yaml") for name in names):
                     using.add(file.relative_to(ROOT).as_posix())
-    assert using == {"settings/yaml_file.py", "airis/yaml_writer.py", "airis/diff/registered.py"}
+    assert using == {"settings/reading/yaml_file.py", "airis/stack_file/yaml_writer.py", "airis/diff/registered.py"}
     assert "dump" not in (ROOT / "airis" / "diff" / "registered.py").read_text(encoding="utf-8").replace(
         "json.dump", ""
     )

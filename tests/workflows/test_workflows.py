@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from airis.errors import EnvironmentProblem
+from airis.terminal.errors import EnvironmentProblem
 from tests import pinned
 from tests.unit.drawing import ROOT
 

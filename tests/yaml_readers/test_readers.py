@@ -10,10 +10,10 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from airis.errors import EnvironmentProblem
-from airis.yaml_writer import dump, dump_line
-from settings.yaml_file import YamlError, kubectl_documents, read_yaml
-from settings.yaml_scalars import MERGE
+from airis.stack_file.yaml_writer import dump, dump_line
+from airis.terminal.errors import EnvironmentProblem
+from settings.reading.yaml_file import YamlError, kubectl_documents, read_yaml
+from settings.reading.yaml_scalars import MERGE
 from tests.yaml_readers.asking import KEY, TABLE, Refused, ask, table_text
 from tests.yaml_texts import TEXTS
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from airis.errors import AirisError
+from airis.terminal.errors import AirisError
 from tests.cluster import images
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from airis.errors import EnvironmentProblem
+from airis.terminal.errors import EnvironmentProblem
 from tests.cluster.images.layer import Layer, run
 from tests.cluster.node import packages
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from airis.progress import step
-from airis.sandbox.locking import held, lock_at
+from airis.cluster.programs.locking import held, lock_at
+from airis.terminal.progress import step
 from tests.cluster.images.layer import Layer, folder, scratch
 
 _OCI = "application/vnd.oci.image"

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from airis.errors import EnvironmentProblem
-from airis.progress import step
-from airis.sandbox.locking import held, lock_at
-from airis.sandbox.places import cache_root
+from airis.cluster.programs.cache import cache_root
+from airis.cluster.programs.locking import held, lock_at
+from airis.terminal.errors import EnvironmentProblem
+from airis.terminal.progress import step
 
 _TAR = ("tar", "--create", "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--format=gnu")
 """The same files make the same archive, and root owns them, as in most images."""

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from airis.sandbox.binaries import Program, building, cached, ensure
-from airis.sandbox.places import cache_root
+from airis.cluster.programs.binaries import Program, building, cached, ensure
+from airis.cluster.programs.cache import cache_root
 from tests.cluster.images.layer import Layer
 from tests.cluster.node import packages
 

@@ -1,8 +1,8 @@
 """Which images there are: data for image.py. Names and versions follow from the settings' defaults and from the pins."""
 
-from airis.sandbox.binaries import Program
-from settings import releases
-from settings.redis import RedisServerSettings
+from airis.cluster.programs.binaries import Program
+from settings.state.redis import RedisServerSettings
+from settings.types import releases
 from tests.cluster.images.busybox import Busybox
 from tests.cluster.images.debian import Debian
 from tests.cluster.images.files import Files, Writable

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from airis.sandbox.locking import held, lock_at
+from airis.cluster.programs.locking import held, lock_at
 from tests import pinned
 from tests.cluster.images.layer import run, scratch
 

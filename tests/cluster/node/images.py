@@ -5,7 +5,7 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from airis.progress import step
+from airis.terminal.progress import step
 from tests.cluster import images
 from tests.cluster.node.node import Node
 

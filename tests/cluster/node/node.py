@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from airis.errors import EnvironmentProblem
-from airis.kubectl import Kubectl
-from airis.progress import step
-from airis.sandbox.binaries import cached
-from airis.sandbox.places import cache_root
+from airis.cluster.kubectl import Kubectl
+from airis.cluster.programs.binaries import cached
+from airis.cluster.programs.cache import cache_root
+from airis.terminal.errors import EnvironmentProblem
+from airis.terminal.progress import step
 from tests.cluster.node import groups, namespaces, packages, programs
 from tests.cluster.node.places import NAME, SOCKET, Slot
 

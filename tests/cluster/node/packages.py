@@ -5,8 +5,8 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 
-from airis.errors import EnvironmentProblem
-from airis.progress import step
+from airis.terminal.errors import EnvironmentProblem
+from airis.terminal.progress import step
 
 NODE = (
     "containernetworking-plugins",

@@ -5,8 +5,8 @@ Each folder below `go/` pins one module set; `go/kubernetes` has the sandbox's v
 
 from pathlib import Path
 
-from airis.sandbox.binaries import Binaries, Program, building, ensure
-from airis.sandbox.places import cache_root
+from airis.cluster.programs.binaries import Binaries, Program, building, ensure
+from airis.cluster.programs.cache import cache_root
 
 GO = Path(__file__).with_name("go")
 

@@ -1,4 +1,4 @@
-// Pinned for tests/cluster/node/programs.py; what airis/sandbox/go.mod pins too has its version, so that Go builds it once.
+// Pinned for tests/cluster/node/programs.py; what airis/cluster/programs/go.mod pins too has its version, so that Go builds it once.
 module airis/node/coredns
 
 go 1.26.0

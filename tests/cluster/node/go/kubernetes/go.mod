@@ -1,4 +1,4 @@
-// The kubelet and kube-proxy of tests/cluster/node, pinned. Every version is the one in airis/sandbox/go.mod: so they fit, and Go builds
+// The kubelet and kube-proxy of tests/cluster/node, pinned. Every version is the one in airis/cluster/programs/go.mod: so they fit, and Go builds
 // what they share only once. This module holds no code: `go build -mod=readonly` in this folder builds the tools below.
 module airis/node/kubernetes
 

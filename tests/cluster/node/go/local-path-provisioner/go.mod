@@ -1,4 +1,4 @@
-// Pinned for tests/cluster/node/programs.py; what airis/sandbox/go.mod pins too has its version, so that Go builds it once. This module
+// Pinned for tests/cluster/node/programs.py; what airis/cluster/programs/go.mod pins too has its version, so that Go builds it once. This module
 // holds no code: `go build -mod=readonly` in this folder builds the tools below.
 module airis/node/local-path-provisioner
 

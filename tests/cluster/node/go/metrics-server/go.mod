@@ -1,4 +1,4 @@
-// Pinned for tests/cluster/node/programs.py; what airis/sandbox/go.mod pins too has its version, so that Go builds it once. Only
+// Pinned for tests/cluster/node/programs.py; what airis/cluster/programs/go.mod pins too has its version, so that Go builds it once. Only
 // k8s.io/metrics has the version that metrics-server's generated code is for: with another one, it panics. This module holds no
 // code: `go build -mod=readonly` in this folder builds the tools below.
 module airis/node/metrics-server

@@ -1,0 +1,1 @@
+"""Kubernetes' own programs on this machine: downloaded or built, checked, and cached."""

@@ -1,0 +1,165 @@
+"""What became of an object: admitted, bound, scheduled, ready, or why not. Reads live objects, asks nothing itself.
+
+The conditions are those that the controllers themselves report (Kubernetes, "Pod lifecycle", "Deployments: complete").
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from airis.cluster.finding import Finding, State
+from airis.cluster.kubectl import KubeObject
+
+
+def key_of(body: KubeObject) -> tuple[str, str, str]:
+    """What identifies an object: kind, namespace ("" outside of namespaces) and name."""
+    return body["kind"], body["metadata"].get("namespace", ""), body["metadata"]["name"]
+
+
+def resource_of(body: KubeObject) -> str:
+    """The kind as kubectl looks it up: `Deployment.apps`, and `Service` in the core group."""
+    return f"{body['kind']}.{group_of(body)}".rstrip(".")
+
+
+def group_of(body: KubeObject) -> str:
+    """The API group; empty for the core."""
+    return str(body["apiVersion"]).rpartition("/")[0]
+
+
+def version_of(body: KubeObject) -> str:
+    """The version of its API, without the group."""
+    return str(body["apiVersion"]).rpartition("/")[2]
+
+
+def subject_of(event: KubeObject) -> tuple[str, str, str]:
+    """What an event is about: kind, namespace and name, each "" where the event does not say."""
+    about = event["involvedObject"]
+    return about.get("kind", ""), about.get("namespace", ""), about.get("name", "")
+
+
+class Live:
+    """One look at the cluster: objects by key, and pods by the labels that select them."""
+
+    def __init__(self, objects: Iterable[KubeObject]) -> None:
+        self._objects = {key_of(each): each for each in objects}
+        self._pods = [each for (kind, _, _), each in self._objects.items() if kind == "Pod"]
+        self._mounted = {
+            (each["metadata"].get("namespace"), volume["persistentVolumeClaim"]["claimName"])
+            for each in self._pods
+            for volume in each["spec"].get("volumes") or []
+            if "persistentVolumeClaim" in volume
+        }
+
+    def findings(self, wanted: Sequence[KubeObject]) -> list[Finding]:
+        """One finding for each wanted object, and below each workload one for each of its pods."""
+        found: list[Finding] = []
+        for body in wanted:
+            kind, namespace, name = key_of(body)
+            live = self._objects.get((kind, namespace, name))
+            if live is None:
+                found.append(Finding(kind, name, namespace, State.REFUSED))
+                continue
+            state = self._state(live)
+            found.append(Finding(kind, name, namespace, state, reason=_reason(live) if state is State.PENDING else ""))
+            if kind in _WORKLOADS:
+                pods = self._selected(live, live["spec"]["selector"]["matchLabels"])
+                if kind == "Job" and state is State.READY:  # what failed before it succeeded is of no account
+                    pods = [pod for pod in pods if pod.get("status", {}).get("phase") != "Failed"]
+                found += [pod_finding(pod) for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))]
+        return found
+
+    def _state(self, live: KubeObject) -> State:
+        spec, status = live.get("spec", {}), live.get("status", {})
+        match live["kind"]:
+            case "PersistentVolumeClaim":
+                return State.BOUND if status.get("phase") == "Bound" else self._unbound(live)
+            case "Deployment" | "StatefulSet":
+                return _ready(_rolled_out(live))
+            case "Job":
+                return _ready(_condition(live, "Complete").get("status") == "True")
+            case "Namespace":
+                return _ready(status.get("phase") == "Active")
+            case "Service" if spec.get("selector"):
+                pods = self._selected(live, spec["selector"])
+                return State.ADMITTED if not pods else _ready(any(map(_is_ready, pods)))
+        return State.ADMITTED
+
+    def _unbound(self, claim: KubeObject) -> State:
+        """A claim that nobody mounts has come as far as it can, where its class waits for the first pod that does."""
+        found = self._objects.get(("StorageClass", "", claim["spec"].get("storageClassName", "")), {})
+        waits = found.get("volumeBindingMode") == "WaitForFirstConsumer"
+        mounted = (claim["metadata"].get("namespace"), claim["metadata"]["name"]) in self._mounted
+        return State.ADMITTED if waits and not mounted else State.PENDING
+
+    def _selected(self, live: KubeObject, labels: Mapping[str, str]) -> list[KubeObject]:
+        return [
+            pod
+            for pod in self._pods
+            if pod["metadata"].get("namespace") == live["metadata"].get("namespace")
+            and labels.items() <= pod["metadata"].get("labels", {}).items()
+        ]
+
+
+_WORKLOADS = ("Deployment", "StatefulSet", "Job")
+
+
+def _ready(ready: bool) -> State:
+    return State.READY if ready else State.PENDING
+
+
+def _rolled_out(live: KubeObject) -> bool:
+    """Every replica runs the newest template and is ready."""
+    status, replicas = live.get("status", {}), live["spec"]["replicas"]
+    return bool(
+        status.get("observedGeneration", 0) >= live["metadata"]["generation"]
+        and status.get("readyReplicas", 0) == status.get("replicas", 0) == replicas
+        and status.get("updatedReplicas", 0) == replicas
+    )
+
+
+def _condition(live: KubeObject, kind: str) -> Mapping[str, Any]:
+    conditions: list[Mapping[str, Any]] = live.get("status", {}).get("conditions", [])
+    return next((each for each in conditions if each["type"] == kind), {})
+
+
+def _is_ready(pod: KubeObject) -> bool:
+    return _condition(pod, "Ready").get("status") == "True"
+
+
+def _reason(live: KubeObject) -> str:
+    """What the controller itself gives as the reason, in its own words."""
+    failure = _condition(live, "ReplicaFailure") or _condition(live, "Failed")
+    return str(failure.get("message", ""))
+
+
+def _scheduling_reason(scheduled: Mapping[str, Any]) -> str:
+    """The scheduler's own words, without what it adds on preemption: that is about pods which are not of this stack."""
+    message = str(scheduled.get("message", ""))
+    return message.partition(" no new claims to deallocate")[0].partition(" preemption:")[0]
+
+
+def pod_finding(pod: KubeObject) -> Finding:
+    """How far a pod came, and in whose words it went no further."""
+    name, namespace = pod["metadata"]["name"], pod["metadata"].get("namespace", "")
+    node = pod["spec"].get("nodeName", "")
+    scheduled = _condition(pod, "PodScheduled")
+    if _is_ready(pod) or pod.get("status", {}).get("phase") == "Succeeded":
+        return Finding("Pod", name, namespace, State.READY, node)
+    if scheduled.get("status") == "False":
+        return Finding("Pod", name, namespace, State.PENDING, reason=_scheduling_reason(scheduled))
+    status = pod.get("status", {})
+    containers = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+    found = [text for each in containers if (text := _trouble(each))]
+    if "deletionTimestamp" in pod["metadata"]:
+        found = ["it is to end, and its node has not said that it has"]
+    return Finding("Pod", name, namespace, State.PENDING, node, "; ".join(found))
+
+
+def _trouble(container: Mapping[str, Any]) -> str:
+    """Why a container does not run: what it said last when it failed, or what it waits for; nothing if it does."""
+    state = container.get("state", {})
+    stopped = state.get("terminated") or container.get("lastState", {}).get("terminated") or {}
+    if stopped.get("exitCode"):
+        last = str(stopped.get("message", "")).strip().rpartition("\n")[2]
+        return f"{container['name']}: {last or stopped.get('reason', 'failed')}"
+    waiting = state.get("waiting", {})
+    return str(waiting.get("message") or waiting.get("reason", ""))

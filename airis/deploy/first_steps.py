@@ -1,0 +1,129 @@
+"""What a person does first with a stack that is new: open it, sign in, choose a model. Facts of that stack alone."""
+
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from airis.cluster.connection import Cluster
+from airis.cluster.host_names import resolved
+from airis.cluster.kubectl import KubectlError, KubeObject
+from airis.stack_file.init.questionnaire import SMALL_MODEL
+from airis.stack_file.stacks import StackFile
+from settings.exposure.public_url import origins
+from settings.ollama.model_sizes import same_model, size_of
+from settings.ollama.ollama import OllamaSettings
+from settings.sign_in.auth import AuthSettings
+from settings.stack import StackSettings
+
+
+@dataclass(frozen=True)
+class Before:
+    """What there was of the WebUI before an `up`."""
+
+    deployed: bool
+    has_data: bool
+    """Whether there may be accounts: its volume was there, or its database is outside of the stack."""
+
+
+def before(cluster: Cluster | None, wanted: Sequence[KubeObject], settings: StackSettings) -> Before | None:
+    """Looks at what is there now; None where that cannot be seen. `wanted` are the objects of the stack."""
+    if cluster is None:
+        return None
+    deployment = webui_of(wanted)
+    volumes = deployment["spec"]["template"]["spec"]["volumes"]
+    claims = [each["persistentVolumeClaim"]["claimName"] for each in volumes if "persistentVolumeClaim" in each]
+    names = [f"deployment/{deployment['metadata']['name']}", *(f"persistentvolumeclaim/{each}" for each in claims)]
+    with suppress(KubectlError):
+        kinds = {each["kind"] for each in cluster.get(*names)}
+        outside = settings.webui.database is not None
+        return Before("Deployment" in kinds, outside or "PersistentVolumeClaim" in kinds)
+    return None
+
+
+def webui_of(wanted: Sequence[KubeObject]) -> KubeObject:
+    """Open WebUI's Deployment among the objects of a stack."""
+    return next(
+        each
+        for each in wanted
+        if each["kind"] == "Deployment" and each["metadata"]["labels"].get("app.kubernetes.io/name") == "open-webui"
+    )
+
+
+def first_steps(stack: StackFile, settings: StackSettings, was: Before) -> str:
+    """The text to print after the first `up`."""
+    lines = [
+        ("Open", [*_where(stack, settings)]),
+        ("Sign in", [_account(settings.webui.auth, has_data=was.has_data)]),
+        ("Model", [*_models(stack, settings)]),
+    ]
+    steps = [f"  {title if first else '':8} {text}" for title, texts in lines for first, text in _numbered(texts)]
+    return "\n".join([f"\nStack {stack.name} is up. What comes next:", *steps])
+
+
+def _numbered(texts: Sequence[str]) -> Iterator[tuple[bool, str]]:
+    for index, text in enumerate(texts):
+        yield index == 0, text
+
+
+def _where(stack: StackFile, settings: StackSettings) -> Iterator[str]:
+    forward = f"{program()} open --stack {stack.name}"
+    if public := origins(settings.webui.url, settings.ingress, settings.gateway):
+        yield public[0]
+        host = urlsplit(public[0]).hostname or ""
+        if resolved([host]).get(host) == ():
+            yield f"This machine does not know the name {host} yet; `{forward}` needs no name."
+        return
+    service, namespace = settings.webui.service, settings.namespace
+    yield f"`{forward}` opens it in your browser."
+    if service.type == "LoadBalancer":
+        yield f"`kubectl --namespace={namespace} get services` shows the address of its load balancer."
+    elif service.type == "NodePort":
+        port = (
+            "a port of every node, which" if service.node_port is None else f"port {service.node_port} of every node:"
+        )
+        yield f"It also listens on {port} `kubectl --namespace={namespace} get services` shows."
+
+
+def _account(auth: AuthSettings, *, has_data: bool) -> str:
+    if auth.enabled is False:
+        return "There are no accounts: whoever reaches it is its administrator."
+    if has_data:
+        return "The accounts in its database stay. If it has none, the first one becomes the administrator's."
+    if auth.first_admin is not None:
+        password = auth.first_admin.password_from
+        where = f"the key {password.key} of the Secret {password.name}"
+        return f"The administrator is {auth.first_admin.email}; the password is in {where}."
+    if auth.oauth is None and auth.ldap is None and auth.trusted_header is None:
+        return "Create an account: the first one is the administrator's."
+    return "The first account that signs in is the administrator's."
+
+
+def _models(stack: StackFile, settings: StackSettings) -> Iterator[str]:
+    connections = settings.webui.connections
+    names = _chat_models(settings.ollama, connections.embeddings.model if connections.embeddings else None)
+    if names:
+        yield f"Ask {' or '.join(names)}."
+    if connections.ollama_urls or connections.openai or connections.pipelines:
+        yield f"{'Also those' if names else 'Those'} of the servers in airis:webui.connections."
+    elif not names and settings.ollama.enabled:
+        size = size_of(SMALL_MODEL)
+        download = f", {size.printed} to download" if size else ""
+        yield f"There is none yet. In {stack.path.name}, `models: [{SMALL_MODEL}]` under airis:ollama brings one{download}."
+        yield "Or download one in the browser: Admin Panel, Settings, Models."
+    elif not names:
+        yield "There is none yet: connect a server in the browser (Admin Panel, Settings, Connections)."
+
+
+def _chat_models(ollama: OllamaSettings, embeddings: str | None) -> list[str]:
+    if not ollama.enabled:
+        return []
+    created = [each.name for each in ollama.create]
+    return [each for each in (*ollama.models, *created) if embeddings is None or not same_model(each, embeddings)]
+
+
+def program() -> str:
+    """How this program is called in the shell that it was started in."""
+    return "airis" if shutil.which("airis") else sys.argv[0]

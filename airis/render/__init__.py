@@ -1,0 +1,1 @@
+"""A stack as Kubernetes objects, without engine or cluster: `airis render` and `check`."""

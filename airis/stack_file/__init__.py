@@ -1,0 +1,1 @@
+"""Stack files: how they are read, written by `airis init`, completed in editors, and documented."""

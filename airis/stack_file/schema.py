@@ -1,0 +1,249 @@
+"""The JSON Schema of a stack file: what an editor completes, explains and marks as wrong while somebody writes one.
+
+It is as strict as it can be without refusing anything that `settings.load` takes. Rules between keys are not in it.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import core_schema
+
+from airis.stack_file.descriptions import descriptions
+from settings.load import PROJECT
+from settings.stack import StackSettings
+from settings.types.base import Settings
+from settings.types.names import Matching
+
+SCHEMA_FILE = Path("schema") / "stack.schema.json"
+"""Where the schema is kept, from Pulumi.yaml on; only `make reference` writes it."""
+
+REFERENCE_LINE = f"# yaml-language-server: $schema={SCHEMA_FILE.as_posix()}"
+"""The first line of a stack file, by which editors find the schema. The path is relative to the file.
+
+Source: github.com/redhat-developer/yaml-language-server, README, "Using inlined schema".
+"""
+
+# The YAML language server documents support for draft 7 and below (README, "Supports JSON Schema 7 and below"), and for nothing
+# newer. In draft 7, a $ref hides what stands beside it.
+_DIALECT = "http://json-schema.org/draft-07/schema#"
+_REF = "#/definitions/"
+_ENCRYPTED, _TEXT, _COMPLETE = "encrypted", "text", "complete:"
+_NOTHING = object()
+_BASE = f"{PROJECT}:base"
+
+_Schema = dict[str, Any]
+
+_SHARED: dict[str, _Schema] = {
+    _ENCRYPTED: {
+        "description": "A value that `pulumi config set --secret --path` has encrypted.",
+        "type": "object",
+        "properties": {"secure": {"type": "string"}},
+        "required": ["secure"],
+        "additionalProperties": False,
+    },
+    _TEXT: {"anyOf": [{"type": "string"}, {"$ref": f"{_REF}{_ENCRYPTED}"}]},
+}
+
+
+class _Generator(GenerateJsonSchema):
+    """pydantic's own, with descriptions, and with the patterns of names in it."""
+
+    def function_after_schema(self, schema: core_schema.AfterValidatorFunctionSchema) -> _Schema:
+        made = super().function_after_schema(schema)
+        check = schema["function"]["function"]
+        if not isinstance(check, Matching):
+            return made
+        longest = {} if check.longest is None else {"maxLength": check.longest}
+        pattern = f"^(?:{check.pattern.pattern})$"
+        return {**made, "pattern": pattern, **longest, "patternErrorMessage": check.allowed}
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> _Schema:
+        keys = self.generate_inner(schema["keys_schema"])
+        return {
+            "type": "object",
+            **({"propertyNames": keys} if "pattern" in keys else {}),
+            "additionalProperties": self.generate_inner(schema["values_schema"]),
+        }
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> _Schema:
+        made = super().model_schema(schema)
+        model = cast(type[Settings], schema["cls"])
+        for name, field in model.model_fields.items():
+            made["properties"][field.alias or name]["description"] = descriptions(model)[name]
+        return {key: value for key, value in made.items() if key != "title"}
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+    def sort(self, value: Any, parent_key: str | None = None) -> Any:
+        return value  # the models' own order is the better one
+
+
+def stack_schema() -> _Schema:
+    """The schema of a whole stack file, in JSON Schema draft 7.
+
+    Keys of the project may stand with their prefix and without, as the engine has it; those of other namespaces are free.
+    What a section's model has as its default is the default of its keys there, so that each key shows its own. Keys that a
+    section must have are only asked for where no other file can bring them (`airis:base`).
+    """
+    raw = StackSettings.model_json_schema(schema_generator=_Generator, ref_template=f"{_REF}{{model}}")
+    models = raw["$defs"]
+    sections = {
+        f"{PROJECT}:{key}": _as_engine_has_it(_property(each, each.get("default", _NOTHING), models))
+        for key, each in raw["properties"].items()
+    }
+    definitions = {**_SHARED, **sections}
+    todo = list(_references(sections))
+    while todo:
+        name = todo.pop()
+        if name not in definitions:
+            definitions[name] = _model(models[name], {}, models)
+            todo += _references(definitions[name])
+    whole, complete = _complete({"properties": {key: {"$ref": f"{_REF}{key}"} for key in sections}}, definitions)
+    keys = {
+        key: {"$ref": f"{_REF}{section}"}
+        for section in sections
+        for key in (section, section.removeprefix(f"{PROJECT}:"))
+    }
+    return {
+        "$schema": _DIALECT,
+        "title": "A stack of airis",
+        "description": "Pulumi.<stack>.yaml: what a stack does not say keeps its default. docs/config.md describes every key.",
+        "type": "object",
+        "properties": {
+            "config": {
+                "description": "The settings of the stack.",
+                "type": "object",
+                "properties": keys,
+                "patternProperties": {f"^(?!{PROJECT}:)[^:]*:": {}},
+                "additionalProperties": False,
+                "if": {"anyOf": [{"required": [key]} for key in (_BASE, _BASE.removeprefix(f"{PROJECT}:"))]},
+                "else": {
+                    "properties": {
+                        key: whole["properties"][f"{PROJECT}:{key.removeprefix(f'{PROJECT}:')}"]
+                        for key in keys
+                        if f"{PROJECT}:{key.removeprefix(f'{PROJECT}:')}" in whole["properties"]
+                    }
+                },
+            },
+            "secretsprovider": {"description": "Who keeps the key of encrypted values.", "type": "string"},
+            "encryptedkey": {"description": "That key, encrypted by its keeper.", "type": "string"},
+            "encryptionsalt": {"description": "What checks the passphrase of encrypted values.", "type": "string"},
+            "environment": {"description": "Environments of Pulumi ESC.", "type": ["array", "object"]},
+        },
+        "required": ["config"],
+        "definitions": dict(sorted({**{key: _partial(each) for key, each in definitions.items()}, **complete}.items())),
+    }
+
+
+def schema_text() -> str:
+    """The schema as it is kept in the project."""
+    return json.dumps(stack_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+def _as_engine_has_it(section: _Schema) -> _Schema:
+    """A key of the project: the engine hands everything over as text, and `pulumi config set` may write it so."""
+    about: _Schema = {key: section.pop(key) for key in ("description", "default") if key in section}
+    kinds = {each.get("type") for each in section.get("anyOf", [section])}
+    if "$ref" in str(section.get("anyOf")) or "object" in kinds:
+        as_text = r"^\s*(?:\{|null\s*$)" if "null" in kinds else r"^\s*\{"
+    elif "array" in kinds:
+        as_text = r"^\s*\["
+    elif "boolean" in kinds:
+        as_text = r"^\s*(?:true|false)\s*$"
+    elif "enum" in section:
+        return {**about, **section}
+    else:
+        return {**about, **section, "type": ["string", "number", "boolean"]}
+    return {**about, "anyOf": [*section.get("anyOf", [section]), {"type": "string", "pattern": as_text}]}
+
+
+def _model(model: _Schema, defaults: Mapping[str, Any], models: Mapping[str, _Schema]) -> _Schema:
+    """A model's schema where these are the defaults of its keys."""
+    properties = {
+        key: _property(each, defaults.get(key, each.get("default", _NOTHING)), models)
+        for key, each in model.get("properties", {}).items()
+    }
+    required = [key for key in model.get("required", []) if key not in defaults]
+    return {**model, "properties": properties, "required": required} if required else _optional(model, properties)
+
+
+def _optional(model: _Schema, properties: _Schema) -> _Schema:
+    return {key: value for key, value in {**model, "properties": properties}.items() if key != "required"}
+
+
+def _property(found: _Schema, default: Any, models: Mapping[str, _Schema]) -> _Schema:
+    """A key's schema. A section that has a default stands here in full, with its own defaults for its keys."""
+    about = {"description": found["description"]}
+    if "$ref" in found and isinstance(default, Mapping):
+        return {**_model(models[found["$ref"].removeprefix(_REF)], default, models), **about}
+    core = _value({key: value for key, value in found.items() if key not in ("description", "default")})
+    if "$ref" in core:
+        core = {"allOf": [core]}
+    return {**about, **core, **({} if default is _NOTHING else {"default": default})}
+
+
+def _value(found: _Schema) -> _Schema:
+    """A value's schema. Text may be encrypted, but for text of a form that an encrypted one has not; credentials must be."""
+    if found.get("format") == "password":
+        return {"$ref": f"{_REF}{_ENCRYPTED}"}
+    if found == {"type": "string"}:
+        return {"$ref": f"{_REF}{_TEXT}"}
+    made = dict(found)
+    for key in ("items", "additionalProperties"):
+        if isinstance(found.get(key), Mapping):
+            made[key] = _value(found[key])
+    if "anyOf" in found:
+        made["anyOf"] = [_value(each) for each in found["anyOf"]]
+    return made
+
+
+def _complete(node: _Schema, definitions: Mapping[str, _Schema]) -> tuple[_Schema, dict[str, _Schema]]:
+    """Nothing of a schema but which keys must be there; with the definitions that this refers to. {} where none must."""
+    made: dict[str, _Schema] = {}
+
+    def needed(node: Any) -> _Schema:
+        if not isinstance(node, Mapping):
+            return {}
+        if "$ref" in node:
+            target = node["$ref"].removeprefix(_REF)
+            name = f"{_COMPLETE}{target}"
+            if name not in made and target not in _SHARED and (found := needed(definitions[target])):
+                made[name] = found
+            return {"$ref": f"{_REF}{name}"} if name in made else {}
+        for alternative in (*node.get("anyOf", []), *node.get("allOf", [])):  # what is no mapping needs no keys
+            if found := needed(alternative):
+                return found
+        inner = {key: found for key, each in node.get("properties", {}).items() if (found := needed(each))}
+        parts = {key: found for key in ("items", "additionalProperties") if (found := needed(node.get(key)))}
+        required = {"required": node["required"]} if "required" in node else {}
+        return {**required, **({"properties": inner} if inner else {}), **parts}
+
+    return needed(node), made
+
+
+def _partial(node: Any) -> Any:
+    """A schema without the keys that must be there."""
+    if isinstance(node, list):
+        return [_partial(each) for each in node]
+    if not isinstance(node, Mapping) or node is _SHARED[_ENCRYPTED]:
+        return node
+    return {
+        key: value if key == "default" else _partial(value)
+        for key, value in node.items()
+        if not (key == "required" and isinstance(value, list))
+    }
+
+
+def _references(node: Any) -> Iterator[str]:
+    """The names of the definitions that a schema refers to."""
+    if isinstance(node, Mapping):
+        if isinstance(target := node.get("$ref"), str):
+            yield target.removeprefix(_REF)
+        node = list(node.values())
+    if isinstance(node, list):
+        for each in node:
+            yield from _references(each)

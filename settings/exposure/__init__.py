@@ -1,0 +1,1 @@
+"""How users reach Open WebUI: its Service, Ingress, Gateway and URL."""

@@ -1,0 +1,1 @@
+"""`airis:ollama`: the model server, its models, and its GPUs."""

@@ -1,0 +1,1 @@
+"""What every workload can be given: resources, storage, probes, scheduling, autoscaling."""

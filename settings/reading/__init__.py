@@ -1,0 +1,1 @@
+"""Reads YAML and files of settings, and says where in them something stands."""

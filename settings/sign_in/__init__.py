@@ -1,0 +1,1 @@
+"""`airis:webui.auth`: who may sign in to Open WebUI, and how."""

@@ -1,0 +1,1 @@
+"""Where Open WebUI keeps its state: database, Redis, object storage, vectors."""

@@ -1,0 +1,1 @@
+"""`airis:webui`: the front end, and the servers that it works with."""
