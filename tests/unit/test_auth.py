@@ -272,7 +272,7 @@ def test_who_could_pose_as_anybody_is_told() -> None:
 @pytest.mark.parametrize("loose", [{"tls": False}, {"validateCertificate": False}])
 def test_passwords_that_others_can_read_are_told(loose: dict[str, bool]) -> None:
     (told,) = warnings(webui={"auth": {"ldap": {**LDAP, **loose}}})
-    assert "passwords can be read" in told
+    assert "passwords can be intercepted" in told
 
 
 def test_no_accounts_at_all_is_a_choice() -> None:
@@ -308,7 +308,7 @@ def test_what_a_stack_for_people_may_have(settings: dict[str, Any]) -> None:
     assert program.run(stack_of(**images, **settings)).objects
 
 
-NOBODY = "true, or also set oauth: LDAP and the trusted header go the way of passwords"
+NOBODY = "true, or also set oauth: LDAP and the trusted header count as password sign-in"
 PATTERNS = [
     ("jwtExpiresIn: 4 weeks", "jwtExpiresIn", '"4 weeks"', "a duration such as 12h"),
     ("jwtExpiresIn: 30s", "jwtExpiresIn", '"30s"', "at least 1m"),
@@ -320,7 +320,7 @@ PATTERNS = [
     ("firstAdmin: {email: a@b.c}", "firstAdmin.passwordFrom", "nothing", "a value: this key is required"),
     ("firstAdmin: {email: a@b.c, passwordFrom: hunter2}", "firstAdmin.passwordFrom", "[not shown]", "keys and values"),
     ("firstAdmin: {email: a@b.c, name: 'a ', passwordFrom: <S>}", "firstAdmin.name", '"a "', "a text of one line"),
-    ("firstAdmin: {email: a@b.c, name: '$(HOME)', passwordFrom: <S>}", "firstAdmin.name", '"$(HOME)"', "$( or $$"),
+    ("firstAdmin: {email: a@b.c, name: '$(HOME)', passwordFrom: <S>}", "firstAdmin.name", '"$(HOME)"', "$( and $$"),
     ("trustedHeader: {email: X_Email}", "trustedHeader.email", '"X_Email"', "an HTTP header such as X-Forwarded-Email"),
     (
         "oauth: {oidc: {<OIDC>, scopes: [openid email]}}",
@@ -381,15 +381,15 @@ RULES = [
         "passwordAuth: false, oauth: {github: {<CLIENT>}}, ldap: {<LDAP>}",
         "passwordAuth",
         "false",
-        "true, because ldap would be refused with passwords",
+        "true, because ldap would be disabled along with passwords",
     ),
     ("loginForm: false", "loginForm", "false", "true, or also set oauth, ldap or trustedHeader"),
-    ("enabled: false, ldap: {<LDAP>}", "enabled", "false", "true, because ways to sign in are set"),
+    ("enabled: false, ldap: {<LDAP>}", "enabled", "false", "true, because authentication is configured"),
     (
         "enabled: false, firstAdmin: {email: a@b.c, passwordFrom: <S>}",
         "enabled",
         "false",
-        "true, because ways to sign in are set",
+        "true, because authentication is configured",
     ),
     ("oauth: {signUp: true}", "oauth.oidc", "null (the default)", "a provider: this one, google"),
     (
@@ -410,7 +410,7 @@ RULES = [
         "oauth: {microsoft: {<CLIENT>, tenantId: a, loginBaseUrl: 'https://login.example.com/'}}",
         "oauth.microsoft.loginBaseUrl",
         '"https://login.example.com/"',
-        "a URL without final /",
+        "a URL without a trailing /",
     ),
     (
         "oauth: {github: {<CLIENT>}, allowedDomains: [a.com, a.com]}",
@@ -428,7 +428,7 @@ RULES = [
         "oauth: {github: {<CLIENT>}, roles: {admin: ['*']}}",
         "oauth.roles.admin[0]",
         '"*"',
-        "a role: * has no meaning",
+        "a role: * is not supported here",
     ),
     (
         "oauth: {github: {<CLIENT>}, roles: {separator: ' '}}",
@@ -484,7 +484,7 @@ def test_refused(config: str, key: str, given: str, allowed: str, refuse: Refuse
 @pytest.mark.parametrize(
     ("auth", "key", "allowed"),
     [
-        ("trustedHeader: {email: X-Email}", "trustedHeader", "past the proxy, anybody could send the header"),
+        ("trustedHeader: {email: X-Email}", "trustedHeader", "clients that bypass the proxy could send the header"),
         ("enabled: false", "enabled", "true, or service.type ClusterIP"),
     ],
 )
@@ -529,6 +529,6 @@ def test_refused_in_production(auth: str, key: str, allowed: str, refuse: Refuse
 
 def test_no_name_can_be_set_past_the_settings(refuse: Refuse) -> None:
     said = refuse("airis:webui: {env: {ENABLE_SIGNUP: 'False', LDAP_SERVER_PORT: '1', OAUTH_ROLES_SEPARATOR: ';'}}")
-    assert "another name: airis sets this one itself, by airis:webui.auth.signUp" in said
-    assert "another name: airis sets this one itself, by airis:webui.auth.ldap" in said
-    assert "another name: airis sets this one itself, by airis:webui.auth.oauth.roles" in said
+    assert "another name: airis sets this one itself, from airis:webui.auth.signUp" in said
+    assert "another name: airis sets this one itself, from airis:webui.auth.ldap" in said
+    assert "another name: airis sets this one itself, from airis:webui.auth.oauth.roles" in said

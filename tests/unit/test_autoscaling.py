@@ -114,7 +114,7 @@ def test_one_pod_at_most_needs_nothing_shared() -> None:
 
 
 MISSING = (
-    "database (PostgreSQL); redis; objectStorage, or storage.accessMode ReadWriteMany (the volume is now for one node); "
+    "database (PostgreSQL); redis; objectStorage, or storage.accessMode ReadWriteMany (pods on one node share the volume now); "
     "vectorStore pgvector, or another server"
 )
 
@@ -127,7 +127,7 @@ MISSING = (
             f"{SHARED_TEXT}, replicas: 3, autoscaling: {{maxReplicas: 4}}",
             "replicas",
             "3",
-            "1, because autoscaling decides; or 0 to pause",
+            "1, because autoscaling sets the number; or 0 to pause",
         ),
         (
             f"{SHARED_TEXT}, autoscaling: {{minReplicas: 3, maxReplicas: 2}}",
@@ -152,19 +152,19 @@ MISSING = (
             f"{SHARED_TEXT}, resources: {{requests: {{cpu: null}}}}, autoscaling: {{maxReplicas: 2}}",
             "autoscaling.cpuPercent",
             "70 (the default)",
-            "null, or also set resources.requests.cpu, which it is a part of",
+            "null, or also set resources.requests.cpu, which it is a percentage of",
         ),
         (
             f"{SHARED_TEXT}, resources: {{requests: {{memory: null}}}}, autoscaling: {{maxReplicas: 2, memoryPercent: 80}}",
             "autoscaling.memoryPercent",
             "80",
-            "null, or also set resources.requests.memory, which it is a part of",
+            "null, or also set resources.requests.memory, which it is a percentage of",
         ),
     ],
 )
 def test_refused(webui: str, key: str, given: str, allowed: str, refuse: Refuse) -> None:
     assert refuse(f"airis:webui: {{{webui}}}") == (
-        "Pulumi.test.yaml: 1 setting is wrong, nothing was changed.\n"
+        "Pulumi.test.yaml: 1 setting is wrong. Nothing was changed.\n"
         f"  airis:webui.{key}\n"
         f"    given    {given}\n"
         f"    allowed  {allowed}"

@@ -389,9 +389,9 @@ def test_servers_behind_restricted_egress_are_told() -> None:
 
 
 KEY = "{name: a, key: b}"
-SERVER = "the server's URL alone, such as http://gpu.example.com:11434"
-BASE = "the base URL alone, such as https://api.example.com/v1"
-PLAIN = "a URL without final /, query, user, ; or $("
+SERVER = "the server's base URL, such as http://gpu.example.com:11434"
+BASE = "the base URL, such as https://api.example.com/v1"
+PLAIN = "a URL without trailing /, query, user, ; and $("
 ANY_URL = "a URL such as https://api.example.com/v1"
 REQUIRED = "a value: this key is required"
 
@@ -447,19 +447,19 @@ REQUIRED = "a value: this key is required"
             "embeddings: {engine: openai, model: m}",
             "embeddings.keyFrom",
             "null (the default)",
-            "a reference to an existing Secret; or the url of another server",
+            "a reference to an existing Secret; or also set url, for another server",
         ),
         (
             "embeddings: {engine: openai, model: m, url: 'http://a/v1/embeddings'}",
             "embeddings.url",
             '"http://a/v1/embeddings"',
-            "the base URL alone",
+            "the base URL",
         ),
         (
             "embeddings: {engine: ollama, model: m, url: 'http://a:11434/api'}",
             "embeddings.url",
             '"http://a:11434/api"',
-            "the URL of Ollama alone",
+            "the base URL of Ollama",
         ),
         (
             f"embeddings: {{engine: azure_openai, model: m, url: 'http://a', keyFrom: {KEY}}}",
@@ -496,7 +496,7 @@ REQUIRED = "a value: this key is required"
             "speechToText: {engine: openai, model: w}",
             "speechToText.keyFrom",
             "null (the default)",
-            "or engine openai with the url of a server that wants no key",
+            "or engine openai with the url of a server that needs no key",
         ),
         (
             "speechToText: {engine: openai, url: 'http://a/v1'}",
@@ -514,7 +514,7 @@ REQUIRED = "a value: this key is required"
             f"speechToText: {{engine: deepgram, url: 'http://a', keyFrom: {KEY}}}",
             "speechToText.url",
             '"http://a"',
-            "null, because deepgram has no other",
+            "null, because deepgram has a fixed URL",
         ),
         (
             f"speechToText: {{engine: deepgram, region: a, keyFrom: {KEY}}}",
@@ -526,13 +526,13 @@ REQUIRED = "a value: this key is required"
             f"textToSpeech: {{engine: azure, keyFrom: {KEY}}}",
             "textToSpeech.voice",
             "null (the default)",
-            "a voice that azure has",
+            "a voice of azure",
         ),
         (
             f"textToSpeech: {{engine: elevenlabs, voice: v, keyFrom: {KEY}}}",
             "textToSpeech.model",
             "null (the default)",
-            "a model that elevenlabs has",
+            "a model of elevenlabs",
         ),
         ("textToSpeech: {engine: transformers}", "textToSpeech.engine", '"transformers"', "one of"),
     ],
@@ -563,7 +563,7 @@ def test_servers_of_before_need_one_that_takes_their_place(refuse: Refuse) -> No
         f"airis:ollama: {{enabled: false}}\nairis:webui: {{connections: {{formerOllamaUrls: ['{GPU_BOX}']}}}}"
     )
     assert "  airis:webui.connections.formerOllamaUrls\n" in said
-    assert "[]: there is no server to take their place" in said
+    assert "[], because no server replaces them" in said
 
 
 @pytest.mark.parametrize(
@@ -591,4 +591,4 @@ def test_no_name_can_be_set_past_the_settings(refuse: Refuse) -> None:
         ("ENABLE_OLLAMA_API", "airis:ollama.enabled and airis:webui.connections.ollamaUrls"),
     ]:
         said = refuse(f"airis:webui: {{secretEnv: {{{name}: {KEY}}}}}")
-        assert f"another name: airis sets this one itself, by {by}" in said
+        assert f"another name: airis sets this one itself, from {by}" in said

@@ -149,7 +149,7 @@ def test_only_secrets_hold_credentials_and_only_marked_as_such(registrations: li
 def test_no_credential_is_printed(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     drawn = draw(webui={**EVERYTHING, "image": "a/b:main"}, secrets=MARKERS)
-    assert "may be another image tomorrow" in caplog.text
+    assert "has a mutable tag" in caplog.text
     text = to_yaml(drawn.objects)
     assert "airis-secrets" in text
     assert "marker-" not in text + repr(drawn) + str(drawn) + caplog.text + "".join(capsys.readouterr())
@@ -353,9 +353,9 @@ def test_the_engine_hands_over_values_decrypted_and_plain_text_is_refused_there_
     with pytest.raises(AirisError) as caught:
         program.run(plain)
     assert registrations == []
-    remedy = "no plain text: `pulumi config set --secret --path airis:secrets.{}`; then change the value that was seen"
+    remedy = "no plain text: `pulumi config set --secret --path airis:secrets.{}`; then rotate the exposed value"
     assert str(caught.value).splitlines() == [
-        "Pulumi.test.yaml: 2 settings are wrong, nothing was changed.",
+        "Pulumi.test.yaml: 2 settings are wrong. Nothing was changed.",
         "  airis:secrets.databaseUrl",
         "    given    [not shown]",
         f"    allowed  {remedy.format('databaseUrl')}",
@@ -375,7 +375,7 @@ def test_plain_text_is_told_beside_every_other_error() -> None:
         "airis:webui.replicas",
     ]
     unknown, plain, _ = caught.value.problems
-    assert unknown.allowed.startswith("databaseUrl (was that meant?)")
+    assert unknown.allowed.startswith("did you mean `databaseUrl`?")
     assert plain.allowed.startswith("no plain text: ")
 
 
@@ -403,12 +403,12 @@ def refusal(name: str, value: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("value", ["mysql://a:b@db/c", "sqlite:///data/webui.db", "db:5432", "PostgreSQL://a:b@db/c"])
 def test_a_database_that_is_no_postgresql(value: str) -> None:
-    assert refusal("databaseUrl", value) == ("[secret]", "a URL that begins postgresql://")
+    assert refusal("databaseUrl", value) == ("[secret]", "a URL that begins with postgresql://")
 
 
 @pytest.mark.parametrize("value", ["http://redis:6379", "redis:6379", "postgresql://a:b@db/c", "unix:///run/redis"])
 def test_a_redis_that_is_none(value: str) -> None:
-    assert refusal("redisUrl", value) == ("[secret]", "a URL that begins redis://")
+    assert refusal("redisUrl", value) == ("[secret]", "a URL that begins with redis://")
 
 
 @pytest.mark.parametrize("value", ["short", "k" * 31])
@@ -424,7 +424,7 @@ def test_an_empty_credential(name: str, value: str) -> None:
         load(stack.config, source="x", secret_keys=stack.secret_keys)
     problem = caught.value.problems[0]
     assert (problem.key, problem.value) == (f"airis:secrets.{name}", "[secret]")
-    assert problem.allowed == "a value; leave the key out if there is none"
+    assert problem.allowed == "a value that is not empty; omit the key if there is none"
     assert len(caught.value.problems) == 1
 
 

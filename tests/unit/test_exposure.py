@@ -542,13 +542,13 @@ def line(key: str, value: object) -> str:
 
 
 WITH_HOST = "only together with a host"
-URL = "a URL such as https://chat.example.com, without path and user; Open WebUI serves from / alone"
+URL = "a URL such as https://chat.example.com, without path and user: Open WebUI serves only from /"
 OPEN = "only with type NodePort or LoadBalancer"
 BALANCED = "only with type LoadBalancer"
 CONTROLLER = "one of 'nginx', 'traefik', 'haproxy' or 'none'"
-ONCE = "each Gateway once, or its listeners, each by sectionName"
-OTHER_LISTENER = "another listener than those of parentRefs, each by its sectionName or port"
-BODY_SIZE = "null, or controller nginx: only that has a limit here"
+ONCE = "each Gateway once, or its listeners by sectionName"
+OTHER_LISTENER = "a listener that is not in parentRefs, by its sectionName or port"
+BODY_SIZE = "null, or controller nginx: the others have no limit"
 PARENT = {"name": "public"}
 
 
@@ -567,9 +567,7 @@ def service(key: str, given: str, allowed: str, **settings: object) -> Refusal:
 
 def managed(key: str, by: str, **settings: object) -> Refusal:
     settings = {"host": HOST, "annotations": {key: "x"}, **settings}
-    return Refusal(
-        line("ingress", settings), "airis:ingress.annotations", f'"{key}"', f"no {key}: that is for {by} to set"
-    )
+    return Refusal(line("ingress", settings), "airis:ingress.annotations", f'"{key}"', f"no {key}: {by}")
 
 
 REFUSED = [
@@ -621,7 +619,7 @@ REFUSED = [
     ingress(
         "host",
         '"*.example.com"',
-        "also a host without *, or set airis:webui.url: links need one name",
+        "also a host without *, or set airis:webui.url: links need a host name",
         host="*.example.com",
     ),
     managed("kubernetes.io/ingress.class", "className"),
@@ -661,7 +659,7 @@ REFUSED = [
     gateway(
         "hosts",
         '"*.example.com"',
-        "also a host without *, or set airis:webui.url: links need one name",
+        "also a host without *, or set airis:webui.url: links need a host name",
         hosts=["*.example.com"],
     ),
     Refusal(
@@ -717,19 +715,19 @@ BETWEEN_SECTIONS = [
         {"ingress": {"host": HOST, "tls": TLS}, "webui": {"url": f"http://{HOST}"}},
         "airis:webui.url",
         f'"http://{HOST}"',
-        "https://, because airis:ingress.tls says so",
+        "https://, because airis:ingress.tls is set",
     ),
     (
         {"gateway": GATEWAY, "webui": {"url": f"http://{HOST}"}},
         "airis:webui.url",
         f'"http://{HOST}"',
-        "https://, because airis:gateway.tls says so",
+        "https://, because airis:gateway.tls is set",
     ),
     (
         {"ingress": {"host": HOST}, "gateway": GATEWAY},
         "airis:gateway.tls",
         "true (the default)",
-        "the same as the Ingress has: both with TLS or neither; or say by airis:webui.url how people come",
+        "the same as for the Ingress: both with TLS, or neither; or set airis:webui.url",
     ),
     (
         {

@@ -307,8 +307,8 @@ def test_the_template_stands_before_what_needs_it() -> None:
     assert kinds.index("Namespace") < kinds.index("ResourceClaimTemplate") < kinds.index("StatefulSet")
 
 
-LABEL_OF_NODES = "null, because these nodes are not labelled with it"
-BESIDE_DRA = "nothing beside dra, whose selectors say which devices"
+LABEL_OF_NODES = "null, because these nodes have no label for it"
+BESIDE_DRA = "no value with dra, whose selectors choose the devices"
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ BESIDE_DRA = "nothing beside dra, whose selectors say which devices"
             "gpu: {resourceName: example.com/gpu, preset: eks}",
             "gpu.preset",
             '"eks"',
-            "null, because resourceName is nobody's",
+            "null, because resourceName is of an unknown vendor",
         ),
         (
             "gpu: {preset: gke}",
@@ -362,13 +362,13 @@ BESIDE_DRA = "nothing beside dra, whose selectors say which devices"
             "gpu: {preset: aks, accelerator: nvidia-a100}",
             "gpu.accelerator",
             '"nvidia-a100"',
-            f"{LABEL_OF_NODES}: name a preset, or set nodeLabels",
+            f"{LABEL_OF_NODES}; or set a preset or nodeLabels",
         ),
         (
             "gpu: {vendor: amd, accelerator: AMD_Instinct_MI300X_OAM}",
             "gpu.accelerator",
             '"AMD_Instinct_MI300X_OAM"',
-            f"{LABEL_OF_NODES}: name a preset, or set nodeLabels",
+            f"{LABEL_OF_NODES}; or set a preset or nodeLabels",
         ),
         ("gpu: {accelerator: ''}", "gpu.accelerator", '""', "a model, or null"),
         (
@@ -400,20 +400,20 @@ BESIDE_DRA = "nothing beside dra, whose selectors say which devices"
             "gpu: {migProfile: 1g.10gb, resourceName: nvidia.com/gpu}",
             "gpu.resourceName",
             '"nvidia.com/gpu"',
-            "nvidia.com/mig-1g.10gb, as migProfile says; leave it out",
+            "nvidia.com/mig-1g.10gb, the resource of migProfile; or omit this key",
         ),
         (
             "gpu: {shared: true, resourceName: nvidia.com/gpu}",
             "gpu.resourceName",
             '"nvidia.com/gpu"',
-            "nvidia.com/gpu.shared, as shared says; leave it out",
+            "nvidia.com/gpu.shared, the resource of shared; or omit this key",
         ),
         *(
             (
                 f"gpu: {{{config}, count: 2}}",
                 "gpu.count",
                 "2",
-                "1: more shares of GPUs are no more of a GPU, and device plugins refuse them",
+                "1: several shares give no more GPU time, and device plugins refuse them",
             )
             for config in (
                 "shared: true",
@@ -428,14 +428,14 @@ BESIDE_DRA = "nothing beside dra, whose selectors say which devices"
             "gpu: {dra: {}, accelerator: L4}",
             "gpu.accelerator",
             '"L4"',
-            f"{LABEL_OF_NODES}: name a preset, or set nodeLabels",
+            f"{LABEL_OF_NODES}; or set a preset or nodeLabels",
         ),
-        ("gpu: {dra: {}, count: 33}", "gpu.count", "33", "at most 32, as a claim has them"),
+        ("gpu: {dra: {}, count: 33}", "gpu.count", "33", "at most 32, the limit of a claim"),
         (
             "gpu: {dra: {existingClaim: a}, count: 2}",
             "gpu.count",
             "2",
-            "1, because the existing claim says how many",
+            "1, because the existing claim sets the number",
         ),
         (
             "gpu: {dra: {existingClaim: a, existingClaimTemplate: b}}",
@@ -447,13 +447,13 @@ BESIDE_DRA = "nothing beside dra, whose selectors say which devices"
             "gpu: {dra: {existingClaimTemplate: a, deviceClass: b}}",
             "gpu.dra.deviceClass",
             '"b"',
-            "null, because existingClaimTemplate says which devices",
+            "null, because existingClaimTemplate selects the devices",
         ),
         (
             "gpu: {dra: {existingClaim: a, selectors: ['true']}}",
             "gpu.dra.selectors",
             '["true"]',
-            "none, because existingClaim says which devices",
+            "[], because existingClaim selects the devices",
         ),
         (
             "gpu: {dra: {selectors: [' ']}}",
@@ -465,7 +465,7 @@ BESIDE_DRA = "nothing beside dra, whose selectors say which devices"
             "gpu: {vendor: amd, dra: {deviceClass: gpu.nvidia.com}}",
             "gpu.dra.deviceClass",
             '"gpu.nvidia.com"',
-            "a class of vendor amd's, or set vendor",
+            "a class of vendor amd, or set vendor",
         ),
         (
             "gpu: {dra: {existingClaim: a}}, replicas: 2",
@@ -476,7 +476,7 @@ BESIDE_DRA = "nothing beside dra, whose selectors say which devices"
         (
             f"gpu: {{dra: {{selectors: [{', '.join(['x'] * 33)}]}}}}",
             "gpu.dra.selectors",
-            '"33 of them"',
+            '"33 selectors"',
             "at most 32",
         ),
         (
@@ -516,20 +516,20 @@ BESIDE_DRA = "nothing beside dra, whose selectors say which devices"
             "gpu: {}, nodeSelector: {nvidia.com/gpu.present: 'false'}",
             "nodeSelector",
             '{"nvidia.com/gpu.present": "false"}',
-            "true for it, as gpu.nodeLabels has; leave it out",
+            "true, as in gpu.nodeLabels; or omit this label",
         ),
         (
             "env: {OLLAMA_VULKAN: '1'}",
             "env.OLLAMA_VULKAN",
             "[not shown]",
-            "another name: airis sets this one itself, by airis:ollama.gpu.vendor",
+            "another name: airis sets this one itself, from airis:ollama.gpu.vendor",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) and ":" in value else "",
 )
 def test_refused(ollama: str, key: str, given: str, allowed: str, refuse: Refuse) -> None:
     assert refuse(f"airis:ollama: {{{ollama}}}") == (
-        "Pulumi.test.yaml: 1 setting is wrong, nothing was changed.\n"
+        "Pulumi.test.yaml: 1 setting is wrong. Nothing was changed.\n"
         f"  airis:ollama.{key}\n"
         f"    given    {given}\n"
         f"    allowed  {allowed}"
@@ -564,9 +564,9 @@ def test_templates_are_for_several_pods_and_the_same_label_is_no_contradiction()
     assert read({}, runtimeClass="nvidia").ollama.runtime_class == "nvidia"
 
 
-MIG = "Ollama 0.13.2 and later may find no GPU in a MIG slice, and run on CPU: look for library=CUDA in its log"
+MIG = "Ollama 0.13.2 and later may not detect a MIG slice, and run on CPU: look for library=CUDA in its log"
 GROUPS = "without the group of the nodes' /dev/dri, Ollama may not open the GPU, and run on CPU: docs/gpu.md"
-NO_DRIVER = "Ollama's own images hold no Vulkan driver for Intel's GPUs: without one, Ollama runs on CPU"
+NO_DRIVER = "Ollama's images contain no Vulkan driver for Intel GPUs: without one, Ollama runs on CPU"
 
 
 @pytest.mark.parametrize(
@@ -580,7 +580,7 @@ NO_DRIVER = "Ollama's own images hold no Vulkan driver for Intel's GPUs: without
         (
             {"resourceName": "nvidia.com/mig-1g.10gb", "count": 2},
             {},
-            [f"gpu.resourceName: {MIG}", "gpu.count: 2 MIG slices are of no benefit: Ollama uses one"],
+            [f"gpu.resourceName: {MIG}", "gpu.count: Ollama uses only one of 2 MIG slices"],
         ),
         ({"vendor": "amd"}, {}, [f"gpu.supplementalGroups: {GROUPS}"]),
         ({"vendor": "amd", "supplementalGroups": [109]}, {}, []),

@@ -20,7 +20,11 @@ ELSEWHERE = {"connections": {"embeddings": {"engine": "ollama", "model": "m"}}}
 
 
 def said(**settings: object) -> list[str]:
-    return [each for each in load(stack_of(**settings).config, source="x").warnings() if " took " in each]
+    return [
+        each
+        for each in load(stack_of(**settings).config, source="x").warnings()
+        if " took " in each or " used " in each
+    ]
 
 
 def startup(seconds: int) -> dict[str, Any]:

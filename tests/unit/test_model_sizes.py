@@ -144,7 +144,7 @@ def test_a_volume_that_will_be_almost_full_is_warned_of() -> None:
     models = ["gemma3:27b", "gemma3:12b"]
     (said,) = warnings(models=models, storage={"size": "27G"}, resources=ROOMY)
     assert said == (
-        "airis:ollama.storage.size: 27G may be too small for gemma3:27b (17GB), gemma3:12b (8.1GB): 25.1 GB together"
+        "airis:ollama.storage.size: 27G may be too small for gemma3:27b (17GB), gemma3:12b (8.1GB): 25.1 GB in total"
     )
     assert warnings(models=models, storage={"size": "28G"}, resources=ROOMY) == []
 
@@ -205,7 +205,7 @@ def test_models_that_are_preloaded_for_ever_are_counted_together(refuse: Refuse)
         "MODELS", "'llama3.2:1b', 'gemma3:1b', 'moondream'"
     )
     said = refuse(text.replace("KEEP", "preloadKeepAlive: -1").replace(", 'moondream'", ", 'gemma2:2b'"))
-    assert "llama3.2:1b (1.3GB), gemma3:1b (815MB), gemma2:2b (1.6GB), which preload keeps in memory together" in said
+    assert "llama3.2:1b (1.3GB), gemma3:1b (815MB), gemma2:2b (1.6GB), which preload keeps loaded together" in said
     kept = {"models": ["llama3.2:1b", "gemma3:1b", "gemma2:2b"], "preload": ["llama3.2:1b", "gemma3:1b", "gemma2:2b"]}
     assert [each.partition(": ")[0] for each in warnings(**kept, preloadKeepAlive="5m", **limit("2Gi"))] == [KEY]
 
@@ -228,7 +228,7 @@ def test_a_memory_limit_that_is_too_small_is_warned_of() -> None:
     (said,) = warnings(models=["llama3.2:1b", "gemma3:12b"], **limit("9G"))
     assert said == (
         f"{KEY}: gemma3:12b (8.1GB) needs about 9.7 GB with 4096 tokens of context, more than 9G: "
-        "it may not load, or be killed; 10Gi would do"
+        "it may fail to load, or be OOM-killed; set at least 10Gi"
     )
     assert warnings(models=["gemma3:12b"], **limit("10G")) == []
     assert warnings(models=["gemma3:12b"], **limit(None)) == []
@@ -252,24 +252,26 @@ def test_models_that_are_loaded_at_once_are_counted_together() -> None:
     models = ["llama3.2:1b", "phi4-mini", "gemma3:1b"]
     (said,) = warnings(models=models)
     assert said.startswith(
-        f"{KEY}: 4Gi may be too small for what may be loaded at once, 5.8 GB: phi4-mini (2.5GB) needs"
+        f"{KEY}: 4Gi may be too small for all models that may be loaded, 5.8 GB: phi4-mini (2.5GB) needs"
     )
-    assert "6Gi would do, or a lower server.maxLoadedModels" in said
+    assert "set at least 6Gi, or lower server.maxLoadedModels" in said
     assert warnings(models=models, server={"maxLoadedModels": 1}) == []
 
 
 def test_prompts_that_are_kept_count_too() -> None:
     (said,) = warnings(models=["llama3.2:1b"], server={"promptCache": "3Gi"})
-    assert "1 x 3Gi of prompts (server.promptCache)" in said
+    assert "1 x 3Gi of prompt cache (server.promptCache)" in said
     (said,) = warnings(models=["llama3.2:1b", "unheard"], server={"promptCache": "2Gi"})
-    assert "2 x 2Gi of prompts (server.promptCache)" in said
+    assert "2 x 2Gi of prompt cache (server.promptCache)" in said
     for fits in (0, "1Gi"):
         assert warnings(models=["llama3.2:1b"], server={"promptCache": fits}) == []
 
 
 def test_prompts_are_in_the_pods_memory_with_a_gpu_too() -> None:
     (said,) = warnings(models=["gemma3:12b"], gpu={}, server={"promptCache": "5Gi"})
-    assert said.startswith(f"{KEY}: 4Gi may be too small for what may be loaded at once, 5.4 GB: 1 x 5Gi of prompts")
+    assert said.startswith(
+        f"{KEY}: 4Gi may be too small for all models that may be loaded, 5.4 GB: 1 x 5Gi of prompt cache"
+    )
     assert warnings(models=["gemma3:12b"], gpu={}, server={"promptCache": "4Gi"}) == []
 
 

@@ -9,7 +9,7 @@ from tests.unit.conftest import Refuse
 
 pytestmark = pytest.mark.timeout(60)
 
-NO_END = 'text without a line that ends in """: a Modelfile has no way to write it'
+NO_END = 'text without a line that ends in """, which a Modelfile cannot hold'
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,12 @@ def test_text_that_a_modelfile_can_hold(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "allowed"),
     [
-        ("", "some text"),
+        ("", "a text that is not empty"),
         ('ends a line"""\nand goes on', NO_END),
         ('ends a line"""  \t\nand goes on', NO_END),
         ('ends a line"""\r\nand goes on', NO_END),
         ('"""\ncode\n"""', NO_END),
-        ("no\u00a0break", "text without U+00A0, which Ollama would leave out: it is not printable"),
+        ("no\u00a0break", "text without U+00A0, which is not printable: Ollama drops it"),
         ("zero\u200bwidth", "text without U+200B"),
         ("bell\x07", "text without U+0007"),
         ("\ufeffmark", "text without U+FEFF"),
@@ -78,7 +78,7 @@ def test_such_text_is_refused_wherever_it_stands(field: str, refuse: Refuse) -> 
     [
         ("[{role: tool, content: x}]", "messages[0].role", "one of 'system', 'user' or 'assistant'"),
         ("[{role: user}]", "messages[0].content", "a value: this key is required"),
-        ("[{role: user, content: ''}]", "messages[0].content", "some text"),
+        ("[{role: user, content: ''}]", "messages[0].content", "a text that is not empty"),
     ],
 )
 def test_messages_that_are_refused(messages: str, key: str, allowed: str, refuse: Refuse) -> None:

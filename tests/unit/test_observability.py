@@ -149,13 +149,13 @@ def test_signing_in_runs_the_command() -> None:
         (
             f"telemetry: {{endpoint: '{COLLECTOR}', resourceAttributes: {{a: 'b,c'}}}}",
             "telemetry.resourceAttributes.a",
-            "a name and a text without , and =",
+            "a name and a value without , and =",
         ),
         ("telemetry: {endpoint: 'http://a:4318/otlp'}", "telemetry.endpoint", "or protocol: http"),
         (
             "telemetry: {endpoint: 'http://a:4318/v1/traces', protocol: http}",
             "telemetry.endpoint",
-            "without /v1/...: the path of each signal is added",
+            "a URL without /v1/...: the path of each signal is appended",
         ),
         ("telemetry: {endpoint: 'https://a', insecure: true}", "telemetry.insecure", "begins with http://"),
         (
@@ -173,4 +173,4 @@ def test_refused(config: str, key: str, allowed: str, refuse: Refuse) -> None:
 
 def test_typed_variables_are_not_free(refuse: Refuse) -> None:
     said = refuse("airis:webui: {env: {LOG_FORMAT: json}}")
-    assert "another name: airis sets this one itself, by airis:webui.logging.format" in said
+    assert "another name: airis sets this one itself, from airis:webui.logging.format" in said

@@ -120,7 +120,7 @@ def test_other_values(setting: str, value: object, name: str, text: str) -> None
     assert server({setting: value})[name] == text
 
 
-DURATION = "a length of time such as 30m, 1h30m or 90s, or whole seconds; at most 2562047h"
+DURATION = "a duration such as 30m, 1h30m or 90s, or whole seconds; at most 2562047h"
 ORIGIN = "an origin such as https://chat.example.com, http://10.0.0.1:* or *: at most one *, and no path"
 
 
@@ -174,16 +174,16 @@ NO_GPU = "only together with airis:ollama.gpu"
     [
         ("server: {llmLibrary: cuda_v12}", "llmLibrary", NO_GPU),
         ("server: {gpuOverhead: 1Gi}", "gpuOverhead", NO_GPU),
-        ("server: {llmLibrary: rocm}, gpu: {}", "llmLibrary", "null, or a library of the GPUs' maker: cuda_"),
+        ("server: {llmLibrary: rocm}, gpu: {}", "llmLibrary", "null, or a library of the GPUs' vendor: cuda_"),
         (
             "server: {llmLibrary: vulkan}, gpu: {vendor: amd}",
             "llmLibrary",
-            "null, or a library of the GPUs' maker: rocm",
+            "null, or a library of the GPUs' vendor: rocm",
         ),
         (
             "server: {llmLibrary: cuda_v13}, gpu: {vendor: intel}",
             "llmLibrary",
-            "null, or a library of the GPUs' maker: vulkan",
+            "null, or a library of the GPUs' vendor: vulkan",
         ),
     ],
 )
@@ -204,4 +204,4 @@ def test_a_library_of_the_gpus_maker(vendor: str, library: str) -> None:
 def test_none_of_these_is_free(name: str, refuse: Refuse) -> None:
     said = refuse(f"airis:ollama: {{env: {{{name}: '1'}}}}")
     assert f"airis:ollama.env.{name}" in said
-    assert "by airis:ollama.server." in said
+    assert "from airis:ollama.server." in said

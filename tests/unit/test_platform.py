@@ -161,8 +161,8 @@ def test_values_of_the_stacks_own_secret_can_be_referred_to() -> None:
 @pytest.mark.parametrize(
     ("config", "key", "allowed"),
     [
-        ("airis:registry: {mirror: 'https://m.example.com'}", "registry.mirror", "without scheme and final /"),
-        ("airis:registry: {mirror: 'm.example.com/'}", "registry.mirror", "without scheme and final /"),
+        ("airis:registry: {mirror: 'https://m.example.com'}", "registry.mirror", "without scheme and trailing /"),
+        ("airis:registry: {mirror: 'm.example.com/'}", "registry.mirror", "without scheme and trailing /"),
         ("airis:proxy: {url: proxy.example.com}", "proxy.url", "a URL such as http://proxy.example.com:3128"),
         ("airis:proxy: {url: 'socks5://p:1080'}", "proxy.url", "a URL such as http://proxy.example.com:3128"),
         ("airis:proxy: {url: 'http://u:hunter2@p:1'}", "proxy.url", "no password in plain text"),
@@ -178,9 +178,9 @@ def test_values_of_the_stacks_own_secret_can_be_referred_to() -> None:
         (
             "airis:webui: {env: {A: x}, configMapEnv: {A: {name: a, key: b}}}",
             "webui.env.A",
-            "a name once: it stands in configMapEnv too",
+            "each name once: it is also in configMapEnv",
         ),
-        ("airis:webui: {configMapEnv: {HOME: {name: a, key: b}}}", "webui.configMapEnv.HOME", "by the image"),
+        ("airis:webui: {configMapEnv: {HOME: {name: a, key: b}}}", "webui.configMapEnv.HOME", "from the image"),
     ],
 )
 def test_refused(config: str, key: str, allowed: str, refuse: Refuse) -> None:

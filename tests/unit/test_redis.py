@@ -321,19 +321,19 @@ def test_idle_connections_are_tried_before_the_bundled_one_closes_them() -> None
 @pytest.mark.parametrize(
     ("redis", "key", "given", "allowed"),
     [
-        (f"bundled: {{}}, urlFrom: {R}", "urlFrom", '{"name": "a"}', "null: bundled is one Redis at one place"),
-        ("bundled: {}, cluster: true", "cluster", "true", "null: bundled is one Redis at one place"),
+        (f"bundled: {{}}, urlFrom: {R}", "urlFrom", '{"name": "a"}', "null, because bundled is a single server"),
+        ("bundled: {}, cluster: true", "cluster", "true", "null, because bundled is a single server"),
         (
             "bundled: {}, sentinel: {hosts: [s]}",
             "sentinel",
             '{"hosts": ["s"]}',
-            "null: bundled is one Redis at one place",
+            "null, because bundled is a single server",
         ),
         (
             "bundled: {}, healthCheckIntervalSeconds: 1800",
             "healthCheckIntervalSeconds",
             "1800",
-            "less than 1800, when the bundled Redis closes the connection",
+            "less than 1800, the idle timeout of the bundled Redis",
         ),
         (
             f"urlFrom: {R}, cluster: true, sentinel: {{hosts: [s]}}",
@@ -365,7 +365,7 @@ def test_idle_connections_are_tried_before_the_bundled_one_closes_them() -> None
 def test_refused(redis: str, key: str, given: str, allowed: str, refuse: Refuse) -> None:
     block = redis if redis == "{}" else f"{{{redis}}}"
     assert refuse(f"airis:webui: {{redis: {block}}}") == (
-        "Pulumi.test.yaml: 1 setting is wrong, nothing was changed.\n"
+        "Pulumi.test.yaml: 1 setting is wrong. Nothing was changed.\n"
         f"  airis:webui.redis.{key}\n"
         f"    given    {given}\n"
         f"    allowed  {allowed}"

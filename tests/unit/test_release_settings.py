@@ -1,4 +1,4 @@
-"""Settings that only some releases support: refused, or warned of where the image does not tell its release."""
+"""Settings that only some releases support: refused, or warned of if the release of the image is unknown."""
 
 import json
 from collections.abc import Mapping
@@ -68,7 +68,7 @@ def test_which_release_an_image_holds(image: str, application: Application, foun
 
 @pytest.mark.parametrize("version", ["0.34", "latest", "0.34.4rocm", ""])
 def test_other_texts_are_no_release(version: str) -> None:
-    with pytest.raises(ValueError, match="is no release"):
+    with pytest.raises(ValueError, match="is not a release"):
         release(version)
 
 
@@ -161,7 +161,7 @@ def test_an_image_that_does_not_tell_its_release_is_taken_for_the_newest(image: 
     settings = read("ollama", {**parameters, "image": image})
     assert about("airis:ollama.server.newEngine", settings) == [
         f"airis:ollama.server.newEngine: Ollama {OLLAMA.version} does not support it, releases before 0.30.0 do; "
-        f"{image} does not tell its release"
+        f"the release of {image} is unknown"
     ]
     assert len(about("airis:ollama.create[1].parameters.typicalP", settings)) == 1
     assert about("airis:ollama.server.flashAttention", settings) == []
@@ -173,8 +173,8 @@ def test_an_ollama_that_is_not_there_is_not_warned_of() -> None:
     assert [each for each in settings.warnings() if "newEngine" in each] == []
 
 
-OFF = "f16, or flashAttention: true or null: a quantised cache needs flash attention"
-UNSAID = "f16, or flashAttention: true with it: Ollama before 0.30.0 ignores a quantised cache otherwise"
+OFF = "f16, or flashAttention: true or null: a quantized cache requires flash attention"
+UNSAID = "f16, or also flashAttention: true: otherwise, Ollama before 0.30.0 ignores a quantized cache"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from tests.unit.drawing import draw_once, manifest, pod_spec
 pytestmark = pytest.mark.timeout(60)
 
 WORKLOADS = [("webui", "Deployment", "airis-deployment", "airis"), ("ollama", "StatefulSet", "ollama", "ollama")]
-GPU_LABEL = "a label that CPU nodes carry: these pods ask for no GPU (airis:ollama.gpu would)"
+GPU_LABEL = "a label that CPU nodes have: these pods request no GPU (set airis:ollama.gpu for one)"
 
 each_workload = pytest.mark.parametrize(("section", "kind", "name", "app"), WORKLOADS, ids=["webui", "ollama"])
 
@@ -146,7 +146,7 @@ def test_nearness_to_other_pods(section: str, kind: str, name: str, app: str) ->
                 f"runtimeClass: {name}",
                 "runtimeClass",
                 f'"{name}"',
-                "a class that gives no GPUs: these pods ask for none (airis:ollama.gpu would)",
+                "a class without GPU access: these pods request no GPU (set airis:ollama.gpu for one)",
             )
             for name in ("nvidia", "nvidia-cdi", "nvidia-legacy")
         ),
@@ -192,7 +192,7 @@ def test_nearness_to_other_pods(section: str, kind: str, name: str, app: str) ->
 )
 def test_refused(section: str, *, settings: str, key: str, given: str, allowed: str, refuse: Refuse) -> None:
     assert refuse(f"airis:{section}: {{{settings}}}") == (
-        "Pulumi.test.yaml: 1 setting is wrong, nothing was changed.\n"
+        "Pulumi.test.yaml: 1 setting is wrong. Nothing was changed.\n"
         f"  airis:{section}.{key}\n"
         f"    given    {given}\n"
         f"    allowed  {allowed}"
@@ -202,9 +202,9 @@ def test_refused(section: str, *, settings: str, key: str, given: str, allowed: 
 @pytest.mark.parametrize(
     ("settings", "key", "given", "allowed"),
     [
-        ("podAffinity: [{labels: {}}]", "podAffinity[0].labels", "{}", "some label of the other pods"),
-        ("podAntiAffinity: [{labels: {}}]", "podAntiAffinity[0].labels", "{}", "some label of the other pods"),
-        ("hostAliases: [{ip: 192.0.2.1, hostnames: []}]", "hostAliases[0].hostnames", "[]", "some host name"),
+        ("podAffinity: [{labels: {}}]", "podAffinity[0].labels", "{}", "at least one label of the other pods"),
+        ("podAntiAffinity: [{labels: {}}]", "podAntiAffinity[0].labels", "{}", "at least one label of the other pods"),
+        ("hostAliases: [{ip: 192.0.2.1, hostnames: []}]", "hostAliases[0].hostnames", "[]", "at least one host name"),
     ],
 )
 def test_empty_ones_mean_nothing_and_are_refused(

@@ -386,7 +386,7 @@ PINNED = [
 def test_images_that_may_be_others_tomorrow(image: str, mutable: bool) -> None:
     assert is_mutable(image) is mutable
     settings = load({"airis:webui": f'{{"image": "{image}"}}', "airis:ollama": '{"image": "a:1.2.3"}'}, source="x")
-    warned = f"airis:webui.image: {image} may be another image tomorrow; a release or a digest never is"
+    warned = f"airis:webui.image: {image} has a mutable tag: pin a release or a digest"
     assert list(settings.warnings()) == [warned] * mutable
 
 

@@ -11,7 +11,7 @@ from tests.unit.conftest import Refuse
 pytestmark = pytest.mark.timeout(60)
 
 IMAGE = "an image reference such as ollama/ollama:0.34.4 or registry.example.com/team/airis@sha256:..."
-REFERENCE = "no credential in plain text: put it into a Secret, and its reference into secretEnv"
+REFERENCE = "no credential in plain text: put it into a Secret, and reference it in secretEnv"
 SECRET = "correct horse battery staple"
 
 
@@ -42,7 +42,7 @@ def test_every_error_is_shown_at_once_and_in_order(refuse: Refuse) -> None:
         airis:ingress: {className: nginx}
         """
     )
-    assert said.startswith("Pulumi.test.yaml: 14 settings are wrong, nothing was changed.\n")
+    assert said.startswith("Pulumi.test.yaml: 14 settings are wrong. Nothing was changed.\n")
     assert keys(said) == [
         "airis:ingress.className",
         "airis:namespace",
@@ -124,7 +124,7 @@ def test_keys_of_other_namespaces_are_left_alone() -> None:
 def test_the_error_names_the_file_it_is_given() -> None:
     error = problems({"airis:nonsense": 1})
     assert error.source == "Pulumi.x.yaml"
-    assert str(error).startswith("Pulumi.x.yaml: 1 setting is wrong, nothing was changed.")
+    assert str(error).startswith("Pulumi.x.yaml: 1 setting is wrong. Nothing was changed.")
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_the_program_knows_which_keys_are_encrypted(refuse: Refuse) -> None:
         f"    allowed  {REFERENCE}",
         "  airis:webui.image",
         "    given    [secret]",
-        "    allowed  something else; docs/config.md says what fits this key",
+        "    allowed  another value: see docs/config.md for this key",
     ]
 
 

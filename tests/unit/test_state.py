@@ -327,10 +327,10 @@ class Refusal:
 
 URL = "a URL such as https://api.example.com/v1"
 HOST = "a host name or an IP address, such as postgres.data.svc; without scheme, port or path"
-NAME = "a name, as PostgreSQL has it: special characters are taken care of"
+NAME = "a name as in PostgreSQL, not URL-encoded"
 ONE_WAY = "one of this and workloadIdentity, not both"
 NO_PATH = "a URL without a path"
-WITH_HOST = "only together with host: a URL says it itself"
+WITH_HOST = "only together with host: a URL already contains it"
 ONLY_S3 = "only with S3, without gcs and azure"
 R = "{name: a, key: b}"
 HOSTED = f"host: pg, passwordFrom: {R}"
@@ -349,14 +349,17 @@ REFUSED = [
         f"database: {{{HOSTED}, urlFrom: {R}}}", "database.urlFrom", '{"name": "a"}', "one of this and host, not both"
     ),
     Refusal(
-        f"database: {{{HOSTED}, name: 'a?b'}}", "database.name", '"a?b"', "a name without ?, with which a URL goes on"
+        f"database: {{{HOSTED}, name: 'a?b'}}",
+        "database.name",
+        '"a?b"',
+        "a name without ?, which ends the name in a URL",
     ),
     *(
         Refusal(
             f"database: {{{HOSTED.replace('pg', 'mysqlite') if key == 'host' else HOSTED + f', {key}: mysqlite'}}}",
             f"database.{key}",
             '"mysqlite"',
-            "another name: Open WebUI takes a URL with sqlite in it for SQLite",
+            "another name: Open WebUI treats a URL that contains sqlite as SQLite",
         )
         for key in ("host", "name", "user")
     ),
@@ -375,7 +378,7 @@ REFUSED = [
         f"database: {{{HOSTED}, iamToken: true}}",
         "database.passwordFrom",
         '{"name": "a"}',
-        "null, because iamToken takes its place",
+        "null, because iamToken replaces it",
     ),
     Refusal(
         "database: {host: pg}",
@@ -388,7 +391,7 @@ REFUSED = [
             f"database: {{{HOSTED}, sslMode: {mode}}}",
             "database.sslMode",
             f'"{mode}"',
-            "require, or also set airis:caBundle: PostgreSQL's client knows no authorities by itself",
+            "require, or also set airis:caBundle: PostgreSQL's client has no default authorities",
         )
         for mode in ("verify-ca", "verify-full")
     ),
@@ -407,7 +410,7 @@ REFUSED = [
             f"database: {{urlFrom: {R}}}, sqlite: {{{key}: {value}}}",
             f"sqlite.{key}",
             shown,
-            "null, because database takes its place",
+            "null, because database replaces SQLite",
         )
         for key, value, shown in [("poolSize", "5", "5"), ("cacheSize", "1Mi", '"1Mi"'), ("mmapSize", "1Mi", '"1Mi"')]
     ),
@@ -441,7 +444,7 @@ REFUSED = [
         "vectorStore: qdrant, qdrant: {url: 'http://me:hunter2@q'}",
         "qdrant.url",
         "[not shown]",
-        "no password in plain text: a URL without one, and a reference to a Secret beside it",
+        "no password in plain text: a URL without one, and the reference to a Secret next to it",
     ),
     *(
         Refusal(
@@ -479,7 +482,7 @@ REFUSED = [
             f"vectorStore: qdrant, qdrant: {{url: '{url}', preferGrpc: true{key}}}",
             "qdrant.url",
             f'"{url}"',
-            "https:// together with apiKeyFrom, or http:// without, because preferGrpc encrypts by the key alone",
+            "https:// together with apiKeyFrom, or http:// without: with preferGrpc, only the key enables TLS",
         )
         for url, key in (("https://q", ""), ("http://q", f", apiKeyFrom: {R}"))
     ),
@@ -568,7 +571,7 @@ REFUSED = [
         "env: {UVICORN_WORKERS: '4'}",
         "env.UVICORN_WORKERS",
         "[not shown]",
-        "1: each pod is one process; replicas and autoscaling make more of them",
+        "1: each pod is one process; for more, set replicas or autoscaling",
     ),
     Refusal("activeStatusIntervalSeconds: 180", "activeStatusIntervalSeconds", "180", "Input should be less than 180"),
     Refusal("threadPoolSize: 0", "threadPoolSize", "0", "a whole number, at least 1"),
@@ -578,7 +581,7 @@ REFUSED = [
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.webui[:110])
 def test_refused_with_key_value_and_what_is_allowed(case: Refusal, refuse: Refuse) -> None:
     assert refuse(f"airis:webui: {{{case.webui}}}") == (
-        "Pulumi.test.yaml: 1 setting is wrong, nothing was changed.\n"
+        "Pulumi.test.yaml: 1 setting is wrong. Nothing was changed.\n"
         f"  airis:webui.{case.key}\n"
         f"    given    {case.shown}\n"
         f"    allowed  {case.allowed}"
@@ -591,20 +594,20 @@ def test_refused_with_key_value_and_what_is_allowed(case: Refusal, refuse: Refus
         (
             {"database": PARTS},
             "databaseUrl",
-            "null, because airis:webui.database names the database by host",
+            "null, because airis:webui.database.host is set",
         ),
         (
             {"database": DATABASE},
             "databasePassword",
-            "only where airis:webui.database has a host, and no iamToken",
+            "only with airis:webui.database.host, and without iamToken",
         ),
-        ({}, "databasePassword", "only where airis:webui.database has a host, and no iamToken"),
+        ({}, "databasePassword", "only with airis:webui.database.host, and without iamToken"),
         (
             {"database": {"host": "rds", "iamToken": True}},
             "databasePassword",
-            "only where airis:webui.database has a host, and no iamToken",
+            "only with airis:webui.database.host, and without iamToken",
         ),
-        ({"redis": {"bundled": {}}}, "redisUrl", "null, because airis:webui.redis.bundled has a URL of its own"),
+        ({"redis": {"bundled": {}}}, "redisUrl", "null, because the URL of airis:webui.redis.bundled is generated"),
         (
             {
                 "database": DATABASE,
@@ -612,7 +615,7 @@ def test_refused_with_key_value_and_what_is_allowed(case: Refusal, refuse: Refus
                 "objectStorage": {"bucket": "abc", "workloadIdentity": True},
             },
             "s3AccessKeyId",
-            "null, because airis:webui.objectStorage takes no keys of S3",
+            "null, because airis:webui.objectStorage uses no S3 keys",
         ),
     ],
 )
@@ -658,9 +661,7 @@ def unreachable(network: dict[str, Any], webui: dict[str, Any]) -> list[str]:
 def test_servers_that_no_policy_lets_the_pods_reach_are_told() -> None:
     qdrant = {"vectorStore": "qdrant", "qdrant": {"url": "http://q"}}
     closed = {"restrictEgress": True}
-    assert unreachable(closed, {**SHARED, **qdrant}) == [
-        f"{key} names" for key in ("database", "redis", "objectStorage", "qdrant")
-    ]
+    assert unreachable(closed, {**SHARED, **qdrant}) == ["database", "redis", "objectStorage", "qdrant"]
     assert unreachable(closed, {"redis": {"bundled": {}}}) == []
     assert unreachable({}, {**SHARED, **qdrant}) == []
     assert unreachable({**closed, "egressTo": ["10.0.0.0/8"]}, {**SHARED, **qdrant}) == []
