@@ -107,7 +107,7 @@ def test_the_program_goes_on_with_its_own_cluster(monkeypatch: pytest.MonkeyPatc
 def test_the_program_ends_with_another_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     other = "00000000-0000-4000-8000-000000000000"
     monkeypatch.setattr("components.guard.Namespace.get", lambda *_: System(other))
-    with pytest.raises(pulumi.RunError, match=f"{UID}, and this cluster is {other}"):
+    with pytest.raises(pulumi.RunError, match=f"{UID} .*, but this is {other}"):
         only_on(ClusterSettings(uid=UID), "airis")
 
 

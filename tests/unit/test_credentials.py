@@ -88,7 +88,7 @@ def revealed(value: Any) -> str:
     return " ".join(map(revealed, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def test_the_secret_holds_what_the_stack_keeps_and_pods_refer_to_it() -> None:
+def test_the_secret_holds_the_stacks_credentials_and_pods_reference_it() -> None:
     drawn = drawn_with()
     assert secret_values(drawn) == {variable: MARKERS[key] for variable, key in OWN.items()}
     given = env(deployment(drawn))
@@ -97,7 +97,7 @@ def test_the_secret_holds_what_the_stack_keeps_and_pods_refer_to_it() -> None:
     assert names(drawn, "Secret") == ["airis-secrets"]
 
 
-def test_credentials_that_exist_are_referred_to_and_not_copied() -> None:
+def test_existing_credentials_are_referenced_and_not_copied() -> None:
     references = {
         variable: {"name": f"{variable.lower().replace('_', '-')}-of-mine", "key": variable.lower()}
         for variable in OWN
@@ -123,7 +123,7 @@ def test_credentials_that_exist_are_referred_to_and_not_copied() -> None:
     assert checksum(drawn) == "none"
 
 
-def test_what_is_not_asked_for_is_neither_kept_nor_handed_over() -> None:
+def test_unset_credentials_are_neither_kept_nor_passed_on() -> None:
     drawn = draw_once()
     assert set(secret_values(drawn)) == {"WEBUI_SECRET_KEY"}
     assert [name for name, value in env(deployment(drawn)).items() if not isinstance(value, str)] == [
@@ -133,7 +133,7 @@ def test_what_is_not_asked_for_is_neither_kept_nor_handed_over() -> None:
     assert not plain & env(deployment(drawn)).keys()
 
 
-def test_only_secrets_hold_credentials_and_only_marked_as_such(registrations: list[Any]) -> None:
+def test_credentials_are_only_in_secrets_and_marked_as_secret(registrations: list[Any]) -> None:
     drawn = draw(webui=EVERYTHING, secrets=MARKERS)
     assert len(registrations) > len(drawn.objects)
     for request in registrations:
@@ -207,20 +207,20 @@ def test_no_credential_is_in_an_error(config: dict[str, Any], encrypted: bool) -
     ],
     ids=str,
 )
-def test_a_credential_in_the_place_of_its_reference_is_not_repeated(webui: object, refuse: Refuse) -> None:
+def test_a_credential_in_place_of_a_reference_is_not_printed(webui: object, refuse: Refuse) -> None:
     said = refuse(f"airis:webui: {json.dumps(webui)}")
     assert "marker-" not in said
     assert "[not shown]" in said
 
 
 @pytest.mark.parametrize("wrong_name", ["A b", "-a"])
-def test_a_reference_s_own_name_is_shown_because_it_is_no_secret(wrong_name: str, refuse: Refuse) -> None:
+def test_the_name_of_a_reference_is_printed(wrong_name: str, refuse: Refuse) -> None:
     said = refuse(f"airis:webui: {{sessionKeyFrom: {{name: '{wrong_name}', key: b}}}}")
     assert f'given    "{wrong_name}"' in said
 
 
 @pytest.mark.parametrize("name", MARKERS)
-def test_the_checksum_changes_with_each_credential_and_gives_none_away(name: str) -> None:
+def test_the_checksum_changes_with_each_credential_and_reveals_none(name: str) -> None:
     one, same, other = drawn_with(), drawn_with(), drawn_with(**{name: f"{MARKERS[name]}-changed"})
     assert checksum(one) == checksum(same) != checksum(other)
     assert len(checksum(one)) == 16
@@ -248,7 +248,7 @@ def test_no_short_password_can_be_guessed_from_the_checksum() -> None:
     assert checksum(one) != checksum(other)
 
 
-def test_the_session_key_is_made_once_and_outlives_everything(registrations: list[Any]) -> None:
+def test_the_session_key_is_generated_once_and_protected(registrations: list[Any]) -> None:
     draw()
     (stash,) = [each for each in registrations if each.type == "pulumi:index:Stash"]
     assert stash.name == "airis-secrets-session-key"
@@ -270,14 +270,14 @@ def test_the_session_key_is_random_and_a_placeholder_in_renders() -> None:
     assert all(len(key) >= 64 for key in keys[:2])
 
 
-def test_a_key_of_one_s_own_wins_and_the_generated_one_stays(registrations: list[Any]) -> None:
+def test_a_configured_key_takes_precedence_and_the_generated_one_is_kept(registrations: list[Any]) -> None:
     drawn = draw(secrets={"sessionKey": MARKERS["sessionKey"]})
     assert secret_values(drawn) == {"WEBUI_SECRET_KEY": MARKERS["sessionKey"]}
     # protected as it is, it could not leave the stack; and one can go back to it
     assert [each.name for each in registrations if each.type == "pulumi:index:Stash"] == ["airis-secrets-session-key"]
 
 
-def test_two_webuis_have_a_key_each(tmp_path: Path) -> None:
+def test_two_webuis_have_different_keys(tmp_path: Path) -> None:
     drawn = draw_program(
         tmp_path,
         """
@@ -300,7 +300,7 @@ def plain_text(drawn: Rendering) -> Iterator[str]:
             yield from (variable["value"] for variable in each["env"] if "value" in variable)
 
 
-def test_further_credentials_come_by_reference_to_both_workloads() -> None:
+def test_secret_env_is_passed_by_reference_to_both_workloads() -> None:
     reference = {"name": "apart", "key": "api.key"}
     drawn = draw_once(webui={"secretEnv": {"API_KEY": reference}}, ollama={"secretEnv": {"API_KEY": reference}})
     for workload in workloads(drawn):
@@ -342,7 +342,7 @@ def test_plain_text_in_the_stack_file_is_refused(prefix: str, secrets: str, key:
     )
 
 
-def test_the_engine_hands_over_values_decrypted_and_plain_text_is_refused_there_too(registrations: list[Any]) -> None:
+def test_plain_text_is_refused_with_values_that_the_engine_decrypted(registrations: list[Any]) -> None:
     stack = stack_of(
         webui={"database": {}, "redis": {}}, secrets={name: MARKERS[name] for name in ("databaseUrl", "redisUrl")}
     )
@@ -365,7 +365,7 @@ def test_the_engine_hands_over_values_decrypted_and_plain_text_is_refused_there_
     ]
 
 
-def test_plain_text_is_told_beside_every_other_error() -> None:
+def test_plain_text_is_reported_along_with_other_errors() -> None:
     stack = stack_of(secrets={"databaseUrl": "mysql://marker-x", "databaseURL": "marker-y"}, webui={"replicas": -1})
     with pytest.raises(SettingsError) as caught:
         load(stack.config, source="x")
@@ -380,7 +380,7 @@ def test_plain_text_is_told_beside_every_other_error() -> None:
 
 
 @pytest.mark.parametrize("secrets", [{}, {"databaseUrl": None, "sessionKey": None}])
-def test_nothing_under_secrets_is_no_plain_text(secrets: object) -> None:
+def test_empty_secrets_are_accepted(secrets: object) -> None:
     assert load({"airis:secrets": json.dumps(secrets)}, source="x").secrets.database_url is None
 
 
@@ -402,23 +402,23 @@ def refusal(name: str, value: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("value", ["mysql://a:b@db/c", "sqlite:///data/webui.db", "db:5432", "PostgreSQL://a:b@db/c"])
-def test_a_database_that_is_no_postgresql(value: str) -> None:
+def test_a_database_url_must_be_postgresql(value: str) -> None:
     assert refusal("databaseUrl", value) == ("[secret]", "a URL that begins with postgresql://")
 
 
 @pytest.mark.parametrize("value", ["http://redis:6379", "redis:6379", "postgresql://a:b@db/c", "unix:///run/redis"])
-def test_a_redis_that_is_none(value: str) -> None:
+def test_a_redis_url_must_be_redis(value: str) -> None:
     assert refusal("redisUrl", value) == ("[secret]", "a URL that begins with redis://")
 
 
 @pytest.mark.parametrize("value", ["short", "k" * 31])
-def test_a_session_key_that_can_be_guessed(value: str) -> None:
+def test_a_short_session_key_is_refused(value: str) -> None:
     assert refusal("sessionKey", value) == ("[secret]", "at least 32 characters")
 
 
 @pytest.mark.parametrize("name", MARKERS)
 @pytest.mark.parametrize("value", ["", "  "])
-def test_an_empty_credential(name: str, value: str) -> None:
+def test_an_empty_credential_is_refused(name: str, value: str) -> None:
     stack = stack_of(webui=NEEDED_FOR.get(name, {}), secrets={name: value})
     with pytest.raises(SettingsError) as caught:
         load(stack.config, source="x", secret_keys=stack.secret_keys)
@@ -438,12 +438,12 @@ def test_an_empty_credential(name: str, value: str) -> None:
         ("sessionKey", "k" * 32),
     ],
 )
-def test_values_that_can_work(name: str, value: str) -> None:
+def test_valid_credentials_are_accepted(name: str, value: str) -> None:
     variable = {"databaseUrl": "DATABASE_URL", "redisUrl": "REDIS_URL", "sessionKey": "WEBUI_SECRET_KEY"}[name]
     assert secret_values(draw_once(webui=NEEDED_FOR.get(name, {}), secrets={name: value}))[variable] == value
 
 
-def test_encrypted_values_that_nothing_here_can_decrypt_pass(project: Path, command: Command) -> None:
+def test_undecryptable_values_are_accepted(project: Path, command: Command) -> None:
     encrypted = {name: {"secure": "v1:abc"} for name in MARKERS}
     config = {"airis:webui": {**EVERYTHING, "image": "airis:1.2.3"}, "airis:secrets": encrypted}
     (project / "Pulumi.team.yaml").write_text(json.dumps({"config": config}), encoding="utf-8")
@@ -456,7 +456,7 @@ def test_encrypted_values_that_nothing_here_can_decrypt_pass(project: Path, comm
     assert secret["stringData"] == dict.fromkeys(sorted(OWN), "[secret]")
 
 
-def test_the_secret_is_changed_in_place() -> None:
+def test_the_secret_is_updated_in_place() -> None:
     """Replaced, it would be another object, and the pods' references would point to nothing for a moment."""
     project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))
     assert project["config"]["kubernetes:enableSecretMutable"]["value"] is True

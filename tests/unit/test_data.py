@@ -214,7 +214,7 @@ def test_a_claim_never_shrinks_or_changes_its_kind(
 ) -> None:
     with pytest.raises(ValueError, match=CLAIM) as caught:
         update(inputs[json.dumps(before)], inputs[json.dumps(after)])
-    was, becomes = str(caught.value).split("the settings say")
+    was, becomes = str(caught.value).split("the settings require")
     assert values[0] in was
     assert values[1] in becomes
 

@@ -58,7 +58,7 @@ def refuse(
     refuse_existing(engine, cluster, wanted(), stack)  # type: ignore[arg-type]
 
 
-def test_what_a_destroyed_stack_left_is_named_with_the_way_to_take_it_over() -> None:
+def test_objects_left_by_a_destroyed_stack_are_reported_with_the_fix() -> None:
     cluster = FakeCluster(*LEFT)
     with pytest.raises(AirisError) as error:
         refuse(cluster)
@@ -72,7 +72,7 @@ def test_what_a_destroyed_stack_left_is_named_with_the_way_to_take_it_over() -> 
 
 
 @pytest.mark.parametrize("further", ["deployment.apps/airis-deployment", "secret/airis-secrets"])
-def test_what_is_in_use_is_never_offered_to_be_taken_over_with_its_namespace(further: str) -> None:
+def test_adoption_is_not_suggested_for_objects_in_use(further: str) -> None:
     """Taken over with the variable, a living stack would belong to two."""
     with pytest.raises(AirisError) as error:
         refuse(FakeCluster(*LEFT, further))
@@ -81,26 +81,26 @@ def test_what_is_in_use_is_never_offered_to_be_taken_over_with_its_namespace(fur
     assert "airis:namespace" in str(error.value)
 
 
-def test_what_the_state_knows_is_the_stacks_own() -> None:
+def test_objects_in_the_state_belong_to_the_stack() -> None:
     own = [each for each in wanted() if each["kind"] != "Secret"]
     refuse(FakeCluster(*(f"{each['kind'].lower()}/{each['metadata']['name']}" for each in own)), *own)
     with pytest.raises(AirisError, match="not made by stack test: Secret/airis-secrets"):
         refuse(FakeCluster("namespace/airis", "secret/airis-secrets"), *own)
 
 
-def test_a_free_namespace_needs_no_look_at_the_state() -> None:
+def test_a_free_namespace_does_not_read_the_state() -> None:
     engine: Any = SimpleNamespace(takes_existing=False)
     refuse_existing(engine, FakeCluster(), wanted(), STACK)  # type: ignore[arg-type]
 
 
-def test_nothing_is_refused_where_existing_objects_are_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_refused_if_existing_objects_are_adopted(monkeypatch: pytest.MonkeyPatch) -> None:
     refuse(FakeCluster(*LEFT), takes_existing=True)
     refuse(FakeCluster(*LEFT), stack=replace(STACK, config={"kubernetes:upsertExistingObjects": "true"}))
     monkeypatch.setenv("PULUMI_K8S_UPSERT_EXISTING_OBJECTS", "true")
     refuse(FakeCluster(*LEFT))
 
 
-def test_where_kubectl_cannot_tell_pulumi_does() -> None:
+def test_without_kubectl_pulumi_reports_existing_objects() -> None:
     refuse(None)
     refuse(FakeCluster(*LEFT, answers=False))
 
@@ -126,14 +126,14 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ("Namespace", "PULUMI_K8S_UPSERT_EXISTING_OBJECTS=true"),
         ("PersistentVolumeClaim", "PULUMI_K8S_UPSERT_EXISTING_OBJECTS=true"),
         ("Secret", "delete it"),
-        ("Deployment", "`airis adopt` takes it over"),
+        ("Deployment", "`airis adopt` adopts it"),
     ],
 )
-def test_an_object_in_the_way_is_named_with_the_remedy(kind: str, remedy: str, logged: list[str]) -> None:
+def test_an_existing_object_is_reported_with_the_fix(kind: str, remedy: str, logged: list[str]) -> None:
     again = existing._say(error_of(kind, 'was not successfully created by the API server: x "it" already exists'))
     assert again is False
     (line,) = logged
-    assert line.startswith(f"{kind}/it already exists, and this stack did not make it. ")
+    assert line.startswith(f"{kind}/it already exists, and this stack did not create it. ")
     assert remedy in line
 
 
@@ -143,7 +143,7 @@ def test_other_failures_are_left_to_pulumi(logged: list[str]) -> None:
     assert logged == []
 
 
-def test_every_object_of_the_program_has_the_explanation(registrations: list[Any]) -> None:
+def test_every_object_has_the_error_hook(registrations: list[Any]) -> None:
     drawn = draw(webui={"redis": {"bundled": {}}}, ingress={"host": "chat.example.com"})
     explained = [each.name for each in registrations if "exists-already" in each.hooks.on_error]
     made = [each.name for each in registrations if each.type.startswith("kubernetes:")]

@@ -81,7 +81,9 @@ def tolerated(body: Mapping[str, Any]) -> list[str]:
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )
-def test_what_a_vendor_means(gpu: object, resource: str, image: str, taint: str, variables: Mapping[str, str]) -> None:
+def test_defaults_of_each_vendor(
+    gpu: object, resource: str, image: str, taint: str, variables: Mapping[str, str]
+) -> None:
     body = ollama(gpu)
     assert gpu_limits(body) == {resource: "1"}
     assert container(body)["image"] == image
@@ -92,7 +94,7 @@ def test_what_a_vendor_means(gpu: object, resource: str, image: str, taint: str,
     assert "resourceClaims" not in pod_spec(body)
 
 
-def test_without_gpus_a_pod_has_nothing_of_them() -> None:
+def test_without_gpus_a_pod_has_no_gpu_settings() -> None:
     body = ollama(None)
     assert gpu_limits(body) == {}
     assert {"affinity", "tolerations", "resourceClaims", "runtimeClassName"} & pod_spec(body).keys() == set()
@@ -171,27 +173,27 @@ def test_without_gpus_a_pod_has_nothing_of_them() -> None:
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )
-def test_where_a_preset_leads(gpu: object, expected: list[tuple[str, str, list[str]]], taint: str) -> None:
+def test_node_labels_of_each_preset(gpu: object, expected: list[tuple[str, str, list[str]]], taint: str) -> None:
     body = ollama(gpu)
     assert conditions(body) == expected
     assert tolerated(body) == [taint]
 
 
-def test_the_labels_of_every_preset_are_kept_from_pods_without_gpus() -> None:
+def test_pods_without_gpus_may_not_select_labels_of_a_preset() -> None:
     """EKS Auto Mode's compute type is no label of GPU nodes alone."""
     for nodes in PRESETS.values():
         labels = {*nodes.labels, nodes.model_label, nodes.memory_label} - {None, "eks.amazonaws.com/compute-type"}
         assert [each for each in labels if not str(each).startswith(LABEL_PREFIXES)] == []
 
 
-def test_groups_and_runtime_class_reach_the_pod() -> None:
+def test_groups_and_runtime_class_are_set_on_the_pod() -> None:
     body = ollama({"vendor": "amd", "supplementalGroups": [44, 109], "runtimeClass": "amd"})
     assert pod_spec(body)["securityContext"]["supplementalGroups"] == [44, 109]
     assert pod_spec(body)["securityContext"]["runAsNonRoot"] is True
     assert pod_spec(body)["runtimeClassName"] == "amd"
 
 
-def test_groups_need_no_other_context() -> None:
+def test_groups_are_set_without_another_security_context() -> None:
     drawn = draw_once(podSecurity="privileged", ollama={"gpu": {"vendor": "amd", "supplementalGroups": [44]}})
     assert pod_spec(manifest(drawn, "StatefulSet", "ollama"))["securityContext"] == {"supplementalGroups": [44]}
 
@@ -208,11 +210,11 @@ def test_groups_need_no_other_context() -> None:
         (None, "ollama/ollama:0.18.0-rocm", "ollama/ollama:0.18.0-rocm"),
     ],
 )
-def test_images_that_fit_the_gpu(gpu: object, given: str, image: str) -> None:
+def test_the_default_image_matches_the_gpu_vendor(gpu: object, given: str, image: str) -> None:
     assert read(gpu, image=given).ollama.image == image
 
 
-def test_the_amd_variant_goes_through_the_mirror_and_into_the_jobs() -> None:
+def test_the_amd_variant_is_used_from_the_mirror_and_in_jobs() -> None:
     drawn = draw_once(
         registry={"mirror": "registry.example.com/hub"}, ollama={"gpu": {"vendor": "amd"}, "models": ["llama3.2:1b"]}
     )
@@ -222,7 +224,7 @@ def test_the_amd_variant_goes_through_the_mirror_and_into_the_jobs() -> None:
     assert container(job)["image"] == mirrored
 
 
-def test_dra_claims_devices_in_place_of_a_resource() -> None:
+def test_dra_claims_devices_instead_of_an_extended_resource() -> None:
     drawn = draw_once(ollama={"gpu": {"dra": {"selectors": [L4]}, "count": 2}, "replicas": 2})
     body = manifest(drawn, "StatefulSet", "ollama")
     (template,) = names(drawn, "ResourceClaimTemplate")
@@ -263,7 +265,7 @@ def test_dra_claims_devices_in_place_of_a_resource() -> None:
         ({"dra": {"deviceClass": "big-gpus"}}, "big-gpus"),
     ],
 )
-def test_the_device_class_follows_from_the_vendor(gpu: object, device_class: str) -> None:
+def test_the_default_device_class_is_the_vendors(gpu: object, device_class: str) -> None:
     drawn = draw_once(ollama={"gpu": gpu})
     (template,) = (each.manifest for each in drawn.objects if each.kind == "ResourceClaimTemplate")
     assert template["spec"]["spec"]["devices"]["requests"][0]["exactly"]["deviceClassName"] == device_class
@@ -294,7 +296,7 @@ def test_the_templates_name_changes_with_its_spec_and_with_nothing_else() -> Non
     ("key", "reference"),
     [("existingClaim", "resourceClaimName"), ("existingClaimTemplate", "resourceClaimTemplateName")],
 )
-def test_what_exists_already_is_referred_to_and_not_made(key: str, reference: str) -> None:
+def test_existing_claims_and_templates_are_referenced_and_not_created(key: str, reference: str) -> None:
     drawn = draw_once(ollama={"gpu": {"dra": {key: "my-gpu"}}})
     assert names(drawn, "ResourceClaimTemplate") == []
     body = manifest(drawn, "StatefulSet", "ollama")
@@ -302,7 +304,7 @@ def test_what_exists_already_is_referred_to_and_not_made(key: str, reference: st
     assert drawn.exports["gpu"] == {"my-gpu": 1}
 
 
-def test_the_template_stands_before_what_needs_it() -> None:
+def test_the_statefulset_depends_on_the_claim_template() -> None:
     kinds = [each.kind for each in in_order(draw_once(ollama={"gpu": {"dra": {}}}).objects)]
     assert kinds.index("Namespace") < kinds.index("ResourceClaimTemplate") < kinds.index("StatefulSet")
 
@@ -527,7 +529,7 @@ BESIDE_DRA = "no value with dra, whose selectors choose the devices"
     ],
     ids=lambda value: value if isinstance(value, str) and ":" in value else "",
 )
-def test_refused(ollama: str, key: str, given: str, allowed: str, refuse: Refuse) -> None:
+def test_invalid_settings_are_refused(ollama: str, key: str, given: str, allowed: str, refuse: Refuse) -> None:
     assert refuse(f"airis:ollama: {{{ollama}}}") == (
         "Pulumi.test.yaml: 1 setting is wrong. Nothing was changed.\n"
         f"  airis:ollama.{key}\n"
@@ -553,7 +555,7 @@ def test_refused(ollama: str, key: str, given: str, allowed: str, refuse: Refuse
     ],
     ids=json.dumps,
 )
-def test_the_neighbours_of_what_is_refused(gpu: dict[str, object]) -> None:
+def test_similar_valid_settings_are_accepted(gpu: dict[str, object]) -> None:
     assert read(gpu).ollama.gpu is not None
 
 
@@ -589,12 +591,12 @@ NO_DRIVER = "Ollama's images contain no Vulkan driver for Intel GPUs: without on
     ],
     ids=json.dumps,
 )
-def test_what_is_warned_of(gpu: object, further: dict[str, object], warnings: list[str]) -> None:
+def test_warnings(gpu: object, further: dict[str, object], warnings: list[str]) -> None:
     found = [each for each in read(gpu, **further).warnings() if each.startswith("airis:ollama")]
     assert found == [f"airis:ollama.{each}" for each in warnings]
 
 
-def test_root_needs_no_group() -> None:
+def test_root_needs_no_supplemental_group() -> None:
     config = {"airis:ollama": json.dumps({"gpu": {"vendor": "amd"}}), "airis:podSecurity": "baseline"}
     found = load(config, source="Pulumi.x.yaml").warnings()
     assert [each for each in found if each.startswith("airis:ollama")] == []

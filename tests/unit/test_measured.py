@@ -58,7 +58,9 @@ def test_every_figure_has_its_source() -> None:
     ],
     ids=str,
 )
-def test_a_startup_budget_below_the_measured_start_is_said(webui: dict[str, Any], figure: str | None) -> None:
+def test_a_startup_probe_shorter_than_the_measured_start_is_warned_of(
+    webui: dict[str, Any], figure: str | None
+) -> None:
     told = said(webui=webui)
     assert len(told) == (figure is not None)
     assert all(each.startswith("airis:webui.probes.startup: ") and str(figure) in each for each in told)
@@ -76,13 +78,13 @@ def test_a_startup_budget_below_the_measured_start_is_said(webui: dict[str, Any]
     ],
     ids=str,
 )
-def test_a_memory_limit_below_the_measured_rest_is_said(webui: dict[str, Any], figure: str | None) -> None:
+def test_a_memory_limit_below_the_measured_idle_memory_is_warned_of(webui: dict[str, Any], figure: str | None) -> None:
     told = said(webui=webui)
     assert len(told) == (figure is not None)
     assert all(each.startswith("airis:webui.resources.limits.memory: ") and str(figure) in each for each in told)
 
 
-def test_so_it_is_with_ollama() -> None:
+def test_ollama_has_the_same_warnings() -> None:
     (start,) = said(ollama=startup(4))
     assert start.startswith("airis:ollama.probes.startup: 4 s ")
     (rest,) = said(ollama=limits(memory="6Mi"))
@@ -92,7 +94,9 @@ def test_so_it_is_with_ollama() -> None:
 
 
 @pytest.mark.parametrize("name", ["check", "rehearse", "diff", "render"])
-def test_every_command_says_so(name: str, project: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_prints_the_warnings(
+    name: str, project: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (project / "Pulumi.test.yaml").write_text("config: {}\n", encoding="utf-8")
     committed_project(project)
     probes = "probes: {startup: {failureThreshold: 1, periodSeconds: 5}}"

@@ -54,7 +54,7 @@ def test_text_that_a_modelfile_can_hold(text: str) -> None:
         ("\ufeffmark", "text without U+FEFF"),
     ],
 )
-def test_text_that_it_cannot(text: str, allowed: str) -> None:
+def test_text_that_a_modelfile_cannot_hold(text: str, allowed: str) -> None:
     with pytest.raises(ValueError, match=r"^\w") as raised:
         quotable(text)
     assert allowed in str(raised.value)
@@ -64,7 +64,7 @@ def test_text_that_it_cannot(text: str, allowed: str) -> None:
     "field",
     ["system: @", "template: @", "license: @", "parameters: {stop: [@]}", "messages: [{role: user, content: @}]"],
 )
-def test_such_text_is_refused_wherever_it_stands(field: str, refuse: Refuse) -> None:
+def test_invalid_text_is_refused_in_every_field(field: str, refuse: Refuse) -> None:
     """`@` stands for it."""
     said = refuse(
         f"airis:ollama: {{create: [{{name: a, from: b, {field.replace('@', chr(34) + 'x' + chr(92) + 'a' + chr(34))}}}]}}"
@@ -81,7 +81,7 @@ def test_such_text_is_refused_wherever_it_stands(field: str, refuse: Refuse) -> 
         ("[{role: user, content: ''}]", "messages[0].content", "a text that is not empty"),
     ],
 )
-def test_messages_that_are_refused(messages: str, key: str, allowed: str, refuse: Refuse) -> None:
+def test_invalid_messages_are_refused(messages: str, key: str, allowed: str, refuse: Refuse) -> None:
     said = refuse(f"airis:ollama: {{create: [{{name: a, from: b, messages: {messages}}}]}}")
     assert f"  airis:ollama.create[0].{key}\n" in said
     assert f"allowed  {allowed}" in said

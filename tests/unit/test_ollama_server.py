@@ -41,7 +41,7 @@ def server(settings: Mapping[str, object], image: str = OLLAMA.image) -> dict[st
     return env(manifest(draw(ollama={"image": image, "server": settings, "gpu": {}}), "StatefulSet", "ollama"))
 
 
-def test_without_settings_ollama_decides() -> None:
+def test_default_sets_no_variables() -> None:
     assert READ_BY_OLLAMA.isdisjoint(env(manifest(draw_once(), "StatefulSet", "ollama")))
 
 
@@ -116,7 +116,7 @@ def test_every_setting_becomes_the_text_that_ollama_parses() -> None:
         ("origins", ["moz-extension://abc"], "OLLAMA_ORIGINS", "moz-extension://abc"),
     ],
 )
-def test_other_values(setting: str, value: object, name: str, text: str) -> None:
+def test_further_values(setting: str, value: object, name: str, text: str) -> None:
     assert server({setting: value})[name] == text
 
 
@@ -159,7 +159,7 @@ ORIGIN = "an origin such as https://chat.example.com, http://10.0.0.1:* or *: at
         ("origins: ['*', '*']", "origins[1]", '"*"', "each once"),
     ],
 )
-def test_refused(settings: str, key: str, given: str, allowed: str, refuse: Refuse) -> None:
+def test_invalid_settings_are_refused(settings: str, key: str, given: str, allowed: str, refuse: Refuse) -> None:
     settings = settings if settings.startswith("{") else f"{{{settings}}}"
     said = refuse(f"airis:ollama: {{server: {settings}}}")
     assert f"  airis:ollama.server.{key}\n    given    {given}" in said
@@ -187,21 +187,23 @@ NO_GPU = "only together with airis:ollama.gpu"
         ),
     ],
 )
-def test_what_is_said_about_other_gpus_is_refused(settings: str, key: str, allowed: str, refuse: Refuse) -> None:
+def test_gpu_settings_that_do_not_match_the_gpus_are_refused(
+    settings: str, key: str, allowed: str, refuse: Refuse
+) -> None:
     said = refuse(f"airis:ollama: {{{settings}}}")
     assert f"  airis:ollama.server.{key}\n" in said
     assert f"allowed  {allowed}" in said
 
 
 @pytest.mark.parametrize(("vendor", "library"), [("nvidia", "cuda_v13"), ("amd", "rocm_v7_2"), ("intel", "vulkan")])
-def test_a_library_of_the_gpus_maker(vendor: str, library: str) -> None:
+def test_a_library_of_the_gpus_vendor_is_accepted(vendor: str, library: str) -> None:
     drawn = draw(ollama={"gpu": {"vendor": vendor}, "server": {"llmLibrary": library, "gpuOverhead": 500}})
     variables = env(manifest(drawn, "StatefulSet", "ollama"))
     assert (variables["OLLAMA_LLM_LIBRARY"], variables["OLLAMA_GPU_OVERHEAD"]) == (library, "500")
 
 
 @pytest.mark.parametrize("name", sorted(READ_BY_OLLAMA))
-def test_none_of_these_is_free(name: str, refuse: Refuse) -> None:
+def test_variables_of_settings_are_refused_in_env(name: str, refuse: Refuse) -> None:
     said = refuse(f"airis:ollama: {{env: {{{name}: '1'}}}}")
     assert f"airis:ollama.env.{name}" in said
     assert "from airis:ollama.server." in said

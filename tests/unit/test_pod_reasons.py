@@ -86,7 +86,7 @@ def failed(error: str = NOT_LIVE, *, operation: str = "update", known: bool = Tr
     return asyncio.run(pod_reasons._say_why(args, known=known))
 
 
-def test_the_reason_is_what_kubectl_says_about_the_pods(
+def test_the_reason_comes_from_the_status_of_the_pods(
     kubectl: Path, logged: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configured(monkeypatch)
@@ -100,7 +100,7 @@ def test_the_reason_is_what_kubectl_says_about_the_pods(
     assert asked == "get pods --namespace=airis --selector=app=airis --output=json\n"
 
 
-def test_what_prepares_the_database_says_why_it_failed_and_no_other_container_does(
+def test_only_the_prepare_containers_message_is_included(
     kubectl: Path, logged: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configured(monkeypatch)
@@ -142,10 +142,10 @@ def test_a_database_that_is_being_prepared_is_waited_for(
 
     assert failed(error, operation=operation) is again
 
-    assert told == (["The database of airis-deployment is still being prepared: waiting on."] if again else [])
+    assert told == (["The database of airis-deployment is still being prepared: continuing to wait."] if again else [])
     assert [each.rpartition("\n")[2] for each in logged] == {
         (NOT_LIVE, "update"): [],
-        (NOT_LIVE, "create"): ["The database is still being prepared, which goes on: the next `up` waits for it."],
+        (NOT_LIVE, "create"): ["The database is still being prepared. This continues, and the next `up` waits for it."],
         (INTERRUPTED, "update"): ["airis-8f0: PodInitializing"],
     }[error, operation]
 
@@ -154,7 +154,7 @@ CONTENT = "apiVersion: v1\nkind: Config\n"
 
 
 @pytest.mark.parametrize("given", ["path", "content"])
-def test_it_is_asked_on_the_cluster_of_the_stack(
+def test_kubectl_uses_the_cluster_of_the_stack(
     given: str, kubectl: Path, logged: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "config"
@@ -171,7 +171,7 @@ def test_it_is_asked_on_the_cluster_of_the_stack(
 
 
 @pytest.mark.parametrize("why", ["no kubectl", "kubectl fails", "another provider"])
-def test_where_it_cannot_be_asked_the_command_is_named(
+def test_without_kubectl_the_command_is_printed(
     why: str, kubectl: Path, logged: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configured(monkeypatch)
@@ -183,11 +183,11 @@ def test_where_it_cannot_be_asked_the_command_is_named(
     failed(known=why != "another provider")
 
     (said,) = logged
-    assert said.endswith("`kubectl describe pods --namespace=airis --selector=app=airis` says why.")
+    assert said.endswith("`kubectl describe pods --namespace=airis --selector=app=airis` shows the reason.")
     assert not Path(f"{kubectl}.asked").exists()
 
 
-def test_other_failures_are_not_about_pods(kubectl: Path, logged: list[str]) -> None:
+def test_other_failures_have_no_pod_reasons(kubectl: Path, logged: list[str]) -> None:
     assert failed("conflict with another field manager") is False
     assert logged == []
     assert not Path(f"{kubectl}.asked").exists()

@@ -69,7 +69,7 @@ def check(config: dict[str, Any]) -> None:
 
 @settings(max_examples=50)
 @given(plausible(StackSettings))
-def test_nearly_right_settings(config: dict[str, Any]) -> None:
+def test_nearly_valid_settings(config: dict[str, Any]) -> None:
     check(config)
 
 

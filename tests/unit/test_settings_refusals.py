@@ -563,7 +563,7 @@ NETWORK = [
     ],
     ids=lambda case: case.config[:90],
 )
-def test_refused_with_file_key_value_and_what_is_allowed(case: Refusal, refuse: Refuse) -> None:
+def test_refusals_name_file_key_value_and_what_is_allowed(case: Refusal, refuse: Refuse) -> None:
     assert refuse(case.config) == (
         "Pulumi.test.yaml: 1 setting is wrong. Nothing was changed.\n"
         f"  {case.key}\n"

@@ -52,14 +52,14 @@ def accepted(config: dict[str, Any]) -> bool:
     return True
 
 
-def test_the_schema_is_one_of_draft_7() -> None:
+def test_the_schema_is_valid_draft_7() -> None:
     """The newest that yaml-language-server documents."""
     jsonschema.Draft7Validator.check_schema(SCHEMA)
     assert SCHEMA["$schema"] == "http://json-schema.org/draft-07/schema#"
 
 
 @pytest.mark.parametrize("stack", COMMITTED)
-def test_committed_stacks_fit_and_name_the_schema(stack: str) -> None:
+def test_committed_stacks_are_valid_and_name_the_schema(stack: str) -> None:
     path = ROOT / f"Pulumi.{stack}.yaml"
     line, reference = path.read_text(encoding="utf-8").splitlines()[0], "# yaml-language-server: $schema="
     assert line == REFERENCE_LINE
@@ -67,13 +67,13 @@ def test_committed_stacks_fit_and_name_the_schema(stack: str) -> None:
     assert wrong(read_yaml(path)) == []
 
 
-def test_the_command_prints_what_is_kept(command: Command) -> None:
+def test_the_command_prints_the_committed_schema(command: Command) -> None:
     code, out, _ = command("schema")
     assert code == 0
     assert out == (ROOT / SCHEMA_FILE).read_text(encoding="utf-8")
 
 
-def test_no_reference_leads_nowhere_and_no_definition_is_unused() -> None:
+def test_every_reference_resolves_and_every_definition_is_used() -> None:
     text = json.dumps(SCHEMA)
     used = {part.partition('"')[0] for part in text.split('"$ref": "#/definitions/')[1:]}
     assert used == set(SCHEMA["definitions"])
@@ -93,7 +93,7 @@ OF_THE_RIGHT_FORM = ('"16Ei"', "0.0005", "2026-01-01", "1e3", "False")
 @pytest.mark.parametrize(
     "case", [each for each in BY_FORM if each.given not in OF_THE_RIGHT_FORM], ids=lambda case: case.config[:90]
 )
-def test_what_is_refused_by_its_form_does_not_fit(case: Refusal, tmp_path: Path) -> None:
+def test_settings_of_invalid_form_are_invalid_in_the_schema(case: Refusal, tmp_path: Path) -> None:
     assert wrong(parsed(tmp_path, f"config:\n  {case.config}\n")) != []
 
 
@@ -118,13 +118,13 @@ def test_what_is_refused_by_its_form_does_not_fit(case: Refusal, tmp_path: Path)
     ],
     ids=json.dumps,
 )
-def test_what_the_engine_takes_fits(config: dict[str, Any]) -> None:
+def test_values_that_the_engine_accepts_are_valid(config: dict[str, Any]) -> None:
     plain = {key if ":" in key else f"airis:{key}": value for key, value in config.items()}
     assert accepted(plain)
     assert wrong({"config": config}) == []
 
 
-def test_what_pulumi_writes_beside_the_config_fits() -> None:
+def test_pulumis_other_keys_are_valid() -> None:
     beside = {
         "secretsprovider": "passphrase",
         "encryptionsalt": "v1:abc",
@@ -136,7 +136,7 @@ def test_what_pulumi_writes_beside_the_config_fits() -> None:
 
 
 @pytest.mark.parametrize("key", ["airis:secrets", "secrets"])
-def test_credentials_fit_only_encrypted(key: str) -> None:
+def test_credentials_are_valid_only_if_encrypted(key: str) -> None:
     assert wrong({"config": {key: {"databaseUrl": ENCRYPTED, "values": {"openai": ENCRYPTED}}}}) == []
     assert wrong({"config": {key: {"databaseUrl": "postgresql://a:b@c/d"}}}) != []
     assert wrong({"config": {key: {"values": {"openai": "sk-1"}}}}) != []
@@ -148,7 +148,7 @@ def test_free_text_may_be_encrypted_and_a_number_may_not() -> None:
     assert wrong({"config": {"airis:webui": {"env": {"GREETING": {**ENCRYPTED, "more": ""}}}}}) != []
 
 
-def test_a_key_that_must_be_there_may_come_from_the_base() -> None:
+def test_a_required_key_may_come_from_the_base() -> None:
     config = {"airis:webui": {"secretEnv": {"API_KEY": {"name": "mine"}}}}
     assert wrong({"config": config}) == ["config.airis:webui.secretEnv.API_KEY: 'key' is a required property"]
     assert wrong({"config": {**config, "airis:base": "shared.yaml"}}) == []
@@ -164,7 +164,7 @@ def at(*keys: str) -> Any:
     return found
 
 
-def test_each_key_says_what_it_is_for_and_its_own_default() -> None:
+def test_each_key_has_a_description_and_its_default() -> None:
     assert at("webui", "storage", "size")["default"] == "2Gi"
     assert at("ollama", "storage", "size")["default"] == "30Gi"
     assert (
@@ -192,7 +192,7 @@ def keys(node: Any, default: Settings) -> Any:
             yield found, value
 
 
-def test_every_default_is_the_models_own() -> None:
+def test_every_default_is_that_of_the_model() -> None:
     sections = {name: field.default for name, field in StackSettings.model_fields.items()}
     found = [
         pair
@@ -233,7 +233,7 @@ FITTING: list[Any] = [
 
 @settings(max_examples=250)
 @given(st.sampled_from(PATHS), st.one_of(st.sampled_from(FITTING), scalars))
-def test_a_value_that_is_accepted_fits(path: tuple[str, ...], value: Any) -> None:
+def test_accepted_values_are_valid(path: tuple[str, ...], value: Any) -> None:
     given = nested(path, value)
     try:
         StackSettings.model_validate(_placeholders(given), by_alias=True, by_name=False)  # much quicker than `load`
@@ -245,6 +245,6 @@ def test_a_value_that_is_accepted_fits(path: tuple[str, ...], value: Any) -> Non
 
 @settings(max_examples=40)
 @given(stacks())
-def test_a_stack_that_is_accepted_fits(config: dict[str, Any]) -> None:
+def test_accepted_stacks_are_valid(config: dict[str, Any]) -> None:
     encrypted = {"secrets": dict.fromkeys(config["secrets"], ENCRYPTED)} if "secrets" in config else {}
     assert wrong({"config": {f"airis:{key}": value for key, value in {**config, **encrypted}.items()}}) == []

@@ -60,26 +60,26 @@ def test_on_sqlite_one_process_at_a_time_uses_the_volume() -> None:
         ({**SHARED, "replicas": 2}, False),
     ],
 )
-def test_without_files_of_one_process_the_images_own_command_serves(webui: dict[str, Any], alone: bool) -> None:
+def test_without_files_on_the_volume_the_images_command_is_used(webui: dict[str, Any], alone: bool) -> None:
     first, server = containers(draw(webui=webui))
     assert ("command" in server) is alone
     assert (first["command"] == ["python3", "/etc/airis/start/prepare.py"]) is not alone
 
 
-def test_what_prepares_the_database_is_the_same_application() -> None:
+def test_the_prepare_container_has_the_servers_image_and_environment() -> None:
     first, server = containers(draw(webui={**SHARED, "image": "example.com/webui:1", "imagePullPolicy": "Always"}))
     for field in ("image", "imagePullPolicy", "env", "volumeMounts", "securityContext"):
         assert first[field] == server[field], field
     assert first["resources"] == server["resources"]  # which raises what the pod asks for by nothing
 
 
-def test_nothing_ends_a_migration_that_takes_long() -> None:
+def test_the_prepare_container_has_no_probes() -> None:
     first, _ = containers(draw_once())
     assert not {"startupProbe", "livenessProbe", "readinessProbe", "restartPolicy"} & first.keys()
     assert first["terminationMessagePolicy"] == "FallbackToLogsOnError"
 
 
-def test_the_pod_mounts_the_scripts_as_they_are() -> None:
+def test_the_pod_mounts_the_scripts_unchanged() -> None:
     drawn = draw_once()
     spec = pod_spec(manifest(drawn, "Deployment", "airis-deployment"))
     (volume,) = [each for each in spec["volumes"] if each["name"] == "start"]
@@ -119,11 +119,11 @@ def holder(lock: Path) -> Iterator[Holder]:
     holder.process.communicate()
 
 
-WAITS = "airis: another pod still uses the volume: waiting until it has ended"
+WAITS = "airis: another pod still uses the volume: waiting until it stops"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_second_process_begins_when_the_first_has_ended_however(number: int, holder: Holder, lock: Path) -> None:
+def test_a_second_process_starts_when_the_first_has_ended(number: int, holder: Holder, lock: Path) -> None:
     second = Holder(lock, "echo", "second")
     assert (holder.first_line, second.first_line) == ("begins", WAITS)
     time.sleep(0.3)
@@ -132,7 +132,7 @@ def test_a_second_process_begins_when_the_first_has_ended_however(number: int, h
     assert second.process.communicate(timeout=10)[0] == "second\n"
 
 
-def test_one_that_waits_ends_when_it_is_told_to(holder: Holder, lock: Path) -> None:
+def test_a_waiting_process_stops_on_sigterm(holder: Holder, lock: Path) -> None:
     """As the first process of a container, it would get no signal that it does not ask for."""
     second = Holder(lock, "echo", "second")
     second.end(signal.SIGTERM)
@@ -140,7 +140,7 @@ def test_one_that_waits_ends_when_it_is_told_to(holder: Holder, lock: Path) -> N
     assert holder.process.poll() is None
 
 
-def test_a_file_of_another_user_is_locked_all_the_same(
+def test_a_lock_file_of_another_user_can_be_locked(
     lock: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The pod ran as root before: its file is there to be read only."""
@@ -159,7 +159,7 @@ def test_a_file_of_another_user_is_locked_all_the_same(
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_without_locks_the_command_runs_and_says_so(tmp_path: Path) -> None:
+def test_without_file_locks_the_command_runs_with_a_message(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(ONE_PROCESS), str(tmp_path / "none" / "lock"), "echo", "runs"],
         capture_output=True,
@@ -168,7 +168,7 @@ def test_without_locks_the_command_runs_and_says_so(tmp_path: Path) -> None:
         timeout=30,
     )
     said, ran = done.stdout.splitlines()
-    assert said.endswith("nothing keeps a second pod off the volume: [Errno 2] No such file or directory: "
+    assert said.endswith("a second pod could use the volume at the same time: [Errno 2] No such file or directory: "
                          f"'{tmp_path}/none/lock'")  # fmt: skip
     assert ran == "runs"
 
@@ -247,7 +247,7 @@ def test_a_new_database_is_migrated_and_seeded_once(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     first, pending, imported, migrated, last = done.stdout.splitlines()
-    assert first == "airis: the database is prepared for this release"
+    assert first == "airis: preparing the database for this release"
     assert pending == "airis: revisions to run: 2"
     assert imported == "imported with false"  # by itself, the import would migrate before it is this pod's turn
     assert migrated == "Running migrations"
@@ -271,7 +271,7 @@ def test_a_database_that_is_up_to_date_needs_no_import(tmp_path: Path) -> None:
         ({"ENABLE_OAUTH_PERSISTENT_CONFIG": "True"}, False),
     ],
 )
-def test_a_release_with_new_settings_and_no_migration_is_prepared_too(
+def test_new_settings_without_a_migration_are_written(
     variables: dict[str, str], complete: bool, tmp_path: Path
 ) -> None:
     """0.12.4 after 0.12.3 is one: two pods that seed at once break a key's uniqueness."""
@@ -305,14 +305,14 @@ def test_a_migration_that_fails_fails_the_pod_with_its_reason(before: str, durin
     )
 
 
-def test_a_revision_that_is_done_is_not_to_blame(tmp_path: Path) -> None:
+def test_an_error_after_the_last_revision_names_no_revision(tmp_path: Path) -> None:
     image = Image(tmp_path, migration=UPGRADE)
     config = image.workdir / "open_webui" / "config.py"
     config.write_text(f"{config.read_text(encoding='utf-8')}    raise RuntimeError('no seed')\n", encoding="utf-8")
     assert image.prepare().stderr.splitlines()[-1] == "airis: the database could not be prepared: RuntimeError: no seed"
 
 
-def test_an_application_that_cannot_be_imported_fails_the_pod_with_its_reason(tmp_path: Path) -> None:
+def test_an_import_error_fails_the_pod_with_its_reason(tmp_path: Path) -> None:
     image = Image(tmp_path, migration="untouched")
     (image.workdir / "open_webui" / "__init__.py").write_text("raise ValueError('SQLCipher is not supported')")
     done = image.prepare()
@@ -330,7 +330,7 @@ def test_the_reason_has_no_credentials(url: str, tmp_path: Path) -> None:
     assert "pri" not in said.partition("URL")[2]
 
 
-def test_the_log_says_how_far_a_long_migration_is(
+def test_the_log_shows_the_progress_of_a_long_migration(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(prepare, "TELL_SECONDS", 0.2)
@@ -343,7 +343,7 @@ def test_the_log_says_how_far_a_long_migration_is(
     first, *told = capsys.readouterr().out.splitlines()
     assert first == "airis: revisions to run: 3"
     assert 1 <= len(told) <= 2
-    assert set(told) <= {f"airis: the database is being prepared, for {seconds} s, 2 of 3: Running upgrade b -> c, take it"
+    assert set(told) <= {f"airis: preparing the database for {seconds} s, 2 of 3: Running upgrade b -> c, take it"
                          for seconds in (0, 1)}  # fmt: skip
     assert "the database is being prepared" not in capsys.readouterr().out  # it has ended with the block
 
@@ -355,7 +355,7 @@ CHAIN: dict[str, set[str]] = {"a": set(), "b": {"a"}, "c": {"a"}, "d": {"b", "c"
     ("there", "lacking"),
     [(set(), set(CHAIN)), ({"a"}, {"b", "c", "d", "e"}), ({"b", "c"}, {"d", "e"}), ({"e"}, set()), ({"?"}, set(CHAIN))],
 )
-def test_what_is_to_run_is_what_the_database_lacks(there: set[str], lacking: set[str]) -> None:
+def test_pending_revisions_are_those_that_the_database_lacks(there: set[str], lacking: set[str]) -> None:
     assert prepare.pending(CHAIN, there) == lacking
     assert prepare.ends(CHAIN) == {"e"}
 
@@ -385,19 +385,19 @@ def test_milvus_collections_are_migrated_before_the_server_starts(
     assert [each for each in done.stdout.splitlines() if each.startswith("made with")] == ([made] if made else [])
 
 
-def test_a_database_of_a_newer_release_is_told(tmp_path: Path) -> None:
+def test_a_database_of_a_newer_release_is_an_error(tmp_path: Path) -> None:
     image = Image(tmp_path)
     image.database("c")
     done = image.prepare()
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(
-        "airis: the database is at revision c, which this release of Open WebUI does not know"
+        "airis: the database is at revision c, which is unknown to this release of Open WebUI"
     )
     # where something else migrates, it may well be ahead for a while
     assert image.prepare(ENABLE_DB_MIGRATIONS="False").returncode == 0
 
 
-def test_migrations_may_be_left_to_others(tmp_path: Path) -> None:
+def test_migrations_can_be_disabled(tmp_path: Path) -> None:
     image = Image(tmp_path)
     image.database("b")
     done = image.prepare(ENABLE_DB_MIGRATIONS="False")
@@ -439,7 +439,7 @@ Servers = tuple[list[str], dict[str, Any]]
         (([], {}), NEW, ([], {})),
     ],
 )
-def test_servers_of_before_are_replaced_in_the_settings(
+def test_former_servers_are_replaced_in_the_settings(
     before: Servers, now: str, after: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRIS_FORMER_OLLAMA_URLS", OLD)
@@ -452,7 +452,7 @@ def test_servers_of_before_are_replaced_in_the_settings(
         assert kept.settings["rag.ollama.base_url"] == OTHER
 
 
-def test_the_server_of_before_is_replaced_for_embeddings_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_former_server_is_replaced_for_embeddings_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRIS_FORMER_OLLAMA_URLS", f"http://x;{OLD}")
     monkeypatch.setenv("OLLAMA_BASE_URL", NEW)
     kept = Kept(**{"rag.ollama.base_url": OLD})
@@ -461,7 +461,7 @@ def test_the_server_of_before_is_replaced_for_embeddings_too(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("config", [SimpleNamespace(), SimpleNamespace(Config=object())])
-def test_a_release_that_keeps_its_settings_in_another_way_is_left_alone(
+def test_a_release_that_stores_its_settings_differently_is_left_unchanged(
     config: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRIS_FORMER_OLLAMA_URLS", OLD)
@@ -470,7 +470,7 @@ def test_a_release_that_keeps_its_settings_in_another_way_is_left_alone(
 
 
 @pytest.mark.parametrize(("kept", "complete"), [(OLD, False), (f"{OLD}/", False), (f"{OLD}5", True), (NEW, True)])
-def test_a_database_that_names_a_server_of_before_is_not_up_to_date(kept: str, complete: bool, tmp_path: Path) -> None:
+def test_a_database_with_a_former_server_is_not_up_to_date(kept: str, complete: bool, tmp_path: Path) -> None:
     image = Image(tmp_path)
     image.database("b", "ui.name")
     with sqlite3.connect(image.data / "webui.db") as there:
@@ -485,7 +485,7 @@ def test_an_image_without_open_webui_is_left_to_its_server(tmp_path: Path) -> No
     done = subprocess.run(
         [sys.executable, str(PREPARE)], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=30
     )
-    assert done.stdout == "airis: there is no Open WebUI in this image: its database is left to its server\n"
+    assert done.stdout == "airis: no Open WebUI found in this image: leaving the database to its server\n"
 
 
 class Connection:
@@ -554,7 +554,7 @@ TRIED = [
 
 
 @pytest.mark.parametrize("tries", [1, 2, 65])
-def test_pods_of_one_postgresql_prepare_it_in_turn(
+def test_pods_with_the_same_postgresql_prepare_it_one_at_a_time(
     tries: int, server: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.connection = Connection(*[False] * (tries - 1), True)
@@ -563,12 +563,14 @@ def test_pods_of_one_postgresql_prepare_it_in_turn(
         assert server.connection.said == TRIED * tries
         assert server.connection.open
     assert server.url == {"keepalives_idle": "30"}
-    told = capsys.readouterr().out.replace("airis: another pod prepares the database: waiting ", "").split("\n")
-    assert told[:-1] == {1: [], 2: ["until it has"], 65: ["until it has", "for 30 s", "for 60 s"]}[tries]
+    told = capsys.readouterr().out.replace("airis: another pod is preparing the database: waiting ", "").split("\n")
+    assert (
+        told[:-1] == {1: [], 2: ["until it has finished"], 65: ["until it has finished", "for 30 s", "for 60 s"]}[tries]
+    )
     assert not server.connection.open  # and with it, the lock is gone
 
 
-def test_a_pod_that_is_told_to_end_does_so_before_it_migrates(tmp_path: Path) -> None:
+def test_a_pod_stops_on_sigterm_before_it_migrates(tmp_path: Path) -> None:
     """As the first process of its container, it would get no signal that it does not ask for."""
     image = Image(tmp_path)
     (image.workdir / "open_webui" / "internal" / "db.py").write_text(
@@ -589,28 +591,28 @@ def test_a_pod_that_is_told_to_end_does_so_before_it_migrates(tmp_path: Path) ->
     assert process.returncode == 128 + signal.SIGTERM
 
 
-def test_a_revision_that_runs_is_finished_first(tmp_path: Path) -> None:
+def test_a_running_revision_is_finished_on_sigterm(tmp_path: Path) -> None:
     image = Image(tmp_path, migration="import signal; signal.raise_signal(signal.SIGTERM)")
     assert image.prepare().returncode == 0
     assert image.keys() == ["ui.name"]
 
 
-def test_sqlite_has_one_pod_anyway(server: SimpleNamespace) -> None:
+def test_sqlite_needs_no_lock_of_the_database(server: SimpleNamespace) -> None:
     with prepare.alone(database("sqlite")):
         assert server.url is None
 
 
-def test_a_database_that_starts_is_waited_for(server: SimpleNamespace) -> None:
+def test_prepare_waits_for_a_starting_database(server: SimpleNamespace) -> None:
     server.refusals = 5
     with prepare.alone(database("postgresql")):
         assert server.connection.said
 
 
-def test_a_database_that_does_not_answer_fails_the_pod(server: SimpleNamespace) -> None:
+def test_an_unreachable_database_fails_the_pod(server: SimpleNamespace) -> None:
     server.refusals = 1000
     with pytest.raises(SystemExit) as ended, prepare.alone(database("postgresql")):
         pass
-    words = "airis: the database gives no connection, tried for 60 s: connection to server failed: Connection refused"
+    words = "airis: no connection to the database for 60 s: connection to server failed: Connection refused"
     assert str(ended.value) == words
     assert 60 <= server.slept < 65
 
@@ -640,7 +642,7 @@ def migrates(webui: dict[str, Any]) -> tuple[str | None, str | None]:
         (False, "ghcr.io/airis/airis:main", ("False", "False")),
     ],
 )
-def test_a_server_migrates_nothing_under_its_probes(
+def test_the_server_runs_no_migrations(
     setting: bool | None, image: str, expected: tuple[str | None, str | None]
 ) -> None:
     assert migrates({"database": {**POSTGRES, "migrations": setting}, "image": image}) == expected

@@ -35,14 +35,14 @@ def settings(**config: object) -> StackSettings:
 # The database
 
 
-def test_without_settings_nothing_of_all_this_is_rendered() -> None:
+def test_defaults_render_nothing() -> None:
     plain = variables()
     prefixes = ("DATABASE", "PG", "REDIS", "WEBSOCKET", "S3_", "STORAGE", "THREAD", "GCS", "AZURE", "QDRANT", "CHROMA")
     assert [name for name in plain if name.startswith(prefixes)] == []
     assert plain["VECTOR_DB"] == "chroma"
 
 
-def test_parts_become_a_url_without_a_password_which_comes_beside_it() -> None:
+def test_database_parts_become_a_url_and_a_separate_password() -> None:
     found = variables(database={**PARTS, "user": "webui", "name": "chats", "port": 6432, "sslMode": "require"})
     assert found["DATABASE_URL"] == "postgresql://webui@postgres.data:6432/chats?sslmode=require"
     assert found["PGPASSWORD"] == {"secretKeyRef": REFERENCE}
@@ -53,7 +53,7 @@ def test_parts_become_a_url_without_a_password_which_comes_beside_it() -> None:
     ("host", "written"),
     [("10.0.0.7", "10.0.0.7"), ("2001:db8::1", "[2001:db8::1]"), ("Pg_1.Data.svc", "Pg_1.Data.svc")],
 )
-def test_hosts_are_names_and_addresses(host: str, written: str) -> None:
+def test_hosts_may_be_names_and_addresses(host: str, written: str) -> None:
     assert variables(database={**PARTS, "host": host})["DATABASE_URL"] == f"postgresql://airis@{written}:5432/airis"
 
 
@@ -66,7 +66,7 @@ def test_the_user_is_encoded_and_the_database_s_name_is_not() -> None:
     assert rest == "postgres.data:5432/my db/ä%25#"
 
 
-def test_the_password_of_the_parts_may_be_the_stack_s_own() -> None:
+def test_the_database_password_may_be_in_the_stacks_secret() -> None:
     drawn = draw_once(webui={"database": {"host": "postgres"}}, secrets={"databasePassword": "p@ss:w/rd %25#?"})
     assert given(drawn)["PGPASSWORD"] == {"secretKeyRef": {"name": "airis-secrets", "key": "PGPASSWORD"}}
     secret = manifest(drawn, "Secret", "airis-secrets")["stringData"]
@@ -88,13 +88,13 @@ def test_schema_pool_and_migrations() -> None:
     }
 
 
-def test_rds_takes_the_pod_s_identity_for_a_password() -> None:
+def test_rds_authenticates_with_the_pods_identity() -> None:
     found = variables(database={"host": "rds.example.com", "iamToken": True})
     assert found["DATABASE_ENABLE_IAM_TOKEN_AUTH"] == "True"
     assert "PGPASSWORD" not in found
 
 
-def test_sqlite_can_be_made_to_take_less_memory() -> None:
+def test_sqlite_memory_settings() -> None:
     found = variables(sqlite={"poolSize": 16, "cacheSize": "8Mi", "mmapSize": "1Mi"})
     assert found["DATABASE_POOL_SIZE"] == "16"
     assert found["DATABASE_SQLITE_PRAGMA_CACHE_SIZE"] == "-8192"  # negative: KiB rather than pages
@@ -102,13 +102,13 @@ def test_sqlite_can_be_made_to_take_less_memory() -> None:
 
 
 @pytest.mark.parametrize("mode", ["verify-ca", "verify-full"])
-def test_the_server_s_certificate_is_checked_against_the_bundle(mode: str) -> None:
+def test_the_server_certificate_is_verified_with_the_bundle(mode: str) -> None:
     bundle = {"configMap": "authorities"}
     found = given(draw_once(webui={"database": {**PARTS, "sslMode": mode}}, caBundle=bundle))
     assert found["PGSSLROOTCERT"] == found["SSL_CERT_FILE"] == "/etc/airis/ca/ca.crt"
 
 
-def test_require_stays_require_where_there_is_a_bundle() -> None:
+def test_require_does_not_verify_with_a_bundle() -> None:
     """With a file of authorities, PostgreSQL's client would make verify-ca of it."""
     bundle = {"configMap": "authorities"}
     found = given(draw_once(webui={"database": {**PARTS, "sslMode": "require"}}, caBundle=bundle))
@@ -209,7 +209,7 @@ SHARED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("store", STORES)
-def test_each_vector_store_gets_its_variables_and_no_other_s(store: str) -> None:
+def test_each_vector_store_sets_only_its_variables(store: str) -> None:
     block, expected = STORES[store]
     found = variables(vectorStore=store, **{store: block})
     assert {name: value for name, value in found.items() if name.startswith(PREFIXES)} == expected
@@ -217,20 +217,20 @@ def test_each_vector_store_gets_its_variables_and_no_other_s(store: str) -> None
 
 
 @pytest.mark.parametrize("store", STORES)
-def test_several_pods_may_share_every_store_that_is_elsewhere(store: str) -> None:
+def test_several_pods_may_share_every_external_vector_store(store: str) -> None:
     drawn = draw_once(webui={**SHARED, "vectorStore": store, store: STORES[store][0]})
     assert manifest(drawn, "Deployment", "airis-deployment")["spec"]["replicas"] == 2
     assert names(drawn, "PersistentVolumeClaim") == ["ollama-volume-ollama-0"]
 
 
-def test_chroma_by_basic_authentication_without_tls() -> None:
+def test_chroma_with_basic_authentication_without_tls() -> None:
     block = {"url": "http://chroma:8000", "authentication": "basic", "credentialsFrom": OTHER}
     found = variables(chroma=block)
     assert found["CHROMA_CLIENT_AUTH_PROVIDER"] == "chromadb.auth.basic_authn.BasicAuthClientProvider"
     assert (found["CHROMA_HTTP_PORT"], found["CHROMA_HTTP_SSL"]) == ("8000", "False")
 
 
-def test_clients_that_look_elsewhere_for_authorities_are_told() -> None:
+def test_clients_with_their_own_ca_variables_get_the_bundle() -> None:
     for store, name in (("elasticsearch", "ELASTICSEARCH_CA_CERTS"), ("milvus", "MILVUS_SERVER_PEM_PATH")):
         secure, plain = ({**STORES[store][0], "url": f"{scheme}://server:1"} for scheme in ("https", "http"))
         for block, expected in ((secure, "/etc/airis/ca/ca.crt"), (plain, None)):
@@ -248,7 +248,7 @@ def store(**block: object) -> dict[str, Any]:
     return {name: each for name, each in found.items() if name.startswith(("S3", "GCS", "GOOGLE", "AZURE", "STORAGE"))}
 
 
-def test_s3_with_everything() -> None:
+def test_s3_with_every_setting() -> None:
     assert store(
         bucket="files",
         region="eu-west-1",
@@ -275,7 +275,7 @@ def test_s3_with_everything() -> None:
     }
 
 
-def test_s3_by_the_pod_s_identity_has_no_keys() -> None:
+def test_s3_with_workload_identity_has_no_keys() -> None:
     assert store(bucket="files", workloadIdentity=True) == {"STORAGE_PROVIDER": "s3", "S3_BUCKET_NAME": "files"}
 
 
@@ -305,7 +305,7 @@ def test_azure_blob_storage(block: dict[str, Any], expected: dict[str, Any]) -> 
     }
 
 
-def test_the_pods_identity_is_an_annotation_and_still_no_token() -> None:
+def test_workload_identity_is_an_annotation_without_a_token() -> None:
     annotations = {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/chat"}
     drawn = draw_once(webui={"serviceAccountAnnotations": annotations}, annotations={"team": "a"})
     account = manifest(drawn, "ServiceAccount", "airis")
@@ -579,7 +579,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.webui[:110])
-def test_refused_with_key_value_and_what_is_allowed(case: Refusal, refuse: Refuse) -> None:
+def test_refusals_name_key_value_and_what_is_allowed(case: Refusal, refuse: Refuse) -> None:
     assert refuse(f"airis:webui: {{{case.webui}}}") == (
         "Pulumi.test.yaml: 1 setting is wrong. Nothing was changed.\n"
         f"  airis:webui.{case.key}\n"
@@ -619,7 +619,7 @@ def test_refused_with_key_value_and_what_is_allowed(case: Refusal, refuse: Refus
         ),
     ],
 )
-def test_an_encrypted_value_that_nothing_would_read(webui: dict[str, Any], secret: str, allowed: str) -> None:
+def test_an_unused_encrypted_value_is_refused(webui: dict[str, Any], secret: str, allowed: str) -> None:
     values = {"databaseUrl": "postgresql://a:b@c/d", "redisUrl": "redis://:a@b:6379"}
     stack = stack_of(webui=webui, secrets={secret: values.get(secret, "value")})
     with pytest.raises(SettingsError) as caught:
@@ -628,7 +628,7 @@ def test_an_encrypted_value_that_nothing_would_read(webui: dict[str, Any], secre
     assert (problem.key, problem.value, problem.allowed) == (f"airis:secrets.{secret}", "[secret]", allowed)
 
 
-def test_a_password_by_two_ways() -> None:
+def test_a_password_from_two_sources_is_refused() -> None:
     stack = stack_of(webui={"database": PARTS}, secrets={"databasePassword": "value"})
     with pytest.raises(SettingsError, match=r"one of this and airis:secrets\.databasePassword, not both"):
         load(stack.config, source="x", secret_keys=stack.secret_keys)
@@ -648,7 +648,7 @@ def test_a_password_by_two_ways() -> None:
     ],
     ids=str,
 )
-def test_the_neighbouring_right_values_pass(webui: dict[str, Any]) -> None:
+def test_similar_valid_settings_are_accepted(webui: dict[str, Any]) -> None:
     assert settings(webui=webui).webui != StackSettings().webui
 
 
@@ -658,7 +658,7 @@ def unreachable(network: dict[str, Any], webui: dict[str, Any]) -> list[str]:
     return [each.rpartition("airis:webui.")[2] for each in warnings if each.startswith("airis:network.egressTo: ")]
 
 
-def test_servers_that_no_policy_lets_the_pods_reach_are_told() -> None:
+def test_servers_that_network_policies_block_are_warned_of() -> None:
     qdrant = {"vectorStore": "qdrant", "qdrant": {"url": "http://q"}}
     closed = {"restrictEgress": True}
     assert unreachable(closed, {**SHARED, **qdrant}) == ["database", "redis", "objectStorage", "qdrant"]
