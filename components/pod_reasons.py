@@ -52,7 +52,7 @@ async def _say_why(args: pulumi.ErrorHookArgs, *, known: bool) -> bool:
     pods = await asyncio.to_thread(_pods, ["get", "pods", *chosen, "--output=json"]) if known else []
     preparing = _TIMED_OUT in args.errors[0] and any(map(is_preparing, pods))
     if preparing and args.failed_operation == "update":
-        pulumi.log.info(f"The database of {args.name} is still being prepared: continuing to wait.")
+        pulumi.log.info(f"The database of {args.name} is still being prepared: waiting.")
         return True
     why = "\n".join(map(_reason, pods)) or f"`kubectl describe pods {' '.join(chosen)}` shows the reason."
     if preparing:

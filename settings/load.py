@@ -159,7 +159,7 @@ def _plain_secrets(given: Mapping[str, Any], secret: AbstractSet[str]) -> Iterat
     for name in SecretsSettings.model_fields.values():
         if credentials.get(name.alias) is not None:
             path = (_SECRETS, str(name.alias))
-            allowed = f"no plain text: `pulumi config set --secret --path {_key(path)}`; then rotate the exposed value"
+            allowed = f"no plain text: `pulumi config set --secret --path {_key(path)}`; then rotate the credential"
             yield path, Problem(_key(path), _HIDDEN, allowed)
 
 
@@ -185,9 +185,9 @@ def _problems(
             path = detail["loc"]
             value = _at(given, path)
             shown = _shown(value, path, secret)
-            stands = None if shown in _NOT_SHOWN else written.at(path, value)
-            allowed = _text_wanted(value, stands) if detail["type"] == "string_type" else _allowed(detail)
-            yield path, _problem(path, stands or shown, allowed, secret)
+            as_written = None if shown in _NOT_SHOWN else written.at(path, value)
+            allowed = _text_wanted(value, as_written) if detail["type"] == "string_type" else _allowed(detail)
+            yield path, _problem(path, as_written or shown, allowed, secret)
 
 
 def _changed_texts(
@@ -198,16 +198,16 @@ def _changed_texts(
     The engine does this with dates, and with top-level keys of the stack.
     """
     for path, text in _texts(given, ()):
-        stands = written.at(path, text)
-        if ENGINE_DATE.fullmatch(text) and (stands is not None or not written.knows(path, text)):
+        as_written = written.at(path, text)
+        if ENGINE_DATE.fullmatch(text) and (as_written is not None or not written.knows(path, text)):
             kind = DATE
-        elif len(path) == 1 and stands is not None and stands != text:
-            kind = resolve(stands, ENGINE).kind
+        elif len(path) == 1 and as_written is not None and as_written != text:
+            kind = resolve(as_written, ENGINE).kind
         else:
             continue
         shown = _shown(text, path, secret)
-        stands = None if shown in _NOT_SHOWN else stands
-        yield path, _problem(path, stands or shown, _quotes(kind, stands), secret)
+        as_written = None if shown in _NOT_SHOWN else as_written
+        yield path, _problem(path, as_written or shown, _quotes(kind, as_written), secret)
 
 
 def _texts(value: Any, at: _Path) -> Iterator[tuple[_Path, str]]:
@@ -220,16 +220,16 @@ def _texts(value: Any, at: _Path) -> Iterator[tuple[_Path, str]]:
             yield from _texts(inner, (*at, key))
 
 
-def _text_wanted(value: object, stands: str | None) -> str:
+def _text_wanted(value: object, as_written: str | None) -> str:
     kinds = {NULL: type(None), BOOLEAN: bool, NUMBER: int | float}
     kind = next((kind for kind, types in kinds.items() if isinstance(value, types)), None)
-    return "text" if kind is None else _quotes(kind, stands)
+    return "text" if kind is None else _quotes(kind, as_written)
 
 
-def _quotes(kind: str, stands: str | None) -> str:
+def _quotes(kind: str, as_written: str | None) -> str:
     """Requires text, and shows the quotes to add; in general terms if the characters in the file are unknown."""
-    if stands is not None:
-        return f"text: {is_not_text(kind, stands)}"
+    if as_written is not None:
+        return f"text: {is_not_text(kind, as_written)}"
     return "text: this is null in YAML" if kind == NULL else f"text in quotes: without them, YAML reads a {kind}"
 
 

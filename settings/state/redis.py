@@ -60,7 +60,7 @@ class SentinelSettings(Settings):
     port: Annotated[Port, Variable("REDIS_SENTINEL_PORT"), Variable("WEBSOCKET_SENTINEL_PORT")] = 26379
     """Port of the Sentinels."""
     max_retries: Annotated[StrictInt | None, Field(ge=1), Variable("REDIS_SENTINEL_MAX_RETRY_COUNT")] = None
-    """How often a command is retried during a failover; null for Open WebUI's default (2)."""
+    """How often a command is tried during a failover; null for Open WebUI's default (2)."""
     reconnect_delay_milliseconds: Annotated[StrictInt | None, Field(ge=0), Variable("REDIS_RECONNECT_DELAY")] = None
     """Delay between retries, in milliseconds; null for none."""
 

@@ -25,7 +25,7 @@ class LoggingSettings(VariableSettings):
     audit: Annotated[Literal["NONE", "METADATA", "REQUEST", "REQUEST_RESPONSE"] | None, Variable("AUDIT_LOG_LEVEL")] = (
         None
     )
-    """Audit log level: what is recorded of each request. REQUEST and REQUEST_RESPONSE include the texts of users. Null for
+    """Audit log level: what is recorded of each request. REQUEST and REQUEST_RESPONSE include what users write. Null for
     none."""
     audit_to_stdout: Annotated[StrictBool | None, Variable("ENABLE_AUDIT_STDOUT")] = None
     """Write the audit log to the pod's log; otherwise, it is the file `audit.log` on the volume."""

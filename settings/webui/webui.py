@@ -255,7 +255,7 @@ class WebUISettings(WorkloadSettings, VariableSettings):
         if self.redis is None:
             missing.append("redis")
         if self.object_storage is None and self.storage.access_mode != "ReadWriteMany":
-            missing.append("objectStorage, or storage.accessMode ReadWriteMany (pods on one node share the volume now)")
+            missing.append("objectStorage, or storage.accessMode ReadWriteMany (the volume is now limited to one node)")
         if self.vectors_on_volume:
             missing.append("vectorStore pgvector, or another server")
         return missing

@@ -1,4 +1,4 @@
-"""Who may sign in: which variables each way amounts to, and what would let nobody in, or everybody."""
+"""Authentication: the variables of each setting, and combinations that would let nobody, or everybody, sign in."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +26,7 @@ IN_FLOW = {
     "CLIENT": "clientId: a, clientSecretFrom: {name: sso, key: client}",
     "LDAP": "host: ldap.example.com, searchBase: 'dc=example,dc=com'",
 }
-"""What `<...>` stands for in the tables below."""
+"""Values of `<...>` in the tables below."""
 
 
 def written(config: str) -> str:
@@ -36,7 +36,7 @@ def written(config: str) -> str:
 
 
 def added(**auth: object) -> Mapping[str, Any]:
-    """The variables that these settings add to the default ones."""
+    """The variables that these settings add to the defaults."""
     before, after = (
         env(manifest(draw_once(webui=each), "Deployment", "airis-deployment")) for each in ({}, {"auth": auth})
     )

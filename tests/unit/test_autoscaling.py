@@ -1,4 +1,4 @@
-"""Pods that come and go with the load: the autoscaler, and what several pods need besides."""
+"""The HorizontalPodAutoscaler, and the requirements of several pods."""
 
 from typing import Any
 
@@ -69,7 +69,7 @@ def test_metrics_of_the_autoscaler(settings: dict[str, Any], metrics: list[Any])
 
 
 def test_zero_replicas_pause_the_autoscaler() -> None:
-    """Kubernetes leaves a workload alone that has no pods on purpose."""
+    """The autoscaler does not change a workload with `replicas: 0`."""
     assert deployment(replicas=0, autoscaling={"maxReplicas": 4})["spec"]["replicas"] == 0
 
 
@@ -104,7 +104,9 @@ def test_several_pods_get_more_threads(webui: dict[str, Any], threads: str | Non
 
 def test_the_interval_of_activity_updates_is_set() -> None:
     name = "DATABASE_USER_ACTIVE_STATUS_UPDATE_INTERVAL"
-    assert name not in env(deployment(replicas=2))  # 60 s by itself; 180 s without a note, and a user seems gone
+    assert name not in env(
+        deployment(replicas=2)
+    )  # the default is 60 s; after 180 s without an update, a user appears inactive
     assert env(deployment(activeStatusIntervalSeconds=120))[name] == "120"
 
 
@@ -114,7 +116,7 @@ def test_autoscaling_to_one_pod_requires_no_shared_state() -> None:
 
 
 MISSING = (
-    "database (PostgreSQL); redis; objectStorage, or storage.accessMode ReadWriteMany (pods on one node share the volume now); "
+    "database (PostgreSQL); redis; objectStorage, or storage.accessMode ReadWriteMany (the volume is now limited to one node); "
     "vectorStore pgvector, or another server"
 )
 

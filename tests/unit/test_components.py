@@ -1,4 +1,4 @@
-"""WebUI and Ollama on their own, as in somebody else's Pulumi program."""
+"""WebUI and Ollama on their own, as in another Pulumi program."""
 
 from pathlib import Path
 from typing import Any
@@ -64,11 +64,11 @@ WEBUI_ENV = {
     "ENABLE_PERSISTENT_CONFIG": "True",
     "VECTOR_DB": "chroma",
 }
-"""What the WebUI is told in plain text, but for where Ollama is."""
+"""The WebUI's plain-text variables, without Ollama's URLs."""
 
 
 def webui_env(secret: str) -> dict[str, Any]:
-    """The WebUI's environment with the defaults, but for where Ollama is; `secret` is the name of its Secret."""
+    """The WebUI's environment with the defaults, without Ollama's URLs; `secret` is the name of its Secret."""
     return {**WEBUI_ENV, "WEBUI_SECRET_KEY": {"secretKeyRef": {"name": secret, "key": "WEBUI_SECRET_KEY"}}}
 
 
@@ -178,7 +178,7 @@ def test_a_single_ollama_pod_has_the_services_url() -> None:
 
 def test_names_are_those_that_the_api_server_returns(monkeypatch: pytest.MonkeyPatch) -> None:
     class Renaming(program._Echo):
-        """Gives what others refer to by name another name than the one that was asked for."""
+        """Returns another name than the requested one for objects that others reference."""
 
         def new_resource(self, args: Any) -> Any:
             identity, state = super().new_resource(args)
@@ -227,7 +227,7 @@ def test_every_setting_of_a_workload_reaches_its_pods() -> None:
         ],
     }
     drawn = draw_once(webui=workload, ollama={**workload, "replicas": 1}, imagePullSecrets=["one", "two"])
-    # There is no limit for the CPU, and the image may not be Open WebUI's own
+    # Without a CPU limit, and possibly not Open WebUI's image
     webui_env = ["OLLAMA_BASE_URL", *(WEBUI_ENV.keys() - {"OMP_NUM_THREADS", "ENABLE_DB_MIGRATIONS"})]
     for kind, name, own_env, replicas in [
         ("Deployment", "airis-deployment", webui_env, 0),
@@ -311,7 +311,7 @@ def test_node_affinity_of_gpu_and_settings_is_combined() -> None:
     )
     spec = pod_spec(manifest(drawn, "StatefulSet", "ollama"))
     required = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
-    # expressions of one term must all hold; of several terms one would do
+    # all expressions of one term must match, but only one of several terms
     assert required == {
         "nodeSelectorTerms": [{"matchExpressions": [{"key": "pool", "operator": "In", "values": ["gpu"]}, product]}]
     }

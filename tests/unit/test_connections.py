@@ -1,4 +1,4 @@
-"""The servers that the WebUI works with: which variables they amount to, in which order, and without a key in sight."""
+"""Servers that the WebUI uses: their variables, the order of these, and keys by reference."""
 
 import json
 import re
@@ -32,14 +32,14 @@ def webui_env(**settings: object) -> dict[str, Any]:
 
 
 def added(**connections: object) -> Mapping[str, Any]:
-    """The variables that these settings add to the default ones, or change."""
+    """The variables that these settings add to the defaults, or change."""
     before, after = webui_env(), webui_env(webui={"connections": connections})
     assert before.keys() - {"OLLAMA_BASE_URL"} <= after.keys()
     return {name: value for name, value in after.items() if before.get(name) != value}
 
 
 def expanded(workload: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, str]:
-    """The environment as the kubelet makes it: `$(NAME)` only by what stands before it."""
+    """The environment as the kubelet expands it: `$(NAME)` only from earlier variables."""
     found: dict[str, str] = {}
     for each in container(workload)["env"]:
         if "valueFrom" in each:

@@ -1,4 +1,4 @@
-"""Credentials: encrypted or refused, in the stack's own Secret or referred to, and in plain sight nowhere."""
+"""Credentials: encrypted or refused, in the stack's Secret or by reference, and never in plain text."""
 
 import json
 import logging
@@ -49,7 +49,7 @@ OWN = {
     "S3_ACCESS_KEY_ID": "s3AccessKeyId",
     "S3_SECRET_ACCESS_KEY": "s3SecretAccessKey",
 }
-"""Each variable, and which of the stack's secrets it takes."""
+"""Each variable, and the key of the stack's Secret that it references."""
 
 EVERYTHING: dict[str, Any] = {
     "database": {},
@@ -73,14 +73,14 @@ def checksum(drawn: Rendering) -> str:
 
 
 def secret_values(drawn: Rendering) -> Any:
-    """What the stack's own Secret holds."""
+    """The data of the stack's Secret."""
     data = manifest(drawn, "Secret", "airis-secrets")["stringData"]
     assert isinstance(data, Secret)  # marked as a whole: encrypted in Pulumi's state, hidden in its output
     return data.value
 
 
 def revealed(value: Any) -> str:
-    """Everything in it as text, what is marked as secret included."""
+    """Everything in it as text, including values that are marked as secret."""
     if isinstance(value, Secret):
         return revealed(value.value)
     if isinstance(value, Mapping):
@@ -138,7 +138,7 @@ def test_credentials_are_only_in_secrets_and_marked_as_secret(registrations: lis
     assert len(registrations) > len(drawn.objects)
     for request in registrations:
         sent = program._plain(json_format.MessageToDict(request.object))
-        assert "marker-" not in repr(sent), request.name  # a `Secret` does not show its value
+        assert "marker-" not in repr(sent), request.name  # a `Secret` hides its value
         if not request.type.endswith(":Secret"):
             assert "marker-" not in revealed(sent), request.name
     for workload in workloads(drawn):
@@ -238,7 +238,7 @@ def test_the_checksum_changes_with_nothing_else() -> None:
 
 
 def test_no_short_password_can_be_guessed_from_the_checksum() -> None:
-    """Without the long random key in it, one could try passwords until the digest fits."""
+    """Without the long random key, passwords could be brute-forced until the digest matches."""
     stack = stack_of(
         webui={"database": {}, "sessionKeyFrom": {"name": "mine", "key": "key"}},
         secrets={"databaseUrl": "postgresql://a:b@db/c"},
@@ -253,7 +253,7 @@ def test_the_session_key_is_generated_once_and_protected(registrations: list[Any
     (stash,) = [each for each in registrations if each.type == "pulumi:index:Stash"]
     assert stash.name == "airis-secrets-session-key"
     assert stash.parent.endswith("$airis:components:WebUI::airis")
-    assert list(stash.ignoreChanges) == ["input"]  # otherwise it would be another one after each `up`
+    assert list(stash.ignoreChanges) == ["input"]  # otherwise, it would change at each `up`
     assert stash.protect
     sent = program._plain(json_format.MessageToDict(stash.object))
     assert isinstance(sent["input"], Secret)
@@ -273,7 +273,7 @@ def test_the_session_key_is_random_and_a_placeholder_in_renders() -> None:
 def test_a_configured_key_takes_precedence_and_the_generated_one_is_kept(registrations: list[Any]) -> None:
     drawn = draw(secrets={"sessionKey": MARKERS["sessionKey"]})
     assert secret_values(drawn) == {"WEBUI_SECRET_KEY": MARKERS["sessionKey"]}
-    # protected as it is, it could not leave the stack; and one can go back to it
+    # it is protected, so it could not be removed; and the stack can switch back to it
     assert [each.name for each in registrations if each.type == "pulumi:index:Stash"] == ["airis-secrets-session-key"]
 
 
@@ -294,7 +294,7 @@ def test_two_webuis_have_different_keys(tmp_path: Path) -> None:
 
 
 def plain_text(drawn: Rendering) -> Iterator[str]:
-    """What stands in the variables of all pods."""
+    """The variables of all pods."""
     for workload in workloads(drawn):
         for each in (*pod_spec(workload)["containers"], *pod_spec(workload).get("initContainers", [])):
             yield from (variable["value"] for variable in each["env"] if "value" in variable)
@@ -353,7 +353,7 @@ def test_plain_text_is_refused_with_values_that_the_engine_decrypted(registratio
     with pytest.raises(AirisError) as caught:
         program.run(plain)
     assert registrations == []
-    remedy = "no plain text: `pulumi config set --secret --path airis:secrets.{}`; then rotate the exposed value"
+    remedy = "no plain text: `pulumi config set --secret --path airis:secrets.{}`; then rotate the credential"
     assert str(caught.value).splitlines() == [
         "Pulumi.test.yaml: 2 settings are wrong. Nothing was changed.",
         "  airis:secrets.databaseUrl",
@@ -384,15 +384,15 @@ def test_empty_secrets_are_accepted(secrets: object) -> None:
     assert load({"airis:secrets": json.dumps(secrets)}, source="x").secrets.database_url is None
 
 
-# Values that cannot work
+# Invalid values
 
 
 NEEDED_FOR: dict[str, dict[str, object]] = {"databaseUrl": {"database": {}}, "redisUrl": {"redis": {}}}
-"""Without its section, a credential would be refused for that."""
+"""Without its section, a credential would be refused for that reason."""
 
 
 def refusal(name: str, value: str) -> tuple[str, str]:
-    """What is said of that encrypted value: what is shown of it, and what is allowed."""
+    """The error for that encrypted value: the displayed value, and what is allowed."""
     stack = stack_of(webui=NEEDED_FOR.get(name, {}), secrets={name: value})
     with pytest.raises(SettingsError) as caught:
         load(stack.config, source="x", secret_keys=stack.secret_keys)
@@ -457,7 +457,7 @@ def test_undecryptable_values_are_accepted(project: Path, command: Command) -> N
 
 
 def test_the_secret_is_updated_in_place() -> None:
-    """Replaced, it would be another object, and the pods' references would point to nothing for a moment."""
+    """If it were replaced, the pods' references would be invalid for a moment."""
     project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))
     assert project["config"]["kubernetes:enableSecretMutable"]["value"] is True
     assert "immutable" not in shown(next(each for each in draw_once().objects if each.kind == "Secret"))

@@ -1,4 +1,4 @@
-"""Objects that exist already and are not the stack's: refused before Pulumi starts, and explained where Pulumi meets them."""
+"""Existing objects that are not the stack's: refused before Pulumi starts, and explained if Pulumi meets them."""
 
 import json
 from collections.abc import Mapping
@@ -21,11 +21,11 @@ pytestmark = pytest.mark.timeout(60)
 
 STACK = stack_of()
 LEFT = ["namespace/airis", "persistentvolumeclaim/airis-pvc", "persistentvolumeclaim/ollama-volume-ollama-0"]
-"""What `destroy` leaves, as `kubectl get --output=name` prints it."""
+"""Objects that `destroy` leaves, as `kubectl get --output=name` prints them."""
 
 
 class FakeCluster:
-    """Has the objects of these names, and fails where there are none to answer with."""
+    """Returns the objects of these names, and fails if there are none."""
 
     namespace = "airis"
 
@@ -46,7 +46,7 @@ def wanted(**settings: object) -> list[dict[str, Any]]:
 
 
 def resource(body: Mapping[str, Any]) -> dict[str, Any]:
-    """An object as Pulumi's state has it."""
+    """An object in Pulumi's state."""
     return {"urn": "urn:x", "type": f"kubernetes:x:{body['kind']}", "inputs": dict(body)}
 
 
@@ -67,13 +67,13 @@ def test_objects_left_by_a_destroyed_stack_are_reported_with_the_fix() -> None:
         "PersistentVolumeClaim/ollama-volume-ollama-0. Nothing was changed"
     )
     assert "PULUMI_K8S_UPSERT_EXISTING_OBJECTS=true" in str(error.value)
-    assert "Namespace/airis" in cluster.asked  # everything is asked about, in one question
+    assert "Namespace/airis" in cluster.asked  # one request for all objects
     assert len(cluster.asked) == len(wanted())
 
 
 @pytest.mark.parametrize("further", ["deployment.apps/airis-deployment", "secret/airis-secrets"])
 def test_adoption_is_not_suggested_for_objects_in_use(further: str) -> None:
-    """Taken over with the variable, a living stack would belong to two."""
+    """If adopted with the variable, a live stack would belong to two stacks."""
     with pytest.raises(AirisError) as error:
         refuse(FakeCluster(*LEFT, further))
     assert further.rpartition("/")[2] in error.value.message
@@ -105,7 +105,7 @@ def test_without_kubectl_pulumi_reports_existing_objects() -> None:
     refuse(FakeCluster(*LEFT, answers=False))
 
 
-# --- where Pulumi meets them
+# --- errors of Pulumi
 
 
 def error_of(kind: str, words: str, operation: str = "create") -> pulumi.ErrorHookArgs:
@@ -149,6 +149,6 @@ def test_every_object_has_the_error_hook(registrations: list[Any]) -> None:
     made = [each.name for each in registrations if each.type.startswith("kubernetes:")]
     assert explained == made
     assert len(made) == len(drawn.objects)
-    # the hooks that an object has already are kept
+    # existing hooks of an object are kept
     (deployment,) = [each for each in registrations if each.name == "airis-deployment"]
     assert "airis-pods" in ",".join(deployment.hooks.on_error)

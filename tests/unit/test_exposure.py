@@ -1,4 +1,4 @@
-"""The ways in: what Ingress, HTTPRoute and Service hold, what Open WebUI is told of them, and what is refused."""
+"""Ingress, HTTPRoute, Service and Open WebUI's variables for its public URL, and invalid settings."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,13 +59,13 @@ GATEWAY: dict[str, Any] = {"hosts": [HOST], "parentRefs": [{"name": "public", "n
 
 
 def annotations(kind: str, name: str, **settings: object) -> dict[str, str]:
-    """Those that are not Pulumi's."""
+    """Annotations without Pulumi's."""
     given = dict(manifest(draw_once(**settings), kind, name)["metadata"].get("annotations", {}))
     return {key: value for key, value in given.items() if key not in SKIP_AWAIT}
 
 
 def told(**settings: object) -> dict[str, str]:
-    """What Open WebUI is told about how it is reached."""
+    """Open WebUI's variables for its public URL."""
     given = env(manifest(draw_once(**settings), "Deployment", "airis-deployment"))
     return {name: value for name, value in given.items() if name in EXPOSURE_VARIABLES}
 
@@ -318,7 +318,7 @@ def test_http_is_redirected_by_a_second_route() -> None:
 
 
 def let_in(**settings: object) -> list[str]:
-    """The namespaces whose pods may reach the WebUI."""
+    """The namespaces whose pods may connect to the WebUI."""
     (rule,) = manifest(draw_once(**settings), "NetworkPolicy", "airis")["spec"]["ingress"]
     selectors = [each["namespaceSelector"] for each in rule["from"] if "namespaceSelector" in each]
     return [name for each in selectors for term in each["matchExpressions"] for name in term["values"]]
@@ -364,7 +364,7 @@ def test_a_service_has_no_unset_fields() -> None:
         assert spec.keys() == {"type", "selector", "ports"}
 
 
-# What Open WebUI is told
+# Open WebUI's variables
 
 LOCAL = "http://localhost:8080"
 
@@ -394,7 +394,7 @@ LOCAL = "http://localhost:8080"
             f"https://old.example.com;https://{HOST}",
             True,
         ),
-        # TLS that ends in front of the Ingress
+        # TLS termination in front of the Ingress
         (
             {"ingress": {"host": HOST, "hosts": ["ai.example.com"]}, "webui": {"url": f"https://{HOST}"}},
             f"https://{HOST}",
@@ -407,7 +407,7 @@ LOCAL = "http://localhost:8080"
             f"https://{HOST}:8443",
             True,
         ),
-        # a load balancer alone
+        # only a load balancer
         (
             {"webui": {"url": "http://192.0.2.7:8080", "service": {"type": "LoadBalancer"}}},
             "http://192.0.2.7:8080",
@@ -440,7 +440,7 @@ def test_without_a_known_url_no_variables_are_set(service: str) -> None:
 
 
 def test_the_port_forward_origin_is_allowed_without_tls() -> None:
-    """python-engineio 4 lets in nobody but the listed, the page's own origin included."""
+    """python-engineio 4 accepts only listed origins, the page's own included."""
     drawn = draw_once(ingress={"host": HOST})
     port = str(drawn.exports["portForward"]).rpartition(" ")[2].partition(":")[0]
     assert f"http://localhost:{port}" in told(ingress={"host": HOST})["CORS_ALLOW_ORIGIN"].split(";")
@@ -531,7 +531,7 @@ def test_the_rehearsal_fails_if_a_kind_is_never_served(monkeypatch: pytest.Monke
         define([{"metadata": {"name": "a"}}], Kubectl(Path("kubectl"), Path("kubeconfig")))
 
 
-# What is refused
+# Invalid settings
 
 
 def line(key: str, value: object) -> str:

@@ -1,4 +1,4 @@
-"""GPU settings: what each vendor and preset becomes in the pod, what is refused, and what is warned of."""
+"""GPU settings: the pod fields of each vendor and preset, invalid settings, and warnings."""
 
 import json
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ def conditions(body: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:
 
 
 def tolerated(body: Mapping[str, Any]) -> list[str]:
-    """Keys of the taints, all of which are tolerated whatever their value."""
+    """Keys of the tolerated taints, all of which are tolerated with any value."""
     found = pod_spec(body).get("tolerations", [])
     assert all(each["operator"] == "Exists" and each["effect"] == "NoSchedule" for each in found)
     return [each["key"] for each in found]
@@ -113,13 +113,13 @@ def test_without_gpus_a_pod_has_no_gpu_settings() -> None:
             [("nvidia.com/gpu.present", "In", ["true"]), ("nvidia.com/gpu.product", "In", ["NVIDIA-L4"])],
             "nvidia.com/gpu",
         ),
-        # 22 Gi are 22528 MiB, and more than 22527 are at least as many
+        # 22 Gi are 22528 MiB, and "greater than 22527" is "at least 22528"
         (
             {"nodeLabels": {}, "minMemory": "22Gi"},
             [("nvidia.com/gpu.memory", "Gt", ["22527"])],
             "nvidia.com/gpu",
         ),
-        # what is no whole MiB is rounded up: 24G are 22888.18 MiB
+        # rounded up to whole MiB: 24G are 22888.18 MiB
         ({"nodeLabels": {}, "minMemory": "24G"}, [("nvidia.com/gpu.memory", "Gt", ["22888"])], "nvidia.com/gpu"),
         (
             {"preset": "gke", "accelerator": "nvidia-l4"},
@@ -180,7 +180,7 @@ def test_node_labels_of_each_preset(gpu: object, expected: list[tuple[str, str, 
 
 
 def test_pods_without_gpus_may_not_select_labels_of_a_preset() -> None:
-    """EKS Auto Mode's compute type is no label of GPU nodes alone."""
+    """EKS Auto Mode's compute type is not only on GPU nodes."""
     for nodes in PRESETS.values():
         labels = {*nodes.labels, nodes.model_label, nodes.memory_label} - {None, "eks.amazonaws.com/compute-type"}
         assert [each for each in labels if not str(each).startswith(LABEL_PREFIXES)] == []
@@ -234,7 +234,7 @@ def test_dra_claims_devices_instead_of_an_extended_resource() -> None:
     assert gpu_limits(body) == {}
     assert "NVIDIA_VISIBLE_DEVICES" not in env(body)
     assert find(drawn, "ResourceClaimTemplate", template).manifest["apiVersion"] == "resource.k8s.io/v1"
-    # what the API server would fill in stands there already, and nothing that could change without the name
+    # the API server's defaults are set, and nothing that could change without the name
     assert find(drawn, "ResourceClaimTemplate", template).manifest["spec"] == {
         "spec": {
             "devices": {

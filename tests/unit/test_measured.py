@@ -1,4 +1,4 @@
-"""What is less than an application was measured to need is said by every command that reads the stack."""
+"""Every command that reads the stack warns of settings below the measured needs of an application."""
 
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def test_every_figure_has_its_source() -> None:
         (startup(39) | limits(cpu="4"), "15 to 40 s"),
         (startup(64) | limits(cpu="300m"), "65 s with a CPU limit of 300m"),
         (startup(64) | limits(cpu="100m"), "65 s"),
-        (startup(64) | limits(cpu="500m"), None),  # nobody measured that
+        (startup(64) | limits(cpu="500m"), None),  # not measured
         (startup(65) | limits(cpu="300m"), None),
         ({}, None),
     ],

@@ -1,4 +1,4 @@
-"""Sizes of models: what is known, and what is said of a volume or a memory that is too small for them."""
+"""Sizes of models, and errors and warnings for a volume or memory that is too small for them."""
 
 import json
 import re
@@ -121,14 +121,14 @@ def test_base_models_of_created_models_count(refuse: Refuse) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"models": ["llama3.1:70b"], "storage": {"size": "40G"}, "resources": ROOMY},  # 39.5 GB is printed as 40GB
-        {"models": ["llama3.3"]},  # tomorrow it may be another model
+        {"models": ["llama3.1:70b"], "storage": {"size": "40G"}, "resources": ROOMY},  # 39.5 GB is rounded to 40GB
+        {"models": ["llama3.3"]},  # a mutable tag
         {"models": ["unheard:70b"]},
         {
             "models": ["llama3.1:70b"],
             "storage": {"existingClaim": "large"},
             "resources": ROOMY,
-        },  # of what size, nobody says
+        },  # of unknown size
     ],
     ids=str,
 )
@@ -169,8 +169,14 @@ def limit(memory: str | None) -> dict[str, Any]:
         ("llama3.1:8b", 4096, 4, "f16", 4 * 512),
         ("llama3.1:8b", 4096, 4, "q8_0", 4 * 272),
         ("llama3.1:8b", 4096, 4, "q4_0", 4 * 144),
-        ("phi4", 10**6, 1, "f16", 200 * 16),  # it was made for 16384
-        ("gemma3:27b", 32768, 1, "f16", (10 * 32768 + 52 * 1536) * 8 >> 10),  # most layers see a window
+        ("phi4", 10**6, 1, "f16", 200 * 16),  # its maximum context length is 16384
+        (
+            "gemma3:27b",
+            32768,
+            1,
+            "f16",
+            (10 * 32768 + 52 * 1536) * 8 >> 10,
+        ),  # most layers have sliding window attention
         ("gemma3:27b", 32768, 1, "q8_0", (10 * 32768 * 17 // 32 + 52 * 1536) * 8 >> 10),
         ("gemma3:27b", 512, 1, "f16", 62 * 512 * 8 >> 10),
     ],
@@ -213,8 +219,8 @@ def test_models_that_are_preloaded_forever_are_added_up(refuse: Refuse) -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"models": ["gemma3"], **limit("3G")},  # tomorrow it may be another model
-        {"models": ["gemma3:12b"], **limit("8050M")},  # 8.05 GB is printed as 8.1GB
+        {"models": ["gemma3"], **limit("3G")},  # a mutable tag
+        {"models": ["gemma3:12b"], **limit("8050M")},  # 8.05 GB is rounded to 8.1GB
         {"models": ["gemma3:12b"], "gpu": {}},
         {"create": [{"name": "a", "from": "gemma3:12b", "parameters": {"useMmap": True}}]},
     ],
@@ -283,7 +289,7 @@ def test_gpus_that_are_too_small_are_warned_of() -> None:
         "part of it may run on CPU, which is slow"
     )
     assert warnings(models=["gemma3:27b"], gpu={**gpu, "count": 2}) == []
-    assert warnings(models=["gemma3:27b"], gpu={}) == []  # of what size, nobody says
+    assert warnings(models=["gemma3:27b"], gpu={}) == []  # of unknown size
 
 
 def test_the_memory_of_several_gpus_is_added_up() -> None:

@@ -1,4 +1,4 @@
-"""Modelfiles: what text they can hold. Whether Ollama reads it back so, tests/ollama asks Ollama's own parser."""
+"""Text that Modelfiles can hold. tests/ollama checks with Ollama's own parser that it is read back unchanged."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Models as desired state: which Jobs do what about them and in which order, who may do so, and what is refused."""
+"""Models as desired state: the Jobs, the order of their steps, their network access, and invalid settings."""
 
 import json
 import tomllib
@@ -28,13 +28,13 @@ def only_job(drawn: Rendering) -> dict[str, Any]:
 
 
 def steps(drawn: Rendering) -> list[list[str]]:
-    """What the containers of the one Job are told, in the order in which they run."""
+    """The arguments of the single Job's containers, in their order."""
     spec = pod_spec(only_job(drawn))
     return [each["args"] for each in (*spec["initContainers"], *spec["containers"])]
 
 
 def files(drawn: Rendering) -> dict[str, str]:
-    """What the containers find in the ConfigMap that they mount."""
+    """The data of the ConfigMap that the containers mount."""
     (volume,) = [each for each in pod_spec(only_job(drawn))["volumes"] if each["name"] == "models"]
     return dict(manifest(drawn, "ConfigMap", volume["configMap"]["name"])["data"])
 
@@ -82,7 +82,7 @@ def test_steps_are_in_the_order_of_their_dependencies() -> None:
         ["remove", "old:7b"],
         ["ensure", "llama3.2:1b"],
         ["ensure", "hf.co/someone/model:Q4_K_M"],
-        ["ensure", "gemma3:1b"],  # what mario is made from; luigi is made from mario
+        ["ensure", "gemma3:1b"],  # the base model of mario; luigi is created from mario
         ["create", "mario", "/etc/airis/models/.0"],
         ["create", "luigi", "/etc/airis/models/.1"],
         ["load", "luigi"],
@@ -147,7 +147,7 @@ def test_models_are_arguments_and_never_part_of_a_script() -> None:
 
 
 def test_no_file_next_to_a_modelfile_has_the_name_of_a_model() -> None:
-    """Ollama takes `FROM name` for a file beside the Modelfile, if there is one; no model's name begins with a dot."""
+    """In `FROM name`, Ollama prefers a file next to the Modelfile; no model name begins with a dot."""
     assert all(name.startswith(".") for name in files(draw_once(ollama={"create": [MARIO]})))
 
 
@@ -193,7 +193,7 @@ def test_failed_pods_stay_with_their_logs() -> None:
 
 
 def test_pulumi_notices_a_job_that_fails() -> None:
-    """It knows no failure by policy, and would wait on."""
+    """It does not detect failures by policy, and would continue to wait."""
     assert "podFailurePolicy" not in only_job(draw_once(ollama={"models": MODELS}))["spec"]
 
 
@@ -206,7 +206,7 @@ PLACED: dict[str, Any] = {
     "schedulerName": "other",
     "runtimeClass": "gvisor",
 }
-"""Where pods may run, and as what."""
+"""Scheduling fields of pods."""
 AMD_GPU = {"vendor": "amd", "preset": "gpu-operator"}
 
 
@@ -257,7 +257,7 @@ def test_each_job_prefers_the_node_that_has_the_image() -> None:
 
 
 def test_on_gke_jobs_do_not_select_gpu_nodes() -> None:
-    """Autopilot refuses pods that do so and ask for no GPU. Source: GoogleCloudPlatform/k8s-stackdriver#1079."""
+    """Autopilot refuses pods that select GPU nodes and request no GPU. Source: GoogleCloudPlatform/k8s-stackdriver#1079."""
     gpu = {"preset": "gke", "accelerator": "nvidia-l4"}
     ollama, job = of_pod_and_job(draw(ollama={**BASE, "gpu": gpu, "tolerations": [{"key": "spot"}]}))
     assert "nvidia.com/gpu" in [each["key"] for each in ollama["tolerations"]]
@@ -331,7 +331,7 @@ def test_only_the_webui_and_jobs_may_connect_to_ollama() -> None:
     assert labels == [{"app": "airis"}, {"app": "ollama-pull"}]
     job = manifest(drawn, "Job", names(drawn, "Job")[0])
     assert job["spec"]["template"]["metadata"]["labels"]["app"] == "ollama-pull"
-    # and no Service of Ollama leads to them
+    # and no Service of Ollama selects them
     assert all(
         manifest(drawn, "Service", name)["spec"]["selector"] != {"app": "ollama-pull"}
         for name in names(drawn, "Service")
@@ -433,7 +433,11 @@ MODEL = "a model such as llama3.2:1b or hf.co/someone/model:tag"
         ("models: ['.models.sh']", "models[0]", MODEL),
         ("models: ['../model']", "models[0]", MODEL),
         ("models: ['modèle']", "models[0]", MODEL),
-        ("models: ['some.one/model']", "models[0]", MODEL),  # a dot only in a host, which needs a namespace after it
+        (
+            "models: ['some.one/model']",
+            "models[0]",
+            MODEL,
+        ),  # a dot only in a host, which must be followed by a namespace
         ("models: ['https://example.com/a/b']", "models[0]", MODEL),
         ("models: ['a:b:c']", "models[0]", MODEL),
         (f"models: ['{'a' * 81}']", "models[0]", MODEL),
@@ -494,7 +498,7 @@ def test_valid_model_names_are_accepted(models: list[str]) -> None:
 
 
 PARAMETERS = {
-    # github.com/ollama/ollama v0.34.4, api/types.go: Options and Runner, but for typical_p, which it refuses
+    # github.com/ollama/ollama v0.34.4, api/types.go: Options and Runner, except for typical_p, which it refuses
     "draft_num_predict": 4,
     "frequency_penalty": -0.5,
     "main_gpu": 0,

@@ -1,4 +1,4 @@
-"""What the containers of the models' Job do, with a program in the place of `ollama`."""
+"""The script of the model Job's containers, with a program in place of `ollama`."""
 
 import subprocess
 from pathlib import Path
@@ -37,7 +37,7 @@ esac
 
 
 class Pod:
-    """A pod of the Job: its containers share a folder."""
+    """A pod of the Job, whose containers share a directory."""
 
     def __init__(self, folder: Path) -> None:
         self.home, self.there, self.calls_file = folder / "tmp", folder / "models", folder / "calls"
@@ -67,7 +67,7 @@ class Pod:
         return self.calls_file.read_text(encoding="utf-8").splitlines() if self.calls_file.exists() else []
 
     def failures(self) -> str:
-        """What the last container says, which fails if there is anything to say."""
+        """The output of the last container, which fails if there is any."""
         done = self.run("result")
         assert done.returncode == (1 if done.stderr else 0)
         return done.stderr
@@ -87,7 +87,7 @@ def test_an_existing_model_needs_no_registry(pod: Pod) -> None:
 
 
 def test_the_script_waits_for_the_server(pod: Pod) -> None:
-    """A network plugin lets the address of a new pod through only after the pod has started."""
+    """A network plugin may allow the address of a new pod only after the pod has started."""
     done = pod.run("ensure", "llama3.2:1b", REFUSED="2")
     assert (done.returncode, done.stdout, done.stderr) == (0, "pulling manifest\n", "")
     assert pod.failures() == ""
@@ -95,7 +95,7 @@ def test_the_script_waits_for_the_server(pod: Pod) -> None:
 
 def test_an_unreachable_server_is_the_only_failure(pod: Pod) -> None:
     first = pod.run("ensure", "a", REFUSED="100", PATIENCE_SECONDS="1")
-    second = pod.run("ensure", "b", REFUSED="0")  # too late: another pod tries everything again
+    second = pod.run("ensure", "b", REFUSED="0")  # too late: another pod retries everything
     assert (first.returncode, second.returncode) == (0, 0)
     assert second.stdout == "skipping ensure b: Ollama is not reachable\n"
     assert pod.calls == []
@@ -174,5 +174,5 @@ def test_a_model_is_loaded_with_an_empty_prompt(pod: Pod, further: tuple[str, ..
 def test_an_embedding_model_is_loaded_with_text(pod: Pod) -> None:
     done = pod.run("load", "bge-m3", "--keepalive=1h", EMBEDS="yes")
     assert pod.calls == ["run --keepalive=1h bge-m3 ", "run --keepalive=1h bge-m3 loaded"]
-    assert "0.1" not in done.stdout  # nobody wants the numbers in the log
+    assert "0.1" not in done.stdout  # the log does not contain the embedding
     assert pod.failures() == ""

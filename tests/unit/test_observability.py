@@ -1,4 +1,4 @@
-"""What Open WebUI tells about its work: nothing more than by default, unless the settings say so."""
+"""Open WebUI's log and OpenTelemetry: only what the settings enable."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ COLLECTOR = "http://collector.monitoring:4317"
 
 
 def added(**webui: object) -> Mapping[str, Any]:
-    """The variables that these settings add to the default ones."""
+    """The variables that these settings add to the defaults."""
     before, after = (env(manifest(draw_once(webui=each), "Deployment", "airis-deployment")) for each in ({}, webui))
     assert before.items() <= after.items()
     return {name: value for name, value in after.items() if name not in before}

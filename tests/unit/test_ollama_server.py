@@ -1,4 +1,4 @@
-"""Ollama's own settings: which variables they become, and what Ollama would silently ignore."""
+"""Settings of the Ollama server: their variables, and values that Ollama would silently ignore."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -70,7 +70,7 @@ def test_every_setting_becomes_the_text_that_ollama_parses() -> None:
         "noPrune": True,
         "logLevel": "DEBUG",
     }
-    drawn = server(settings, "ollama/ollama:0.17.4")  # which reads all of them
+    drawn = server(settings, "ollama/ollama:0.17.4")  # a release that reads all of them
     assert {name: drawn[name] for name in READ_BY_OLLAMA} == {
         "OLLAMA_CONTEXT_LENGTH": "8192",
         "OLLAMA_NUM_PARALLEL": "4",
@@ -78,7 +78,7 @@ def test_every_setting_becomes_the_text_that_ollama_parses() -> None:
         "OLLAMA_MAX_QUEUE": "64",
         "OLLAMA_KEEP_ALIVE": "1h30m",
         "OLLAMA_LOAD_TIMEOUT": "10m",
-        # Go's ParseBool knows True and False; of anything else Ollama would make true
+        # Go's ParseBool accepts True and False; Ollama treats anything else as true
         "OLLAMA_FLASH_ATTENTION": "True",
         "OLLAMA_KV_CACHE_TYPE": "q8_0",
         "OLLAMA_MULTIUSER_CACHE": "True",

@@ -1,4 +1,4 @@
-"""What holds for every workload: images from a mirror, the way out, certificate authorities, labels and annotations."""
+"""Settings that all workloads share: mirror, proxy, certificate authorities, labels and annotations."""
 
 from collections.abc import Mapping
 from typing import Any

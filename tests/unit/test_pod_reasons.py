@@ -1,4 +1,4 @@
-"""What a Deployment says whose pods do not become ready. tests/engine has it with the real engine."""
+"""Error messages of a Deployment whose pods do not become ready. tests/engine tests them with the real engine."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ for each in "$@"; do case "$each" in --kubeconfig=*) /bin/cat "${each#--kubeconf
 
 
 def pod(name: str, first: dict[str, Any], server: dict[str, Any], **conditions: str) -> dict[str, Any]:
-    """A pod with the status of the container that prepares, and of the server's."""
+    """A pod with the statuses of the prepare container and of the server."""
     told = [{"type": type_, "status": "False", "message": message} for type_, message in conditions.items()]
     status = {
         "conditions": told,
@@ -51,7 +51,7 @@ PREPARES = pod("airis-8f0", {"state": {"running": {}}}, waiting("PodInitializing
 
 @pytest.fixture
 def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in for kubectl, the only program on PATH."""
+    """A fake kubectl, the only program on PATH."""
     program = tmp_path / "bin" / "kubectl"
     program.parent.mkdir()
     program.write_text(KUBECTL)
@@ -63,7 +63,7 @@ def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The errors that the program has logged."""
+    """The errors that the program logs."""
     found: list[str] = []
     monkeypatch.setattr(pulumi.log, "error", found.append)
     return found
@@ -91,7 +91,7 @@ def test_the_reason_comes_from_the_status_of_the_pods(
 ) -> None:
     configured(monkeypatch)
 
-    assert failed() is False  # it is not tried again
+    assert failed() is False  # no retry
 
     (said,) = logged
     assert "airis-deployment" in said
@@ -133,7 +133,7 @@ def test_only_the_prepare_containers_message_is_included(
 def test_a_database_that_is_being_prepared_is_waited_for(
     error: str, operation: str, kubectl: Path, logged: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is there cannot be created again; and whoever interrupts does not want to wait."""
+    """An existing object cannot be created; and after an interruption, do not wait."""
     again = (error, operation) == (NOT_LIVE, "update")
     configured(monkeypatch)
     told: list[str] = []
@@ -142,7 +142,7 @@ def test_a_database_that_is_being_prepared_is_waited_for(
 
     assert failed(error, operation=operation) is again
 
-    assert told == (["The database of airis-deployment is still being prepared: continuing to wait."] if again else [])
+    assert told == (["The database of airis-deployment is still being prepared: waiting."] if again else [])
     assert [each.rpartition("\n")[2] for each in logged] == {
         (NOT_LIVE, "update"): [],
         (NOT_LIVE, "create"): ["The database is still being prepared. This continues, and the next `up` waits for it."],
@@ -167,7 +167,7 @@ def test_kubectl_uses_the_cluster_of_the_stack(
     assert asked.startswith("--context=work --kubeconfig=")
     assert Path(f"{kubectl}.kubeconfig").read_text() == CONTENT
     left = Path(asked.split("--kubeconfig=")[1].split()[0])
-    assert left.exists() == (given == "path")  # credentials are not left behind
+    assert left.exists() == (given == "path")  # no credentials remain
 
 
 @pytest.mark.parametrize("why", ["no kubectl", "kubectl fails", "another provider"])

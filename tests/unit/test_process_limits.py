@@ -1,4 +1,4 @@
-"""Programs in a pod take their size from the pod's limits."""
+"""Variables that size programs by the limits of their pod."""
 
 import json
 from typing import Any
@@ -27,7 +27,7 @@ def warnings_of(**settings: object) -> list[str]:
 
 
 def limits(**amounts: str | None) -> dict[str, Any]:
-    """Only these limits: no requests, which could be above them."""
+    """Only these limits, without requests, which could exceed them."""
     none = {"cpu": None, "memory": None}
     return {"resources": {"requests": none, "limits": {**none, **amounts}}}
 
@@ -47,14 +47,14 @@ def test_without_limits_no_variables_are_set() -> None:
 @pytest.mark.parametrize(
     ("settings", "mib"),
     [
-        ({}, 4096 // 2 // 2 // 3),  # models of unknown size: half of the limit
+        ({}, 4096 // 2 // 2 // 3),  # models of unknown size count as half of the limit
         ({"models": ["llama3.2:1b"]}, (4096 - 1364 - 128) // 2 // 3),  # 1.3 GB and a tenth, and 4096 tokens
         ({"models": ["llama3.2:1b"], "server": {"maxLoadedModels": 1}}, (4096 - 1364 - 128) // 2),
         ({"models": ["llama3.2:1b"], "server": {"contextLength": 65536}}, (4096 - 1364 - 2048) // 2 // 3),
         ({"models": ["llama3.1"], **limits(memory="5G")}, 0),  # no room
         ({"models": ["llama3.1:70b"], "gpu": {}}, 4096 // 2 // 3),  # in the GPU's memory
         ({"gpu": {"count": 2}}, 4096 // 2 // 6),
-        (limits(memory="1Ti"), 8192),  # what llama-server has for itself
+        (limits(memory="1Ti"), 8192),  # llama-server's default
     ],
 )
 def test_the_prompt_cache_is_half_of_the_memory_left_by_the_models(settings: dict[str, Any], mib: int) -> None:

@@ -1,4 +1,4 @@
-"""Redis: one that exists already, by whatever topology; or the stack's own: small, locked up, told what Open WebUI needs."""
+"""Redis: an existing one of any topology, or the stack's own: small, isolated, configured as Open WebUI needs."""
 
 import re
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ def server(**settings: object) -> Mapping[str, Any]:
 
 
 def options(**settings: object) -> dict[str, str]:
-    """What the server is started with, beside the file."""
+    """Arguments of the server, without the file."""
     file, *rest = container(server(**settings))["args"]
     assert file == "/etc/airis/redis/password.conf"
     return dict(zip(rest[::2], rest[1::2], strict=True))
@@ -49,7 +49,7 @@ def webui(**redis: object) -> dict[str, Any]:
     return env(manifest(draw_once(webui={"redis": redis}), "Deployment", "airis-deployment"))
 
 
-# One of the stack's own
+# The stack's Redis
 
 
 def test_redis_is_one_pod_with_services_claim_and_secret() -> None:
@@ -63,7 +63,7 @@ def test_redis_is_one_pod_with_services_claim_and_secret() -> None:
     assert front["selector"] == {"app": "airis-redis"}
     assert front["ports"] == [{"name": "redis", "port": 6379, "targetPort": 6379, "protocol": "TCP"}]
     assert container(stateful)["ports"] == [{"name": "redis", "containerPort": 6379}]
-    assert names(drawn, "PodDisruptionBudget") == []  # for one pod it would only keep nodes from being drained
+    assert names(drawn, "PodDisruptionBudget") == []  # for one pod, it would only block node drains
 
 
 def test_no_redis_by_default() -> None:
@@ -115,7 +115,7 @@ def test_the_pod_is_restricted_and_has_no_token() -> None:
     assert spec["securityContext"]["runAsUser"] == 10001
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["automountServiceAccountToken"] is False
-    assert spec["enableServiceLinks"] is False  # REDIS_PORT would be there otherwise, a URL
+    assert spec["enableServiceLinks"] is False  # otherwise, REDIS_PORT would be set to a URL
     assert spec["serviceAccountName"] == "airis-redis"
     context = container(server())["securityContext"]
     assert context["readOnlyRootFilesystem"] is True
@@ -158,7 +158,7 @@ def test_the_image_is_pinned_and_comes_from_the_mirror() -> None:
     assert image == f"registry.example.com/mirror/{container(server())['image']}"
 
 
-# Its password
+# The password
 
 
 def secret_of(drawn: program.Rendering) -> dict[str, str]:
@@ -231,7 +231,7 @@ def test_the_webui_depends_on_redis(registrations: list[Any]) -> None:
     assert [urn for urn in deployment.dependencies if urn.endswith("StatefulSet::airis-redis")]
 
 
-# Who may talk to it
+# Network policies
 
 
 def test_only_the_webui_may_connect_and_redis_has_no_egress() -> None:
@@ -270,7 +270,7 @@ def test_without_callers_no_pod_may_connect(tmp_path: Path) -> None:
     assert names(drawn, "Secret") == ["cache-secrets"]
 
 
-# One that exists already
+# An existing Redis
 
 
 def test_any_redis_enables_shared_websockets() -> None:

@@ -28,7 +28,7 @@ def read(section: str, settings: Mapping[str, object]) -> StackSettings:
 
 
 def problems(section: str, settings: Mapping[str, object]) -> dict[str, str]:
-    """What is wrong, by key."""
+    """Errors, by key."""
     try:
         read(section, settings)
     except SettingsError as error:

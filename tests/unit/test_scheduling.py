@@ -1,4 +1,4 @@
-"""Where pods may run: what the settings of both workloads become, and what is refused."""
+"""Scheduling: the pod fields of both workloads, and invalid settings."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Pods may do no more than they need, and nobody may talk to them who has no business there."""
+"""Least privilege of the pods, and network access only for those that need it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,14 +47,14 @@ LEVELS: dict[str, tuple[dict[str, Any] | None, dict[str, Any] | None]] = {
     "baseline": ({"seccompProfile": {"type": "RuntimeDefault"}}, {"allowPrivilegeEscalation": False}),
     "privileged": (None, None),
 }
-"""The context of the pods and of their containers."""
+"""The security contexts of the pods and of their containers."""
 
 EVERYBODY = [{"ipBlock": {"cidr": "0.0.0.0/0"}}, {"ipBlock": {"cidr": "::/0"}}]
 OWN_NAMESPACE: dict[str, Any] = {"podSelector": {}}
 
 
 def controllers(*namespaces: str) -> dict[str, Any]:
-    """The pods of these namespaces, as a NetworkPolicy names them."""
+    """The peer of a NetworkPolicy for the pods of these namespaces."""
     expression = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(namespaces)}
     return {"namespaceSelector": {"matchExpressions": [expression]}}
 
@@ -103,7 +103,7 @@ def test_every_writable_directory_is_a_volume(level: str) -> None:
         "airis-deployment": {"/app/backend/data": "webui-volume", "/tmp": "scratch", "/etc/airis/start": "start"},
         "ollama": {
             "/tmp": "tmp",
-            **({home: "home"} if level == "restricted" else {}),  # root's own home is writable as it is
+            **({home: "home"} if level == "restricted" else {}),  # root's home is writable without a volume
             f"{home}/.ollama": "ollama-volume",
         },
     }
@@ -145,7 +145,7 @@ def probes(drawn: Rendering, kind: str, name: str) -> dict[str, tuple[Any, ...]]
 def test_probes_have_the_applications_paths_and_thresholds() -> None:
     drawn = draw_once()
     assert probes(drawn, "Deployment", "airis-deployment") == {
-        "startup": ("/health", 10, 5, 60),  # the first start downloads and migrates: 10 minutes
+        "startup": ("/health", 10, 5, 60),  # the first start downloads a model: 10 minutes
         "readiness": ("/ready", 10, 5, 3),
         "liveness": ("/health", 30, 10, 6),
     }
@@ -213,7 +213,7 @@ def test_default_callers_of_the_webui() -> None:
     ("network", "service", "callers"),
     [
         ({"ingressNamespaces": ["edge"]}, "ClusterIP", [OWN_NAMESPACE, controllers("edge")]),
-        # an empty selector would mean every namespace, and an empty list of names is refused by the API server
+        # an empty selector would match every namespace, and the API server refuses an empty list of names
         ({"ingressNamespaces": []}, "ClusterIP", [OWN_NAMESPACE]),
         (
             {"ingressNamespaces": [], "webuiFrom": ["192.0.2.0/24"]},
@@ -228,7 +228,7 @@ def test_further_callers_of_the_webui(network: object, service: str, callers: ob
     drawn = draw_once(network=network, webui={"service": {"type": service}})
     (rule,) = policy(drawn, "airis")["ingress"]
     assert rule["from"] == callers
-    # a Service that is open on purpose opens nothing else
+    # a Service that is exposed on purpose exposes nothing else
     assert policy(drawn, "ollama") == policy(draw_once(), "ollama")
 
 
@@ -275,7 +275,7 @@ def test_no_rule_without_peers(namespaces: list[str], addresses: list[str], egre
         assert spec["podSelector"]["matchLabels"]
         open_peers = []
         for rule in spec["ingress"]:
-            assert rule["from"]  # a rule without peers lets everybody in
+            assert rule["from"]  # a rule without peers allows everything
             assert [port["port"] for port in rule["ports"]] == [8080 if name == "airis" else 11434]
             open_peers += [each for each in rule["from"] if is_everybody(each)]
         assert open_peers == (EVERYBODY if on_purpose else [])
@@ -286,7 +286,7 @@ def test_no_rule_without_peers(namespaces: list[str], addresses: list[str], egre
 
 
 def is_everybody(peer: Mapping[str, Any]) -> bool:
-    """Whether that peer is everybody in the cluster, or in the world."""
+    """Whether this peer matches every pod in the cluster, or every address."""
     if "ipBlock" in peer:
         return str(peer["ipBlock"]["cidr"]).endswith("/0")
     namespaces = peer.get("namespaceSelector")

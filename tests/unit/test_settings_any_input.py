@@ -1,4 +1,4 @@
-"""Whatever a stack file holds, the answer is settings or a list of problems: never another exception, never silence."""
+"""Any stack file yields settings or a list of problems: no other exception, and no silent failure."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a stack file does not say keeps its default, at every depth; null takes away; nothing can be changed later."""
+"""Unset keys keep their defaults at every depth; null removes a value; settings are immutable."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Several errors at once, and what an error never shows."""
+"""Several errors at once, and values that errors never show."""
 
 import json
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""Quantities: what the API server would store, and never another amount than the one that was given."""
+"""Quantities: the API server's canonical form, without a change of the amount."""
 
 from decimal import ROUND_CEILING, Decimal
 

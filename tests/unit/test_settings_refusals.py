@@ -1,4 +1,4 @@
-"""Every value that a stack file must not hold: what is said about it, and that nothing comes of it."""
+"""Invalid values of a stack file, and the error for each."""
 
 from dataclasses import dataclass
 
@@ -368,10 +368,10 @@ SHARED = "storage: {accessMode: ReadWriteMany}"
 NEEDED = {
     POSTGRES: "database (PostgreSQL)",
     REDIS: "redis",
-    SHARED: "objectStorage, or storage.accessMode ReadWriteMany (pods on one node share the volume now)",
+    SHARED: "objectStorage, or storage.accessMode ReadWriteMany (the volume is now limited to one node)",
     PGVECTOR: "vectorStore pgvector, or another server",
 }
-"""What several pods need, and the words in which it is missed."""
+"""Requirements of several pods, and the text of the error if one is missing."""
 
 SEVERAL_PODS = [
     Refusal(f"airis:webui: {{{config}}}", f"airis:webui.{key}", given, f"{allowed}, or also set {'; '.join(missing)}")
@@ -383,7 +383,7 @@ SEVERAL_PODS = [
         (written, list(NEEDED.values())),
         (f"{written}, storage: {{accessMode: ReadWriteOncePod}}", list(NEEDED.values())),
         (f"{written}, {SHARED}", [words for each, words in NEEDED.items() if each != SHARED]),
-        # pgvector is in the database: one without the other is refused for itself
+        # pgvector requires the database, which is a separate error
         *(
             (", ".join([written, *(each for each in NEEDED if each != left_out)]), [NEEDED[left_out]])
             for left_out in (REDIS, SHARED, PGVECTOR)

@@ -1,4 +1,4 @@
-"""The JSON Schema of stack files takes whatever the program takes, and refuses what an editor can see is wrong."""
+"""The JSON Schema of stack files accepts what the program accepts, and refuses what an editor can detect as invalid."""
 
 import json
 from collections.abc import Iterator
@@ -33,8 +33,8 @@ REFERENCE = {"name": "mine", "key": "key"}
 
 
 def wrong(document: object) -> list[str]:
-    """Where and how a stack file does not fit the schema."""
-    plain = json.loads(json.dumps(document))  # as a stack file's keys are: text
+    """Violations of the schema in a stack file."""
+    plain = json.loads(json.dumps(document))  # keys are text, as in a stack file
     return [f"{'.'.join(map(str, each.absolute_path))}: {each.message}" for each in VALIDATOR.iter_errors(plain)]
 
 
@@ -53,7 +53,7 @@ def accepted(config: dict[str, Any]) -> bool:
 
 
 def test_the_schema_is_valid_draft_7() -> None:
-    """The newest that yaml-language-server documents."""
+    """The newest draft that yaml-language-server documents."""
     jsonschema.Draft7Validator.check_schema(SCHEMA)
     assert SCHEMA["$schema"] == "http://json-schema.org/draft-07/schema#"
 
@@ -81,13 +81,11 @@ def test_every_reference_resolves_and_every_definition_is_used() -> None:
 
 BY_FORM = [
     *(*refusals.UNKNOWN_KEYS, *refusals.WRONG_TYPES, *refusals.GPU_COUNTS, *refusals.QUANTITIES),
-    *(
-        each for each in refusals.NAMES if each.key != "airis:ingress.host"
-    ),  # is brought into its form before it is checked
+    *(each for each in refusals.NAMES if each.key != "airis:ingress.host"),  # is normalized before validation
     *refusals.NETWORK[-4:],
 ]
 OF_THE_RIGHT_FORM = ('"16Ei"', "0.0005", "2026-01-01", "1e3", "False")
-"""Amounts that are too large or too fine; dates, of which the engine makes text; and what the engine takes for a key's text."""
+"""Amounts that are too large or too fine; dates, and values of text keys, which the engine converts to text."""
 
 
 @pytest.mark.parametrize(
@@ -155,7 +153,7 @@ def test_a_required_key_may_come_from_the_base() -> None:
 
 
 def at(*keys: str) -> Any:
-    """The schema of a key; sections stand in full, or in the first alternative."""
+    """The schema of a key; a section is the schema itself, or its first alternative."""
     found = SCHEMA["definitions"][f"airis:{keys[0]}"]
     for key in keys[1:]:
         found = found["anyOf"][0] if "anyOf" in found else found
@@ -206,7 +204,7 @@ def test_every_default_is_that_of_the_model() -> None:
 
 
 def leaves(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The path of every key; what is in a list stands under "[]"."""
+    """The path of every key, with "[]" for the items of a list."""
     for name, field in model.model_fields.items():
         here = (*path, field.alias or name)
         yield here
@@ -228,7 +226,7 @@ FITTING: list[Any] = [
     *("http://a.example.com", "https://a.example.com/v1", "a@example.com", "nvidia", "Exists", REFERENCE, {"a": "b"}),
     *(["a"], ["10.0.0.0/8"], ["https://a.example.com"], ENCRYPTED),
 ]
-"""Of these, some key or other takes each."""
+"""Each of these is accepted by some key."""
 
 
 @settings(max_examples=250)
@@ -236,7 +234,7 @@ FITTING: list[Any] = [
 def test_accepted_values_are_valid(path: tuple[str, ...], value: Any) -> None:
     given = nested(path, value)
     try:
-        StackSettings.model_validate(_placeholders(given), by_alias=True, by_name=False)  # much quicker than `load`
+        StackSettings.model_validate(_placeholders(given), by_alias=True, by_name=False)  # much faster than `load`
     except ValidationError:
         return
     event("accepted")

@@ -1,4 +1,4 @@
-"""How WebUI's pods start: what prepares the database, what keeps a second process off the volume, and the commands."""
+"""Startup of the WebUI's pods: preparation of the database, the lock of the volume, and the commands."""
 
 import asyncio
 import errno
@@ -39,7 +39,7 @@ ALONE = ["python3", "/etc/airis/start/one_process.py", "/app/backend/data/.airis
 
 
 def containers(drawn: Rendering) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The container that prepares, and the server's."""
+    """The prepare container and the server's."""
     spec = pod_spec(manifest(drawn, "Deployment", "airis-deployment"))
     (first,), (server,) = spec["initContainers"], spec["containers"]
     return first, server
@@ -54,7 +54,7 @@ def test_on_sqlite_one_process_at_a_time_uses_the_volume() -> None:
 @pytest.mark.parametrize(
     ("webui", "alone"),
     [
-        ({"database": POSTGRES}, True),  # chroma's files are on the volume
+        ({"database": POSTGRES}, True),  # Chroma's files are on the volume
         ({"database": POSTGRES, "vectorStore": "pgvector"}, False),
         (SHARED, False),
         ({**SHARED, "replicas": 2}, False),
@@ -70,7 +70,7 @@ def test_the_prepare_container_has_the_servers_image_and_environment() -> None:
     first, server = containers(draw(webui={**SHARED, "image": "example.com/webui:1", "imagePullPolicy": "Always"}))
     for field in ("image", "imagePullPolicy", "env", "volumeMounts", "securityContext"):
         assert first[field] == server[field], field
-    assert first["resources"] == server["resources"]  # which raises what the pod asks for by nothing
+    assert first["resources"] == server["resources"]  # does not raise the requests of the pod
 
 
 def test_the_prepare_container_has_no_probes() -> None:
@@ -91,7 +91,7 @@ def test_the_pod_mounts_the_scripts_unchanged() -> None:
 
 
 class Holder:
-    """A process that has the volume to itself, until it is told to end."""
+    """A process that holds the lock of the volume until it is stopped."""
 
     def __init__(self, file: Path, *command: str) -> None:
         command = command or ("bash", "-c", "echo begins; exec sleep 60")
@@ -143,7 +143,7 @@ def test_a_waiting_process_stops_on_sigterm(holder: Holder, lock: Path) -> None:
 def test_a_lock_file_of_another_user_can_be_locked(
     lock: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The pod ran as root before: its file is there to be read only."""
+    """The pod ran as root before, so its lock file is read-only."""
     lock.touch()
     real = os.open
 
@@ -249,7 +249,7 @@ def test_a_new_database_is_migrated_and_seeded_once(tmp_path: Path) -> None:
     first, pending, imported, migrated, last = done.stdout.splitlines()
     assert first == "airis: preparing the database for this release"
     assert pending == "airis: revisions to run: 2"
-    assert imported == "imported with false"  # by itself, the import would migrate before it is this pod's turn
+    assert imported == "imported with false"  # otherwise, the import would migrate before this pod has the lock
     assert migrated == "Running migrations"
     assert last.startswith("airis: the database is at revision b, after ")
     assert image.keys() == ["ui.name"]
@@ -274,7 +274,7 @@ def test_a_database_that_is_up_to_date_needs_no_import(tmp_path: Path) -> None:
 def test_new_settings_without_a_migration_are_written(
     variables: dict[str, str], complete: bool, tmp_path: Path
 ) -> None:
-    """0.12.4 after 0.12.3 is one: two pods that seed at once break a key's uniqueness."""
+    """Such as 0.12.4 after 0.12.3: two pods that seed at once violate a unique key."""
     image = Image(tmp_path)
     image.database("b", *(["ui.name"] if "ENABLE_OAUTH_PERSISTENT_CONFIG" in variables else []))
     done = image.prepare(**variables)
@@ -345,7 +345,7 @@ def test_the_log_shows_the_progress_of_a_long_migration(
     assert 1 <= len(told) <= 2
     assert set(told) <= {f"airis: preparing the database for {seconds} s, 2 of 3: Running upgrade b -> c, take it"
                          for seconds in (0, 1)}  # fmt: skip
-    assert "the database is being prepared" not in capsys.readouterr().out  # it has ended with the block
+    assert "the database is being prepared" not in capsys.readouterr().out  # it stops with the block
 
 
 CHAIN: dict[str, set[str]] = {"a": set(), "b": {"a"}, "c": {"a"}, "d": {"b", "c"}, "e": {"d"}}
@@ -373,7 +373,7 @@ print("made with", open_webui.env.ENABLE_DB_MIGRATIONS)
 def test_milvus_collections_are_migrated_before_the_server_starts(
     store: str, migrations: str, made: str | None, tmp_path: Path
 ) -> None:
-    """Whether they have to be, only the application can tell: the database itself is up to date."""
+    """Only the application knows whether they must be: the database itself is up to date."""
     image = Image(tmp_path)
     image.database("b", "ui.name")
     for name, text in {"env.py": "ENABLE_DB_MIGRATIONS = False", "retrieval/vector/factory.py": VECTORS}.items():
@@ -393,7 +393,7 @@ def test_a_database_of_a_newer_release_is_an_error(tmp_path: Path) -> None:
     assert done.stderr.startswith(
         "airis: the database is at revision c, which is unknown to this release of Open WebUI"
     )
-    # where something else migrates, it may well be ahead for a while
+    # if something else migrates, the database may be ahead for a while
     assert image.prepare(ENABLE_DB_MIGRATIONS="False").returncode == 0
 
 
@@ -407,7 +407,7 @@ def test_migrations_can_be_disabled(tmp_path: Path) -> None:
 
 
 class Kept:
-    """The settings of a database, as prepare.py sees them."""
+    """The settings in a database, as prepare.py reads them."""
 
     def __init__(self, **settings: Any) -> None:
         self.settings = settings
@@ -430,11 +430,11 @@ Servers = tuple[list[str], dict[str, Any]]
         (([OLD], {}), NEW, ([NEW], {})),
         (([f"{OLD}/"], {}), NEW, ([NEW], {})),
         (([OTHER, OLD], {"0": KEY, "1": TAGS}), NEW, ([OTHER, NEW], {"0": KEY, "1": TAGS})),
-        # several take the place of one: what is said of those after it moves along
+        # several replace one: the options of the following servers move along
         (([OLD, OTHER], {"1": KEY}), "http://a;http://b", (["http://a", "http://b", OTHER], {"2": KEY})),
         (([OLD, OTHER], {OTHER: KEY}), f"{NEW};{OTHER}", ([NEW, OTHER], {"1": KEY})),
         (([NEW, OLD], {"0": KEY}), NEW, ([NEW], {"0": KEY})),
-        # whoever has given up the old one in the browser keeps it that way
+        # a server that was removed in the browser stays removed
         (([OTHER], {"0": KEY}), NEW, ([OTHER], {"0": KEY})),
         (([], {}), NEW, ([], {})),
     ],
@@ -446,7 +446,7 @@ def test_former_servers_are_replaced_in_the_settings(
     monkeypatch.setenv("OLLAMA_BASE_URLS", now)
     urls, options = before
     kept = Kept(**{"ollama.base_urls": urls, "ollama.api_configs": options, "rag.ollama.base_url": OTHER})
-    for _ in range(2):  # the second time, nothing is left to do
+    for _ in range(2):  # the second run changes nothing
         asyncio.run(prepare.seed(SimpleNamespace(Config=kept)))
         assert (kept.settings["ollama.base_urls"], kept.settings["ollama.api_configs"]) == after
         assert kept.settings["rag.ollama.base_url"] == OTHER
@@ -489,7 +489,7 @@ def test_an_image_without_open_webui_is_left_to_its_server(tmp_path: Path) -> No
 
 
 class Connection:
-    """A session of PostgreSQL, in which the lock is free or taken."""
+    """A PostgreSQL session in which the lock is free or held."""
 
     def __init__(self, *free: bool) -> None:
         self.free, self.said, self.open = [*free], list[str](), True
@@ -559,7 +559,7 @@ def test_pods_with_the_same_postgresql_prepare_it_one_at_a_time(
 ) -> None:
     server.connection = Connection(*[False] * (tries - 1), True)
     with prepare.alone(database("postgresql")):
-        # each in a transaction of its own, of which the last one holds the lock; nothing ends that but this process
+        # each try has its own transaction; the last one holds the lock until this process ends
         assert server.connection.said == TRIED * tries
         assert server.connection.open
     assert server.url == {"keepalives_idle": "30"}
@@ -567,7 +567,7 @@ def test_pods_with_the_same_postgresql_prepare_it_one_at_a_time(
     assert (
         told[:-1] == {1: [], 2: ["until it has finished"], 65: ["until it has finished", "for 30 s", "for 60 s"]}[tries]
     )
-    assert not server.connection.open  # and with it, the lock is gone
+    assert not server.connection.open  # which releases the lock
 
 
 def test_a_pod_stops_on_sigterm_before_it_migrates(tmp_path: Path) -> None:
@@ -621,7 +621,7 @@ OWN = "ghcr.io/open-webui/open-webui"
 
 
 def migrates(webui: dict[str, Any]) -> tuple[str | None, str | None]:
-    """Whether the container that prepares migrates, and whether the server does."""
+    """Whether the prepare container migrates, and whether the server does."""
     first, server = (
         env({"spec": {"template": {"spec": {"containers": [each]}}}}).get("ENABLE_DB_MIGRATIONS")
         for each in containers(draw(webui=webui))
@@ -637,7 +637,7 @@ def migrates(webui: dict[str, Any]) -> tuple[str | None, str | None]:
         (None, "mirror.example.com/open-webui:main", (None, "False")),
         (True, f"{OWN}:v0.12.4", ("True", "False")),
         (False, f"{OWN}:v0.12.4", ("False", "False")),
-        # nobody knows where another image has the application, and whether it is found
+        # the location of the application in another image is unknown
         (None, "ghcr.io/airis/airis:main", (None, None)),
         (False, "ghcr.io/airis/airis:main", ("False", "False")),
     ],
@@ -661,7 +661,7 @@ def pod(state: str, code: int | None = None, **metadata: str) -> dict[str, Any]:
     [
         (pod("running"), True),
         (pod("running", 0), True),
-        (pod("running", 1), False),  # it has failed, and may fail again for ever
+        (pod("running", 1), False),  # it has failed, and may continue to fail
         (pod("running", deletionTimestamp="2026-01-01T00:00:00Z"), False),
         (pod("waiting"), False),
         (pod("terminated"), False),

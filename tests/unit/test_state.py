@@ -1,4 +1,4 @@
-"""Where the WebUI keeps its state: what each choice becomes in the pod, and what is refused."""
+"""The WebUI's state: the pod fields of each choice, and invalid settings."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +46,7 @@ def test_database_parts_become_a_url_and_a_separate_password() -> None:
     found = variables(database={**PARTS, "user": "webui", "name": "chats", "port": 6432, "sslMode": "require"})
     assert found["DATABASE_URL"] == "postgresql://webui@postgres.data:6432/chats?sslmode=require"
     assert found["PGPASSWORD"] == {"secretKeyRef": REFERENCE}
-    assert "DATABASE_PASSWORD" not in found  # Open WebUI would join it with the others, without encoding
+    assert "DATABASE_PASSWORD" not in found  # Open WebUI would join the parts without encoding
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_hosts_may_be_names_and_addresses(host: str, written: str) -> None:
 
 
 def test_the_user_is_encoded_and_the_database_s_name_is_not() -> None:
-    """SQLAlchemy decodes one and not the other: tried with a real server and Open WebUI's own drivers."""
+    """SQLAlchemy decodes only the user: tested with a real server and Open WebUI's drivers."""
     url = variables(database={**PARTS, "user": "us er@x:%/#?", "name": "my db/ä%25#"})["DATABASE_URL"]
     user, _, rest = url.removeprefix("postgresql://").partition("@")
     assert not {*" @:/#?"} & {*user}
@@ -109,7 +109,7 @@ def test_the_server_certificate_is_verified_with_the_bundle(mode: str) -> None:
 
 
 def test_require_does_not_verify_with_a_bundle() -> None:
-    """With a file of authorities, PostgreSQL's client would make verify-ca of it."""
+    """With a file of authorities, PostgreSQL's client treats it as verify-ca."""
     bundle = {"configMap": "authorities"}
     found = given(draw_once(webui={"database": {**PARTS, "sslMode": "require"}}, caBundle=bundle))
     assert "SSL_CERT_FILE" in found
@@ -205,7 +205,7 @@ SHARED: dict[str, Any] = {
     "redis": {"urlFrom": REFERENCE},
     "objectStorage": {"bucket": "files", "workloadIdentity": True},
 }
-"""Several pods, but for where their vectors are."""
+"""Settings for several pods, without the vector store."""
 
 
 @pytest.mark.parametrize("store", STORES)
@@ -314,7 +314,7 @@ def test_workload_identity_is_an_annotation_without_a_token() -> None:
     assert manifest(drawn, "ServiceAccount", "ollama")["metadata"]["annotations"] == {"team": "a"}
 
 
-# What is refused
+# Invalid settings
 
 
 @dataclass(frozen=True)
@@ -653,7 +653,7 @@ def test_similar_valid_settings_are_accepted(webui: dict[str, Any]) -> None:
 
 
 def unreachable(network: dict[str, Any], webui: dict[str, Any]) -> list[str]:
-    """The keys that are warned about, because nothing lets the WebUI reach what they name."""
+    """The keys with a warning, because the policies block the servers that they name."""
     warnings = settings(network=network, webui=webui).warnings()
     return [each.rpartition("airis:webui.")[2] for each in warnings if each.startswith("airis:network.egressTo: ")]
 

@@ -1,4 +1,4 @@
-"""The hook for what no setting covers: it changes and adds objects, and says where it fails."""
+"""The transform file: it changes and adds objects, and errors name the line."""
 
 import shutil
 from pathlib import Path

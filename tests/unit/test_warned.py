@@ -1,4 +1,4 @@
-"""The program's warnings: once in one run of the command, and as few times as can be with Pulumi alone."""
+"""The program's warnings: once for each run of a command, and as rarely as possible with Pulumi alone."""
 
 import os
 from typing import Any
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.timeout(60)
 WARNING = "warning: airis:webui.image: a/b:main has a mutable tag: pin a release or a digest\n"
 
 
-def test_however_often_the_program_runs_it_warns_once(capsys: pytest.CaptureFixture[str]) -> None:
-    TOLD.clear()  # as a command does that begins
+def test_a_command_prints_each_warning_once(capsys: pytest.CaptureFixture[str]) -> None:
+    TOLD.clear()  # as at the start of a command
     stack = stack_of(webui={"image": "a/b:main"})
     for _ in range(3):
         program.run(stack)
@@ -28,7 +28,7 @@ def test_however_often_the_program_runs_it_warns_once(capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == WARNING
 
 
-def test_the_next_command_warns_again(command: Command, project: Any) -> None:
+def test_the_next_command_prints_the_warnings_again(command: Command, project: Any) -> None:
     (project / "Pulumi.test.yaml").write_text("config: {airis:webui: {image: 'a/b:main'}}\n")
     for _ in range(2):
         _, out, err = command("render", "--stack", "test")
@@ -36,7 +36,7 @@ def test_the_next_command_warns_again(command: Command, project: Any) -> None:
         assert "has a mutable tag" not in out
 
 
-def test_what_airis_has_told_the_engine_does_not_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_engine_does_not_repeat_warnings_that_airis_has_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     logged: list[tuple[str, object]] = []
     monkeypatch.setattr(pulumi.log, "warn", lambda text, resource: logged.append((text, resource)))
     monkeypatch.setattr(warn, "get_root_resource", lambda: "the stack")

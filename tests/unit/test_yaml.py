@@ -1,6 +1,6 @@
-"""YAML that is read as the Pulumi engine and kubectl read it, and written so that every program reads it the same.
+"""YAML is read like by the Pulumi engine and kubectl, and written so that every program reads it the same.
 
-tests/yaml_readers holds both against the programs' own code.
+tests/yaml_readers compares both with the programs' own code.
 """
 
 import ast
@@ -112,7 +112,7 @@ def test_a_script_is_written_as_a_block() -> None:
 
 
 def test_no_other_module_reads_or_writes_yaml_directly() -> None:
-    """airis/diff/registered.py runs with the code of other revisions, too, which may not have the reader."""
+    """airis/diff/registered.py also runs with the code of other revisions, which may not have the reader."""
     using = set()
     for folder in OF_THE_PROGRAM:
         for file in (ROOT / folder).rglob("*.py"):
