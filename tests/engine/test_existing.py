@@ -102,7 +102,7 @@ def test_an_object_that_somebody_else_made_is_named(project: Project) -> None:
     code, text = project.run(*AIRIS, "up", "--stack", "second", "--yes")
     assert code == ExitCode.BAD_INPUT
     assert "not made by stack second: Service/airis-redis. Nothing was changed" in text
-    assert "If nobody needs it: delete it." in text
+    assert "If it is not needed, delete it." in text
 
     code, text = project.run("pulumi", "up", "--stack", "second", *PLAIN)
     assert code != 0
