@@ -1,4 +1,4 @@
-"""The JSON Schema of stack files accepts what the program accepts, and refuses what an editor can detect as invalid."""
+"""The JSON Schema of stack files accepts everything that the program accepts, and rejects what is invalid by its form."""
 
 import json
 from collections.abc import Iterator
@@ -33,8 +33,8 @@ REFERENCE = {"name": "mine", "key": "key"}
 
 
 def wrong(document: object) -> list[str]:
-    """Violations of the schema in a stack file."""
-    plain = json.loads(json.dumps(document))  # keys are text, as in a stack file
+    """The validation errors of a stack file: paths and messages."""
+    plain = json.loads(json.dumps(document))  # as a stack file's keys are: text
     return [f"{'.'.join(map(str, each.absolute_path))}: {each.message}" for each in VALIDATOR.iter_errors(plain)]
 
 
@@ -52,14 +52,14 @@ def accepted(config: dict[str, Any]) -> bool:
     return True
 
 
-def test_the_schema_is_valid_draft_7() -> None:
-    """The newest draft that yaml-language-server documents."""
+def test_the_schema_is_one_of_draft_7() -> None:
+    """The newest that yaml-language-server documents."""
     jsonschema.Draft7Validator.check_schema(SCHEMA)
     assert SCHEMA["$schema"] == "http://json-schema.org/draft-07/schema#"
 
 
 @pytest.mark.parametrize("stack", COMMITTED)
-def test_committed_stacks_are_valid_and_name_the_schema(stack: str) -> None:
+def test_committed_stacks_are_valid_and_refer_to_the_schema(stack: str) -> None:
     path = ROOT / f"Pulumi.{stack}.yaml"
     line, reference = path.read_text(encoding="utf-8").splitlines()[0], "# yaml-language-server: $schema="
     assert line == REFERENCE_LINE
@@ -73,7 +73,7 @@ def test_the_command_prints_the_committed_schema(command: Command) -> None:
     assert out == (ROOT / SCHEMA_FILE).read_text(encoding="utf-8")
 
 
-def test_every_reference_resolves_and_every_definition_is_used() -> None:
+def test_there_are_no_dangling_references_and_no_unused_definitions() -> None:
     text = json.dumps(SCHEMA)
     used = {part.partition('"')[0] for part in text.split('"$ref": "#/definitions/')[1:]}
     assert used == set(SCHEMA["definitions"])
@@ -81,17 +81,19 @@ def test_every_reference_resolves_and_every_definition_is_used() -> None:
 
 BY_FORM = [
     *(*refusals.UNKNOWN_KEYS, *refusals.WRONG_TYPES, *refusals.GPU_COUNTS, *refusals.QUANTITIES),
-    *(each for each in refusals.NAMES if each.key != "airis:ingress.host"),  # is normalized before validation
+    *(
+        each for each in refusals.NAMES if each.key != "airis:ingress.host"
+    ),  # is brought into its form before it is checked
     *refusals.NETWORK[-4:],
 ]
 OF_THE_RIGHT_FORM = ('"16Ei"', "0.0005", "2026-01-01", "1e3", "False")
-"""Amounts that are too large or too fine; dates, and values of text keys, which the engine converts to text."""
+"""Amounts that are too large or too precise, dates that the engine turns into text, and values that are valid as text."""
 
 
 @pytest.mark.parametrize(
     "case", [each for each in BY_FORM if each.given not in OF_THE_RIGHT_FORM], ids=lambda case: case.config[:90]
 )
-def test_settings_of_invalid_form_are_invalid_in_the_schema(case: Refusal, tmp_path: Path) -> None:
+def test_values_that_are_refused_by_form_are_invalid(case: Refusal, tmp_path: Path) -> None:
     assert wrong(parsed(tmp_path, f"config:\n  {case.config}\n")) != []
 
 
@@ -116,13 +118,13 @@ def test_settings_of_invalid_form_are_invalid_in_the_schema(case: Refusal, tmp_p
     ],
     ids=json.dumps,
 )
-def test_values_that_the_engine_accepts_are_valid(config: dict[str, Any]) -> None:
+def test_what_the_engine_accepts_is_valid(config: dict[str, Any]) -> None:
     plain = {key if ":" in key else f"airis:{key}": value for key, value in config.items()}
     assert accepted(plain)
     assert wrong({"config": config}) == []
 
 
-def test_pulumis_other_keys_are_valid() -> None:
+def test_pulumis_other_top_level_keys_are_valid() -> None:
     beside = {
         "secretsprovider": "passphrase",
         "encryptionsalt": "v1:abc",
@@ -153,7 +155,7 @@ def test_a_required_key_may_come_from_the_base() -> None:
 
 
 def at(*keys: str) -> Any:
-    """The schema of a key; a section is the schema itself, or its first alternative."""
+    """The schema of a key; sections are inlined, or in the first alternative."""
     found = SCHEMA["definitions"][f"airis:{keys[0]}"]
     for key in keys[1:]:
         found = found["anyOf"][0] if "anyOf" in found else found
@@ -180,7 +182,7 @@ def test_each_key_has_a_description_and_its_default() -> None:
 
 
 def keys(node: Any, default: Settings) -> Any:
-    """Every key below a section with its default by the schema and by the model."""
+    """Every key below a section, with its default in the schema and in the model."""
     node = node["anyOf"][0] if "anyOf" in node and "properties" in node["anyOf"][0] else node
     for name, field in type(default).model_fields.items():
         value, found = getattr(default, name), node["properties"][field.alias or name]
@@ -190,7 +192,7 @@ def keys(node: Any, default: Settings) -> Any:
             yield found, value
 
 
-def test_every_default_is_that_of_the_model() -> None:
+def test_every_default_equals_the_models_default() -> None:
     sections = {name: field.default for name, field in StackSettings.model_fields.items()}
     found = [
         pair
@@ -204,7 +206,7 @@ def test_every_default_is_that_of_the_model() -> None:
 
 
 def leaves(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The path of every key, with "[]" for the items of a list."""
+    """The path of every key; items of a list have the path "[]"."""
     for name, field in model.model_fields.items():
         here = (*path, field.alias or name)
         yield here
@@ -226,15 +228,15 @@ FITTING: list[Any] = [
     *("http://a.example.com", "https://a.example.com/v1", "a@example.com", "nvidia", "Exists", REFERENCE, {"a": "b"}),
     *(["a"], ["10.0.0.0/8"], ["https://a.example.com"], ENCRYPTED),
 ]
-"""Each of these is accepted by some key."""
+"""Values, each of which is valid for at least one key."""
 
 
 @settings(max_examples=250)
 @given(st.sampled_from(PATHS), st.one_of(st.sampled_from(FITTING), scalars))
-def test_accepted_values_are_valid(path: tuple[str, ...], value: Any) -> None:
+def test_an_accepted_value_is_valid(path: tuple[str, ...], value: Any) -> None:
     given = nested(path, value)
     try:
-        StackSettings.model_validate(_placeholders(given), by_alias=True, by_name=False)  # much faster than `load`
+        StackSettings.model_validate(_placeholders(given), by_alias=True, by_name=False)  # much quicker than `load`
     except ValidationError:
         return
     event("accepted")
@@ -243,6 +245,6 @@ def test_accepted_values_are_valid(path: tuple[str, ...], value: Any) -> None:
 
 @settings(max_examples=40)
 @given(stacks())
-def test_accepted_stacks_are_valid(config: dict[str, Any]) -> None:
+def test_an_accepted_stack_is_valid(config: dict[str, Any]) -> None:
     encrypted = {"secrets": dict.fromkeys(config["secrets"], ENCRYPTED)} if "secrets" in config else {}
     assert wrong({"config": {f"airis:{key}": value for key, value in {**config, **encrypted}.items()}}) == []

@@ -1,4 +1,4 @@
-"""The committed stacks as a whole: their objects, and what these contain and do not contain."""
+"""The committed stacks as a whole: their objects, and the references between them."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ every_stack = pytest.mark.parametrize("stack", COMMITTED)
 
 
 def missing(rendering: Rendering) -> list[str]:
-    """Objects that others reference by name, but that are missing."""
+    """The objects that are referred to by name, but missing."""
     there = {str(each) for each in rendering.objects}
     wanted: list[str] = []
     for each in rendering.objects:
@@ -52,7 +52,7 @@ def missing(rendering: Rendering) -> list[str]:
     return sorted(set(wanted) - there)
 
 
-def test_the_stacks_cpu_and_gpu_are_committed() -> None:
+def test_cpu_and_gpu_are_committed() -> None:
     assert {"cpu", "gpu"} <= set(COMMITTED)
 
 
@@ -61,13 +61,13 @@ def test_the_project_name_is_the_prefix_of_its_keys() -> None:
     assert project["name"] == PROJECT
     assert project["runtime"]["name"] == "python"
     others = {key: value for key, value in project["config"].items() if not key.startswith(f"{PROJECT}:")}
-    # a Secret with a fixed name is updated in place: during a replacement, it would be missing for a moment
+    # a Secret with a fixed name is updated in place: a replacement would delete it for a moment
     assert others == {"kubernetes:enableSecretMutable": {"value": True}}
     assert len(project["config"]) > len(others)
 
 
 @every_stack
-def test_every_object_is_registered_once(stack: str) -> None:
+def test_every_object_is_unique(stack: str) -> None:
     drawn = committed(stack)
     assert len({(each.manifest["apiVersion"], each.kind, each.namespace, each.name) for each in drawn.objects}) == len(
         drawn.objects
@@ -87,15 +87,15 @@ PROVIDED = [
     "ConfigMap/authorities",
     *(f"Secret/{name}" for name in ("llm", "oidc", "postgres", "qdrant", "registry", "s3")),
 ]
-"""Existing objects that the production example references."""
+"""The objects of others that the production example uses."""
 
 
 @every_stack
-def test_referenced_objects_exist(stack: str) -> None:
+def test_every_reference_resolves(stack: str) -> None:
     assert missing(committed(stack)) == (PROVIDED if stack == "production" else [])
 
 
-def test_missing_references_are_detected() -> None:
+def test_a_missing_reference_is_detected() -> None:
     pod = {"volumes": [{"persistentVolumeClaim": {"claimName": "data"}}, {"secret": {"secretName": "keys"}}]}
     body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": pod}
     assert missing(Rendering((KubernetesObject(body, "", protect=False, retain=False),), {})) == [
@@ -114,7 +114,7 @@ def test_each_selector_selects_the_pods_of_one_workload(stack: str) -> None:
         return [name for name, labels in pods.items() if by.items() <= labels.items()]
 
     for body in workloads(drawn):
-        if body["kind"] != "Job":  # the API server sets their selector
+        if body["kind"] != "Job":  # the API server gives those a selector
             assert selected(body["spec"]["selector"]["matchLabels"]) == [body["metadata"]["name"]]
     for name in names(drawn, "Service"):
         assert len(selected(manifest(drawn, "Service", name)["spec"]["selector"])) == 1
@@ -126,7 +126,7 @@ def test_each_selector_selects_the_pods_of_one_workload(stack: str) -> None:
 
 
 @every_stack
-def test_services_and_ingresses_target_ports_of_containers(stack: str) -> None:
+def test_services_and_ingresses_point_to_container_ports(stack: str) -> None:
     drawn = committed(stack)
     ports: dict[str, set[int]] = {}
     for name in names(drawn, "Service"):
@@ -188,18 +188,18 @@ def test_only_objects_with_data_are_protected_and_retained(stack: str) -> None:
 
 
 @every_stack
-def test_the_pod_with_the_database_is_recreated(stack: str) -> None:
+def test_the_pod_with_the_database_uses_the_recreate_strategy(stack: str) -> None:
     assert manifest(committed(stack), "Deployment", "airis-deployment")["spec"]["strategy"] == {"type": "Recreate"}
 
 
 @every_stack
-def test_pulumi_waits_only_for_objects_that_the_stack_controls(stack: str) -> None:
+def test_pulumi_waits_only_for_pods(stack: str) -> None:
     for each in committed(stack).objects:
         skipped = each.manifest["metadata"].get("annotations", {}).get("pulumi.com/skipAwait")
         assert skipped == ("true" if each.kind in ("Service", "PersistentVolumeClaim", "Ingress") else None), each
 
 
-def test_the_claim_template_of_a_live_statefulset_is_not_changed(registrations: list[Any]) -> None:
+def test_changes_of_a_claim_template_are_ignored(registrations: list[Any]) -> None:
     draw()
     (request,) = [each for each in registrations if each.type.endswith(":StatefulSet")]
     assert list(request.ignoreChanges) == ["spec.volumeClaimTemplates[0]"]
@@ -212,7 +212,7 @@ def test_the_statefulset_depends_on_its_claims(registrations: list[Any]) -> None
     assert claims <= {urn.split("::")[-1] for urn in request.dependencies}
 
 
-def test_the_cpu_stack_has_no_gpu_settings() -> None:
+def test_the_cpu_stack_does_not_mention_gpus() -> None:
     drawn = committed("cpu")
     spoken = [
         path for each in drawn.objects for path, value in fields(each.manifest) if "gpu" in f"{path}={value}".lower()
@@ -228,11 +228,11 @@ def test_the_cpu_stack_has_no_gpu_settings() -> None:
     assert set(container(ollama)["resources"]["limits"]) == {"cpu", "memory", "ephemeral-storage"}
     for body in workloads(drawn):
         assert not {"tolerations", "nodeSelector", "runtimeClassName"} & set(pod_spec(body))
-        # the model Job only prefers the node that has Ollama's image
+        # the models' Job only prefers the node where Ollama's image is
         assert set(pod_spec(body).get("affinity", {})) == ({"podAffinity"} if body["kind"] == "Job" else set())
 
 
-def test_the_gpu_stack_requests_one_gpu_and_sets_no_driver_variables() -> None:
+def test_the_gpu_stack_requests_one_gpu_and_configures_no_driver() -> None:
     drawn = committed("gpu")
     ollama = manifest(drawn, "StatefulSet", "ollama")
     assert container(ollama)["resources"]["limits"]["nvidia.com/gpu"] == "1"
@@ -254,7 +254,7 @@ def test_cpu_and_gpu_differ_only_in_the_gpu() -> None:
     )
     ollama, job, spec = "StatefulSet/ollama", "Job/ollama-pull-0", "spec.template.spec"
     cached = (
-        f"{spec}.containers[ollama].env[LLAMA_ARG_CACHE_RAM].value"  # without a GPU, the model is in the pod's memory
+        f"{spec}.containers[ollama].env[LLAMA_ARG_CACHE_RAM].value"  # without a GPU, the model is in the same memory
     )
     term = "affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0]"
     assert {(*key, value) for key, value in cpu.items() - gpu.items()} == {
@@ -262,7 +262,7 @@ def test_cpu_and_gpu_differ_only_in_the_gpu() -> None:
         (ollama, f"{spec}.containers[ollama].env[NVIDIA_VISIBLE_DEVICES].value", "void"),
         (ollama, cached, "434"),
     }
-    placement = {  # the model Job runs where Ollama may
+    placement = {  # the models' Job runs where Ollama may
         (each, f"{spec}.{path}", value)
         for each in (ollama, job)
         for path, value in (
@@ -293,7 +293,7 @@ def test_exports(stack: str, gpu: dict[str, int]) -> None:
 
 @pytest.mark.parametrize("stack", ["cpu", "gpu"])
 def test_identities_in_pulumi_s_state(stack: str) -> None:
-    """A changed URN is another resource: Pulumi would delete the old one, data included, and create a new one."""
+    """A changed URN is another resource: Pulumi would delete the old one, with its data, and create the new one."""
     found = [each.urn.removeprefix(f"urn:pulumi:{stack}::airis::") for each in committed(stack).objects]
     assert sorted(map(undigested, found)) == [
         "airis:components:Ollama$kubernetes:apps/v1:StatefulSet::ollama",

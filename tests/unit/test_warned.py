@@ -1,4 +1,4 @@
-"""The program's warnings: once for each run of a command, and as rarely as possible with Pulumi alone."""
+"""The program's warnings: printed once per run of the command, and as rarely as possible with plain Pulumi."""
 
 import os
 from typing import Any
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.timeout(60)
 WARNING = "warning: airis:webui.image: a/b:main has a mutable tag: pin a release or a digest\n"
 
 
-def test_a_command_prints_each_warning_once(capsys: pytest.CaptureFixture[str]) -> None:
-    TOLD.clear()  # as at the start of a command
+def test_a_warning_is_printed_once_per_command(capsys: pytest.CaptureFixture[str]) -> None:
+    TOLD.clear()  # as a command does at its start
     stack = stack_of(webui={"image": "a/b:main"})
     for _ in range(3):
         program.run(stack)
@@ -28,7 +28,7 @@ def test_a_command_prints_each_warning_once(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().err == WARNING
 
 
-def test_the_next_command_prints_the_warnings_again(command: Command, project: Any) -> None:
+def test_the_next_command_warns_again(command: Command, project: Any) -> None:
     (project / "Pulumi.test.yaml").write_text("config: {airis:webui: {image: 'a/b:main'}}\n")
     for _ in range(2):
         _, out, err = command("render", "--stack", "test")

@@ -1,6 +1,6 @@
-"""YAML is read like by the Pulumi engine and kubectl, and written so that every program reads it the same.
+"""YAML that is read as the Pulumi engine and kubectl read it, and written so that every program reads it the same.
 
-tests/yaml_readers compares both with the programs' own code.
+tests/yaml_readers holds both against the programs' own code.
 """
 
 import ast
@@ -41,7 +41,7 @@ OF_THE_PROGRAM = (
 
 
 @pytest.mark.parametrize("program", READERS)
-def test_plain_scalars_are_read_like_by_the_program(program: str) -> None:
+def test_plain_scalars_are_read_as_the_program_reads_them(program: str) -> None:
     expected = json.loads(TABLE.read_text(encoding="utf-8"))[program]
     assert set(expected) < set(PLAIN)
     assert len(expected) > len(PLAIN) - 10
@@ -54,7 +54,7 @@ def test_plain_scalars_are_read_like_by_the_program(program: str) -> None:
             assert not math.isfinite(value), text
 
 
-def test_unambiguous_text_is_written_without_quotes() -> None:
+def test_unambiguous_texts_are_not_quoted() -> None:
     plain = [
         "a",
         "0.34.4-rocm",
@@ -71,7 +71,7 @@ def test_unambiguous_text_is_written_without_quotes() -> None:
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_text_is_read_back_as_text(text: str, tmp_path: Path) -> None:
+def test_a_text_stays_a_text(text: str, tmp_path: Path) -> None:
     value = {"values": {"a": text, "b": [text, [text]]}, text: text}
     for written in (dump(value), dump(value, width=20), f"a: {dump_line(text)}\nb: {dump_line(value)}\n"):
         read = yaml.safe_load(written)
@@ -87,13 +87,13 @@ def test_text_is_read_back_as_text(text: str, tmp_path: Path) -> None:
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
 )
-def test_every_value_is_read_back_as_written(value: Any) -> None:
+def test_every_value_round_trips(value: Any) -> None:
     written = dump_all([value, value])
     assert list(yaml.safe_load_all(written)) == [value, value]
     assert kubectl_documents(written) == [value, value]
 
 
-def test_output_is_the_same_without_libyaml(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_written_the_same_without_libyaml(monkeypatch: pytest.MonkeyPatch) -> None:
     class Pure(yaml.SafeDumper):
         def ignore_aliases(self, data: Any) -> bool:
             return True
@@ -105,14 +105,14 @@ def test_output_is_the_same_without_libyaml(monkeypatch: pytest.MonkeyPatch) -> 
     assert dump(value) == written
 
 
-def test_a_script_is_written_as_a_block() -> None:
+def test_a_script_is_written_line_by_line() -> None:
     assert dump({"run": "set -e\n\nif true; then\n  exit 1\nfi\n"}) == (
         "run: |\n  set -e\n\n  if true; then\n    exit 1\n  fi\n"
     )
 
 
 def test_no_other_module_reads_or_writes_yaml_directly() -> None:
-    """airis/diff/registered.py also runs with the code of other revisions, which may not have the reader."""
+    """airis/diff/registered.py runs with the code of other revisions, too, which may not have the reader."""
     using = set()
     for folder in OF_THE_PROGRAM:
         for file in (ROOT / folder).rglob("*.py"):
@@ -143,7 +143,7 @@ def test_merge_keys_and_aliases(tmp_path: Path) -> None:
     assert ("e", "k") not in document.written
 
 
-def test_excessive_aliases_are_refused(tmp_path: Path) -> None:
+def test_an_alias_bomb_is_refused(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"] + [
         f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 9)
     ]
@@ -164,7 +164,7 @@ def test_kubectl_reads_keys_as_text_and_the_last_duplicate() -> None:
     ]
 
 
-def test_a_quoted_date_and_the_engines_date_are_text(project: Path, refuse: Refuse) -> None:
+def test_a_quoted_date_is_text_and_so_is_the_engines_timestamp(project: Path, refuse: Refuse) -> None:
     made = "2026-01-01 00:00:00 +0000 UTC"
     file = project / "Pulumi.test.yaml"
     file.write_text(f'config: {{airis:webui: {{env: {{A: "2026-01-01", B: "{made}"}}}}}}')
