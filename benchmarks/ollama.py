@@ -130,7 +130,7 @@ def _page(rows: Sequence[Row], prompts: Sequence[Prompts]) -> str:
 
 `python -m benchmarks.ollama` writes this page: Ollama {OLLAMA.version} on a real node (`tests/cluster`), on CPU, with a model
 of {MODEL.layers} layers, {MODEL.width} wide (437 MB). Two pods of the same limits take turns: one as rendered, and one
-without the variables of [models.md](models.md#a-pod-of-its-size), whose threads are the cores of the host.
+without the variables of [models.md](models.md#threads-and-prompt-cache), whose threads are the cores of the host.
 Figures are medians of {_ROUNDS} answers. {machine()}
 
 {table(HEADINGS, [row.cells() for row in rows])}
