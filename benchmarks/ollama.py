@@ -129,8 +129,8 @@ def _page(rows: Sequence[Row], prompts: Sequence[Prompts]) -> str:
     return f"""# Benchmarks of Ollama in its pod
 
 `python -m benchmarks.ollama` generates this page: Ollama {OLLAMA.version} on a real node (`tests/cluster`), on CPU, with a
-model of {MODEL.layers} layers and width {MODEL.width} (437 MB). Two pods with the same limits take turns: one as rendered, and one
-without the variables of [models.md](models.md#threads-and-prompt-cache), which has as many threads as the host has cores.
+model of {MODEL.layers} layers and width {MODEL.width} (437 MB). Two pods with the same limits take turns: one as rendered, and
+one without the variables of [models.md](models.md#threads-and-prompt-cache), which has as many threads as the host has cores.
 Figures are medians of {_ROUNDS} answers. {machine()}
 
 {table(HEADINGS, [row.cells() for row in rows])}
