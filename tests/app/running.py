@@ -67,7 +67,7 @@ def running(
     """The server of a stack with these settings, while the block runs.
 
     It listens on `port`, or on any. `packages` is a folder whose Python packages come before those of the environment; `held`
-    contains the values of other Secrets than the stack's own, by their names. Fails with the end of its log if it does not start.
+    contains the values of other Secrets than the stack's own, by their names. Fails with the end of its log if it cannot start.
     """
     pod, port = rendered(**settings), port or free_port()
     data = folder / "data"
