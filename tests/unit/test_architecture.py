@@ -11,6 +11,7 @@ from tests.unit.drawing import ROOT
 
 PACKAGES = ("airis", "components", "policy", "settings")
 LIBRARY = ("benchmarks", "documentation", "maintenance", *PACKAGES)
+PAGE = ROOT / "docs" / "architecture.md"
 MOST_ENTRIES = 12
 """How many folders a reader of airis/ chooses from (issue 13)."""
 MOST_LINES = 400
@@ -69,6 +70,18 @@ def test_no_folder_imports_what_imports_it() -> None:
     assert cycle_in({name: frozenset(others) for name, others in folders.items()}) == []
 
 
+def test_folders_of_the_command_are_in_the_order_of_the_documentation() -> None:
+    line = re.search(r"a folder imports only those before it: ([^.]*)\.", PAGE.read_text(encoding="utf-8"))
+    assert line is not None
+    order = re.findall(r"`(\w+)`", line[1])
+    assert set(order) == {each.name for each in (ROOT / "airis").iterdir() if (each / "__init__.py").exists()}
+    for module, imported in imports().items():
+        if module.startswith("airis."):
+            folder = module.split(".")[1]
+            others = {each.split(".")[1] for each in imported if each.startswith("airis.")}
+            assert others <= set(order[: order.index(folder) + 1]), module
+
+
 def test_a_circle_is_found() -> None:
     assert cycle_in({"a": frozenset({"b"}), "b": frozenset({"c"}), "c": frozenset({"a"})})
 
@@ -79,9 +92,9 @@ def test_settings_know_nothing_of_pulumi_and_kubernetes() -> None:
 
 
 def test_the_command_has_a_dozen_folders_and_no_loose_modules() -> None:
-    entries = {each.name for each in (ROOT / "airis").iterdir()} - {"__init__.py", "__pycache__"}
-    assert len(entries) <= MOST_ENTRIES
-    assert [each for each in entries if not (ROOT / "airis" / each).is_dir()] == []
+    entries = {each.relative_to(ROOT).parts[1] for each in modules("airis").values()} - {"__init__.py"}
+    assert 1 < len(entries) <= MOST_ENTRIES
+    assert [each for each in entries if each.endswith(".py")] == []
 
 
 def sentence(package: Path) -> str:
@@ -104,8 +117,7 @@ def _place(folder: Path) -> str:
 
 
 def test_the_documentation_shows_every_folder_with_the_sentence_of_its_package() -> None:
-    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    assert tree() in page, f"docs/architecture.md must show:\n{tree()}"
+    assert tree() in PAGE.read_text(encoding="utf-8"), f"docs/architecture.md must show:\n{tree()}"
 
 
 def test_no_file_is_longer_than_a_reader_follows() -> None:
