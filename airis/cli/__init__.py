@@ -1,1 +1,1 @@
-"""The command line: options and help of each command, one call, an exit code. What a command does is in the other folders."""
+"""The command line: each command's options, help and exit code. The other packages implement the commands."""

@@ -43,7 +43,7 @@ def test_a_second_stack_does_not_start_in_what_a_destroyed_one_left(project: Pro
     for command in (["up", "--yes"], ["preview"]):
         code, text = project.run(*AIRIS, *command, "--stack", "second")
         assert code == ExitCode.BAD_INPUT
-        assert f"error: already in the cluster, and not made by stack second: {LEFT}. Nothing was changed\n" in text
+        assert f"error: already in the cluster, but not created by stack second: {LEFT}. Nothing was changed\n" in text
         assert f"{UPSERT_VARIABLE}=true in the environment" in text
         assert "Previewing update" not in text  # Pulumi has not begun
         assert "Traceback" not in text
@@ -62,7 +62,7 @@ def test_plain_pulumi_ends_at_the_namespace_and_says_the_same(project: Project) 
     # that Pulumi has failed changes nothing: what exists is older than that
     code, text = project.run(*AIRIS, "preview", "--stack", "second")
     assert code == ExitCode.BAD_INPUT
-    assert f"not made by stack second: {LEFT}." in text
+    assert f"not created by stack second: {LEFT}." in text
 
 
 def test_it_is_taken_over_with_its_data_on_purpose(project: Project) -> None:
@@ -82,7 +82,7 @@ def test_two_stacks_cannot_live_in_one_namespace(project: Project) -> None:
     code, text = project.run(*AIRIS, "up", "--stack", "first", "--yes")
 
     assert code == ExitCode.BAD_INPUT
-    assert "not made by stack first: ServiceAccount/" in text
+    assert "not created by stack first: ServiceAccount/" in text
     assert "Deployment/airis-deployment" in text
     assert "give this stack another airis:namespace" in text
     assert UPSERT_VARIABLE not in text  # what lives belongs to one stack
@@ -101,7 +101,7 @@ def test_an_object_that_somebody_else_made_is_named(project: Project) -> None:
 
     code, text = project.run(*AIRIS, "up", "--stack", "second", "--yes")
     assert code == ExitCode.BAD_INPUT
-    assert "not made by stack second: Service/airis-redis. Nothing was changed" in text
+    assert "not created by stack second: Service/airis-redis. Nothing was changed" in text
     assert "If nobody needs it: delete it." in text
 
     code, text = project.run("pulumi", "up", "--stack", "second", *PLAIN)

@@ -165,7 +165,7 @@ def test_backup_asks_for_three_things(world: World, command: Command, tmp_path: 
 
     assert (code, world.asked()) == (0, [*LOOK, agent_in("airis-1", "backup", world.volume)])
     assert archive.verify(tmp_path / "b.tar.gz").manifest["stack"] == "cpu"
-    assert out.startswith(f"{tmp_path}/b.tar.gz: 5 files, 0.0 MiB, checked.\n")
+    assert out.startswith(f"{tmp_path}/b.tar.gz: 5 files, 0.0 MiB, verified.\n")
     assert "session key" in out
     assert err == "Backing up stack cpu ...\n"
 

@@ -449,7 +449,7 @@ def test_encrypted_values_that_nothing_here_can_decrypt_pass(project: Path, comm
     (project / "Pulumi.team.yaml").write_text(json.dumps({"config": config}), encoding="utf-8")
     code, out, err = command("render", "--stack", "team")
     assert code == 0
-    assert err.startswith("note: Secret/airis-secrets reads [secret] here.")
+    assert err.startswith("note: the values of Secret/airis-secrets are redacted as [secret].")
     assert len(err.splitlines()) == 1
     assert "v1:abc" not in out
     (secret,) = [each for each in yaml.safe_load_all(out) if each["kind"] == "Secret"]

@@ -237,7 +237,7 @@ def test_a_failed_destroy_promises_nothing(
     monkeypatch.setattr(FakeEngine, "destroy", fail, raising=False)
     with pytest.raises(EngineFailed):
         destroy.destroy("gpu", yes=True)
-    assert "These remain" not in capfd.readouterr().out
+    assert "These objects remain" not in capfd.readouterr().out
 
 
 @pytest.mark.usefixtures("no_cluster")
@@ -353,7 +353,7 @@ def test_up_waits_on_while_a_database_is_being_prepared(
     slow.takes = [600.0, 600.0]
     assert deploy_or_rehearse("gpu", yes=True) == 0
     assert asked.count("up") == 3
-    assert capfd.readouterr().err.count("The database is still being prepared: waiting on.") == 2
+    assert capfd.readouterr().err.count("The database is still being prepared: waiting.") == 2
 
 
 @pytest.mark.parametrize(
@@ -486,7 +486,7 @@ def test_what_the_program_itself_raised_is_told_whole() -> None:
 def test_data_of_another_cluster_is_not_touched_either(asked: list[str], project: Path, tmp_path: Path) -> None:
     write(project, f"{{airis:cluster: {{uid: {OTHER}}}}}")
     for command in (lambda: backup_stack("test", tmp_path / "x.tar.gz"), lambda: restore_stack("test", tmp_path / "x")):
-        with pytest.raises(AirisError, match=f"airis:cluster.uid is {OTHER}, and the configured one has {UID}"):
+        with pytest.raises(AirisError, match=f"airis:cluster.uid is {OTHER}, and the configured cluster has {UID}"):
             command()
 
 
@@ -557,7 +557,7 @@ def test_a_login_counts_until_the_logout(own_home: Path, tmp_path: Path, credent
 
 
 @pytest.mark.parametrize(
-    ("version", "reason"), [("v3.100.0", "3.100.0"), ("nonsense", "parse"), (None, "none on PATH")]
+    ("version", "reason"), [("v3.100.0", "3.100.0"), ("nonsense", "parse"), (None, "not found on PATH")]
 )
 def test_without_a_cli_that_fits_and_without_network_the_manual_steps_are_told(
     script: Script, monkeypatch: pytest.MonkeyPatch, version: str | None, reason: str, tmp_path: Path
@@ -633,7 +633,7 @@ def test_ctrl_c_ends_it_once_and_well(
         command.run(["up"], str(tmp_path), {}, lambda line: started.set())
     assert command.interrupted
     assert command.last.stdout == "started\nended well"
-    assert "Pulumi ends what is under way" in capfd.readouterr().err
+    assert "Pulumi finishes the operations in progress" in capfd.readouterr().err
     assert signal.getsignal(number) is before
 
 
@@ -683,10 +683,11 @@ def lock_of(pid: int, host: str) -> str:
     )
 
 
-def test_a_failure_is_told_in_pulumis_words_and_not_twice() -> None:
+def test_a_failure_refers_to_pulumis_output_and_does_not_repeat_it() -> None:
     with pytest.raises(EngineFailed) as failed:
         failing(CommandResult("secret words", "more", 255)).up()
-    assert "words" not in str(failed.value).replace("Pulumi's own words", "")
+    assert "words" not in str(failed.value)
+    assert "see Pulumi's output above" in str(failed.value)
     assert failed.value.exit_code == 3
 
 

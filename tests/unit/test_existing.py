@@ -63,7 +63,7 @@ def test_what_a_destroyed_stack_left_is_named_with_the_way_to_take_it_over() -> 
     with pytest.raises(AirisError) as error:
         refuse(cluster)
     assert error.value.message == (
-        "already in the cluster, and not made by stack test: Namespace/airis, PersistentVolumeClaim/airis-pvc, "
+        "already in the cluster, but not created by stack test: Namespace/airis, PersistentVolumeClaim/airis-pvc, "
         "PersistentVolumeClaim/ollama-volume-ollama-0. Nothing was changed"
     )
     assert "PULUMI_K8S_UPSERT_EXISTING_OBJECTS=true" in str(error.value)
@@ -84,7 +84,7 @@ def test_what_is_in_use_is_never_offered_to_be_taken_over_with_its_namespace(fur
 def test_what_the_state_knows_is_the_stacks_own() -> None:
     own = [each for each in wanted() if each["kind"] != "Secret"]
     refuse(FakeCluster(*(f"{each['kind'].lower()}/{each['metadata']['name']}" for each in own)), *own)
-    with pytest.raises(AirisError, match="not made by stack test: Secret/airis-secrets"):
+    with pytest.raises(AirisError, match="not created by stack test: Secret/airis-secrets"):
         refuse(FakeCluster("namespace/airis", "secret/airis-secrets"), *own)
 
 

@@ -27,9 +27,9 @@ def test_a_pod_that_should_have_ended_long_ago_is_told() -> None:
     (found,) = troubles([ending(-60)])
 
     assert found.what == "Pod/ollama-0"
-    assert "it should have ended at " in found.reason
-    assert "its node gpu-0 has not said that it has" in found.reason
-    assert "`kubectl delete node` it" in found.remedy
+    assert "stuck terminating since " in found.reason
+    assert "node gpu-0 may be unreachable" in found.reason
+    assert "`kubectl delete node`" in found.remedy
     assert not found.settling
 
 

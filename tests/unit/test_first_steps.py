@@ -35,17 +35,17 @@ def told(*, has_data: bool = False, **config: Any) -> str:
 def test_the_whole_text_of_a_small_stack() -> None:
     assert told(ollama={"models": ["llama3.2:1b"]}).splitlines() == [
         "",
-        "Stack test is up. What comes next:",
+        "Stack test is up. Next steps:",
         "  Open     `.venv/bin/airis open --stack test` opens it in your browser.",
-        "  Sign in  Create an account: the first one is the administrator's.",
-        "  Model    Ask llama3.2:1b.",
+        "  Sign in  Create an account: the first account is the administrator.",
+        "  Model    Chat with llama3.2:1b.",
     ]
 
 
 def test_where_it_is_reached(dns: dict[str, tuple[str, ...]]) -> None:
     host: dict[str, Any] = {"ingress": {"host": "chat.example.com", "tls": {"secretName": "tls"}}}
     assert "Open     https://chat.example.com\n" in told(**host)
-    assert "does not know the name chat.example.com yet; `.venv/bin/airis open --stack test`" in told(**host)
+    assert "chat.example.com does not resolve on this machine yet; `.venv/bin/airis open --stack test`" in told(**host)
     dns["chat.example.com"] = ("203.0.113.7",)
     assert "airis open" not in told(**host)
     assert "Open     http://203.0.113.7\n" in told(webui={"url": "http://203.0.113.7"})
@@ -55,19 +55,19 @@ def test_where_it_is_reached(dns: dict[str, tuple[str, ...]]) -> None:
 
 def test_an_address_needs_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_steps, "resolved", lambda _: {})  # addresses are not asked for
-    assert "does not know" not in told(webui={"url": "http://203.0.113.7"})
+    assert "does not resolve" not in told(webui={"url": "http://203.0.113.7"})
 
 
 @pytest.mark.parametrize(
     ("auth", "said"),
     [
-        ({}, "Create an account: the first one is the administrator's."),
-        ({"enabled": False}, "whoever reaches it is its administrator"),
+        ({}, "Create an account: the first account is the administrator."),
+        ({"enabled": False}, "everyone who can reach it is an administrator"),
         (
             {"firstAdmin": {"email": "a@example.com", "passwordFrom": {"name": "s", "key": "k"}}},
-            "The administrator is a@example.com; the password is in the key k of the Secret s.",
+            "The administrator is a@example.com; the password is in key k of Secret s.",
         ),
-        ({"trustedHeader": {"email": "X-Email"}}, "The first account that signs in is the administrator's."),
+        ({"trustedHeader": {"email": "X-Email"}}, "The first user who signs in is the administrator."),
     ],
 )
 def test_who_the_administrator_is(auth: dict[str, Any], said: str) -> None:
@@ -75,14 +75,18 @@ def test_who_the_administrator_is(auth: dict[str, Any], said: str) -> None:
 
 
 def test_data_that_was_there_may_have_accounts() -> None:
-    assert "The accounts in its database stay." in told(has_data=True)
+    assert "Existing accounts in the database are kept." in told(has_data=True)
     assert "Create an account" not in told(has_data=True)
 
 
 @pytest.mark.parametrize(
     ("config", "said", "not_said"),
     [
-        ({}, "There is none yet. In Pulumi.test.yaml, `models: [llama3.2:1b]`", "Ask"),
+        (
+            {},
+            "No model yet. To pull one, set `models: [llama3.2:1b]` under airis:ollama in Pulumi.test.yaml",
+            "Chat with",
+        ),
         (
             {
                 "ollama": {
@@ -91,7 +95,7 @@ def test_data_that_was_there_may_have_accounts() -> None:
                 },
                 "webui": {"connections": {"embeddings": {"engine": "ollama", "model": "nomic-embed-text:latest"}}},
             },
-            "Ask llama3.1:8b or helpdesk.",
+            "Chat with llama3.1:8b or helpdesk.",
             "nomic",
         ),
         (
@@ -99,8 +103,8 @@ def test_data_that_was_there_may_have_accounts() -> None:
                 "webui": {"connections": {"openai": [{"url": "https://llm.example.com/v1"}]}},
                 "ollama": {"enabled": False},
             },
-            "Model    Those of the servers in airis:webui.connections.",
-            "none",
+            "Model    The models of the servers in airis:webui.connections.",
+            "No model",
         ),
         ({"ollama": {"enabled": False}}, "connect a server in the browser", "llama"),
     ],
@@ -115,7 +119,7 @@ def test_which_model_to_ask(config: dict[str, Any], said: str, not_said: str) ->
     ("there", "said"),
     [
         ([], "Create an account"),
-        (["PersistentVolumeClaim"], "The accounts in its database stay."),
+        (["PersistentVolumeClaim"], "Existing accounts in the database are kept."),
         (["Deployment", "PersistentVolumeClaim"], ""),
     ],
     ids=["new", "destroyed before", "deployed"],

@@ -254,7 +254,7 @@ def test_a_paused_stack(world: World, command: Command) -> None:
     world.answer("pods", None)
     ended, _, err = command("open", "--stack", "cpu")
     assert ended == 1
-    assert "is paused" in err
+    assert "Open WebUI of stack cpu is scaled to zero" in err
 
 
 def test_what_kubectl_refuses_is_said_in_its_words(world: World, command: Command) -> None:
@@ -270,7 +270,7 @@ def test_a_port_that_is_taken(world: World, command: Command) -> None:
     with listening() as port:
         ended, out, err = command("open", "--stack", "cpu", "--port", str(port))
         assert (ended, out) == (4, "")
-        assert f"port {port} of this machine cannot be used: Address already in use" in err
+        assert f"local port {port} cannot be used: Address already in use" in err
         with relay(None, usual=port, origin=None) as front:
             assert front.port != port
     with relay(None, usual=port, origin=None) as front:

@@ -157,7 +157,7 @@ def test_nothing_is_written_without_a_yes() -> None:
 
 def test_nothing_is_forgotten_where_the_cluster_cannot_be_asked() -> None:
     engine, _ = fakes(state(("creating", STATEFUL_SET)))
-    with pytest.raises(EngineFailed, match="cannot be found out"):
+    with pytest.raises(EngineFailed, match="cannot be looked up"):
         recovery.recover(engine, None, lambda question: True)
     assert engine.imported == {}
 
@@ -223,10 +223,7 @@ def test_the_next_run_takes_over_what_was_made_unheard_and_says_so(capsys: pytes
     engine.failing = TEN
     recovery.recover(engine, cluster, lambda question: False, WANTED)
     assert engine.asked == ["refresh", "allow existing"]
-    assert (
-        "A failed run made StatefulSet/ollama, and the API server was gone before it could say so"
-        in capsys.readouterr().err
-    )
+    assert "A failed run created StatefulSet/ollama, but got no answer from the API server" in capsys.readouterr().err
 
 
 def test_a_preview_takes_over_the_same_and_reads_nothing_into_the_state() -> None:
@@ -239,7 +236,7 @@ def test_a_preview_takes_over_the_same_and_reads_nothing_into_the_state() -> Non
 def test_a_preview_says_what_was_cut_off_and_leaves_it(capsys: pytest.CaptureFixture[str]) -> None:
     engine, cluster = fakes(state(("creating", STATEFUL_SET)))
     assert recovery.tell_unfinished(engine, cluster, WANTED)
-    assert "creating StatefulSet/ollama\n`airis up` finds out." in capsys.readouterr().err
+    assert "creating StatefulSet/ollama\n`airis up` resolves this." in capsys.readouterr().err
     assert (engine.asked, engine.imported) == ([], {})
 
 

@@ -48,7 +48,7 @@ def test_two_runs_print_the_same_bytes_sorted_and_without_colour(airis: Airis) -
     assert one.stderr == other.stderr
     *warnings, note = one.stderr.splitlines()
     assert MUTABLE in warnings
-    assert note.startswith("note: Secret/airis-secrets reads [secret] here.")
+    assert note.startswith("note: the values of Secret/airis-secrets are redacted as [secret].")
     assert "\x1b" not in one.stdout
     assert MUTABLE not in one.stdout
     assert one.stdout == to_yaml(committed("reference").objects)
@@ -195,10 +195,10 @@ def test_help_lists_commands_and_exit_codes_without_colour(airis: Airis) -> None
     for command in ("render", "rehearse", "up", "sandbox"):
         assert f" {command} " in shown.stdout
     for code in (
-        "0 all is well",
-        "1 a stack",
-        "2 the command line",
-        "3 it ran",
+        "0 success",
+        "1 invalid stack",
+        "2 invalid command line",
+        "3 something failed",
         "4 this machine",
         "130 interrupted",
     ):
@@ -221,7 +221,7 @@ def test_an_encrypted_stack_is_rendered_with_its_values_hidden(project: Path, co
     (project / "Pulumi.team.yaml").write_text(json.dumps({"config": config}), encoding="utf-8")
     code, out, err = command("render", "--stack", "team")
     assert code == 0
-    assert err.startswith("note: Secret/airis-secrets reads [secret] here.")
+    assert err.startswith("note: the values of Secret/airis-secrets are redacted as [secret].")
     assert len(err.splitlines()) == 1
     (secret,) = [each for each in yaml.safe_load_all(out) if each["kind"] == "Secret"]
     assert secret["stringData"] == {"DATABASE_URL": "[secret]", "WEBUI_SECRET_KEY": "[secret]"}

@@ -55,7 +55,7 @@ def event(reason: str, message: str, about: str = "Pod/ollama-0", at: str = "202
         (waiting("ImagePullBackOff", "Back-off pulling image"), "ImagePullBackOff", "airis:imagePullSecrets"),
         (waiting("ErrImagePull", "manifest unknown"), "manifest unknown", "does not exist"),
         (waiting("InvalidImageName"), "InvalidImageName", "its name"),
-        (waiting("CreateContainerConfigError", 'secret "keys" not found'), "keys", "make that Secret"),
+        (waiting("CreateContainerConfigError", 'secret "keys" not found'), "keys", "a missing Secret"),
         (waiting("CrashLoopBackOff", lastState=ended(1)), "exit code 1", "kubectl logs ollama-0 --container=ollama --previous"),
         (waiting("CrashLoopBackOff", lastState=ended(137, "OOMKilled")), "OOMKilled", "resources.limits.memory"),
         (pod(containerStatuses=[{"name": "ollama", "state": ended(2)}]), "exit code 2", "--previous"),
@@ -129,7 +129,7 @@ def test_each_trouble_is_told_once_after_it_has_lasted_and_when_it_is_over() -> 
     assert len(told) == 1
     assert watch.lasting == ["Pod/ollama-0"]
     watch.look([pod()])
-    assert told[1:] == ["Pod/ollama-0: that is over."]
+    assert told[1:] == ["Pod/ollama-0: resolved."]
     assert watch.lasting == []
 
 
