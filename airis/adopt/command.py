@@ -90,7 +90,7 @@ def _stack(name: str, root: Path, *, force: bool) -> StackFile:
         if takeover and json.loads(takeover).get("enabled"):
             return stack
     raise AirisError(
-        f"{path.name} exists, and is never written over",
+        f"{path.name} exists, and is never overwritten",
         "choose another name"
         if force
         else f"choose another name, or --force: it writes Pulumi.{name}-adopted.yaml beside it",

@@ -1,1 +1,1 @@
-"""Stack files: how they are read, written by `airis init`, completed in editors, and documented."""
+"""Stack files: reads them, writes them (`airis init`), and generates their JSON Schema and reference documentation."""

@@ -177,7 +177,7 @@ def test_a_stack_file_is_never_written_over(adopting: Adopt, project: Path, clea
     (project / "Pulumi.moved.yaml").write_text(own)
     before = versions(clean_sandbox, "airis")
 
-    with pytest.raises(AirisError, match=r"Pulumi\.moved\.yaml exists, and is never written over") as caught:
+    with pytest.raises(AirisError, match=r"Pulumi\.moved\.yaml exists, and is never overwritten") as caught:
         adopting(ask=yes)
     assert caught.value.exit_code is ExitCode.BAD_INPUT
     assert versions(clean_sandbox, "airis") == before

@@ -567,5 +567,5 @@ def test_without_a_cluster_it_says_so(command: Command, project: Path) -> None:
 def test_a_stack_that_is_there_is_refused_before_anything_is_looked_at(command: Command, project: Path) -> None:
     code, out, err = command("adopt", "--stack", "cpu", "--yes")
     assert (code, out) == (ExitCode.BAD_INPUT, "")
-    assert err.startswith("error: Pulumi.cpu.yaml exists, and is never written over\n")
+    assert err.startswith("error: Pulumi.cpu.yaml exists, and is never overwritten\n")
     assert "--force: it writes Pulumi.cpu-adopted.yaml beside it" in err

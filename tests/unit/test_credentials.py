@@ -336,9 +336,9 @@ def test_show_secrets_prints_a_real_key_in_the_secret_and_nowhere_else(command: 
 @pytest.mark.parametrize("prefix", ["airis:", ""])
 def test_plain_text_in_the_stack_file_is_refused(prefix: str, secrets: str, key: str, refuse: Refuse) -> None:
     assert refuse(f"{prefix}secrets: {secrets}") == (
-        f"Pulumi.test.yaml: airis:secrets.{key} stands there in plain text\n"
-        f"  `pulumi config set --stack test --secret --path airis:secrets.{key}` encrypts it; "
-        "then change the value that was seen"
+        f"Pulumi.test.yaml: airis:secrets.{key} is in plain text\n"
+        f"  encrypt it with `pulumi config set --stack test --secret --path airis:secrets.{key}`; "
+        "then rotate the credential"
     )
 
 

@@ -101,7 +101,7 @@ def test_enter_all_the_way_is_a_stack_and_so_is_yes(
     monkeypatch.setattr(sys, "stdin", Terminal("\n" * len(QUESTIONS)))
     code, out, _ = command("init")
     assert code == 0
-    assert "Where does it run" in out
+    assert "Kubernetes platform" in out
     assert "llama3.2:1b: 1.3GB" in out
     monkeypatch.undo()
     assert command("init", "--stack", "same", "--yes")[0] == 0
@@ -117,10 +117,10 @@ def test_a_wrong_answer_is_asked_for_again(command: Command, project: Path, monk
     monkeypatch.setattr(sys, "stdin", Terminal("\n".join(answers)))
     code, out, _ = command("init")
     assert code == 0
-    assert "It must be a stack's name" in out
-    assert "It must be one of minikube, kind" in out
-    assert "It must be a whole number; 0 for none" in out
-    assert "It must be bytes with a Kubernetes suffix" in out
+    assert "Must be a stack name" in out
+    assert "Must be one of minikube, kind" in out
+    assert "Must be a whole number; 0 for none" in out
+    assert "Must be bytes with a Kubernetes suffix" in out
     settings = settings_of(read_stack("team", project))
     assert settings.ollama.models == ()
     assert settings.ollama.storage.size == "50Gi"
@@ -132,7 +132,7 @@ def test_what_was_given_is_not_asked(command: Command, monkeypatch: pytest.Monke
     monkeypatch.setattr(sys, "stdin", Terminal("\n" * len(QUESTIONS)))
     _, out, _ = command("init", "--stack", "mine", "--platform", "kind", "--sign-up")
     assert "Name of the stack" not in out
-    assert "Where does it run" not in out
+    assert "Kubernetes platform" not in out
     assert "GPUs of the Ollama pod" in out
     assert "Who made the GPUs" not in out
     assert "account" not in out
@@ -169,7 +169,7 @@ def test_a_file_that_exists_stays(name: str, command: Command, project: Path) ->
     before = (project / f"Pulumi.{name}.yaml").read_bytes()
     code, out, err = command("init", "--stack", name, "--yes")
     assert (code, out) == (1, "")
-    assert err.startswith(f"error: Pulumi.{name}.yaml exists, and is never written over\n")
+    assert err.startswith(f"error: Pulumi.{name}.yaml exists, and is never overwritten\n")
     assert (project / f"Pulumi.{name}.yaml").read_bytes() == before
 
 
@@ -185,7 +185,7 @@ def test_a_file_that_comes_meanwhile_stays(command: Command, project: Path, monk
     monkeypatch.setattr(sys, "stdin", Slow("\n" * len(QUESTIONS)))
     code, _, err = command("init")
     assert code == 1
-    assert "never written over" in err
+    assert "never overwritten" in err
     assert path.read_text(encoding="utf-8") == "config: {}\n"
     assert files(project) == {*before, path.name}
 
@@ -193,19 +193,25 @@ def test_a_file_that_comes_meanwhile_stays(command: Command, project: Path, monk
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--platform", "mars"], "--platform mars: not an answer\n  it must be one of minikube"),
-        (["--vendor", "amd"], "--vendor amd: it has no effect\n  only together with --gpu"),
-        (["--host", "none", "--tls-issuer", "a"], "--tls-issuer a: it has no effect\n  only together with --host"),
-        (["--admin-secret", "a/b"], "--admin-secret a/b: it has no effect\n  only together with --admin-email"),
-        (["--admin-email", "a@b.c", "--admin-secret", "a"], "--admin-secret a: not an answer"),
-        (["--host", "https://a.example.com"], "--host https://a.example.com: not an answer"),
-        (["--model", "a b"], "--model a b: not an answer"),
-        (["--model", "llama3.2:1b", "--no-model"], "it must be names of models, or none alone"),
-        (["--webui-image", "a b"], "--webui-image a b: not an answer"),
-        (["--ollama-image", ""], "--ollama-image : not an answer"),
+        (["--platform", "mars"], "--platform mars: invalid value\n  must be one of minikube"),
+        (["--vendor", "amd"], "--vendor amd: this option has no effect\n  use it together with --gpu"),
+        (
+            ["--host", "none", "--tls-issuer", "a"],
+            "--tls-issuer a: this option has no effect\n  use it together with --host",
+        ),
+        (
+            ["--admin-secret", "a/b"],
+            "--admin-secret a/b: this option has no effect\n  use it together with --admin-email",
+        ),
+        (["--admin-email", "a@b.c", "--admin-secret", "a"], "--admin-secret a: invalid value"),
+        (["--host", "https://a.example.com"], "--host https://a.example.com: invalid value"),
+        (["--model", "a b"], "--model a b: invalid value"),
+        (["--model", "llama3.2:1b", "--no-model"], "must be model names, or only none"),
+        (["--webui-image", "a b"], "--webui-image a b: invalid value"),
+        (["--ollama-image", ""], "--ollama-image : invalid value"),
         (["--ollama-storage", "4GB"], "4G was meant?"),
-        (["--stack", "../a"], "--stack ../a: not an answer"),
-        (["--stack", ""], "--stack : not an answer"),
+        (["--stack", "../a"], "--stack ../a: invalid value"),
+        (["--stack", ""], "--stack : invalid value"),
         # Right each for itself, and refused together by the settings
         (["--model", "llama3.1:70b", "--ollama-storage", "1Gi"], "airis:ollama.storage.size"),
         (["--platform", "kind", "--gpu", "1", "--accelerator", "a"], "airis:ollama.gpu.accelerator"),
@@ -224,7 +230,7 @@ def test_what_cannot_be_is_refused(options: list[str], said: str, command: Comma
 def test_one_small_model_comes_with_its_size_and_can_be_declined(command: Command, project: Path, gpus: str) -> None:
     _, out, _ = command("init", "-s", "mine", "--gpu", gpus, "--yes")
     assert settings_of(read_stack("mine", project)).ollama.models == ("llama3.2:1b",)
-    assert "the first up downloads llama3.2:1b: 1.3GB" in out
+    assert "the first `up` pulls llama3.2:1b: 1.3GB" in out
     assert "llama3.2:1b: 1.3GB" in (project / "Pulumi.mine.yaml").read_text(encoding="utf-8")
     for name, options in {"a": ["--no-model"], "b": ["--model", "none"], "c": ["--model", "NONE"]}.items():
         _, out, _ = command("init", "-s", name, "--gpu", gpus, *options, "--yes")

@@ -292,21 +292,21 @@ def test_check_passes_with_advice(command: Command) -> None:
     assert code == 0
     assert any(line.startswith("advisory   immutable-images: Deployment/airis-deployment: ") for line in advice)
     assert all(line.startswith("advisory ") for line in advice)
-    assert last == f"ok: stack reference keeps what is mandatory; advised against: {len(advice)}."
+    assert last == f"ok: stack reference passes all mandatory rules; advisory violations: {len(advice)}."
 
 
 @pytest.mark.parametrize("stack", RECOMMENDED)
 def test_the_recommended_stacks_need_no_advice(stack: str, command: Command) -> None:
     code, out, _ = command("check", "--stack", stack)
     assert (code, out.count("\n")) == (0, 1)
-    assert out.startswith(f"ok: stack {stack} keeps all 8 rules, in ")
+    assert out.startswith(f"ok: stack {stack} passes all 8 rules, in ")
 
 
 def test_check_says_ok(command: Command, project: Path) -> None:
     (project / "Pulumi.test.yaml").write_text("config: {airis:webui: {image: 'a:1.2.3'}}", encoding="utf-8")
     code, out, _ = command("check", "--stack", "test")
     assert (code, out.count("\n")) == (0, 1)
-    assert out.startswith("ok: stack test keeps all 8 rules, in ")
+    assert out.startswith("ok: stack test passes all 8 rules, in ")
 
 
 def test_check_reports_what_is_broken(command: Command, project: Path) -> None:
@@ -319,4 +319,4 @@ def test_check_reports_what_is_broken(command: Command, project: Path) -> None:
     assert first == f"mandatory  resource-limits: StatefulSet/ollama: {field}: set an amount"
     assert others
     assert all(line.startswith("advisory ") for line in others)
-    assert last == f"Stack test breaks rules: mandatory 1, advisory {len(others)}."
+    assert last == f"Stack test violates rules: 1 mandatory, {len(others)} advisory."

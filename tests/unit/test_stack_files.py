@@ -39,8 +39,8 @@ def refusal(folder: Path, text: str) -> str:
 )
 def test_a_file_without_configuration(text: str, tmp_path: Path) -> None:
     assert refusal(tmp_path, text) == (
-        "Pulumi.test.yaml: it holds no configuration\n"
-        "  it needs at least the line `config: {}`; what it does not say keeps its default"
+        "Pulumi.test.yaml: no configuration\n"
+        "  add at least the line `config: {}`; keys that are not set keep their defaults"
     )
 
 
@@ -87,7 +87,7 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
 
 def test_a_key_with_its_prefix_and_without_is_the_same_key_twice(tmp_path: Path) -> None:
     assert refusal(tmp_path, "config:\n  namespace: a\n  airis:namespace: b\n").startswith(
-        "Pulumi.test.yaml: airis:namespace stands twice"
+        "Pulumi.test.yaml: duplicate key airis:namespace, with and without its prefix"
     )
 
 
@@ -95,9 +95,9 @@ def test_a_stack_that_does_not_exist_names_those_that_do(project: Path) -> None:
     with pytest.raises(AirisError) as caught:
         read_stack("gpus", project)
     assert str(caught.value) == (
-        f"there is no stack 'gpus': Pulumi.gpus.yaml does not exist\n  the stacks here are: {', '.join(COMMITTED)}"
+        f"there is no stack 'gpus': Pulumi.gpus.yaml does not exist\n  available stacks: {', '.join(COMMITTED)}"
     )
-    with pytest.raises(AirisError, match="the stacks here are: none"):
+    with pytest.raises(AirisError, match="available stacks: none"):
         read_stack("gpus", project / "..")
 
 
@@ -112,7 +112,7 @@ def test_the_project_is_found_from_a_folder_below_it(project: Path) -> None:
 
 
 def test_a_folder_without_a_project(tmp_path: Path) -> None:
-    with pytest.raises(AirisError, match=r"no Pulumi\.yaml here or above"):
+    with pytest.raises(AirisError, match=r"no Pulumi\.yaml here or in a parent folder"):
         project_root(tmp_path)
 
 
@@ -183,7 +183,7 @@ def test_encrypted_values_are_placeholders_and_their_keys_secret(tmp_path: Path)
     ("stack", "text", "said"),
     [
         ("nope", "", "error: there is no stack 'nope': Pulumi.nope.yaml does not exist\n"),
-        ("test", "", "error: Pulumi.test.yaml: it holds no configuration\n"),
+        ("test", "", "error: Pulumi.test.yaml: no configuration\n"),
         ("test", "config: {a", "error: Pulumi.test.yaml:1:11: "),
     ],
     ids=["no such stack", "empty", "no YAML"],

@@ -118,7 +118,7 @@ def test_several_stacks_and_patterns(project: Path) -> None:
         tenant(project, name)
     names = [each.name for each in read_stacks(["dept-*", "dept-a", "cpu"], project)]
     assert names == ["dept-a", "dept-b", "cpu"]
-    with pytest.raises(AirisError, match="no stack is called 'team-\\*'"):
+    with pytest.raises(AirisError, match="no stack matches 'team-\\*'"):
         read_stacks(["cpu", "team-*"], project)
     with pytest.raises(AirisError, match="there is no stack 'nope'"):
         read_stacks(["nope"], project)
@@ -140,7 +140,7 @@ def test_every_wrong_stack_is_named(project: Path, base: Callable[[Mapping[str, 
         with pytest.raises(AirisError) as caught:
             for_each(stacks, rendered, "Rendering", processes=processes)
         told = str(caught.value)
-        assert "2 of 3 stacks are wrong" in told
+        assert "2 of 3 stacks are invalid" in told
         assert "Pulumi.bad.yaml" in told
         assert "Pulumi.worse.yaml" in told
         assert "Pulumi.good.yaml" not in told
