@@ -98,7 +98,7 @@ def test_the_reference_is_taken_over_with_its_data(overlay: str, moving: Project
     assert len(before["markers"]) == 2
 
     # on the GPU nodes the reference's pod waits for ever: it lacks a toleration
-    stuck = "its controller would wait for it for ever" in moving.done("adopt", "-s", "moved", "--yes")
+    stuck = "its controller would wait for the pod forever" in moving.done("adopt", "-s", "moved", "--yes")
     moving.done("up", "-s", "moved", "--yes")
 
     assert stuck == (overlay == "gpu")
@@ -159,7 +159,7 @@ def test_what_the_reference_left_behind_is_gone_and_what_others_set_stays(moving
     told = moving.done("adopt", "-s", "moved", "--yes")
     moving.done("up", "-s", "moved", "--yes")
 
-    assert "the condition on nvidia.com/gpu.present: only GPU nodes meet it" in told
+    assert "the node condition on nvidia.com/gpu.present: only GPU nodes match it" in told
     pod = one(moving, "statefulset", "ollama")["spec"]["template"]["spec"]
     assert "affinity" not in pod
     assert "tty" not in pod["containers"][0]

@@ -10,8 +10,9 @@ import pytest
 from airis.adopt.changes import _lines
 from airis.adopt.cluster import problem
 from airis.adopt.discovery import Found, look
+from airis.adopt.draft import Draft, settings_of
 from airis.adopt.handover import handed_over, merged
-from airis.adopt.stack_file import Draft, as_yaml, drafted, settings_of
+from airis.adopt.stack_file import as_yaml, drafted
 from airis.cluster.connection import Cluster
 from airis.cluster.kubectl import KubectlError
 from airis.diff.fields import masked
@@ -138,7 +139,7 @@ def test_a_value_that_no_key_can_say_is_told_and_left_out() -> None:
     draft = with_env({"name": "DEFAULT_USER_ROLE", "value": "admin"})
     assert "auth" not in draft.config["airis:webui"]
     (told,) = draft.notes.dropped
-    assert told.startswith("the variable DEFAULT_USER_ROLE: airis:webui.auth.defaultRole decides on it")
+    assert told.startswith("variable DEFAULT_USER_ROLE: airis:webui.auth.defaultRole controls it")
 
 
 def test_references_stay_references() -> None:
@@ -153,7 +154,7 @@ def test_references_stay_references() -> None:
     assert webui["sessionKeyFrom"] == {"name": "own", "key": "k"}
     assert webui["secretEnv"] == {"SOME_TOKEN": {"name": "own", "key": "k"}}
     assert webui["configMapEnv"] == {"SOME_TEXT": {"name": "texts", "key": "t"}}
-    assert draft.notes.dropped == ["the variable NODE: it is taken from fieldRef, which no setting covers"]
+    assert draft.notes.dropped == ["variable NODE: its source fieldRef is not supported by any setting"]
     assert draft.notes.credentials == []
 
 
@@ -216,7 +217,7 @@ def test_a_stale_gpu_condition_is_dropped_and_told() -> None:
     assert "gpu" not in draft.config["airis:ollama"]
     assert "nodeAffinity" not in draft.config["airis:ollama"]
     (told,) = draft.notes.dropped
-    assert "the condition on nvidia.com/gpu.present: only GPU nodes meet it" in told
+    assert "the node condition on nvidia.com/gpu.present: only GPU nodes match it" in told
 
 
 def test_placement_is_carried_over() -> None:
@@ -370,17 +371,17 @@ def by_pulumi(objects: Objects) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (emptied, "its data is in the pod, on no claim"),
-        (on_a_node, "a volume of kind hostPath, which is not a claim"),
-        (in_a_folder, "/app/backend/data is the folder webui of its volume"),
-        (elsewhere, "mounted at /models, and none at a folder .ollama"),
-        (without_claim, "its claim airis-pvc is not: half a deployment"),
-        (twice, "Open WebUI is there 2 times: Deployment/airis-deployment, Deployment/second"),
+        (emptied, "its data is in the pod, not on a claim"),
+        (on_a_node, "a volume of type hostPath, which is not a claim"),
+        (in_a_folder, "/app/backend/data is the subPath webui of its volume"),
+        (elsewhere, "mounted at /models, not at a folder .ollama"),
+        (without_claim, "incomplete deployment: Deployment/airis-deployment exists, but its claim airis-pvc does not"),
+        (twice, "namespace airis has 2 workloads of Open WebUI: Deployment/airis-deployment, Deployment/second"),
         (two_pods, "airis:webui.replicas: 2"),
         (grown, "have different sizes: 30Gi, 60Gi"),
         (two_modes, "has the access modes ReadWriteOnce, ReadOnlyMany"),
-        (by_flux, "is kept as it is by Flux"),
-        (by_pulumi, "is kept as it is by another Pulumi stack"),
+        (by_flux, "is managed by Flux"),
+        (by_pulumi, "is managed by another Pulumi stack"),
     ],
 )
 def test_what_cannot_be_moved_without_harm_is_refused(change: Any, words: str) -> None:
@@ -568,4 +569,4 @@ def test_a_stack_that_is_there_is_refused_before_anything_is_looked_at(command: 
     code, out, err = command("adopt", "--stack", "cpu", "--yes")
     assert (code, out) == (ExitCode.BAD_INPUT, "")
     assert err.startswith("error: Pulumi.cpu.yaml exists, and is never overwritten\n")
-    assert "--force: it writes Pulumi.cpu-adopted.yaml beside it" in err
+    assert "use --force to write Pulumi.cpu-adopted.yaml instead" in err
