@@ -153,7 +153,7 @@ def test_a_database_that_stays_locked_is_refused(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(agent, "_BUSY_SECONDS", 0.01)
     with closing(sqlite3.connect(data / "webui.db", isolation_level=None)) as database:
         database.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(agent.Refused, match=r"webui\.db stays locked"):
+        with pytest.raises(agent.Refused, match=r"webui\.db was locked"):
             agent.backup(data, stream(b""))
     assert not (data / ".airis-backup").exists()
 
@@ -174,7 +174,7 @@ def test_a_damaged_database_is_not_backed_up_silently(tmp_path: Path) -> None:
     with (data / "webui.db").open("r+b") as file:
         file.seek(2 * 4096 + 5)
         file.write(b"\xff" * 3000)
-    with pytest.raises(agent.Refused, match=r"webui.db is damaged already"):
+    with pytest.raises(agent.Refused, match=r"webui.db is damaged: "):
         agent.backup(data, stream(b""))
 
 
@@ -190,7 +190,7 @@ def test_without_room_on_the_volume_the_copy_goes_to_the_scratch_folder_or_is_re
     assert listing(scratch) == []
 
     monkeypatch.setattr(agent, "_SCRATCH_BYTES", 1 << 20)
-    with pytest.raises(agent.Refused, match=r"needs 16 MiB, and the volume has 0 MiB left"):
+    with pytest.raises(agent.Refused, match=r"needs 16 MiB, but the volume has 0 MiB left"):
         agent.backup(data, stream(b""))
 
 
@@ -232,7 +232,7 @@ def test_a_backup_that_is_killed_leaves_nothing_in_the_way_of_the_next(tmp_path:
     assert process.stdout is not None
     process.stdout.read(1000)
     second = run_agent("backup", str(data))
-    assert b"another backup or restore is at work" in second.communicate()[1]
+    assert b"another backup or restore is running" in second.communicate()[1]
     assert second.returncode == 1
     process.kill()
     process.wait()
@@ -262,7 +262,7 @@ def test_data_is_never_replaced_without_being_told(tmp_path: Path) -> None:
     target.mkdir()
     (target / "webui.db").write_bytes(b"the only copy")
 
-    with pytest.raises(agent.Refused, match="there is data on the volume already") as refused:
+    with pytest.raises(agent.Refused, match="the volume already has data") as refused:
         restored(target, made)
 
     assert "--overwrite" in refused.value.remedy
@@ -408,7 +408,9 @@ def test_a_full_volume_is_refused_before_and_survived_during_a_restore(
     made = backed_up(data, tmp_path / "a.tar.gz")
     (small_volume / "webui.db").write_bytes(b"old" * (3 << 20))
 
-    with pytest.raises(agent.Refused, match=r"needs 36 MiB beside the old data, and the volume has 15 MiB left"):
+    with pytest.raises(
+        agent.Refused, match=r"needs 36 MiB in addition to the old data, but the volume has 15 MiB left"
+    ):
         restored(small_volume, made, overwrite=True)
     monkeypatch.setattr(agent, "_free", lambda folder: 1 << 40)  # a file system that does not tell
     with pytest.raises(agent.Refused, match="No space left on device"):

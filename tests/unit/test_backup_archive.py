@@ -86,10 +86,10 @@ def test_every_truncation_is_noticed(made: archive.Archive) -> None:
     ("old", "new", "message"),
     [
         (b"data/settings.json", b"data/settinga.json", "damaged"),  # the tar's own header checksum
-        (bytes(range(40)), bytes(range(39)) + b"?", "'uploads/a.txt' is not what was backed up"),
-        (b'"size": 40', b'"size": 41', "is not what was backed up"),
-        (b'"path": "settings.json"', b'"path": "../etc/passwd"', "leads elsewhere"),
-        (b'"format": 1', b'"format": 9', "format 9, and this airis reads up to 1"),
+        (bytes(range(40)), bytes(range(39)) + b"?", "'uploads/a.txt' differs from what was backed up"),
+        (b'"size": 40', b'"size": 41', "differs from what was backed up"),
+        (b'"path": "settings.json"', b'"path": "../etc/passwd"', "duplicate or unsafe path"),
+        (b'"format": 1', b'"format": 9', "format 9, but this airis reads formats up to 1"),
     ],
 )
 def test_damage_below_intact_compression_is_noticed(
@@ -112,18 +112,18 @@ def test_damage_below_intact_compression_is_noticed(
         (gzip.compress(b"text" * 1000), "damaged"),
         (gzip.compress(bytes(10240)), "it is empty"),
         (b"\x28\xb5\x2f\xfd" + bytes(100), "damaged"),
-        (crafted([], first="backup.json"), "not a backup made by airis"),
+        (crafted([], first="backup.json"), "not an airis backup"),
         (crafted([], {"application": "other"}), "a backup of 'other'"),
-        (crafted([], {"format": agent.FORMAT + 1}), "newer airis|reads up to"),
-        (crafted([], {"format": "1"}), "reads up to"),
+        (crafted([], {"format": agent.FORMAT + 1}), "newer airis|reads formats up to"),
+        (crafted([], {"format": "1"}), "reads formats up to"),
         (crafted([], {"files": None}), "list of files"),
         (crafted([], {"files": [{"path": "a"}]}), "damaged"),
         (crafted([], {"files": [{"path": "a", "size": 1, "sha256": "0"}]}), "1 files are missing"),
         (crafted([member("data/a")], {"files": []}), "not in its list"),
         (crafted([member("a")]), "not in its list"),
-        (crafted([member("data/a"), member("data/a")]), "twice"),
+        (crafted([member("data/a"), member("data/a")]), "duplicate or unsafe path"),
         *[
-            (crafted([member(f"data/{path}")]), "leads elsewhere")
+            (crafted([member(f"data/{path}")]), "duplicate or unsafe path")
             for path in (
                 "../a",
                 "/etc/a",
@@ -136,7 +136,7 @@ def test_damage_below_intact_compression_is_noticed(
             )
         ],
         *[
-            (crafted([member("data/a", kind=kind, target="/etc/passwd")]), "not a plain file")
+            (crafted([member("data/a", kind=kind, target="/etc/passwd")]), "not a regular file")
             for kind in (
                 tarfile.SYMTYPE,
                 tarfile.LNKTYPE,
@@ -147,7 +147,7 @@ def test_damage_below_intact_compression_is_noticed(
             )
         ],
         (crafted([member("data/a")]) + b"more", "damaged"),
-        (crafted([member("data/a")]) + gzip.compress(b"more"), "something follows its end"),
+        (crafted([member("data/a")]) + gzip.compress(b"more"), "there is data after its end"),
     ],
     ids=lambda value: None if isinstance(value, str) else "archive",  # the bytes hold the time
 )
@@ -166,7 +166,7 @@ def test_the_checksum_must_be_there_be_one_and_fit(made: archive.Archive, tmp_pa
     with pytest.raises(AirisError, match="its checksum differs"):
         archive.verify(path)
     checksum.write_text("what\n")
-    with pytest.raises(AirisError, match="no SHA-256"):
+    with pytest.raises(AirisError, match="not a SHA-256"):
         archive.verify(path)
     checksum.unlink()
     with pytest.raises(AirisError, match=r"a\.tar\.gz\.sha256 is missing"):
@@ -201,7 +201,7 @@ def test_a_stream_that_was_changed_on_its_way_leaves_no_file(tmp_path: Path) -> 
 def test_a_backup_is_never_overwritten(made: archive.Archive, tmp_path: Path) -> None:
     with pytest.raises(AirisError, match="never overwritten"):
         archive.free_output(made.path)
-    with pytest.raises(AirisError, match="no folder"):
+    with pytest.raises(AirisError, match="not a writable folder"):
         archive.free_output(tmp_path / "missing" / "a.tar.gz")
 
 

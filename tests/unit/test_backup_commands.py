@@ -217,7 +217,7 @@ def test_a_restore_whose_connection_breaks_says_which_data_is_there(
 
     recovery = helping(agent_in(HELPER, "recover", world.volume))
     assert (code, world.asked()) == (3, [*restoring(world, made, "--overwrite"), *recovery, *BACK])
-    assert f"{whose} data is on the volume, and it is whole" in err
+    assert f"{whose} data is on the volume, and it is consistent" in err
     assert out == ""
     assert contents(world.volume) == (old if whose == "the old" else contents(made.path.parent / "new"))
 
@@ -238,7 +238,7 @@ def test_ctrl_c_makes_the_volume_whole_and_starts_webui_again(world: World, made
 
     recovery = helping(agent_in(HELPER, "recover", world.volume))
     assert (code, world.asked()) == (130, [*restoring(world, made, "--overwrite"), *recovery, *BACK])
-    assert "the old data is on the volume, and it is whole" in err
+    assert "the old data is on the volume, and it is consistent" in err
 
 
 def test_kill_during_a_backup_starts_webui_again_and_leaves_no_file(
@@ -258,8 +258,8 @@ def test_webui_is_not_started_on_data_that_is_not_whole(world: World, made: Arch
 
     assert code == 3
     assert f"{SCALE}=1" not in world.asked()
-    assert "the volume could not be made whole: kubectl exec airis-deployment-data: error: the node is gone" in err
-    assert "WebUI stays stopped, because its data is not whole: run `airis restore` again, then `kubectl" in err
+    assert "the volume could not be made consistent: kubectl exec airis-deployment-data: error: the node is gone" in err
+    assert "Open WebUI stays stopped, because its data is inconsistent: run `airis restore` again, then `kubectl" in err
 
 
 @pytest.mark.parametrize(
@@ -295,7 +295,7 @@ def test_a_second_helper_is_refused_and_what_runs_is_left_alone(world: World, ma
     world.does("create", "echo 'Error from server (AlreadyExists): pods' >&2; exit 1")
     code, _, err = command("restore", "--stack", "cpu", str(made.path))
     assert code == 3
-    assert "another backup or restore is at work" in err
+    assert "another backup or restore is running" in err
     assert not [each for each in world.asked() if each.startswith("delete") or each == f"{SCALE}=1"]
 
 
@@ -312,7 +312,7 @@ def test_data_that_is_there_and_room_that_is_not_are_told_while_webui_runs(
     world: World, made: Archive, command: Command
 ) -> None:
     (world.volume / "webui.db").touch()
-    assert "there is data on the claim airis-pvc already" in command("restore", "-s", "cpu", str(made.path))[2]
+    assert "the claim airis-pvc already has data" in command("restore", "-s", "cpu", str(made.path))[2]
     world.does("inspect", 'echo \'{"empty": true, "free": 7}\'; exit 0')
     assert "the volume has 0 MiB left" in command("restore", "-s", "cpu", str(made.path))[2]
     assert not [each for each in world.asked() if each.startswith("scale")]
@@ -320,7 +320,7 @@ def test_data_that_is_there_and_room_that_is_not_are_told_while_webui_runs(
 
 def test_what_is_not_there_is_told(world: World, command: Command) -> None:
     world.answers("pods", {**RUNNING, "status": {"containerStatuses": [{"name": "airis", "state": {"waiting": {}}}]}})
-    assert "no pod of airis-deployment runs" in command("backup", "-s", "cpu")[2]
+    assert "no pod of airis-deployment is running" in command("backup", "-s", "cpu")[2]
     other = deployment()
     other["spec"]["template"]["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] = "other"
     world.answers("deployment", other)
@@ -355,7 +355,7 @@ def test_data_that_is_elsewhere_is_refused_with_its_own_tools(
     for arguments in (["backup"], ["restore", "x.tar.gz"]):
         code, out, err = command(*arguments, "--stack", "test")
         assert (code, out) == (1, "")
-        assert all(each in err for each in ("Pulumi.test.yaml: this stack's data is not on one volume alone", *said))
+        assert all(each in err for each in ("Pulumi.test.yaml: this stack's data is not on a single volume", *said))
 
 
 def test_the_helper_is_webuis_pod_without_its_credentials() -> None:
