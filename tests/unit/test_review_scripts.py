@@ -77,7 +77,7 @@ def test_the_comment_is_found_behind_many_others_and_only_the_bots_own_is_edited
 def test_a_number_of_another_pull_request_is_refused(github: FakeGitHub, artifact: Path) -> None:
     github.pulls.append(pull_request(8, sha="0" * 40, repository="somebody/airis"))
     (artifact / "number").write_text("8")
-    assert refusal(github, artifact) == "the artifact names pull request 8, and the run is of another one"
+    assert refusal(github, artifact) == "the artifact is for pull request 8, but the run is for another one"
 
 
 @pytest.mark.parametrize("number", ["", "7; rm -rf /", "../7", "-7", "\u0667", "7" * 30])
@@ -93,7 +93,7 @@ def test_the_number_only_chooses_between_pull_requests_of_the_same_commit(github
     assert list(github.comments) == [9]
     (artifact / "number").unlink()
     github.writes.clear()
-    assert "does not say which" in refusal(github, artifact)
+    assert "does not select one of these pull requests" in refusal(github, artifact)
 
 
 def test_a_pull_request_of_the_same_branch_name_in_another_fork_is_not_commented(
@@ -110,7 +110,7 @@ def test_a_review_of_an_older_commit_is_not_posted(github: FakeGitHub, artifact:
     github.pulls[:] = [pull_request(7, sha="1" * 40)]
     code, said = post(github, artifact)
     assert code == 0
-    assert "has moved on" in said
+    assert "it was closed or updated" in said
     assert github.writes == []
 
 
@@ -132,7 +132,7 @@ def test_a_text_without_the_marker_is_refused(github: FakeGitHub, artifact: Path
 def test_what_github_does_not_take_is_refused(github: FakeGitHub, artifact: Path) -> None:
     text = f"{MARKER}\n"
     (artifact / "comment.md").write_text(text + "x" * (LIMIT - len(text) + 1))
-    assert refusal(github, artifact) == f"the artifact's comment has {LIMIT + 1} characters, and GitHub takes {LIMIT}"
+    assert refusal(github, artifact) == f"the artifact's comment has {LIMIT + 1} characters, but GitHub's limit is {LIMIT}"
     (artifact / "comment.md").write_text(text + "x" * (5 * LIMIT))
     assert refusal(github, artifact) == f"the artifact's comment.md has more than {4 * LIMIT} bytes"
     (artifact / "comment.md").write_text(text + "ü" * (LIMIT - len(text)), encoding="utf-8")
@@ -142,17 +142,17 @@ def test_what_github_does_not_take_is_refused(github: FakeGitHub, artifact: Path
 def test_what_is_no_text_or_no_file_is_refused(github: FakeGitHub, artifact: Path, tmp_path: Path) -> None:
     comment = artifact / "comment.md"
     comment.write_bytes(MARKER.encode() + b"\n\xff")
-    assert "not text" in refusal(github, artifact)
+    assert "not UTF-8 text" in refusal(github, artifact)
     comment.unlink()
     (tmp_path / "secret").write_text(f"{MARKER}\na credential of this machine")
     comment.symlink_to(tmp_path / "secret")
-    assert "no plain file" in refusal(github, artifact)
+    assert "is not a regular file" in refusal(github, artifact)
     comment.unlink()
     comment.mkdir()
-    assert "no plain file" in refusal(github, artifact)
+    assert "is not a regular file" in refusal(github, artifact)
     comment.rmdir()
     os.mkfifo(comment)
-    assert "no plain file" in refusal(github, artifact)
+    assert "is not a regular file" in refusal(github, artifact)
 
 
 def test_nobody_is_called_by_a_comment(github: FakeGitHub, artifact: Path) -> None:
@@ -224,7 +224,7 @@ def test_drift_opens_one_issue_updates_it_and_closes_it(github: FakeGitHub, tmp_
     assert drift(github, tmp_path, 7, CHANGED, stack="cpu") == (0, "opened issue 2\n")
     assert drift(github, tmp_path, 0) == (0, "closed issue 1\n")
     assert [each["state"] for each in github.issues] == ["closed", "open"]
-    assert github.comments[1][0]["body"] == "The cluster is what stack gpu says again."
+    assert github.comments[1][0]["body"] == "Stack gpu matches the cluster again."
 
 
 @pytest.mark.parametrize("output", [CHANGED, "error: no changes were expected but changes occurred\n"])
@@ -241,7 +241,7 @@ def test_a_refresh_that_failed_says_nothing_about_drift(code: int, github: FakeG
     )
     failed, said = drift(github, tmp_path, code, "error: the cluster does not answer\n")
     assert failed == 1
-    assert "is not known" in said
+    assert "the drift of stack gpu is unknown" in said
     assert github.writes == []
 
 
