@@ -1,4 +1,4 @@
-"""Objects that exist already and are not the stack's: refused before Pulumi starts, and explained where Pulumi meets them."""
+"""Existing objects that are not in the stack's state: refused before Pulumi starts, and explained if Pulumi reports them."""
 
 import json
 from collections.abc import Mapping
@@ -21,11 +21,11 @@ pytestmark = pytest.mark.timeout(60)
 
 STACK = stack_of()
 LEFT = ["namespace/airis", "persistentvolumeclaim/airis-pvc", "persistentvolumeclaim/ollama-volume-ollama-0"]
-"""What `destroy` leaves, as `kubectl get --output=name` prints it."""
+"""What `destroy` keeps, as `kubectl get --output=name` prints it."""
 
 
 class FakeCluster:
-    """Has the objects of these names, and fails where there are none to answer with."""
+    """A cluster with objects of these names; fails if there are none."""
 
     namespace = "airis"
 
@@ -46,7 +46,7 @@ def wanted(**settings: object) -> list[dict[str, Any]]:
 
 
 def resource(body: Mapping[str, Any]) -> dict[str, Any]:
-    """An object as Pulumi's state has it."""
+    """An object in Pulumi's state."""
     return {"urn": "urn:x", "type": f"kubernetes:x:{body['kind']}", "inputs": dict(body)}
 
 
@@ -58,7 +58,7 @@ def refuse(
     refuse_existing(engine, cluster, wanted(), stack)  # type: ignore[arg-type]
 
 
-def test_what_a_destroyed_stack_left_is_named_with_the_way_to_take_it_over() -> None:
+def test_the_remains_of_a_destroyed_stack_are_listed_with_how_to_take_them_over() -> None:
     cluster = FakeCluster(*LEFT)
     with pytest.raises(AirisError) as error:
         refuse(cluster)
@@ -72,8 +72,8 @@ def test_what_a_destroyed_stack_left_is_named_with_the_way_to_take_it_over() -> 
 
 
 @pytest.mark.parametrize("further", ["deployment.apps/airis-deployment", "secret/airis-secrets"])
-def test_what_is_in_use_is_never_offered_to_be_taken_over_with_its_namespace(further: str) -> None:
-    """Taken over with the variable, a living stack would belong to two."""
+def test_taking_over_a_namespace_in_use_is_never_suggested(further: str) -> None:
+    """With the variable, two stacks would own the same objects."""
     with pytest.raises(AirisError) as error:
         refuse(FakeCluster(*LEFT, further))
     assert further.rpartition("/")[2] in error.value.message
@@ -81,31 +81,31 @@ def test_what_is_in_use_is_never_offered_to_be_taken_over_with_its_namespace(fur
     assert "airis:namespace" in str(error.value)
 
 
-def test_what_the_state_knows_is_the_stacks_own() -> None:
+def test_objects_in_the_state_belong_to_the_stack() -> None:
     own = [each for each in wanted() if each["kind"] != "Secret"]
     refuse(FakeCluster(*(f"{each['kind'].lower()}/{each['metadata']['name']}" for each in own)), *own)
     with pytest.raises(AirisError, match="not created by stack test: Secret/airis-secrets"):
         refuse(FakeCluster("namespace/airis", "secret/airis-secrets"), *own)
 
 
-def test_a_free_namespace_needs_no_look_at_the_state() -> None:
+def test_the_state_is_not_read_if_no_object_exists() -> None:
     engine: Any = SimpleNamespace(takes_existing=False)
     refuse_existing(engine, FakeCluster(), wanted(), STACK)  # type: ignore[arg-type]
 
 
-def test_nothing_is_refused_where_existing_objects_are_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_existing_objects_are_accepted_if_they_are_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
     refuse(FakeCluster(*LEFT), takes_existing=True)
     refuse(FakeCluster(*LEFT), stack=replace(STACK, config={"kubernetes:upsertExistingObjects": "true"}))
     monkeypatch.setenv("PULUMI_K8S_UPSERT_EXISTING_OBJECTS", "true")
     refuse(FakeCluster(*LEFT))
 
 
-def test_where_kubectl_cannot_tell_pulumi_does() -> None:
+def test_if_kubectl_fails_the_conflict_is_left_to_pulumi() -> None:
     refuse(None)
     refuse(FakeCluster(*LEFT, answers=False))
 
 
-# --- where Pulumi meets them
+# --- errors of Pulumi
 
 
 def error_of(kind: str, words: str, operation: str = "create") -> pulumi.ErrorHookArgs:
@@ -129,7 +129,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ("Deployment", "`airis adopt` takes it over"),
     ],
 )
-def test_an_object_in_the_way_is_named_with_the_remedy(kind: str, remedy: str, logged: list[str]) -> None:
+def test_an_existing_object_is_reported_with_the_remedy(kind: str, remedy: str, logged: list[str]) -> None:
     again = existing._say(error_of(kind, 'was not successfully created by the API server: x "it" already exists'))
     assert again is False
     (line,) = logged
@@ -143,12 +143,12 @@ def test_other_failures_are_left_to_pulumi(logged: list[str]) -> None:
     assert logged == []
 
 
-def test_every_object_of_the_program_has_the_explanation(registrations: list[Any]) -> None:
+def test_every_object_has_the_error_hook(registrations: list[Any]) -> None:
     drawn = draw(webui={"redis": {"bundled": {}}}, ingress={"host": "chat.example.com"})
     explained = [each.name for each in registrations if "exists-already" in each.hooks.on_error]
     made = [each.name for each in registrations if each.type.startswith("kubernetes:")]
     assert explained == made
     assert len(made) == len(drawn.objects)
-    # the hooks that an object has already are kept
+    # an object's other hooks are kept
     (deployment,) = [each for each in registrations if each.name == "airis-deployment"]
     assert "airis-pods" in ",".join(deployment.hooks.on_error)
