@@ -1,8 +1,8 @@
-"""The part of backup and restore that runs in the pod with the data. Must stay one file that needs only the standard library.
+"""The part of backup and restore that runs in the pod with the data. It must stay one standalone file.
 
-remote.py sends the source of this file to the pod, and the image's `python3` runs it: it cannot import any other module of
-airis, and no image has to contain it. With a read-only root filesystem, it writes only to the data volume. On this machine,
-`airis` uses the same functions to verify an archive.
+It needs only the standard library. remote.py sends the source of this file to the pod, and the image's `python3` runs it: it
+cannot import any other module of airis, and no image has to contain it. With a read-only root filesystem, it writes only to
+the data volume. On this machine, `airis` uses the same functions to verify an archive.
 
 An archive is a tar file, compressed with gzip: first `airis-backup.json`, which lists every file with its size and SHA-256,
 then the files below `data/`. It contains only regular files, and only regular files are extracted from it.

@@ -12,8 +12,10 @@ from textwrap import dedent
 from typing import Any
 
 import hypothesis
+import pulumi.runtime.resource
 import pytest
 import typer.main
+from pulumi.runtime.proto.source_pb2 import StackTrace
 
 from airis.cli import main as cli
 from airis.render import program
@@ -24,6 +26,9 @@ gc.set_threshold(200_000, 20, 20)
 
 # One command line for all tests that run the command: Typer builds it for each call, which takes 8 ms
 typer.main.get_command = cache(typer.main.get_command)
+
+# Only the engine needs the stack trace of each registration, which takes a tenth of a render
+pulumi.runtime.resource._get_stack_trace = StackTrace
 
 # A shell makes its background processes ignore SIGINT, and every program that a test interrupts would inherit that
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -177,16 +177,18 @@ def test_one_ollama_is_reached_through_its_service() -> None:
 
 
 def test_names_come_from_what_the_api_server_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Renaming(program._Echo):
+    class Renaming(program._Recorder):
         """Gives what others refer to by name another name than the one that was asked for."""
 
-        def new_resource(self, args: Any) -> Any:
-            identity, state = super().new_resource(args)
-            if args.typ.endswith((":Service", ":PersistentVolumeClaim", ":Namespace", ":Secret", ":ServiceAccount")):
-                state = {**state, "metadata": {**state["metadata"], "name": f"{state['metadata']['name']}-x7"}}
-            return identity, state
+        def RegisterResource(self, request: Any) -> Any:
+            response = super().RegisterResource(request)
+            if request.type.endswith(
+                (":Service", ":PersistentVolumeClaim", ":Namespace", ":Secret", ":ServiceAccount")
+            ):
+                response.object.fields["metadata"].struct_value.fields["name"].string_value += "-x7"
+            return response
 
-    monkeypatch.setattr(program, "_Echo", Renaming)
+    monkeypatch.setattr(program, "_Recorder", Renaming)
     drawn = draw(ingress={"host": "chat.example.com"})
     deployment = manifest(drawn, "Deployment", "airis-deployment")
     url = "http://ollama-service-x7.airis-x7.svc.cluster.local:11434"
