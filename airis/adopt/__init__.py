@@ -1,4 +1,4 @@
-"""`airis adopt`: takes over an existing deployment of Open WebUI and Ollama, with its data, as a stack."""
+"""`airis adopt`: takes over an existing deployment, with its data, as a stack."""
 
 from airis.adopt.command import adopt
 

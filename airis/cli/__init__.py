@@ -1,1 +1,1 @@
-"""The command line: each command's options, help and exit code. The other packages implement the commands."""
+"""The command line: options, help and exit codes of each command. The other packages implement the commands."""

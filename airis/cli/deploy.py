@@ -162,7 +162,7 @@ def refresh(
 ) -> None:
     """Show drift, and write it to the state.
 
-    Drift is what differs between the cluster and the state. Changes nothing in the cluster.
+    Drift is what differs between the cluster and the state. Asks before it writes. Changes nothing in the cluster.
     """
     from airis.deploy import up as commands
 

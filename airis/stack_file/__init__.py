@@ -1,1 +1,1 @@
-"""Stack files: reads them, writes them (`airis init`), and generates their JSON Schema and reference documentation."""
+"""Reads and writes stack files, and generates their JSON Schema and their reference."""

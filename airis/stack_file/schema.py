@@ -111,7 +111,7 @@ def stack_schema() -> _Schema:
     return {
         "$schema": _DIALECT,
         "title": "A stack of airis",
-        "description": "Pulumi.<stack>.yaml: what a stack does not say keeps its default. docs/config.md describes every key.",
+        "description": "Pulumi.<stack>.yaml: keys that are not set keep their defaults. docs/config.md describes every key.",
         "type": "object",
         "properties": {
             "config": {

@@ -1,1 +1,1 @@
-"""User interaction of the command line: errors, progress, signals, warnings, and input files of options."""
+"""User interaction: errors, progress, signals, warnings, and input files."""
