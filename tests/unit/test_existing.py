@@ -67,7 +67,7 @@ def test_the_remains_of_a_destroyed_stack_are_listed_with_how_to_take_them_over(
         "PersistentVolumeClaim/ollama-volume-ollama-0. Nothing was changed"
     )
     assert "PULUMI_K8S_UPSERT_EXISTING_OBJECTS=true" in str(error.value)
-    assert "Namespace/airis" in cluster.asked  # everything is asked about, in one question
+    assert "Namespace/airis" in cluster.asked  # one request for all objects
     assert len(cluster.asked) == len(wanted())
 
 
@@ -126,14 +126,14 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ("Namespace", "PULUMI_K8S_UPSERT_EXISTING_OBJECTS=true"),
         ("PersistentVolumeClaim", "PULUMI_K8S_UPSERT_EXISTING_OBJECTS=true"),
         ("Secret", "delete it"),
-        ("Deployment", "`airis adopt` takes it over"),
+        ("Deployment", "`airis adopt` adopts it"),
     ],
 )
 def test_an_existing_object_is_reported_with_the_remedy(kind: str, remedy: str, logged: list[str]) -> None:
     again = existing._say(error_of(kind, 'was not successfully created by the API server: x "it" already exists'))
     assert again is False
     (line,) = logged
-    assert line.startswith(f"{kind}/it already exists, and this stack did not make it. ")
+    assert line.startswith(f"{kind}/it already exists, and this stack did not create it. ")
     assert remedy in line
 
 

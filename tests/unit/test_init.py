@@ -209,7 +209,7 @@ def test_a_file_created_in_the_meantime_is_kept(
         (["--model", "llama3.2:1b", "--no-model"], "must be model names, or only none"),
         (["--webui-image", "a b"], "--webui-image a b: invalid value"),
         (["--ollama-image", ""], "--ollama-image : invalid value"),
-        (["--ollama-storage", "4GB"], "4G was meant?"),
+        (["--ollama-storage", "4GB"], "did you mean 4G?"),
         (["--stack", "../a"], "--stack ../a: invalid value"),
         (["--stack", ""], "--stack : invalid value"),
         # Each is valid, but the settings reject the combination

@@ -168,10 +168,11 @@ def test_each_key_has_a_description_and_its_default() -> None:
     assert at("webui", "storage", "size")["default"] == "2Gi"
     assert at("ollama", "storage", "size")["default"] == "30Gi"
     assert (
-        at("ollama", "storage", "size")["description"] == "Size of the volume in bytes. May grow later, never shrink."
+        at("ollama", "storage", "size")["description"]
+        == "Size of the volume in bytes. It can grow later, but not shrink."
     )
     assert at("ollama", "gpu", "count") == {
-        "description": "GPUs of each pod. A GPU is never shared or split by this number.",
+        "description": "Number of GPUs of each pod. GPUs are not shared or split by this number.",
         "type": "integer",
         "minimum": 1,
         "default": 1,

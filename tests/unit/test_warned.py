@@ -16,7 +16,7 @@ from tests.unit.drawing import stack_of
 
 pytestmark = pytest.mark.timeout(60)
 
-WARNING = "warning: airis:webui.image: a/b:main may be another image tomorrow; a release or a digest never is\n"
+WARNING = "warning: airis:webui.image: a/b:main has a mutable tag: pin a release or a digest\n"
 
 
 def test_a_warning_is_printed_once_per_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,7 +33,7 @@ def test_the_next_command_warns_again(command: Command, project: Any) -> None:
     for _ in range(2):
         _, out, err = command("render", "--stack", "test")
         assert err.count(WARNING) == 1
-        assert "may be another image" not in out
+        assert "has a mutable tag" not in out
 
 
 def test_the_engine_does_not_repeat_warnings_that_airis_has_printed(monkeypatch: pytest.MonkeyPatch) -> None:
