@@ -1,15 +1,15 @@
-# make up    [STACK=cpu|gpu]  deploy the stack, or rehearse it where there is no cluster
+# make up    [STACK=cpu|gpu]  deploy the stack; without a cluster, rehearse it
 # make test                   lint, types, unit tests, rehearsals on a real control plane
-# make quick                  what your change concerns, in under a minute
-# make test-cluster           stories on a real cluster
-# make test-app               what the settings do in the real Open WebUI
+# make quick                  the checks that your change concerns, in under a minute
+# make test-cluster           end-to-end tests on a real cluster
+# make test-app               effects of the settings in the real Open WebUI
 STACK ?= cpu
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Tests on the sandbox mostly wait: six processes, each with a sandbox of its own (1 GB), keep two cores busy
+# Tests on the sandbox mostly wait: six processes, each with its own sandbox (1 GB), keep two cores busy
 PARALLEL := --numprocesses=6 --dist=loadscope --no-loadscope-reorder
-# Stories wait for pods that start: two processes, each with a node of its own (2 GB)
+# Stories mostly wait for pods: two processes, each with its own node (2 GB)
 STORIES := --numprocesses=2 --dist=loadscope --no-loadscope-reorder --durations=20
 IMAGES := tests/cluster/images/locks
 EXPORTERS := tests/app/exporters
@@ -23,14 +23,14 @@ help: ## Show this list
 up: $(VENV)/.run ## Deploy STACK (default cpu); without a cluster, rehearse it
 	@$(BIN)/airis up --stack $(STACK) --rehearse-without-cluster
 
-test: lint types unit sandbox ## Lint, types, unit tests, rehearsals, and what the pinned releases say
+test: lint types unit sandbox ## Lint, types, unit tests, rehearsals, and checks with the pinned releases
 	$(BIN)/pytest --ignore=tests/unit $(PARALLEL)
 
-test-app: $(VENV)/.dev ## Look what the settings do in the real Open WebUI (7 GB once)
+test-app: $(VENV)/.dev ## Test the effects of the settings in the real Open WebUI (downloads 7 GB once)
 	@$(BIN)/python -m tests.app.environment
 	$(BIN)/pytest tests/app
 
-test-cluster: $(VENV)/.dev ## Run stories on a real node (Linux, root), or on $$AIRIS_TEST_KUBECONFIG
+test-cluster: $(VENV)/.dev ## End-to-end tests on a real node (Linux, root), or on $$AIRIS_TEST_KUBECONFIG
 	@$(BIN)/python -m tests.cluster
 	$(BIN)/pytest tests/cluster $(STORIES)
 
@@ -50,32 +50,32 @@ quick: lint types ## Style, types, and the tests that your change concerns: unde
 sandbox: $(VENV)/.run ## Download or build the control plane for rehearsals
 	@$(BIN)/airis sandbox build
 
-rehearsal: $(VENV)/.dev ## Rehearsal tests only: on the sandbox
+rehearsal: $(VENV)/.dev ## Rehearsal tests only, on the sandbox
 	$(BIN)/pytest tests/rehearsal $(PARALLEL)
 
-engine: $(VENV)/.dev ## Tests with the real Pulumi, which must be on PATH
+engine: $(VENV)/.dev ## Tests with the real Pulumi engine; needs pulumi on PATH
 	$(BIN)/pytest tests/engine
 
-soak: $(VENV)/.dev ## 200 random changes of a stack, one after the other
+soak: $(VENV)/.dev ## Apply 200 random changes to a stack in sequence
 	AIRIS_SOAK=200 $(BIN)/pytest -s tests/rehearsal/test_soak.py
 
-bench: $(VENV)/.dev ## Measure speed, as ratios of one run
+bench: $(VENV)/.dev ## Run the benchmarks
 	$(BIN)/python -m benchmarks
 
-reference: $(VENV)/.dev ## Write what follows from settings/: Pulumi.yaml's config section, docs/config.md
+reference: $(VENV)/.dev ## Generate from settings/: Pulumi.yaml's config section, docs/config.md, the JSON Schema
 	$(BIN)/python -m airis.stack_file.reference
 
-docs: $(VENV)/.dev ## Build the site of docs/ into site/: it works without a network
+docs: $(VENV)/.dev ## Build the site of docs/ into site/; it works offline
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-pictures: $(VENV)/.dev ## Draw what the command prints into docs/img/
+pictures: $(VENV)/.dev ## Render the output of commands into docs/img/
 	$(BIN)/python -m documentation.pictures
 
 LOCK := $(BIN)/uv pip compile -q --generate-hashes --no-header --no-annotate -U
 HERE := --universal --python-version 3.11
 DEBIAN := --python-version 3.11.2 --python-platform x86_64-unknown-linux-gnu
 
-lock: $(VENV)/.dev ## Pin the dependencies of pyproject.toml and of the tests anew, by version and hash
+lock: $(VENV)/.dev ## Update the pins of all Python dependencies, by version and hash
 	$(LOCK) $(HERE) pyproject.toml -o requirements.txt
 	$(LOCK) $(HERE) pyproject.toml --group dev -o requirements-dev.txt
 	$(LOCK) $(HERE) tests/app/requirements.in -o tests/app/requirements.txt
@@ -89,10 +89,10 @@ lock: $(VENV)/.dev ## Pin the dependencies of pyproject.toml and of the tests an
 	$(LOCK) $(DEBIAN) $(IMAGES)/open-webui-before.in --excludes $(IMAGES)/without.txt -o $(IMAGES)/open-webui-before.txt
 	$(LOCK) $(DEBIAN) $(IMAGES)/open-webui-whole.in -o $(IMAGES)/open-webui-whole.txt
 
-outdated: $(VENV)/.dev ## Show which pins are behind: packages, modules, images, actions
+outdated: $(VENV)/.dev ## List outdated pins: packages, modules, images, actions
 	@$(BIN)/python -m maintenance.outdated
 
-clean: ## Remove the virtual environment and what the tools cached here
+clean: ## Remove the virtual environment and the tools' caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis airis.egg-info site
 
 $(VENV)/.run: requirements.txt pyproject.toml

@@ -1,1 +1,1 @@
-"""Speed, as ratios of things measured side by side in one run. `make bench` writes docs/benchmarks.md."""
+"""Benchmarks, as ratios of measurements of one run. `make bench` writes docs/benchmarks.md."""

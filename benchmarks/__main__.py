@@ -1,4 +1,4 @@
-"""Measures, prints tables, and writes docs/benchmarks.md with its plots. Exit code 1 when a limit is not kept."""
+"""Measures, prints tables, and writes docs/benchmarks.md with its plots. Exits with 1 if a limit is exceeded."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -53,9 +53,9 @@ def main() -> int:
 
 
 def _ollama() -> bool:
-    """Whether the limits of the other page are kept; where no node can run, that page stays as it is."""
+    """Whether the limits of the other page are kept; if no node can run, that page is not changed."""
     if reason := obstacle():
-        print(f"Left out: no real node runs here: {reason}", file=sys.stderr, flush=True)
+        print(f"Skipped Ollama: cannot run a real node: {reason}", file=sys.stderr, flush=True)
         return True
     return ollama.write()
 
@@ -64,20 +64,20 @@ def _page(rows: list[Row], grown: list[Growth], profiled: list[Path]) -> str:
     links = ", ".join(f"[{each.stem}]({each.relative_to(_PAGE.parent)})" for each in profiled)
     return f"""# Benchmarks
 
-`make bench` writes this page, and that of [Ollama in its pod](benchmarks-ollama.md). Each thing is measured side by side with
-what it is compared to, in one run; figures are medians of wall time, and the peak memory is that of the largest process.
+`make bench` generates this page and that of [Ollama in its pod](benchmarks-ollama.md). Each command is measured in the same run
+as what it is compared with, in turns. Figures are medians of wall time; the peak memory is that of the largest process.
 {machine()}
 
 {table(HEADINGS, [row.cells() for row in rows])}
 
-![How much of each limit is used, as bars](img/benchmarks-limits.svg)
+![Percentage of each limit that is used, as bars](img/benchmarks-limits.svg)
 
-![The spread of all runs, in seconds](img/benchmarks-spread.svg)
+![Median and range of each measurement in seconds, one panel for each order of magnitude](img/benchmarks-spread.svg)
 
 ## Fleets
 
-Tenants side by side on one sandbox (`tests/rehearsal/fleet.py` says what must hold of them): a quarter are large departments
-with three pods of Open WebUI, one in each zone; the others want GPUs of three kinds. At most 4 GiB for the sandbox.
+Tenants together on one sandbox (`tests/rehearsal/fleet.py` defines the expected result): a quarter are large departments
+with three pods of Open WebUI, one in each zone; the others request GPUs of three models. The sandbox may use at most 4 GiB.
 
 {table(Growth.HEADINGS, [each.cells() for each in grown])}
 
@@ -85,7 +85,7 @@ with three pods of Open WebUI, one in each zone; the others want GPUs of three k
 
 ## Where the time goes
 
-Profiles by pyinstrument: {links}. [The architecture page](architecture.md) says what follows from them.
+Profiles by pyinstrument: {links}. For the conclusions, see [Architecture](architecture.md#where-the-time-goes).
 """
 
 

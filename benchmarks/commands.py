@@ -1,4 +1,4 @@
-"""What the commands cost that need no control plane."""
+"""Benchmarks of commands that need no control plane."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ AIRIS = str(Path(sys.executable).with_name("airis"))
 
 _KUSTOMIZE = ROOT / "tests" / "fixtures" / "kustomize" / "gpu"
 _CHART = "OPEN_WEBUI_CHART"
-"""Names the folder of the Open WebUI chart, with its dependencies, for those who want to compare with Helm."""
+"""The variable with the folder of the Open WebUI chart and its dependencies, to compare with Helm."""
 
 
 def render() -> Iterator[Row]:
@@ -37,20 +37,20 @@ def render() -> Iterator[Row]:
 
 
 def _others(gpu: Sample) -> Iterator[Row]:
-    """The tools that people come from, where they are."""
+    """Kustomize, and Helm if it is installed."""
     kubectl = str(cached().path("kubectl"))
     (kustomize,) = side_by_side(9, command(kubectl, "kustomize", str(_KUSTOMIZE)))
     yield Row("`airis render -s gpu`", gpu, "`kubectl kustomize` of the overlay it replaces", kustomize, None)
     chart = os.environ.get(_CHART)
     if chart is None or shutil.which("helm") is None:
-        print(f"  helm left out: it is not on PATH, or ${_CHART} names no chart", file=sys.stderr, flush=True)
+        print(f"  skipped helm: it is not on PATH, or ${_CHART} is not set", file=sys.stderr, flush=True)
         return
     (helm,) = side_by_side(9, command("helm", "template", chart))
     yield Row("`airis render -s gpu`", gpu, "`helm template` of the Open WebUI chart", helm, None)
 
 
 def changes() -> Iterator[Row]:
-    """what a change does"""
+    """diff and review"""
     with tempfile.TemporaryDirectory(prefix="airis-bench-") as name:
         folder = Path(name)
         _ten_stacks_that_change(folder)
@@ -65,7 +65,7 @@ def changes() -> Iterator[Row]:
 
 
 def _ten_stacks_that_change(folder: Path) -> None:
-    """A repository with the program, and ten stacks that are not what its one commit says."""
+    """A repository with the program, and ten stacks that differ from its only commit."""
     for package in ("airis", "components", "policy", "settings"):
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     for file in ("__main__.py", "Pulumi.yaml"):

@@ -1,4 +1,4 @@
-"""Pulumi itself, where it and its Kubernetes provider are."""
+"""Benchmarks of Pulumi, if it and its Kubernetes provider are installed."""
 
 import os
 import sys
@@ -13,9 +13,9 @@ from benchmarks.measure import ROOT, Row, Sample, command, side_by_side
 
 
 def engine() -> Iterator[Row]:
-    """Pulumi itself"""
+    """Pulumi"""
     if not is_available():
-        print("Left out: Pulumi and its Kubernetes provider are not on this machine.", file=sys.stderr, flush=True)
+        print("Skipped: Pulumi or its Kubernetes provider is not installed.", file=sys.stderr, flush=True)
         return
     sandbox = Sandbox(f"airis-bench-{os.getpid()}")
     with tempfile.TemporaryDirectory(prefix="airis-bench-") as name:
@@ -49,7 +49,7 @@ def engine() -> Iterator[Row]:
                 (up,) = side_by_side(1, pulumi("gpu", "up", "--yes", "--skip-preview"))
                 seconds += up.seconds
                 pulumi("gpu", "destroy", "--yes", "--skip-preview", "--exclude-protected")()
-            against = "the whole command; nothing is waited for but pods"
+            against = "the whole command; it waits for pods only"
             yield Row("`pulumi up -s gpu` on the sandbox", Sample(tuple(seconds)), against, None, 5)
         finally:
             sandbox.down()

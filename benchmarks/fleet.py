@@ -1,4 +1,4 @@
-"""Many tenants, many nodes: what they cost, and how it grows."""
+"""Benchmarks of many tenants on many nodes: time and memory by size."""
 
 import os
 import sys
@@ -27,7 +27,7 @@ MEMORY_LIMIT_BYTES = 4 * _GIB
 
 @dataclass(frozen=True)
 class Growth:
-    """What one size of fleet cost."""
+    """The measurements of one size of fleet."""
 
     nodes: int
     tenants: int
@@ -39,9 +39,9 @@ class Growth:
     clean_seconds: float
     """Until every namespace was gone."""
     sandbox_bytes: int
-    """Memory of all of the sandbox's processes, with everything in it."""
+    """Memory of all processes of the sandbox, with all tenants in it."""
     broken: tuple[str, ...]
-    """What did not hold; see tests/rehearsal/fleet.py."""
+    """Differences from the expected result; see tests/rehearsal/fleet.py."""
 
     HEADINGS = (
         "nodes",

@@ -1,4 +1,4 @@
-"""Measures whole commands side by side: wall time, and the most memory that one of their processes had at a time."""
+"""Measures whole commands in turns: wall time, and the peak memory of their largest process."""
 
 import os
 import platform
@@ -22,7 +22,7 @@ with open(sys.argv[1], "w") as file:
     file.write(f"{time.perf_counter() - start} {used.ru_maxrss}")
 sys.exit(os.waitstatus_to_exitcode(status))
 """
-"""Starts the command from a process of a few MiB: on Linux, a process counts the memory of who started it as its own peak."""
+"""Starts the command from a process of a few MiB: on Linux, a process inherits the peak memory of its parent."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Sample:
 
     seconds: tuple[float, ...]
     peak_bytes: int = 0
-    """The most memory of any of its processes in any run; 0 where nobody looked."""
+    """The most memory of any of its processes in any run; 0 if not measured."""
 
     @property
     def median(self) -> float:
@@ -51,14 +51,14 @@ class Sample:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: what was measured, against what, and what it must not exceed."""
+    """One line of the table: a measurement, what it is compared with, and its limit."""
 
     what: str
     measured: Sample
     against: str
     yardstick: Sample | None
     limit: float | None
-    """A ratio where there is a yardstick, else seconds; None for a mere comparison."""
+    """A ratio if there is a yardstick, else seconds; None without a limit."""
 
     @property
     def figure(self) -> float:
@@ -86,7 +86,7 @@ HEADINGS = ("what", "median (range)", "peak memory", "against", "figure", "at mo
 
 
 def side_by_side(runs: int, *things: Callable[[], object]) -> list[Sample]:
-    """Measures each thing `runs` times, taking turns, so that what else the machine does hits all of them alike."""
+    """Measures each thing `runs` times in turns, so that other load on the machine affects all of them alike."""
     found: list[list[Run]] = [[] for _ in things]
     for _ in range(runs):
         for thing, taken in zip(things, found, strict=True):
@@ -120,7 +120,7 @@ def command(*arguments: str, env: Mapping[str, str] | None = None, folder: Path 
 
 
 def machine() -> str:
-    """What it was measured on."""
+    """The machine of the measurement, as a sentence."""
     return f"This run: {os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}."
 
 

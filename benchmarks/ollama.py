@@ -1,6 +1,6 @@
-"""What Ollama makes of the variables by which airis fits it into its pod, on a real node: docs/benchmarks-ollama.md.
+"""Benchmarks of the variables that fit Ollama to its pod, on a real node: docs/benchmarks-ollama.md.
 
-`python -m benchmarks.ollama` measures, and writes the page. It takes what `make test-cluster` takes: Linux and root.
+`python -m benchmarks.ollama` measures, and writes the page. Like `make test-cluster`, it needs Linux and root.
 """
 
 import sys
@@ -26,7 +26,7 @@ from tests.cluster.target import Target, obstacle, target
 PAGE = ROOT / "docs" / "benchmarks-ollama.md"
 
 MODEL = Tiny(16, 1024)
-"""437 MB. Each byte of a prompt is a token of its own."""
+"""437 MB. Each byte of a prompt is a token."""
 
 CPU_LIMITS = ("500m", "1", "2")
 _ROUNDS = 4
@@ -39,17 +39,17 @@ _PROMPTS = 18
 _SECONDS = 300.0
 
 RENDERED, WITHOUT = "as rendered", "without"
-"""How an Ollama is set up: by the settings, or without the variables, so that its threads are the cores of this host."""
+"""The environment of an Ollama: from the settings, or without the variables, with as many threads as this host has cores."""
 
 
 class Ollama(Applied):
-    """A stack whose WebUI is left out."""
+    """A stack without its WebUI."""
 
     def _rendered(self, settings: Mapping[str, object]) -> list[dict[str, Any]]:
         return [each for each in super()._rendered(settings) if each["kind"] != "Deployment"]
 
     def start(self, way: str, **limits: str) -> str:
-        """Has it run with these limits, with the model in memory; returns its URL."""
+        """Starts it with these limits, and loads the model; returns its URL."""
         none = {"cpu": "100m", "memory": "100Mi"}
         self.up(ollama={"resources": {"requests": none, "limits": limits}})
         if way == WITHOUT:
@@ -64,7 +64,7 @@ class Ollama(Applied):
 
 
 def speed(stacks: Mapping[str, Ollama]) -> Iterator[Row]:
-    """Each way with each CPU limit; they take turns."""
+    """Each environment with each CPU limit, in turns."""
     prompts = different(_PROMPT)
     for cpu in CPU_LIMITS:
         print(f"Measuring Ollama with a CPU limit of {cpu} ...", file=sys.stderr, flush=True)
@@ -80,23 +80,23 @@ def speed(stacks: Mapping[str, Ollama]) -> Iterator[Row]:
 
 @dataclass(frozen=True)
 class Prompts:
-    """How many long prompts a model has read until its server was killed."""
+    """The number of long prompts that a model answered until its server was killed."""
 
     way: str
     read: int
     killed: str
-    """What Ollama said then; empty if it was not killed."""
+    """Ollama's error; empty if the server was not killed."""
 
-    HEADINGS = ("environment", "prompts that were answered", "the next one")
+    HEADINGS = ("environment", "answered prompts", "the next prompt")
 
     def cells(self) -> tuple[str, ...]:
-        return self.way, str(self.read), f"`{self.killed.partition(',')[0]}`" if self.killed else "not asked"
+        return self.way, str(self.read), f"`{self.killed.partition(',')[0]}`" if self.killed else "not sent"
 
 
 def endurance(stacks: Mapping[str, Ollama]) -> Iterator[Prompts]:
-    """Prompts of which none begins like another one, with little memory, until the model's server is killed."""
+    """Prompts without common prefixes, with little memory, until the model's server is killed."""
     for way in (WITHOUT, RENDERED):
-        print(f"Asking Ollama {way} long prompts ...", file=sys.stderr, flush=True)
+        print(f"Sending long prompts to Ollama, {way} ...", file=sys.stderr, flush=True)
         url, read, killed = stacks[way].start(way, cpu="2", memory=MEMORY_LIMIT), 0, ""
         for _, prompt in zip(range(_PROMPTS), different(_LONG_PROMPT), strict=False):
             try:
@@ -128,23 +128,23 @@ def write() -> bool:
 def _page(rows: Sequence[Row], prompts: Sequence[Prompts]) -> str:
     return f"""# Benchmarks of Ollama in its pod
 
-`python -m benchmarks.ollama` writes this page: Ollama {OLLAMA.version} on a real node (`tests/cluster`), on CPU, with a model
-of {MODEL.layers} layers, {MODEL.width} wide (437 MB). Two pods of the same limits take turns: one as rendered, and one
-without the variables of [models.md](models.md#a-pod-of-its-size), whose threads are the cores of the host.
+`python -m benchmarks.ollama` generates this page: Ollama {OLLAMA.version} on a real node (`tests/cluster`), on CPU, with a
+model of {MODEL.layers} layers and width {MODEL.width} (437 MB). Two pods with the same limits take turns: one as rendered, and
+one without the variables of [models.md](models.md#threads-and-prompt-cache), which has as many threads as the host has cores.
 Figures are medians of {_ROUNDS} answers. {machine()}
 
 {table(HEADINGS, [row.cells() for row in rows])}
 
-## Prompts that are kept
+## Cached prompts
 
-The memory limit is {MEMORY_LIMIT}. Each prompt has {_LONG_PROMPT} tokens and begins like no other; {_PROMPTS} are asked.
+The memory limit is {MEMORY_LIMIT}. {_PROMPTS} prompts of {_LONG_PROMPT} tokens without common prefixes are sent.
 
 {table(Prompts.HEADINGS, [each.cells() for each in prompts])}
 """
 
 
 def _answers(url: str) -> None:
-    """Waits until the Service leads to the pod."""
+    """Waits until the Service routes to the pod."""
     deadline = time.monotonic() + 30
     while True:
         try:
@@ -158,5 +158,5 @@ def _answers(url: str) -> None:
 
 if __name__ == "__main__":
     if reason := obstacle():
-        sys.exit(f"No real node: {reason}")
+        sys.exit(f"Cannot run a real node: {reason}")
     sys.exit(0 if write() else 1)

@@ -1,4 +1,4 @@
-"""Where the time of the slowest steps goes, as text."""
+"""Profiles of the slowest steps, as text."""
 
 import re
 import subprocess
@@ -39,7 +39,7 @@ PROFILES = {"one-render": 1, "twenty-more-renders": 20}
 
 
 def write() -> list[Path]:
-    """Profiles each step with pyinstrument, and writes what it says; returns the files."""
+    """Profiles each step with pyinstrument; returns the files that it wrote."""
     FOLDER.mkdir(exist_ok=True)
     written = []
     for name, runs in PROFILES.items():
@@ -53,6 +53,6 @@ def write() -> list[Path]:
 
 
 def _of_no_machine(text: str) -> str:
-    """The tree alone: the heading above it names a folder of the machine."""
+    """Only the tree, without the heading, which contains a folder of this machine."""
     tree = re.sub(r"\A.*?^(?=\d+\.\d+ )", "", text, flags=re.DOTALL | re.MULTILINE)
     return "\n".join(line.rstrip() for line in tree.strip().splitlines()) + "\n"

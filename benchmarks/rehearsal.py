@@ -1,4 +1,4 @@
-"""What the sandbox costs, and a rehearsal on it."""
+"""Benchmarks of the sandbox, and of a rehearsal on it."""
 
 import os
 import tempfile
@@ -38,7 +38,7 @@ def _up_and_down(sandbox: Sandbox) -> None:
 
 
 def _kwokctl_alone(sandbox: Sandbox) -> None:
-    """The same control plane, started by kwokctl with nothing of ours around it."""
+    """The same control plane, started by kwokctl alone."""
     with tempfile.TemporaryDirectory() as folder:
         create = sandbox.create_command(Path(folder))
         kwokctl, name = create[:2]

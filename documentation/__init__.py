@@ -1,1 +1,1 @@
-"""What the documentation is made with: pictures of what the command prints, and the site's links."""
+"""Tools of the documentation: pictures of the command's output, and the links of the site."""

@@ -1,7 +1,7 @@
-"""Pictures of what the command prints, for README.md and docs/: `python -m documentation.pictures` writes them into docs/img/.
+"""Pictures of the command's output, for README.md and docs/: `python -m documentation.pictures` writes them into docs/img/.
 
-They are made by the same code that prints on a terminal, from fixed samples in place of live times and names, so that they only
-change when the output does; a test keeps them fresh. They load nothing from anywhere.
+They are made by the code that prints to a terminal, from fixed samples instead of live times and names, so they only
+change when the output does. A test verifies that they are up to date. They are self-contained.
 """
 
 import io
@@ -28,7 +28,7 @@ _WIDTH = 108
 """Columns of the terminal in the pictures."""
 
 _HEIGHT = 60
-"""Its lines. What is printed may be longer or shorter."""
+"""Lines of the terminal. The output may be longer or shorter."""
 
 _THEME = TerminalTheme(
     (27, 31, 41),
@@ -54,10 +54,10 @@ _THEME = TerminalTheme(
         (255, 255, 255),
     ],
 )
-"""Background, text, and the sixteen colours. A picture has a ground of its own: it is read on light and on dark pages."""
+"""Background, text, and the sixteen colors. A picture has its own background, for light and dark pages."""
 
 _WEB_FONT = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
-"""Rich's SVG would fetch its font from a server."""
+"""Rich's SVG would load its font from a server."""
 
 _FONTS = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 
@@ -70,7 +70,7 @@ def _help() -> None:
 
 
 def pictures(root: Path) -> dict[Path, str]:
-    """Each picture's file with what it must hold."""
+    """The file of each picture, with its content."""
     prints: Mapping[str, tuple[str, Callable[[], None]]] = {
         "rehearse": ("airis rehearse --stack gpu", lambda: print_verdict(samples.verdict(root))),
         "rehearse-failing": (
@@ -85,15 +85,15 @@ def pictures(root: Path) -> dict[Path, str]:
 
 
 class _Terminal(io.StringIO):
-    """Takes what is printed, and says that it is a terminal."""
+    """Records the output, and pretends to be a terminal."""
 
     def isatty(self) -> bool:
-        """Colours, please."""
+        """True, so that the output has colors."""
         return True
 
 
 def printed(text: Callable[[], None]) -> str:
-    """What the function prints on a terminal of the pictures' width, with its escape codes."""
+    """The output of the function on a terminal of the pictures' width, with escape codes."""
     environment = {
         "COLUMNS": str(_WIDTH),
         "LINES": str(_HEIGHT),
@@ -101,19 +101,19 @@ def printed(text: Callable[[], None]) -> str:
         "PATH": os.environ.get("PATH", ""),
     }
     terminal = _Terminal()
-    # NO_COLOR, the variables of CI servers and the size of the terminal at hand must not show
+    # NO_COLOR, the variables of CI servers and the size of the current terminal must have no effect
     with patch.dict(os.environ, environment, clear=True), redirect_stdout(terminal):
         text()
     return terminal.getvalue()
 
 
 def svg(name: str, title: str, escaped: str) -> str:
-    """Printed text as an SVG of its own: no fonts, styles or scripts from elsewhere. `name` makes its ids unique."""
+    """The output as a self-contained SVG, without external fonts, styles or scripts. `name` makes its ids unique."""
     console = Console(
         record=True,
         file=io.StringIO(),
         width=_WIDTH,
-        height=_HEIGHT,  # without it, Rich asks the terminal at hand
+        height=_HEIGHT,  # otherwise, Rich uses the size of the current terminal
         force_terminal=True,
         color_system="truecolor",
         no_color=False,

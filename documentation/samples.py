@@ -1,6 +1,6 @@
-"""What the pictures show: fixed findings about the committed stack gpu, made by the code that finds them in earnest.
+"""Samples for the pictures: fixed results for the committed stack gpu, made by the program's own code.
 
-Names and times that differ from run to run are given here; all else follows from the program, and changes with it.
+Names and times that differ between runs are fixed here; everything else comes from the program, and changes with it.
 """
 
 import json
@@ -28,14 +28,14 @@ from airis.stack_file.stacks import read_stack, settings_of
 STACK = "gpu"
 
 LACKING = "0/2 nodes are available: 2 Insufficient nvidia.com/gpu."
-"""The scheduler's words where too many GPUs are asked for."""
+"""The scheduler's message if too many GPUs are requested."""
 
 _PODS = {
     "Deployment": ("-57d8b4c5b4-6mvkq", "cpu-0"),
     "StatefulSet": ("-0", "gpu-0"),
     "Job": ("-58mzz", "gpu-0"),
 }
-"""How the names of their pods end, and the nodes of these."""
+"""By kind: the suffix of the pod's name, and its node."""
 _STATES = {
     "PersistentVolumeClaim": State.BOUND,
     **dict.fromkeys(("Namespace", "Service", "Deployment", "StatefulSet", "Job"), State.READY),
@@ -49,13 +49,13 @@ _CHANGE: Mapping[str, Any] = {
 """The settings that the diff is about."""
 
 _CHECKS = ("version", "default-storage-class", "gpu", "ingress-class", "dns")
-"""Those in the picture. The others need more of a cluster than stands here."""
+"""The checks in the picture. The others need more objects of a cluster than the sample has."""
 
 _MACHINE = Machine((3, 12), "3.300.0", "3.260.0", "4.34.0", True, "kubectl", ".state", "")
 
 
 def verdict(root: Path, *, lacking: str = "") -> Verdict:
-    """What a rehearsal finds; with `lacking`, why Ollama's pod is not scheduled."""
+    """The verdict of a rehearsal; with `lacking`, the reason why Ollama's pod is not scheduled."""
     findings = []
     for each in manifest.in_order(program.run(read_stack(STACK, root)).objects):
         namespace = str(each.manifest["metadata"].get("namespace", ""))
@@ -83,7 +83,7 @@ def diff(root: Path) -> Diff:
 
 
 def examination(root: Path) -> Examination:
-    """What `airis doctor` finds in a new cluster without GPUs, a default StorageClass and an ingress controller."""
+    """The findings of `airis doctor` in a new cluster without GPUs, default StorageClass and ingress controller."""
     stack = read_stack(STACK, root)
     nodes = [each for each in load_nodes() if not each["metadata"]["name"].startswith("gpu")]
     classes = [{"metadata": {"name": "standard"}, "provisioner": "kubernetes.io/host-path"}]

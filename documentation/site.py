@@ -1,8 +1,8 @@
-"""A hook of mkdocs: links that lead out of docs/ show the file itself, as a page of the site.
+"""An mkdocs hook: links to files outside of docs/ show the file as a page of the site.
 
-Pages name files of the project (`../settings/types/releases.py`). On the forge such a link works as it stands; in the site
-there is nothing above docs/. So each file that a page links to becomes a page too, below `files/`: the site is whole by itself,
-and always shows the files of its own version. A link to a file that does not exist fails the strict build.
+Pages link to files of the project (`../settings/types/releases.py`). On the forge such a link works, but the site contains
+nothing outside of docs/. So each linked file becomes a page below `files/`: the site is self-contained,
+and shows the files of its own version. A link to a file that does not exist fails the strict build.
 """
 
 import posixpath
@@ -19,7 +19,7 @@ _FOLDER = "files"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds a page for each file of the project that some page links to."""
+    """Adds a page for each linked file of the project."""
     root = Path(config.config_file_path).parent
     wanted = {
         path
@@ -35,7 +35,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Leads the links to those pages. What has none is left as it is, and mkdocs reports it."""
+    """Rewrites the links to those pages. A link to a missing file is not changed, and mkdocs reports it."""
     here = page.file.src_uri
 
     def lead(match: re.Match[str]) -> str:
@@ -48,7 +48,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def _outside(page: str, link: str) -> str | None:
-    """The path from the project's root, where the link leads out of docs/."""
+    """The path from the project's root, if the link points outside of docs/."""
     inside = posixpath.normpath(posixpath.join(posixpath.dirname(page), link))
     return inside.removeprefix("../") if inside.startswith("../") else None
 
@@ -58,7 +58,7 @@ def _page(path: str) -> str:
 
 
 def _shown(path: str, source: str) -> str:
-    """The file as a page: one block of code, that the search leaves out."""
+    """The file as a page: one block of code, excluded from the search."""
     longest = max((len(fence) for fence in re.findall(r"`{3,}", source)), default=2)
     fence = "`" * (longest + 1)
     language = _LANGUAGES.get(PurePosixPath(path).suffix, "text")

@@ -1,6 +1,6 @@
-"""Asks the registries by their own clients, as they are configured on this machine: uv, go and git.
+"""Queries the registries through their own clients, as configured on this machine: uv, go and git.
 
-Every function raises EnvironmentProblem, with the client's own words, where its registry cannot be asked.
+Every function raises EnvironmentProblem with the client's message if its registry cannot be reached.
 """
 
 import json
@@ -17,13 +17,13 @@ from airis.cluster.programs.cache import cache_root
 from airis.terminal.errors import EnvironmentProblem
 
 _GO = "1.24"
-"""Any Go that is not too old for the module proxy's answers will do."""
+"""The oldest Go that understands the module proxy's responses."""
 _SECONDS = 120
 _TAG = re.compile(r"refs/tags/(v\d+\.\d+\.\d+)$", re.MULTILINE)
 
 
 def newest_python(names: Iterable[str]) -> Mapping[str, str]:
-    """The newest version of each package that runs on the oldest Python that airis is for."""
+    """The newest version of each package that runs on the oldest Python that airis supports."""
     given = "\n".join(names)
     if not given:
         return {}
@@ -33,17 +33,17 @@ def newest_python(names: Iterable[str]) -> Mapping[str, str]:
 
 
 def newest_go(modules: Iterable[str]) -> Mapping[str, str]:
-    """What the module proxy calls the latest version of each module. A module that it does not know is left out."""
+    """The latest version of each module according to the module proxy. Unknown modules are omitted."""
     return {found["Path"]: found["Version"] for found in _listed([f"{each}@latest" for each in modules])}
 
 
 def existing_go(module: str, versions: Sequence[str]) -> list[str]:
-    """Those of the versions that the module proxy has. It has some that it does not call the latest, nor lists."""
+    """The versions that exist on the module proxy. It serves some that it neither lists nor reports as the latest."""
     return [found["Version"] for found in _listed([f"{module}@{each}" for each in versions])]
 
 
 def go_module(module: str, version: str) -> Path:
-    """The archive of a module, held against Go's checksum database."""
+    """The archive of a module, verified with Go's checksum database."""
     told = _run([_go(), "mod", "download", "-json", f"{module}@{version}"], check=False)
     found = json.loads(told or "{}")
     if "Sum" not in found:
@@ -61,12 +61,12 @@ def newest_action(repository: str) -> str:
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    """A version's numbers, which compare as versions do."""
+    """The numbers of a version, for comparison."""
     return tuple(int(each) for each in re.findall(r"\d+", version))
 
 
 def _listed(queries: Sequence[str]) -> Iterator[Mapping[str, Any]]:
-    """What `go list` finds. What there is not is left out; that nothing could be asked is an error."""
+    """The results of `go list`. Nonexistent versions are omitted; a failed query is an error."""
     if not queries:
         return
     rest = _run([_go(), "list", "-m", "-e", "-json", *queries]).strip()
@@ -78,7 +78,7 @@ def _listed(queries: Sequence[str]) -> Iterator[Mapping[str, Any]]:
             errors.append(str(each["Error"]["Err"]))
         else:
             found.append(each)
-    # The proxy says 404 or 410 of what there is not, and some proxies 403
+    # The proxy returns 404 or 410 for nonexistent versions, and some proxies 403
     if unreached := [
         each for each in errors if not re.search(r"40[34]|410|no matching versions|unknown revision", each)
     ]:
@@ -91,7 +91,7 @@ def _go() -> str:
 
 
 def _run(command: Sequence[str], *, given: str = "", check: bool = True) -> str:
-    """What the client prints; run outside of every module, so that no go.mod has a say."""
+    """The output of the client, run outside of every module, so that no go.mod has an effect."""
     environment = {**toolchain.environment(), "GOFLAGS": "", "GIT_TERMINAL_PROMPT": "0"}
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -108,7 +108,7 @@ def _run(command: Sequence[str], *, given: str = "", check: bool = True) -> str:
         except FileNotFoundError:
             raise EnvironmentProblem(f"{command[0]} is not installed") from None
         except subprocess.TimeoutExpired:
-            raise EnvironmentProblem(f"{command[0]} had no answer for {_SECONDS} s") from None
+            raise EnvironmentProblem(f"{command[0]} did not finish within {_SECONDS} s") from None
     if check and done.returncode:
         said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
         raise EnvironmentProblem(f"{Path(command[0]).name}: {said[:300]}")

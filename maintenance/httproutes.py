@@ -1,4 +1,4 @@
-"""The HTTPRoute of the Gateway API for the sandbox, made from a release: `python -m maintenance.httproutes v1.7.0`."""
+"""Generates the sandbox's HTTPRoute definition from a release of the Gateway API: `python -m maintenance.httproutes v1.7.0`."""
 
 import sys
 import zipfile
@@ -26,9 +26,9 @@ _ABOUT = f"""\
 
 
 def written(definition: Mapping[str, Any], version: str) -> str:
-    """The file for the sandbox, from the definition as it is published in that version."""
+    """The file for the sandbox, from the definition published in that version."""
     found = _without_descriptions(definition)
-    found.pop("status", None)  # of the definition itself, which is for the API server to write
+    found.pop("status", None)  # written by the API server
     found["spec"]["versions"] = [each for each in found["spec"]["versions"] if each["name"] not in _LEFT_OUT]
     return _ABOUT.format(version=version) + dump(found, width=120)
 
@@ -40,7 +40,7 @@ def pinned(root: Path) -> str:
 
 
 def _without_descriptions(value: Any) -> Any:
-    """Everything but the texts; a property that is called `description` is none."""
+    """The value without descriptions; a property named `description` is kept."""
     if isinstance(value, dict):
         kept = {key: each for key, each in value.items() if key != "description" or not isinstance(each, str)}
         return {key: _without_descriptions(each) for key, each in kept.items()}
@@ -48,8 +48,8 @@ def _without_descriptions(value: Any) -> Any:
 
 
 def main(version: str) -> None:
-    """Writes the file from that version of the Go module, held against Go's checksum database."""
-    # The archive, and not the folder: this is to read one file, whatever Go the module would be built with
+    """Writes the file from that version of the Go module, verified with Go's checksum database."""
+    # Reads the archive, so that it does not need the Go version with which the module would be built
     with zipfile.ZipFile(go_module(MODULE, version)) as archive:
         (definition,) = kubectl_documents(archive.read(f"{MODULE}@{version}/{_SOURCE}").decode())
     (project_root() / FILE).write_text(written(definition, version), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What is behind: `make outdated`. Each pin with its newest version, and where it stands; the registries are asked."""
+"""Lists outdated pins: `make outdated`. Each pin with its file and the newest version in its registry."""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,19 +25,19 @@ class Row(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """What the registries said."""
+    """The responses of the registries."""
 
     newest: Mapping[tuple[Registry, str], str]
     """The newest version, by registry and name."""
     unreached: Sequence[str]
-    """Why some could not be asked."""
+    """The reasons why some could not be reached."""
 
 
 def newest_ollama(version: str) -> str:
-    """The newest release of Ollama from that one on.
+    """The newest release of Ollama, starting from that version.
 
-    The module proxy calls an old release the latest, and lists none of the newer ones; asked for one by its version, it has it.
-    So the next patches and minor versions are tried, until there are none.
+    The module proxy reports an old release as the latest and does not list newer ones, but serves them by version.
+    So this queries the next patch and minor versions until there are none.
     """
     while True:
         major, minor, patch = clients.numbers(version)[:3]
@@ -50,7 +50,7 @@ def newest_ollama(version: str) -> str:
 
 
 def ask(wanted: Iterable[Pin]) -> Answers:
-    """Asks each registry once for what is wanted of it. One that cannot be reached leaves the others as they are."""
+    """Queries each registry once. If one cannot be reached, the others are still queried."""
     newest: dict[tuple[Registry, str], str] = {}
     unreached: list[str] = []
     names: dict[Registry, dict[str, str]] = {}
@@ -77,7 +77,7 @@ def ask(wanted: Iterable[Pin]) -> Answers:
 
 
 def rows(wanted: Iterable[Pin], newest: Mapping[tuple[Registry, str], str]) -> list[Row]:
-    """The table: what is behind first, then what nobody could tell of. One row for what is pinned alike in several places."""
+    """The table: outdated pins first, then unknown ones. A pin that is the same in several files has one row."""
     places: dict[tuple[Registry, str, str, str], dict[str, None]] = {}
     for pin in wanted:
         places.setdefault((pin.registry, pin.name, pin.what, pin.version), {})[pin.where] = None
@@ -86,7 +86,7 @@ def rows(wanted: Iterable[Pin], newest: Mapping[tuple[Registry, str], str]) -> l
         latest = newest.get((registry, name))
         behind = latest is not None and clients.numbers(latest) > clients.numbers(version)
         state = "unknown" if latest is None else "behind" if behind else ""
-        # What is newer than what the registry calls the latest is the newest
+        # A pin newer than the registry's latest version is the newest
         shown = _UNKNOWN if latest is None else latest.removeprefix("v") if behind else version.removeprefix("v")
         found.append(Row(state, what, version.removeprefix("v"), shown, ", ".join(where)))
     order = ("behind", "unknown", "")
@@ -94,7 +94,7 @@ def rows(wanted: Iterable[Pin], newest: Mapping[tuple[Registry, str], str]) -> l
 
 
 def table(found: Sequence[Row]) -> str:
-    """The rows as text, in columns."""
+    """The rows as aligned text."""
     lines = [Row("", "what", "pinned", "newest", "where"), *found]
     widths = [max(len(line[column]) for line in lines) for column in range(4)]
     return "\n".join(
@@ -104,7 +104,7 @@ def table(found: Sequence[Row]) -> str:
 
 
 def main(root: Path) -> None:
-    """Prints the table, what is behind in sum, and which registries could not be asked."""
+    """Prints the table, the number of outdated pins, and the registries that could not be reached."""
     wanted = pins(root)
     answers = ask(wanted)
     found = rows(wanted, answers.newest)

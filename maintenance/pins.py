@@ -1,4 +1,4 @@
-"""Everything that the project pins by version: where it stands, and who knows its newest one."""
+"""Everything that the project pins by version, with its file and its registry."""
 
 import re
 import subprocess
@@ -12,20 +12,20 @@ from settings.state.redis import RedisServerSettings
 from settings.types.releases import OLLAMA, OPEN_WEBUI
 
 Registry = Literal["python", "go", "ollama", "action", "none"]
-"""Who is asked for the newest version. `ollama` is the module proxy, beyond what it calls the latest."""
+"""The source of the newest version. `ollama` is the module proxy, also beyond its latest version."""
 
 
 class Pin(NamedTuple):
-    """Something in one version."""
+    """A pinned dependency."""
 
     what: str
-    """As people call it; for images, the repository."""
+    """Its common name; for images, the repository."""
     version: str
     where: str
-    """The file to change, from the project's folder on."""
+    """The file to change, relative to the project's folder."""
     registry: Registry
     name: str
-    """What the registry knows it by."""
+    """Its name in the registry."""
 
 
 _CHOSEN = {
@@ -33,7 +33,7 @@ _CHOSEN = {
     "tests/releases/requirements.txt": ("open-webui",),
     "tests/scanners/requirements.txt": ("checkov",),
 }
-"""What the project chose itself in files whose pins all follow from it. For others, pyproject.toml and `*.in` say so."""
+"""The direct dependencies in files that also pin transitive ones. For other files, see pyproject.toml and `*.in`."""
 
 _PIN = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==(\S+)", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -78,7 +78,7 @@ def _python(root: Path, name: str) -> Iterator[Pin]:
 
 
 def _chosen(root: Path, name: str) -> list[str]:
-    """The names that somebody wrote: in pyproject.toml, in the file that the requirements are made from, or above."""
+    """The direct dependencies: from pyproject.toml, from the `.in` file of the requirements, or from above."""
     if name in _CHOSEN:
         return list(_CHOSEN[name])
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
@@ -91,12 +91,12 @@ def _chosen(root: Path, name: str) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    """A package's name as the registries compare it. Source: PyPA, "Package name normalization"."""
+    """The normalized name of a package. Source: PyPA, "Package name normalization"."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _go(root: Path, name: str) -> Iterator[Pin]:
-    """The modules that a go.mod asks for itself: those of its tools, and those that are not marked as indirect."""
+    """The direct dependencies of a go.mod: the modules of its tools, and those not marked as indirect."""
     text = (root / name).read_text(encoding="utf-8")
     tools = _TOOL.findall(text)
     for module, version, indirect in _REQUIRED.findall(text):

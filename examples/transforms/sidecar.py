@@ -1,4 +1,4 @@
-"""A sidecar for the WebUI's pods, and a ConfigMap with its configuration: what no setting of airis covers.
+"""Adds a sidecar to the WebUI's pods, and a ConfigMap with its configuration, which no setting of airis covers.
 
 In the stack file:
 

@@ -1,4 +1,4 @@
-"""Runs a script in Open WebUI's environment, with the variables that a stack renders to, and reads its answer."""
+"""Runs a script in Open WebUI's environment, with the rendered variables of a stack, and reads its result."""
 
 import json
 import os
@@ -12,9 +12,9 @@ from tests.app.webui import IMAGE_ENV, OFFLINE_ENV, PACKAGE_ENV
 
 
 def ask(environment: Environment, folder: Path, script: str, given: Mapping[str, str]) -> Any:
-    """What the script answers, without a network or a database.
+    """The result of the script, without a network or a database.
 
-    `sys.argv` holds the names of the variables, as JSON, and the file for the answer, which is JSON too.
+    `sys.argv` contains the names of the variables, as JSON, and the file for the result, also JSON.
     """
     (folder / "data").mkdir(parents=True)
     answer = folder / "answer.json"

@@ -1,4 +1,4 @@
-"""The installed application. Where it cannot be installed, one line says so."""
+"""The installed application. If it cannot be installed, one line reports it."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tests.app import environment
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skips all of them, in one line, where they cannot run."""
+    """Skips all tests, with one line, if they cannot run."""
     here = [item for item in items if item.path.is_relative_to(Path(__file__).parent)]
     if here and (reason := environment.obstacle()):
         for item in here:

@@ -1,8 +1,8 @@
-"""Which test shows what each key of the settings does in the real application.
+"""Which test covers the effect of each key of the settings in the real application.
 
-Every key that decides on a variable of Open WebUI or Ollama is in one of three places: in `PLACES`, where its value is looked
-up in the administrator's pages of a real server (test_administrators_pages.py); in `TESTS`, with a test of its own; or in
-`keys_without_effect.txt`. tests/unit/test_effects.py holds them against the settings.
+Every key that sets a variable of Open WebUI or Ollama is in one of three places: in `PLACES`, where its value is looked
+up in the administrator's pages of a real server (test_administrators_pages.py); in `TESTS`, with a dedicated test; or in
+`keys_without_effect.txt`. tests/unit/test_effects.py compares them with the settings.
 """
 
 import re
@@ -30,7 +30,7 @@ _REFERENCES = {SecretKeyRef, ConfigMapKeyRef}
 
 
 def keys() -> frozenset[str]:
-    """Every key that decides on a variable: by its mark, because its section makes variables of several keys, or by name."""
+    """Every key that sets a variable: by its annotation, through a section that combines several keys, or by name."""
     sections = {
         key
         for section, model in _SECTIONS.items()
@@ -50,7 +50,7 @@ def _keys(prefix: str, model: type[Settings], *, derives: bool) -> Iterator[str]
         inner = [each for each in models_in(field.annotation) if each not in _REFERENCES]
         key = f"{prefix}.{field.alias or name}"
         for each in inner:
-            if "image" not in each.model_fields:  # which is a server of its own
+            if "image" not in each.model_fields:  # that is a separate server
                 own = issubclass(each, VariableSettings) and bool(each.DERIVED)
                 yield from _keys(key, each, derives=derives or own)
         if not inner and (derives or of_field(field.metadata)):
@@ -58,35 +58,35 @@ def _keys(prefix: str, model: type[Settings], *, derives: bool) -> Iterator[str]
 
 
 def without() -> list[str]:
-    """The keys that no test shows at work."""
+    """The keys without a test of their effect."""
     lines = WITHOUT.read_text(encoding="utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
 
 def same(found: Any) -> Any:
-    """What the stack says, as it is."""
+    """The stack's value, unchanged."""
     return found
 
 
 def secret(found: Any) -> Any:
-    """What the Secret holds."""
+    """The value in the Secret."""
     return value(found["name"])
 
 
 def joined(separator: str) -> Callable[[Any], Any]:
-    """A list in one text."""
+    """A list as one text."""
     return separator.join
 
 
 class Place(NamedTuple):
-    """Where a value stands in what the application answers."""
+    """The place of a value in the application's responses."""
 
     page: str
     at: tuple[str | int, ...]
     shown: Callable[[Any], Any] = same
-    """From the stack's value to the one on the page."""
+    """Converts the stack's value to the one on the page."""
     stack: str = "all"
-    """Which stack of test_administrators_pages.py sets it."""
+    """The stack of test_administrators_pages.py that sets it."""
 
 
 ACCOUNTS = "/api/v1/auths/admin/config"
@@ -98,7 +98,7 @@ DOCUMENTS = "/api/v1/retrieval/config"
 EMBEDDINGS = "/api/v1/retrieval/embedding"
 AUDIO = "/api/v1/audio/config"
 EVERYBODY = "/api/config"
-"""The pages of Admin Settings, by the addresses that they ask; and what every browser asks first."""
+"""The pages of Admin Settings, by the URLs that they request; and the first request of every browser."""
 
 _AUTH = "airis:webui.auth"
 _OAUTH = f"{_AUTH}.oauth"
@@ -180,7 +180,7 @@ PLACES: Mapping[str, Place] = {
     f"{_CONNECTIONS}.textToSpeech.model": Place(AUDIO, ("tts", "MODEL")),
     f"{_CONNECTIONS}.textToSpeech.voice": Place(AUDIO, ("tts", "VOICE")),
 }
-"""Where the value of a key is found again. In lists, the key is that of the first item."""
+"""The place of each key's value. In lists, the key is that of the first item."""
 
 _CONFIGURATION = "tests/app/test_settings_take_effect.py"
 _ADMIN = "tests/app/test_administrators_pages.py"
@@ -199,23 +199,23 @@ def _each(section: str, test: str, *names: str) -> dict[str, str]:
 TESTS: Mapping[str, str] = {
     **_each("airis:webui", f"{_SERVERS}::test_sessions_are_signed_and_end_as_the_stack_says", "sessionKeyFrom"),
     **_each(
-        "airis:webui", f"{_CONFIGURATION}::test_what_the_database_keeps_is_what_the_docs_say", "enablePersistentConfig"
+        "airis:webui", f"{_CONFIGURATION}::test_the_database_saves_the_documented_settings", "enablePersistentConfig"
     ),
     **_each(_AUTH, f"{_CONFIGURATION}::test_no_accounts_at_all", "enabled"),
     **_each(_AUTH, f"{_CONFIGURATION}::test_accounts_sessions_and_the_first_administrator", "signUp"),
     **_each(
         _AUTH,
-        f"{_CONFIGURATION}::test_without_passwords_neither_ldap_nor_a_trusted_header_lets_anybody_in",
+        f"{_CONFIGURATION}::test_without_passwords_neither_ldap_nor_a_trusted_header_works",
         "passwordAuth",
     ),
     **_each(
         f"{_AUTH}.firstAdmin",
-        f"{_ADMIN}::test_the_first_administrator_is_who_the_stack_says",
+        f"{_ADMIN}::test_the_first_administrator_is_that_of_the_stack",
         *("email", "name", "passwordFrom"),
     ),
     **_each(
         f"{_AUTH}.trustedHeader",
-        f"{_SERVERS}::test_a_trusted_proxy_says_who_somebody_is",
+        f"{_SERVERS}::test_a_trusted_proxy_identifies_the_user",
         *("email", "name", "groups", "role"),
     ),
     **_each(f"{_OAUTH}.google", _PROVIDERS, "clientId", "clientSecretFrom", "scopes", "redirectUri"),
@@ -248,7 +248,7 @@ TESTS: Mapping[str, str] = {
     ),
     **_each(
         "airis:webui.sqlite",
-        f"{_SERVERS}::test_sqlite_takes_what_the_stack_gives_it",
+        f"{_SERVERS}::test_sqlite_uses_the_settings_of_the_stack",
         "poolSize",
         "cacheSize",
         "mmapSize",
@@ -265,7 +265,7 @@ TESTS: Mapping[str, str] = {
     **_each("airis:secrets", f"{_CLIENTS}::test_postgresql_by_its_url", "databaseUrl"),
     **_each(
         "airis:webui.objectStorage",
-        f"{_CLIENTS}::test_what_is_sent_to_s3",
+        f"{_CLIENTS}::test_requests_to_s3",
         *("keyPrefix", "accelerate", "tagging", "accessKeyIdFrom", "secretAccessKeyFrom"),
     ),
     **_each("airis:webui.objectStorage.azure", f"{_CLIENTS}::test_azure", "endpoint", "container", "keyFrom"),
@@ -278,13 +278,13 @@ TESTS: Mapping[str, str] = {
     **_each("airis:secrets", _TEAM, "databasePassword", "redisUrl", "s3AccessKeyId", "s3SecretAccessKey"),
     **_each("airis:secrets", f"{_SERVERS}::test_sessions_are_signed_and_end_as_the_stack_says", "sessionKey"),
     **dict.fromkeys(_keys("airis:ollama.server", OllamaServerSettings, derives=False), _PARSED),
-    **_each("airis:ollama", f"{_CONFIGURATION}::test_no_models_from_anywhere", "enabled"),
+    **_each("airis:ollama", f"{_CONFIGURATION}::test_no_model_servers", "enabled"),
     **_each(_CONNECTIONS, f"{_CONFIGURATION}::test_speech_of_a_region", "textToSpeech.region"),
-    **_each("airis:webui", f"{_ADMIN}::test_other_origins_are_those_of_the_stack", "corsOrigins"),
+    **_each("airis:webui", f"{_ADMIN}::test_exactly_the_stacks_origins_are_allowed", "corsOrigins"),
     **_each(
         "airis:webui.redis",
-        f"{_SERVERS}::test_connections_to_redis_are_as_patient_as_the_stack_says",
+        f"{_SERVERS}::test_connections_to_redis_use_the_timeouts_of_the_stack",
         *("connectTimeoutSeconds", "timeoutSeconds", "keepalive", "healthCheckIntervalSeconds"),
     ),
 }
-"""The test that shows a key at work: in the server, its configuration, or Ollama's own parser."""
+"""The test of a key's effect: in the server, its configuration, or Ollama's own parser."""

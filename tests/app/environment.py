@@ -1,6 +1,6 @@
-"""The released Open WebUI in an environment of its own: installed once, pinned by version and hash, kept in the cache.
+"""The released Open WebUI in a separate environment: installed once, pinned by version and hash, kept in the cache.
 
-`python -m tests.app.environment` installs it, with a line of progress.
+`python -m tests.app.environment` installs it, and prints its progress.
 """
 
 import hashlib
@@ -19,16 +19,16 @@ from tests import pinned
 
 REQUIREMENTS = Path(__file__).with_name("requirements.txt")
 EXPORTERS = ("image", "newest")
-"""Locks of OpenTelemetry's packages, in `exporters/`: those of Open WebUI's image, and the newest. The package has none."""
+"""Lock files of OpenTelemetry's packages, in `exporters/`: those of the image, and the newest. The package has none."""
 FREE_BYTES = 9 * 10**9
-"""What is installed is 7 GB, of which 5 GB are PyTorch with its CUDA libraries: PyPI has no other build for Linux."""
+"""The installation is 7 GB, of which 5 GB are PyTorch with its CUDA libraries: PyPI has no other build for Linux."""
 
 _INSTALL_SECONDS = 1800
 
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment with Open WebUI in it."""
+    """A virtual environment with Open WebUI."""
 
     folder: Path
 
@@ -45,7 +45,7 @@ def version() -> str:
 
 
 def obstacle() -> str | None:
-    """Why the application cannot be installed here, if so."""
+    """The reason why the application cannot be installed here, if there is one."""
     if sys.platform != "linux":
         return "it takes Linux"
     if not (3, 11) <= sys.version_info < (3, 13):
@@ -54,14 +54,14 @@ def obstacle() -> str | None:
 
 
 def ensure() -> Environment:
-    """The environment, installed first where it is missing, outdated, or was left half-installed."""
+    """The environment, which is first installed if it is missing, outdated or incomplete."""
     environment = Environment(cache_root() / f"open-webui-{version()}")
     marker = environment.folder / "complete"
     key = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
     with held(lock_at(cache_root() / f"open-webui-{version()}.lock"), "it installs Open WebUI"):
         if not marker.is_file() or marker.read_text() != key:
             _install(environment)
-            marker.write_text(key)  # last: an interrupted installation has none
+            marker.write_text(key)  # last: an interrupted installation has no marker
     return environment
 
 
@@ -71,17 +71,17 @@ def exporters(release: str) -> Path:
 
 
 def servers() -> Path:
-    """A folder with the packages of the servers that tests start beside the application, for PYTHONPATH."""
+    """A folder with the packages of the servers that tests start next to the application, for PYTHONPATH."""
     return _packages(REQUIREMENTS.parent / "servers" / "requirements.txt")
 
 
 def postgresql() -> Path:
-    """A folder with what the image has for PostgreSQL, and the package lacks, for PYTHONPATH."""
+    """A folder with the image's packages for PostgreSQL, which the package lacks, for PYTHONPATH."""
     return _packages(REQUIREMENTS.parent / "postgresql" / "requirements.txt")
 
 
 def _packages(lock: Path) -> Path:
-    """What the lock pins, installed first where it is missing."""
+    """The packages of the lock file, which are first installed if they are missing."""
     folder = pinned.place("packages", lock.parent.name, lock.read_bytes() + sys.version.encode())
     with held(lock_at(folder.with_suffix(".lock")), "it installs packages"):
         if not folder.exists():
@@ -99,17 +99,17 @@ def _install(environment: Environment) -> None:
     free = shutil.disk_usage(environment.folder).free
     if free < FREE_BYTES:
         raise EnvironmentProblem(
-            f"Open WebUI takes {FREE_BYTES / 1e9:.0f} GB, and {environment.folder} has {free / 1e9:.1f} GB left",
-            "make room, or set AIRIS_CACHE to a folder on another disk",
+            f"Open WebUI needs {FREE_BYTES / 1e9:.0f} GB, and {environment.folder} has {free / 1e9:.1f} GB left",
+            "free some space, or set AIRIS_CACHE to a folder on another disk",
         )
-    # On the same disk, uv links files out of its cache; thrown away afterwards, it costs neither time nor room
+    # On the same disk, uv hard-links files from its cache; deleting the cache afterwards then costs neither time nor space
     downloads = environment.folder / "downloads"
     with step(f"Installing Open WebUI {version()} (7 GB, once)"):
         _uv("venv", "--quiet", "--allow-existing", "--python", sys.executable, str(environment.folder))
         _uv(
             *("pip", "install", "--quiet", "--python", str(environment.python), "--cache-dir", str(downloads)),
             *("--require-hashes", "--no-deps", "--requirement", str(REQUIREMENTS)),
-            "--compile-bytecode",  # else every start on a read-only root compiles anew what it imports: a minute
+            "--compile-bytecode",  # otherwise, every start on a read-only root compiles its imports again, which takes a minute
         )
         shutil.rmtree(downloads)
 

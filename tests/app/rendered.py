@@ -1,4 +1,4 @@
-"""What a stack's pod gives to Open WebUI: its environment, as the kubelet makes it, and its command."""
+"""Open WebUI's environment in a stack's pod, as the kubelet creates it, and its command."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ def key(name: str) -> dict[str, str]:
 
 
 def value(name: str) -> str:
-    """What that key of a Secret holds, unless the test says otherwise."""
+    """The value of that key of a Secret, unless the test sets another."""
     return f"{name} value"
 
 
@@ -26,18 +26,18 @@ class Rendered:
 
     deployment: Mapping[str, Any]
     own: Mapping[tuple[str, str], str]
-    """What the stack's own Secrets hold, by the name of the Secret and the key."""
+    """The values of the stack's own Secrets, by the name of the Secret and the key."""
 
     @property
     def command(self) -> Sequence[str] | None:
-        """The server's command; None for the image's own."""
+        """The server's command; None for that of the image."""
         found: Sequence[str] | None = drawing.container(self.deployment).get("command")
         return found
 
     def environment(self, held: Mapping[str, str] | None = None) -> dict[str, str]:
-        """The environment as the kubelet makes it: with the values of Secrets, and `$(NAME)` replaced by what stands before it.
+        """The environment as the kubelet creates it: with the values of Secrets, and `$(NAME)` replaced by earlier variables.
 
-        `held` is what Secrets hold that are not the stack's own, by their names; others hold `value(name)`.
+        `held` contains the values of Secrets that are not the stack's own, by their names; the others have `value(name)`.
         """
         found: dict[str, str] = {}
         for each in drawing.container(self.deployment)["env"]:

@@ -1,4 +1,4 @@
-"""The real server of Open WebUI, on a loopback port, with the environment and the command that a stack renders to."""
+"""The real server of Open WebUI, on a loopback port, with the rendered environment and command of a stack."""
 
 import os
 import signal
@@ -26,15 +26,15 @@ START_SECONDS = 240
 
 @dataclass
 class Server:
-    """A server that answers."""
+    """A running server."""
 
     url: str
     log: Path
     token: str = ""
-    """Of whoever has signed in."""
+    """The token of the user who has signed in."""
 
     def ask(self, path: str, **given: Any) -> Any:
-        """What it answers to a GET; with `json`, to a POST. Raises HTTPError for an error."""
+        """The response to a GET; with `json`, to a POST. Raises HTTPError for an error."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         answer = requests.request(
             "POST" if "json" in given else "GET", f"{self.url}{path}", headers=headers, timeout=60, **given
@@ -43,12 +43,12 @@ class Server:
         return answer.json()
 
     def sign_in(self, email: str, password: str) -> None:
-        """Signs in with a password; `ask` goes on as this person."""
+        """Signs in with a password; `ask` continues as this user."""
         self.token = self.ask("/api/v1/auths/signin", json={"email": email, "password": password})["token"]
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
+    """A free loopback port."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         return int(unused.getsockname()[1])
@@ -64,15 +64,15 @@ def running(
     held: Mapping[str, str] | None = None,
     **settings: object,
 ) -> Iterator[Server]:
-    """The server of a stack with these settings, until the end of the block.
+    """The server of a stack with these settings, while the block runs.
 
     It listens on `port`, or on any. `packages` is a folder whose Python packages come before those of the environment; `held`
-    is what Secrets hold that are not the stack's own, by their names. Fails with the end of its log where it does not start.
+    contains the values of other Secrets than the stack's own, by their names. Fails with the end of its log if it cannot start.
     """
     pod, port = rendered(**settings), port or free_port()
     data = folder / "data"
     data.mkdir(parents=True)
-    # No other container has prepared the database here
+    # There is no init container that has prepared the database
     places = {"DATA_DIR": str(data), "STATIC_DIR": str(folder / "static"), "HOME": str(folder), MIGRATIONS: "True"}
     around = {"PATH": f"{installed.python.parent}:{os.environ['PATH']}", "TMPDIR": str(folder)}
     serve = [str(installed.python), "-m", "uvicorn", "open_webui.main:app", "--host", "127.0.0.1", "--port", str(port)]
@@ -108,7 +108,7 @@ def running(
 
 
 def _before(command: Sequence[str], data: Path) -> list[str]:
-    """What the pod's command runs before the image's own: the same scripts, where they are here."""
+    """The scripts that the pod's command runs before that of the image, with their paths on this machine."""
     assert tuple(command[-len(SERVER) :]) == SERVER
     return [
         each.replace(FOLDER, str(ROOT / "components")).replace(DATA_PATH, str(data)) for each in command[: -len(SERVER)]

@@ -1,4 +1,4 @@
-"""Settings of stacks that set much, for the tests that look what the application makes of them."""
+"""Settings of stacks with many keys, for the tests of their effects in the application."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the stack says is found again in the administrator's pages of a real server, and is not there by itself."""
+"""The stack's values appear in the administrator's pages of a real server, and are not the defaults."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -58,14 +58,14 @@ STACKS: Mapping[str, Mapping[str, Any]] = {
 
 
 class Pages:
-    """What the pages of each stack's server say. A server is started when it is asked first, and one after another."""
+    """The pages of each stack's server. A server is started at its first request, one after another."""
 
     def __init__(self, installed: Environment, folder: Path) -> None:
         self._installed, self._folder = installed, folder
         self._known: dict[str, dict[str, Any]] = {}
 
     def of(self, stack: str) -> Mapping[str, Any]:
-        """The answers by page, with whom they were given to, and which origins may ask."""
+        """The responses by page, the signed-in user, and the allowed origins."""
         if stack not in self._known:
             with running(self._installed, self._folder / stack, **STACKS[stack]) as server:
                 server.sign_in(EMAIL, value("admin"))
@@ -79,7 +79,7 @@ class Pages:
 
 
 def allows(server: Server, origin: str) -> bool:
-    """Whether pages of that origin may ask the server."""
+    """Whether the server accepts requests of that origin."""
     answer = requests.get(f"{server.url}{EVERYBODY}", headers={"Origin": origin}, timeout=60)
     return answer.headers.get("access-control-allow-origin") in (origin, "*")
 
@@ -90,7 +90,7 @@ def pages(installed: Environment, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 def said(stack: str, key: str) -> Any:
-    """What the stack says under a key; of lists, the first item's."""
+    """The stack's value of a key; in lists, that of the first item."""
     found: Any = STACKS[stack]
     for part in key.removeprefix("airis:").split("."):
         found = found[0] if isinstance(found, list) else found
@@ -99,7 +99,7 @@ def said(stack: str, key: str) -> Any:
 
 
 def shown(page: Any, at: tuple[str | int, ...]) -> Any:
-    """What stands there; None if nothing does."""
+    """The value at that place; None if there is none."""
     for part in at:
         try:
             page = page[part]
@@ -109,19 +109,19 @@ def shown(page: Any, at: tuple[str | int, ...]) -> Any:
 
 
 @pytest.mark.parametrize("key", PLACES)
-def test_the_value_is_found_again(key: str, pages: Pages) -> None:
+def test_the_value_is_on_the_page(key: str, pages: Pages) -> None:
     place = PLACES[key]
     expected = place.shown(said(place.stack, key))
     assert shown(pages.of(place.stack)[place.page], place.at) == expected
-    assert shown(pages.of("nothing")[place.page], place.at) != expected, "it stands there by itself"
+    assert shown(pages.of("nothing")[place.page], place.at) != expected, "it is the default"
 
 
-def test_the_first_administrator_is_who_the_stack_says(pages: Pages) -> None:
+def test_the_first_administrator_is_that_of_the_stack(pages: Pages) -> None:
     session = pages.of("nothing")["session"]
     assert (session["email"], session["name"], session["role"]) == (ADMIN["email"], ADMIN["name"], "admin")
 
 
-def test_other_origins_are_those_of_the_stack(pages: Pages) -> None:
-    """By "corsOrigins"."""
+def test_exactly_the_stacks_origins_are_allowed(pages: Pages) -> None:
+    """Set by "corsOrigins"."""
     assert (pages.of("all")[ORIGIN], pages.of("all")[ANOTHER]) == (True, False)
     assert pages.of("nothing")[ANOTHER]

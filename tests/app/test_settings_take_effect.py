@@ -1,7 +1,7 @@
-"""What Open WebUI makes of the settings: the rendered environment, read by the application's own configuration.
+"""The effects of the settings: Open WebUI's own configuration parses the rendered environment.
 
-Nothing is started here. The module `open_webui.config` is imported as the application's first step does it, and says what it
-understood: lists, pairs, numbers and switches, and which of them its database keeps.
+No server is started. The tests import the module `open_webui.config` like the application's first step, and read the
+parsed values: lists, pairs, numbers and switches, and which of them its database saves.
 """
 
 import json
@@ -49,7 +49,7 @@ json.dump(
     default=str,
 )
 """
-"""Asks the application's configuration for values by name, and for what it makes of them."""
+"""Reads values of the application's configuration by name."""
 
 
 DOORS = """
@@ -71,11 +71,11 @@ asyncio.run(Config.upsert({"ui.enable_signup": False}))  # there is no table to 
 answers["signUp"].append(Config.DEFAULTS["ui.enable_signup"])
 json.dump(answers, open(sys.argv[2], "w"))
 """
-"""Knocks where passwords are taken; and closes sign-up, as the first account does."""
+"""Tries to sign in with a password; and closes sign-up, as the first account does."""
 
 
 class Read:
-    """What the application understood of a stack's settings."""
+    """The application's parsed values of a stack's settings."""
 
     def __init__(self, environment: Environment, folder: Path, **settings: object) -> None:
         answered = ask(environment, folder, READ, rendered(**settings).environment())
@@ -97,7 +97,7 @@ def everything(installed: Environment, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def nothing(installed: Environment, tmp_path_factory: pytest.TempPathFactory) -> Read:
-    """No Ollama, no OpenAI, no passwords; and nothing kept in the database."""
+    """No Ollama, no OpenAI, no passwords; and nothing saved in the database."""
     return Read(installed, tmp_path_factory.mktemp("none"), **NOTHING)
 
 
@@ -108,7 +108,7 @@ def others(installed: Environment, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def test_every_rendered_variable_but_these_is_read_by_the_configuration(everything: Read) -> None:
-    """A name that Open WebUI does not know would have no effect, and nobody would notice."""
+    """An unknown name would silently have no effect."""
     unknown = {name for name, found in everything.values.items() if found is None}
     assert unknown == {
         *(f"AIRIS_OPENAI_KEY_{index}" for index in (0, 2, 3)),  # only for $(NAME)
@@ -118,7 +118,7 @@ def test_every_rendered_variable_but_these_is_read_by_the_configuration(everythi
     }
 
 
-def test_urls_and_keys_of_openai_stay_pairs(everything: Read) -> None:
+def test_urls_and_keys_of_openai_match_by_position(everything: Read) -> None:
     urls, keys = everything.values["OPENAI_API_BASE_URLS"], everything.values["OPENAI_API_KEYS"]
     assert list(zip(urls, keys, strict=True)) == [
         ("https://a.example.com/v1", value("a")),
@@ -135,12 +135,12 @@ def test_one_server_without_a_key_gets_an_empty_one(others: Read) -> None:
     assert others.values["OPENAI_API_KEYS"][0] == ""
 
 
-def test_own_ollama_first(everything: Read, others: Read) -> None:
+def test_the_stacks_own_ollama_comes_first(everything: Read, others: Read) -> None:
     assert everything.values["OLLAMA_BASE_URLS"] == [OWN, GPU_BOX]
     assert others.values["OLLAMA_BASE_URL"] == OWN
 
 
-def test_no_models_from_anywhere(nothing: Read) -> None:
+def test_no_model_servers(nothing: Read) -> None:
     assert (nothing.values["ENABLE_OLLAMA_API"], nothing.values["ENABLE_OPENAI_API"]) == (False, False)
 
 
@@ -252,7 +252,7 @@ def test_ldap(everything: Read) -> None:
     }
 
 
-def test_documents_vectors_and_order(everything: Read, others: Read) -> None:
+def test_document_extraction_embeddings_and_reranking(everything: Read, others: Read) -> None:
     assert everything.under(
         "rag",
         *("tika_server_url", "embedding_engine", "embedding_model", "embedding_batch_size", "ollama.base_url"),
@@ -323,7 +323,7 @@ def test_speech_of_a_region(installed: Environment, tmp_path: Path) -> None:
     }
 
 
-def test_what_the_database_keeps_is_what_the_docs_say(everything: Read, nothing: Read) -> None:
+def test_the_database_saves_the_documented_settings(everything: Read, nothing: Read) -> None:
     kept = {key for key, found in everything.kept.items() if found}
     assert {
         *("ui.enable_signup", "ui.enable_login_form", "ui.default_user_role", "auth.jwt_expiry", "ldap.enable"),
@@ -336,17 +336,15 @@ def test_what_the_database_keeps_is_what_the_docs_say(everything: Read, nothing:
     assert not any(nothing.kept.values())
 
 
-def test_without_passwords_neither_ldap_nor_a_trusted_header_lets_anybody_in(
-    installed: Environment, tmp_path: Path
-) -> None:
-    """Why `passwordAuth: false` is refused with them; and why `signUp: false` is to be said where nothing is kept."""
+def test_without_passwords_neither_ldap_nor_a_trusted_header_works(installed: Environment, tmp_path: Path) -> None:
+    """The reason why `passwordAuth: false` is refused with them, and why `signUp: false` is needed if nothing is saved."""
     answers = ask(installed, tmp_path, DOORS, rendered(**NOTHING).environment())
     assert (answers["signin"], answers["ldap_auth"]) == (403, 403)
-    assert answers["signUp"] == [True, False]  # in this process alone
+    assert answers["signUp"] == [True, False]  # in this process only
 
 
 def test_every_variable_of_these_settings_exists(installed: Environment) -> None:
-    """Those of engines and providers too that no stack above uses."""
+    """Also those of engines and providers that no stack above uses."""
     (package,) = installed.folder.glob("lib/python*/site-packages/open_webui")
     source = "".join((package / name).read_text(encoding="utf-8") for name in ("config.py", "env.py"))
     names = {**declared(AuthSettings, "auth"), **declared(ConnectionsSettings, "connections")}

@@ -1,4 +1,4 @@
-"""People sign in to the real server by a real LDAP server and by a provider of OpenID Connect."""
+"""Sign-in to the real server through a real LDAP server and an OpenID Connect provider."""
 
 import os
 import socket
@@ -26,7 +26,7 @@ TEAMS = ("search", "sales")
 
 @contextmanager
 def listening(port: int, *command: Path | str) -> Iterator[None]:
-    """A Python program that listens on that port of loopback, with the packages of `servers()`."""
+    """A Python program that listens on that loopback port, with the packages of `servers()`."""
     around = {"PATH": os.environ["PATH"], "PYTHONPATH": str(servers())}
     with subprocess.Popen([sys.executable, *command], env=around, stderr=subprocess.DEVNULL) as process:
         try:
@@ -45,7 +45,7 @@ def answers(port: int) -> bool:
 
 
 def joined(server: Server) -> Sequence[str]:
-    """The groups of whoever has signed in."""
+    """The groups of the signed-in user."""
     return sorted(each["name"] for each in server.ask("/api/v1/groups/"))
 
 
@@ -85,7 +85,7 @@ userPassword: secret
 
 @contextmanager
 def directory(folder: Path) -> Iterator[dict[str, Any]]:
-    """An LDAP server that holds DIRECTORY, and the settings that lead there."""
+    """An LDAP server with DIRECTORY, and the settings for it."""
     port, ldif = free_port(), folder / "directory.ldif"
     ldif.write_text(DIRECTORY)
     with listening(port, HERE / "servers" / "directory.py", str(port), ldif):
@@ -99,7 +99,7 @@ def directory(folder: Path) -> Iterator[dict[str, Any]]:
         }
 
 
-def test_somebody_of_the_directory_signs_in(installed: Environment, tmp_path: Path) -> None:
+def test_a_user_of_the_directory_signs_in(installed: Environment, tmp_path: Path) -> None:
     """The server is at "host" and "port", without "tls"; "appDn" searches it with the password in "passwordFrom"."""
     people = {
         "searchBase": "ou=people,dc=example",
@@ -134,7 +134,7 @@ CLAIMS: dict[str, Any] = {
 }
 
 
-def test_somebody_of_the_provider_signs_in(installed: Environment, tmp_path: Path) -> None:
+def test_a_user_of_the_provider_signs_in(installed: Environment, tmp_path: Path) -> None:
     """The provider knows the client by its "clientId", "clientSecretFrom" and "redirectUri"."""
     port, own = free_port(), free_port()
     provider, callback = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{own}/oauth/oidc/login/callback"

@@ -1,6 +1,6 @@
-"""What the real server sends to a real OpenTelemetry collector: by gRPC and HTTP, with and without a password.
+"""The telemetry that the real server sends to a real OpenTelemetry collector: by gRPC and HTTP, with and without a password.
 
-It does so with the exporters that Open WebUI's image has, and with the newest ones.
+Tested with the exporters of Open WebUI's image, and with the newest ones.
 """
 
 from collections.abc import Set as AbstractSet
@@ -18,23 +18,23 @@ from tests.app.running import running
 pytestmark = pytest.mark.timeout(900)  # the first one may have to install the application, and to build the collector
 
 PASSWORD = "p@ss:w/rd%41?#,=+ é"
-"""Every character of it means something else in a header, in percent-encoding or in base64."""
+"""All its characters are special in a header, in percent-encoding or in base64."""
 SOON = {
     "OTEL_METRICS_EXPORT_INTERVAL_MILLIS": "1000",
     "OTEL_BSP_SCHEDULE_DELAY": "500",
     "OTEL_BLRP_SCHEDULE_DELAY": "500",
 }
-"""Open WebUI's own variables: how often the exporters send."""
+"""Variables with the export intervals."""
 
 ALL = {"traces", "metrics", "logs"}
 
 
 class Case(NamedTuple):
-    """How telemetry is sent."""
+    """A protocol and its options."""
 
     protocol: str
     exporters: str = "image"
-    """One of `EXPORTERS`. The newest ones differ in how they take a password."""
+    """One of `EXPORTERS`. The newest ones handle a password differently."""
     password: bool = False
     signals: AbstractSet[str] = frozenset(ALL)
 
@@ -52,7 +52,7 @@ def test_what_the_stack_says_arrives_at_the_collector_and_nothing_else(
 ) -> None:
     try:
         with collecting(tmp_path, f"airis:{PASSWORD}" if case.password else None) as collector:
-            if case.password:  # a collector that took everything would show nothing
+            if case.password:  # a collector that accepts everything would prove nothing
                 assert collector.refuses_strangers()
             sends(case, installed, tmp_path, collector)
     except EnvironmentProblem as problem:
@@ -77,6 +77,6 @@ def sends(case: Case, installed: Environment, folder: Path, collector: Collector
     ) as server:
         assert server.ask("/health") == {"status": True}
         collector.wait(*case.signals)
-    assert collector.arrived().keys() == case.signals  # what is left is sent when the server ends
+    assert collector.arrived().keys() == case.signals  # the rest is sent when the server ends
     assert {("service.name", "chat"), ("deployment.environment", "test")} <= collector.attributes()
     assert PASSWORD not in server.log.read_text()

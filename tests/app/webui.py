@@ -1,4 +1,4 @@
-"""The environment variables of Open WebUI's image, and what its Python package needs beyond them."""
+"""The environment variables of Open WebUI's image, and those that its Python package needs in addition."""
 
 _MODELS = "/app/backend/data/cache"
 
@@ -22,11 +22,11 @@ IMAGE_ENV = {
     "HOME": "/root",
     "DOCKER": "true",
 }
-"""The image's own variables, which the pod's override. Source: open-webui/open-webui, Dockerfile."""
+"""The image's variables, which those of the pod override. Source: open-webui/open-webui, Dockerfile."""
 
 PACKAGE_ENV = {"FROM_INIT_PY": "true"}
-"""The package has frontend and version inside, the image has them beside the backend (open_webui/env.py)."""
+"""The package contains frontend and version, the image has them next to the backend (open_webui/env.py)."""
 
 OFFLINE_ENV = {"HF_HUB_OFFLINE": "1"}
-"""The one thing that these tests need beyond the rendering: without a network, the download of the embedding model is tried
-for a minute before the application starts without it. With this it is given up at once."""
+"""The only variable that these tests add: without a network, the application retries the download of the embedding model
+for a minute before it starts without it. With this variable, it does not try."""

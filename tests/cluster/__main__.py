@@ -1,4 +1,4 @@
-"""Builds what the stories need, before the tests, with progress: the programs of the node, and the images."""
+"""Builds the programs of the node and the images before the tests, and prints its progress."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from tests.cluster.node import packages, programs
 
 if __name__ == "__main__":
     if reason := target.obstacle():
-        print(f"Nothing is built for tests/cluster: {reason}.", file=sys.stderr)
+        print(f"Skipped the builds for tests/cluster: {reason}.", file=sys.stderr)
         sys.exit()
     try:
         if target.KUBECONFIG not in os.environ:

@@ -1,4 +1,4 @@
-"""A person at a real browser: Chromium or Chrome, without a window, driven by Selenium."""
+"""A user with a real browser: headless Chromium or Chrome, driven by Selenium."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -20,36 +20,36 @@ from tests.cluster.target import Target
 _BROWSERS = ("chromium", "google-chrome")
 _DRIVER = "chromedriver"
 _PACKAGES = ("chromium", "chromium-driver")
-"""Debian's, where none of those is there."""
+"""Debian's packages, if none of those is installed."""
 
 _WIDTH, _HEIGHT = 1000, 640
-"""Pixels, with what a window has around its page."""
+"""Pixels, including the window's borders."""
 _SECONDS = 60.0
 _RELEASE_NOTES_READ = "//button[contains(., 'Okay, Let')]"
-"""Shown to administrators at their first visit of a release. Source: open-webui 0.12.4, ChangelogModal.svelte."""
+"""Shown to administrators on their first visit to a release. Source: open-webui 0.12.4, ChangelogModal.svelte."""
 
 
 class Browser:
-    """Open WebUI in a browser. Every method raises selenium's TimeoutException when the page does not get there."""
+    """Open WebUI in a browser. Every method raises Selenium's TimeoutException if the page is not as expected."""
 
     def __init__(self, driver: Chrome, url: str) -> None:
         self._driver, self._url = driver, url
 
     def sign_in(self, name: str) -> None:
-        """Opens the page and signs in; what the WebUI then tells of its release is closed."""
+        """Opens the page, signs in, and closes the release notes."""
         self._driver.get(self._url)
         self._type("input#email", f"{name}@example.com")
         self._type("input#password", PASSWORD, Keys.ENTER)
         self._until(lambda _: self._clicked(_RELEASE_NOTES_READ))
 
     def ask(self, model: str, text: str, answer: str) -> None:
-        """Types a question into a new chat, and returns when the page shows this answer."""
+        """Sends a question in a new chat, and returns when the page shows this answer."""
         self._driver.get(f"{self._url}/?models={quote(model)}")
         self._type("#chat-input", text, Keys.ENTER)
         self._until(lambda _: any(answer in each.text for each in self._shown(By.CSS_SELECTOR, ".chat-assistant")))
 
     def picture(self, path: Path) -> None:
-        """Writes what is seen as PNG, when the last notification has gone."""
+        """Takes a screenshot as PNG, after the last notification has disappeared."""
         self._until(lambda _: not self._shown(By.CSS_SELECTOR, "[data-sonner-toast]"))
         assert self._driver.save_screenshot(str(path))
 
@@ -72,15 +72,15 @@ class Browser:
         return [each for each in self._driver.find_elements(by, what) if each.is_displayed()]
 
     def _until(self, met: Callable[[object], bool]) -> None:
-        """The page may replace an element, or lay something over it, while one looks at it."""
+        """Retries, because the page may replace or cover an element at any time."""
         unsteady = [StaleElementReferenceException, ElementNotInteractableException]
         WebDriverWait(self._driver, _SECONDS, ignored_exceptions=unsteady).until(met)
 
 
 def ensure() -> tuple[str, str]:
-    """The paths of a browser and of its driver; Debian's are installed where there are none.
+    """The paths of a browser and of its driver; if there are none, Debian's are installed.
 
-    Raises EnvironmentProblem where they cannot be.
+    Raises EnvironmentProblem if they cannot be installed.
     """
     for _ in range(2):
         browser, driver = next(filter(None, map(shutil.which, _BROWSERS)), None), shutil.which(_DRIVER)
@@ -92,13 +92,13 @@ def ensure() -> tuple[str, str]:
 
 @contextmanager
 def browser(cluster: Target, host: str, address: str) -> Iterator[Browser]:
-    """A browser for the WebUI at `host`, whose address is `address`. Raises EnvironmentProblem where it cannot be installed."""
+    """A browser for the WebUI at `host`, whose address is `address`. Raises EnvironmentProblem if it cannot be installed."""
     with cluster.outside():
         program, driver_program = ensure()
     options = ChromeOptions()
     for each in (
         "headless=new",
-        "no-sandbox",  # which root cannot have
+        "no-sandbox",  # root cannot use the sandbox
         "disable-dev-shm-usage",
         f"window-size={_WIDTH},{_HEIGHT}",
         "force-device-scale-factor=1",

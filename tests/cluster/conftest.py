@@ -1,4 +1,4 @@
-"""Fixtures for stories on a real cluster, and one line at the end that says whether they ran at all.
+"""Fixtures for stories on a real cluster, and a line at the end that reports whether they ran.
 
 How to write a story: docs/extending.md, "A story on a real cluster".
 """
@@ -16,7 +16,7 @@ from tests.cluster.target import Target
 FOLDER = Path(__file__).parent
 
 STORY_SECONDS = 600
-"""The time limit of a test that has none of its own."""
+"""The default time limit of a test."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -44,18 +44,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Target]:
-    """The cluster, once for all tests. While it runs, tests are in its network, and not in the machine's."""
+    """The cluster, once for all tests. While it runs, tests are in its network namespace, not in the machine's."""
     try:
         with target.target() as found:
             yield found
-            assert DEPLOYED.surprises(found) == []  # each stack that came up comes up in a rehearsal, too
+            assert DEPLOYED.surprises(found) == []  # each stack that came up also comes up in a rehearsal
     except EnvironmentProblem as problem:
         pytest.fail(str(problem))
 
 
 @pytest.fixture(autouse=True)
 def still_running(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Says which of the node's daemons has ended, where one has: else every test after that would only time out."""
+    """Reports a daemon of the node that has ended; otherwise, every later test would only time out."""
     yield
     if "cluster" in request.fixturenames and (node := request.getfixturevalue("cluster").node):
         node.check()
@@ -63,13 +63,13 @@ def still_running(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 def namespace(cluster: Target) -> Iterator[str]:
-    """The name of a namespace that no other test has. Whoever makes it, it is deleted afterwards, with its volumes."""
+    """A unique name for a namespace. If the test creates it, it is deleted afterwards, with its volumes."""
     with new_namespace(cluster) as name:
         yield name
 
 
 @pytest.fixture(params=WAYS)
 def stack(request: pytest.FixtureRequest, cluster: Target, tmp_path: Path) -> Iterator[Stack]:
-    """A stack to deploy with `stack.up(...)`: by the real engine where it is on PATH, and by apply everywhere."""
+    """A stack to deploy with `stack.up(...)`: with the Pulumi engine if it is on PATH, and always with a plain apply."""
     with new_stack(request.param, cluster, tmp_path) as made:
         yield made

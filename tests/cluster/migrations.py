@@ -1,6 +1,6 @@
-"""A migration that fails, or takes long: of a database that has the newest revision, and is told that it has not.
+"""A migration that fails or takes long: of a database with the newest revision, whose version is reset to the previous one.
 
-That revision adds rows to `auth` for accounts that have none, and taking it back changes nothing but the version. Source: Open
+That revision adds rows to `auth` for accounts without one, and reverting it changes only the version. Source: Open
 WebUI 0.12.3 and 0.12.4, migrations/versions/0bd252b206fb_add_missing_auth_rows.py.
 """
 
@@ -11,14 +11,14 @@ from tests.cluster.stacks import Stack
 from tests.cluster.target import Target
 
 SECONDS = 35
-"""How long a long one takes at least."""
+"""The minimum duration of a long migration."""
 
 BUDGET = {"periodSeconds": 4, "failureThreshold": 9}
 BUDGET_SECONDS = BUDGET["periodSeconds"] * BUDGET["failureThreshold"]
-"""A startup probe that would end it: the application's import is part of it, too."""
+"""A startup probe that would interrupt it, including the import of the application."""
 
 UPGRADE = "Running upgrade c92da83b017f -> 0bd252b206fb, add missing auth rows"
-"""What is said of it."""
+"""Its progress message."""
 
 _FAILS = "a story has it fail"
 
@@ -52,28 +52,28 @@ FAILED = (
     "prepare: airis: the database could not be prepared: "
     f"InternalError: (psycopg2.errors.RaiseException) {_FAILS} ({UPGRADE})"
 )
-"""What `airis up` says of one that fails."""
+"""The message of `airis up` for one that fails."""
 
 
 def takes_long_on_sqlite(stack: Stack) -> None:
-    """Has the next one take long. SQLite cannot sleep: it counts, as far as it does in that time."""
+    """Makes the next one take long. SQLite cannot sleep, so it counts for that time."""
     where = ("deployment/airis-deployment", "--container=airis")
     stack.cluster.run("exec", *where, "--", "python3", "-c", _IN_THE_POD, timeout=120)
 
 
 class OnPostgres:
-    """Has migrations of a database in `servers.postgres` fail, and then take long. `host` is the server's."""
+    """Makes migrations of a database in `servers.postgres` fail, and then take long. `host` is that of the server."""
 
     def __init__(self, cluster: Target, host: str) -> None:
         name, namespace, *_ = host.split(".")
         self._server, self._name = cluster.within(namespace), name
 
     def fails(self) -> None:
-        """Has the next ones fail."""
+        """Makes the next ones fail."""
         self._run(_TAKEN_BACK + _TRIGGER.format(_FAILS))
 
     def takes_long(self) -> None:
-        """Has them take long from now on."""
+        """Makes them take long from now on."""
         self._run(_SLEEPS.format(SECONDS))
 
     def _run(self, sql: str) -> None:
@@ -89,6 +89,6 @@ class OnPostgres:
 
 
 def seconds(container: dict[str, Any]) -> float:
-    """How long a container ran that has ended, by its status."""
+    """How long a terminated container ran, from its status."""
     ended = container["state"]["terminated"]
     return (datetime.fromisoformat(ended["finishedAt"]) - datetime.fromisoformat(ended["startedAt"])).total_seconds()

@@ -1,4 +1,4 @@
-"""Tiny models, given to an Ollama by its API: that needs no registry."""
+"""Tiny models, created in an Ollama through its API, without a registry."""
 
 import hashlib
 import sys
@@ -17,7 +17,7 @@ _SECONDS = 60.0
 
 
 class Tiny(NamedTuple):
-    """A model of tests/cluster/images/model.py: its size, and the further arguments of that script."""
+    """A model of tests/cluster/images/model.py: its size, and the other arguments of that script."""
 
     layers: int
     width: int
@@ -33,7 +33,7 @@ TALKING = Tiny(1, 128, ("says", ANSWER))
 """Its answer to everything is `ANSWER`."""
 EMBEDDER = "tiny-embeddings:latest"
 EMBEDDINGS = Tiny(1, 64, ("embeddings",))
-"""Makes vectors of 64 numbers."""
+"""Returns embeddings of 64 numbers."""
 
 
 def written(tiny: Tiny) -> Path:
@@ -50,15 +50,15 @@ def written(tiny: Tiny) -> Path:
 
 
 def give(cluster: Target, url: str, name: str = NAME, tiny: Tiny = TALKING) -> None:
-    """Makes the model in the Ollama at `url`. Raises requests.HTTPError, with its answer, where it refuses."""
-    with cluster.outside():  # the first time, the package that writes it is installed
+    """Creates the model in the Ollama at `url`. Raises requests.HTTPError with the response if it is refused."""
+    with cluster.outside():  # the first call installs the package that writes it
         content = written(tiny).read_bytes()
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     _post(f"{url}/api/blobs/{digest}", data=content)
     body: dict[str, Any] = {
         "model": name,
         "files": {"tiny.gguf": digest},
-        # Open WebUI offers its own tools with every chat, which Ollama refuses for a model whose template names none
+        # Open WebUI sends its own tools with every chat, which Ollama refuses for a model whose template has none
         "template": "{{ if .Tools }}{{ end }}{{ .Prompt }}",
         "parameters": {"num_predict": 64},
         "stream": False,

@@ -1,4 +1,4 @@
-"""Somebody outside of the cluster: a machine with one address, which pods reach through the node, and which reaches them so."""
+"""A machine outside of the cluster with one address: pods reach it through the node, and it reaches pods in the same way."""
 
 import subprocess
 import time
@@ -11,7 +11,7 @@ from tests.cluster.node.namespaces import network_of
 from tests.cluster.node.places import OUTSIDE
 
 ADDRESS = "198.51.100.2"
-"""In the network of documentation (TEST-NET-2, RFC 5737), as the node's own address in it is."""
+"""In the network for documentation (TEST-NET-2, RFC 5737), like the node's own address there."""
 NETWORK = "198.51.100.0/24"
 
 _LINK, _BRIDGE = "outside0", "node0"
@@ -29,7 +29,7 @@ while True:
 
 @dataclass(frozen=True)
 class Outsider:
-    """The machine, while it is there."""
+    """The running machine."""
 
     _pid: int
 
@@ -42,7 +42,7 @@ class Outsider:
 
 @contextmanager
 def outsider(*ports: int) -> Iterator[Outsider]:
-    """Has the machine there while the block runs, which accepts connections at these ports. Called in the node's network."""
+    """Runs the machine during the block; it accepts connections at these ports. Must be called in the node's network."""
     server = subprocess.Popen(["unshare", "--net", "python3", "-c", _SERVER, *map(str, ports)])
     try:
         deadline = time.monotonic() + _SECONDS
@@ -57,7 +57,7 @@ def outsider(*ports: int) -> Iterator[Outsider]:
         machine.run("ip", "route", "add", "default", "via", OUTSIDE)
         yield machine
     finally:
-        server.kill()  # its network goes with it, and the link with that
+        server.kill()  # deletes its network namespace, and the link with it
         server.wait(_SECONDS)
 
 

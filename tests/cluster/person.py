@@ -1,4 +1,4 @@
-"""A person who uses Open WebUI, by the API that its own front end uses.
+"""A user of Open WebUI, through the API that its own frontend uses.
 
 Source: open-webui 0.12.4, open_webui/main.py, routers/, socket/main.py.
 """
@@ -21,9 +21,9 @@ _SECONDS = 60.0
 
 @dataclass
 class Person:
-    """Somebody with a session in the WebUI at `url`. `host` is the name by which the Ingress knows it, if it leads there.
+    """A user with a session in the WebUI at `url`. `host` is its name in the Ingress, if `url` is that of an Ingress.
 
-    Every method raises requests.HTTPError, with the server's answer, when the WebUI refuses.
+    Every method raises requests.HTTPError with the server's response if the WebUI refuses.
     """
 
     url: str
@@ -36,26 +36,26 @@ class Person:
             self.session.headers["Host"] = self.host
 
     def ask(self, method: str, path: str, **how: Any) -> requests.Response:
-        """Sends one request. `how` is as for requests; raises HTTPError for an answer of 400 and above."""
+        """Sends one request. `how` are arguments of requests; raises HTTPError for a status of 400 and above."""
         answer = self.session.request(method, self.url + path, timeout=how.pop("timeout", _SECONDS), **how)
         if not answer.ok:
             raise requests.HTTPError(f"{method} {path}: {answer.status_code} {answer.text[:300]}", response=answer)
         return answer
 
     def wait(self, seconds: float = _SECONDS) -> None:
-        """Returns when the WebUI answers: an ingress controller learns of a new pod a moment after it is ready."""
+        """Returns when the WebUI responds: an ingress controller learns of a new pod a moment after it is ready."""
         deadline = time.monotonic() + seconds
         while not self._answers():
             assert time.monotonic() < deadline, f"{self.host or self.url} does not answer after {seconds:g} s"
             time.sleep(0.2)
 
     def _answers(self) -> bool:
-        with suppress(requests.ConnectionError):  # a Service whose pods are not ready refuses
+        with suppress(requests.ConnectionError):  # a Service without ready pods refuses connections
             return self.session.get(f"{self.url}/health", timeout=_SECONDS).ok
         return False
 
     def sign_up(self, name: str = "ada") -> str:
-        """Makes an account and signs in; returns the role."""
+        """Creates an account and signs in; returns the role."""
         return self._signed_in("signup", {"name": name, "email": f"{name}@example.com", "password": PASSWORD})
 
     def sign_in(self, name: str = "ada") -> str:
@@ -63,13 +63,13 @@ class Person:
         return self._signed_in("signin", {"email": f"{name}@example.com", "password": PASSWORD})
 
     def elsewhere(self, url: str, host: str | None = None) -> "Person":
-        """The same session at another address of the same WebUI, behind an Ingress if it has a `host`."""
+        """The same session at another address of the WebUI, behind an Ingress if it has a `host`."""
         other = Person(url, self.host if host is None else host)
         other._keep(self.token)
         return other
 
     def role(self) -> str:
-        """The role of whoever is signed in."""
+        """The role of the signed-in user."""
         return str(self.ask("GET", "/api/v1/auths/").json()["role"])
 
     def models(self) -> list[str]:
@@ -77,11 +77,11 @@ class Person:
         return [str(each["id"]) for each in self.ask("GET", "/api/models").json()["data"]]
 
     def chat(self, model: str, text: str) -> list[str]:
-        """Asks the model; returns the parts of the answer as they were streamed."""
+        """Asks the model; returns the streamed parts of the answer."""
         return [part for each in self._streamed(model, text) for part in _contents(each)]
 
     def chat_about(self, file: str, model: str, text: str) -> tuple[str, list[str]]:
-        """Asks about an uploaded document; returns the answer, and the passages of it that the model was shown."""
+        """Asks about an uploaded document; returns the answer, and the passages that the model received."""
         said = list(self._streamed(model, text, files=[{"type": "file", "id": file}]))
         sources = [source for each in said for source in each.get("sources", [])]
         return "".join(part for each in said for part in _contents(each)), [
@@ -101,7 +101,7 @@ class Person:
 
     @contextmanager
     def connected(self, origin: str = "") -> Iterator[socketio.SimpleClient]:
-        """The websocket of a browser with this session. Raises socketio's ConnectionError where it is refused."""
+        """The websocket of a browser with this session. Raises socketio's ConnectionError if it is refused."""
         options = {"host": self.host or None, "origin": origin or None}
         client = socketio.SimpleClient(websocket_extra_options={name: each for name, each in options.items() if each})
         client.connect(
@@ -119,7 +119,7 @@ class Person:
     def live_chat(
         self, client: socketio.SimpleClient, model: str, text: str, seconds: float = _SECONDS
     ) -> tuple[str, str]:
-        """A new chat that is kept, whose answer comes by the websocket; returns the chat's id and the answer."""
+        """A new saved chat, whose answer arrives through the websocket; returns the chat's id and the answer."""
         user, assistant = str(uuid4()), str(uuid4())
         message = {"id": user, "parentId": None, "role": "user", "content": text, "models": [model]}
         body = {
@@ -143,21 +143,21 @@ class Person:
         raise AssertionError("the answer did not end")
 
     def chats(self) -> list[str]:
-        """The ids of the chats that are kept."""
+        """The ids of the saved chats."""
         return [str(each["id"]) for each in self.ask("GET", "/api/v1/chats/").json()]
 
     def messages(self, chat: str) -> dict[str, str]:
-        """What was said in a chat, by the ids of its messages."""
+        """The messages of a chat, by their ids."""
         kept = self.ask("GET", f"/api/v1/chats/{chat}").json()["chat"]["history"]["messages"]
         return {key: str(value["content"]) for key, value in kept.items()}
 
     def keep(self, name: str, content: bytes) -> str:
-        """Uploads a document that nobody is going to ask about; returns its id."""
+        """Uploads a document without waiting for its processing; returns its id."""
         sent = {"file": (name, content, "text/plain")}
         return str(self.ask("POST", "/api/v1/files/", params={"process": "false"}, files=sent).json()["id"])
 
     def upload(self, name: str, content: bytes, seconds: float = 120) -> str:
-        """Uploads a document and waits until it can be asked about; returns its id."""
+        """Uploads a document and waits until it is processed; returns its id."""
         answer = self.ask("POST", "/api/v1/files/", files={"file": (name, content, "text/plain")}, timeout=seconds)
         found = str(answer.json()["id"])
         deadline = time.monotonic() + seconds
@@ -170,7 +170,7 @@ class Person:
         return found
 
     def content(self, file: str) -> bytes:
-        """What was uploaded."""
+        """The content of an uploaded file."""
         return self.ask("GET", f"/api/v1/files/{file}/content").content
 
     def _signed_in(self, how: str, body: dict[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Small pods for tests: a shell with something to do, and what it said."""
+"""Small pods for tests: a shell script and its output."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,11 +14,11 @@ _RESTRICTED = {
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-"""What the namespace of a stack demands of pods (Kubernetes, "Pod Security Standards")."""
+"""The fields that the namespace of a stack requires of pods (Kubernetes, "Pod Security Standards")."""
 
 
 def shell(name: str, namespace: str, script: str = "sleep 3600", **container: Any) -> dict[str, Any]:
-    """A pod named and labelled `name`, with busybox that runs `script`. `container` are further fields of the container."""
+    """A pod named and labeled `name`, in which busybox runs `script`. `container` are other fields of the container."""
     body = {
         "name": "shell",
         "image": BUSYBOX,
@@ -30,13 +30,13 @@ def shell(name: str, namespace: str, script: str = "sleep 3600", **container: An
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}},
-        # It ends at once: a shell as process 1 does not hear SIGTERM
+        # It ends immediately: a shell as process 1 ignores SIGTERM
         "spec": {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0, "containers": [body]},
     }
 
 
 def make(cluster: Target, namespace: str, *objects: Mapping[str, Any]) -> None:
-    """Makes the namespace and the objects, and waits until they are ready."""
+    """Creates the namespace and the objects, and waits until they are ready."""
     wanted = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}, *objects]
     cluster.images.load(BUSYBOX)
     cluster.kubectl.apply(wanted)

@@ -1,4 +1,4 @@
-"""What `airis doctor --probe` says of a stack on the cluster."""
+"""The findings of `airis doctor --probe` for a stack on the cluster."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +16,9 @@ _MOST_SECONDS = 120
 
 
 def probed(stack: Stack, settings: Mapping[str, Any]) -> dict[str, Finding]:
-    """What it finds with these settings, deployed or not: each finding by what it is about, and `network-policies`.
+    """The findings with these settings, deployed or not, by their subject, and `network-policies`.
 
-    Asserts that meanwhile no Service leads to its pods and no controller takes them over, and that none is left.
+    Asserts that no Service routes to the probe pods, no controller adopts them, and none is left.
     """
     seen = look(wanted(namespace=stack.namespace, **settings))
     with ThreadPoolExecutor(1) as pool:
@@ -39,7 +39,7 @@ def probed(stack: Stack, settings: Mapping[str, Any]) -> dict[str, Finding]:
 
 
 def _led_to(stack: Stack, pods: set[str]) -> list[KubeObject]:
-    """Endpoints among these pods that a Service leads to."""
+    """Endpoints of Services among these pods."""
     return [
         endpoint
         for each in stack.cluster.get("endpointslices")
@@ -49,5 +49,5 @@ def _led_to(stack: Stack, pods: set[str]) -> list[KubeObject]:
 
 
 def problems(found: Mapping[str, Finding]) -> dict[str, str]:
-    """What is wrong, by what it is about."""
+    """The problems, by their subject."""
     return {name: each.what for name, each in found.items() if each.state is State.PROBLEM}

@@ -1,4 +1,4 @@
-"""Questions to a model by Ollama's own API: how long the answers take, and whether the model's server lives through them."""
+"""Requests to a model through Ollama's API: how long the answers take, and whether the model's server survives them."""
 
 import json
 import random
@@ -15,20 +15,20 @@ _SECONDS = 300.0
 
 
 class Answer(NamedTuple):
-    """How long an answer took, in seconds."""
+    """The duration of an answer, in seconds."""
 
     first: float
-    """Until its first token came."""
+    """Until the first token."""
     tokens: float
-    """For as many tokens as were asked for, without the first."""
+    """For the requested number of tokens, without the first."""
 
 
 class Stopped(Exception):
-    """The server of the model has ended; the text is what Ollama says."""
+    """The server of the model has ended; the text is Ollama's error."""
 
 
 def ask(url: str, prompt: str, tokens: int = 8, name: str = models.NAME) -> Answer:
-    """Has the model answer with that many tokens. Raises Stopped where Ollama reports an error."""
+    """Requests an answer with that many tokens. Raises Stopped if Ollama reports an error."""
     body: dict[str, Any] = {
         "model": name,
         "prompt": prompt,
@@ -47,7 +47,7 @@ def ask(url: str, prompt: str, tokens: int = 8, name: str = models.NAME) -> Answ
 
 
 def different(length: int) -> Iterator[str]:
-    """Prompts of that many characters that have no beginning in common; the same ones in each run."""
-    chance = random.Random(length)  # noqa: S311  (no secret)
+    """Prompts of that many characters without common prefixes; the same ones in each run."""
+    chance = random.Random(length)  # noqa: S311  (not a secret)
     while True:
         yield "".join(chance.choices(string.ascii_letters, k=length))

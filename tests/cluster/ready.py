@@ -1,4 +1,4 @@
-"""Waits for objects to be ready, and fails as soon as a pod says why it will not be."""
+"""Waits for objects to be ready, and fails as soon as a pod has a reason why it cannot become ready."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -17,26 +17,26 @@ HOPELESS = (
     "InvalidImageName",
     "RunContainerError",
 )
-"""Reasons of a waiting container that no time mends on a cluster whose images are all loaded."""
+"""Reasons of a waiting container that are permanent on a cluster on which all images are loaded."""
 
 CRASHES = 3
-"""How often a container may end before that counts as the reason: some servers do once, before what they need is there."""
+"""How often a container may end before that counts as a failure: some servers end once, before their dependencies are ready."""
 
 FAILED_TRIES = 2
-"""How many pods of a Job may fail before that counts as the reason: the next ones come after ever longer pauses."""
+"""How many pods of a Job may fail before that counts as a failure: the delays before the next ones increase."""
 
 UNSCHEDULABLE_SECONDS = 60.0
-"""How long a pod may find no node: a claim is bound, and the pods of the story before make room, within that."""
+"""How long a pod may be unschedulable: in that time, claims are bound, and the previous story's pods end."""
 
 _POLL_SECONDS = 0.5
 _LOG_LINES = 20
 
 
 def wait_ready(kubectl: Kubectl, wanted: Sequence[KubeObject], seconds: float = 300) -> None:
-    """Returns when all objects are ready, as `airis.cluster.readiness` has it.
+    """Returns when all objects are ready according to `airis.cluster.readiness`.
 
     Raises AssertionError with the pods' reasons, and the last lines of their logs, as soon as one of their pods cannot
-    start, a Job has failed, or the time is over.
+    start, a Job has failed, or the time limit is exceeded.
     """
     namespaces = {each["metadata"].get("namespace", "") for each in wanted}
     kinds = ",".join(sorted({"Pod", *(resource_of(each) for each in wanted)}))
@@ -64,14 +64,14 @@ def wait_ready(kubectl: Kubectl, wanted: Sequence[KubeObject], seconds: float = 
 
 
 def _findings(live: Sequence[KubeObject], wanted: Sequence[KubeObject]) -> Iterator[Finding]:
-    """`airis` makes no pods itself, and takes one that was admitted for ready."""
+    """`airis` creates no pods itself, and treats an admitted pod as ready."""
     yield from Live(live).findings(wanted)
     pods = {key_of(each) for each in wanted if each["kind"] == "Pod"}
     yield from [pod_finding(each) for each in live if key_of(each) in pods]
 
 
 def hopeless(live: KubeObject, *, patient: bool = False) -> Iterator[str]:
-    """Why this pod or Job will not come up, if so. With `patient`, a pod without a node has still time."""
+    """Why this pod or Job cannot become ready, if so. With `patient`, an unschedulable pod is not yet a failure."""
     name, status = f"{live['kind']}/{live['metadata']['name']}", live.get("status", {})
     conditions = {each["type"]: each for each in status.get("conditions", [])}
     if live["kind"] == "Job" and conditions.get("Failed", {}).get("status") == "True":

@@ -1,4 +1,4 @@
-"""A private registry of models: the image's tiny models, served by TLS with a certificate of its own authority."""
+"""A private registry of models: the image's tiny models, served with TLS and a certificate of its own authority."""
 
 import base64
 from dataclasses import dataclass
@@ -17,15 +17,15 @@ _FOLDER = "/etc/tls"
 
 @dataclass(frozen=True)
 class Registry:
-    """A registry that runs. Ollama pulls by HTTPS alone, and only where it trusts the certificate."""
+    """A running registry. Ollama pulls only through HTTPS, and only if it trusts the certificate."""
 
     host: str
-    """Where it is, as names of models begin with it."""
+    """Its address, as the prefix of model names."""
     authority: str
     """The certificate to trust, as PEM."""
 
     def model(self, name: str) -> str:
-        """The full name of `library/<name>`; there are `tiny` and `tiny-embeddings`."""
+        """The full name of `library/<name>`: `tiny` or `tiny-embeddings`."""
         return f"{self.host}/library/{name}"
 
     def authorities(self, name: str) -> KubeObject:
@@ -34,7 +34,7 @@ class Registry:
 
 
 def start(cluster: Target, namespace: str, folder: Path) -> Registry:
-    """Starts the registry in `namespace`, which is made; returns when it answers. `folder` is for its certificate."""
+    """Creates `namespace` and starts the registry in it; returns when it responds. `folder` is for its certificate."""
     host = f"{_NAME}.{namespace}.svc"
     certificate(folder, _NAME, f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}", signed=False)
     files = {each: (folder / f"{_NAME}.{each}").read_bytes() for each in ("crt", "key")}
@@ -45,7 +45,7 @@ def start(cluster: Target, namespace: str, folder: Path) -> Registry:
 
 
 def stop(cluster: Target, namespace: str) -> None:
-    """Takes the registry away."""
+    """Deletes the registry."""
     cluster.within(namespace).run("delete", "pod", _NAME)
 
 

@@ -1,4 +1,4 @@
-"""Rehearses what the stories deploy, on snapshots of their cluster, and holds the verdicts against what happened there."""
+"""Rehearses the stacks of the stories with snapshots of their cluster, and compares the verdicts with the real results."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -19,14 +19,14 @@ _SECONDS = 180.0
 
 
 def snapshot_of(target: Target, *namespaces: str) -> Snapshot:
-    """What `airis snapshot` sees of the cluster now."""
+    """A snapshot of the cluster, as by `airis snapshot`."""
     return take(target.within(namespaces[0]), namespaces, set(), datetime.now(UTC).date())
 
 
 def rehearsed(stacks: Mapping[str, Sequence[KubeObject]], snapshot: Snapshot, target: Target) -> dict[str, Verdict]:
-    """What the rehearsal makes of stacks, all together, in the cluster of the snapshot."""
+    """The verdicts of a rehearsal of all stacks together, with the snapshot."""
     sandbox = Sandbox(f"airis-test-{os.getpid()}")
-    # The tests are in the node's network; its control plane is not to be disturbed by another
+    # The tests are in the node's network; a second control plane there would disturb the node's
     with target.node.outside() if target.node else nullcontext():
         try:
             sandbox.up()
@@ -41,13 +41,13 @@ def rehearsed(stacks: Mapping[str, Sequence[KubeObject]], snapshot: Snapshot, ta
 
 @dataclass
 class Deployed:
-    """The stacks that came up on the cluster, each with a snapshot from before."""
+    """The stacks that came up on the cluster, each with an earlier snapshot."""
 
     stacks: dict[str, tuple[Snapshot, Sequence[KubeObject]]] = field(default_factory=dict)
-    """By namespace; of a stack that was changed, its last state."""
+    """By namespace; for a changed stack, its last state."""
 
     def surprises(self, target: Target) -> list[str]:
-        """What a rehearsal says against stacks that came up."""
+        """The problems that a rehearsal reports for stacks that came up."""
         if not self.stacks:
             return []
         stacks = {namespace: wanted for namespace, (_, wanted) in self.stacks.items()}
@@ -61,7 +61,7 @@ class Deployed:
 
 
 def _together(snapshots: Sequence[Snapshot]) -> Snapshot:
-    """One snapshot of all: the stories ran one after the other, and here the nodes have room for all of them at once."""
+    """One snapshot for all stacks: the stories ran one after the other, but here the nodes have room for all at once."""
     last = snapshots[-1]
     own = [each for seen in snapshots for each in seen.objects if _is_own(each)]
     nodes = [_with_room(each, snapshots) for each in last.of_kind("Node")]
@@ -77,12 +77,12 @@ def _together(snapshots: Sequence[Snapshot]) -> Snapshot:
 
 
 def _is_own(body: KubeObject) -> bool:
-    """Whether it is about the one namespace of its snapshot."""
+    """Whether it is in the only namespace of its snapshot."""
     return body["kind"] in ("Namespace", "PersistentVolume") or "namespace" in body["metadata"]
 
 
 def _with_room(node: KubeObject, snapshots: Sequence[Snapshot]) -> KubeObject:
-    """The node, open, with all that it had in a story: some have it offer GPUs for a while, or taint or cordon it."""
+    """The uncordoned node with all resources that it had in a story: some add GPUs for a while, or taint or cordon it."""
     metadata, offered, labels = node["metadata"], dict[str, str](), dict[str, str]()
     for seen in snapshots:
         for each in seen.of_kind("Node"):

@@ -1,4 +1,4 @@
-"""Servers that a team's stack refers to, in a namespace of their own, as somebody else would run them beside it."""
+"""External servers of a team's stack, in a separate namespace."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,12 +12,12 @@ from tests.cluster.stacks import new_namespace
 from tests.cluster.target import Target
 
 PASSWORD = "p@ss:w/rd%41?#"
-"""Of all servers here: every character of it means something else in a URL."""
+"""The password of all servers here: all its characters are special in a URL."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A pod and its Service, named `name`, with one port. What it keeps is gone with the pod."""
+    """A pod and its Service, named `name`, with one port. Its data is deleted with the pod."""
 
     name: str
     image: str
@@ -34,7 +34,7 @@ class Server:
             "args": list(self.args),
             "env": [{"name": name, "value": value} for name, value in self.env.items()],
             "ports": [{"containerPort": self.port}],
-            "resources": {"requests": {"cpu": "250m"}},  # without, it starves beside what has one
+            "resources": {"requests": {"cpu": "250m"}},  # without a request, it starves next to pods with one
             "readinessProbe": {"tcpSocket": {"port": self.port}, "periodSeconds": 1},
         }
         service = {"selector": {"app": self.name}, "ports": [{"port": self.port}]}
@@ -45,19 +45,19 @@ class Server:
 
 
 def postgres(password: str = PASSWORD) -> Server:
-    """PostgreSQL with pgvector. User and database are the defaults of `airis:webui.database`; the user may do everything."""
+    """PostgreSQL with pgvector. User and database are the defaults of `airis:webui.database`; the user is a superuser."""
     return Server(
         "postgres",
         POSTGRES,
         5432,
-        # Nobody needs this database after a power cut
+        # This database need not survive a power failure
         ("postgres", "-c", "listen_addresses=*", "-c", "fsync=off"),
         {"POSTGRES_USER": "airis", "POSTGRES_PASSWORD": password},
     )
 
 
 def valkey(password: str = PASSWORD) -> Server:
-    """Valkey, which keeps nothing on disk: `redis://:PASSWORD@HOST:6379/0`."""
+    """Valkey without persistence: `redis://:PASSWORD@HOST:6379/0`."""
     return Server("valkey", VALKEY, 6379, ("valkey-server", "--requirepass", password, "--save", ""))
 
 
@@ -67,13 +67,13 @@ def s3(key: str = "airis", secret: str = PASSWORD) -> Server:
 
 
 def chroma() -> Server:
-    """A Chroma server, which asks for no credentials."""
+    """A Chroma server without credentials."""
     return Server("chroma", CHROMA, 8000)
 
 
 @contextmanager
 def running(cluster: Target, *servers: Server) -> Iterator[dict[str, str]]:
-    """Starts servers in a namespace of their own; yields the host name of each, by its name, when all are ready."""
+    """Starts servers in a separate namespace; yields their host names, by name, when all are ready."""
     with new_namespace(cluster) as namespace:
         cluster.images.load(*(each.image for each in servers))
         make(cluster, namespace, *(each for server in servers for each in server.objects(namespace)))
@@ -82,7 +82,7 @@ def running(cluster: Target, *servers: Server) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def team(cluster: Target) -> Iterator[dict[str, Any]]:
-    """Starts PostgreSQL, Valkey and S3; yields the settings of a stack that shares everything there between two WebUI pods."""
+    """Starts PostgreSQL, Valkey and S3; yields the settings of a stack with two WebUI pods that share their state there."""
     with running(cluster, postgres(), valkey(), s3()) as hosts:
         webui = {
             "replicas": 2,

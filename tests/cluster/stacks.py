@@ -1,4 +1,4 @@
-"""Stacks on the cluster: deployed by the real engine, or rendered and applied as docs/moving.md says."""
+"""Stacks on the cluster: deployed with the Pulumi engine, or rendered and applied as in docs/moving.md."""
 
 import os
 from abc import ABC, abstractmethod
@@ -26,39 +26,39 @@ from tests.pulumi_project import Project, missing, prepared
 from tests.unit.drawing import stack_of
 
 NAME = "story"
-"""Every stack is called so; its namespace is its own."""
+"""The name of every stack; each has its own namespace."""
 
 _KEPT = ("Namespace", "PersistentVolumeClaim")
-"""What neither a change nor `destroy` deletes."""
+"""The kinds that neither a change nor `destroy` deletes."""
 
 _ENGINE_SECONDS = 420
 
 DEPLOYED = Deployed()
-"""Every stack that came up: after the last test, a rehearsal must have said so (conftest.py)."""
+"""Every stack that came up: after the last test, it must also come up in a rehearsal (conftest.py)."""
 
 
 @dataclass
 class Stack(ABC):
-    """A stack in a namespace of its own."""
+    """A stack in its own namespace."""
 
     target: Target
     namespace: str
     folder: Path
     _generated: str = field(default_factory=lambda: token_urlsafe(48), kw_only=True)
-    """What the engine would generate once and keep."""
+    """The values that the engine would generate once and keep."""
 
     @property
     def cluster(self) -> Cluster:
-        """Kubectl for its namespace."""
+        """kubectl for its namespace."""
         return self.target.within(self.namespace)
 
     def up(self, **settings: object) -> str:
         """Deploys the stack, or changes it, and returns when it is ready: `up(ollama={"models": ["tiny"]})`.
 
-        Returns what `airis up` said; nothing where no engine deploys.
+        Returns the output of `airis up`; empty without the engine.
 
-        `settings` are what a stack file has below `config:`, without the prefix `airis:`; `secrets` are encrypted on their
-        way. Images of tests/cluster/images are loaded first. Raises AssertionError, with the reasons, when the stack does
+        `settings` are the keys below `config:` of a stack file, without the prefix `airis:`; `secrets` are encrypted on their
+        way. Images of tests/cluster/images are loaded first. Raises AssertionError with the reasons if the stack does
         not come up.
         """
         settings = {"namespace": self.namespace, **settings}
@@ -66,22 +66,22 @@ class Stack(ABC):
         self.target.images.load(*(known for each in _images(wanted) if (known := full(each)) in references()))
         before = snapshot_of(self.target, self.namespace)
         told = self._deploy(settings, wanted)
-        # A claim waits for the first pod that uses it, and such a pod is not ready before
+        # A claim waits for the first pod that uses it, and that pod is not ready before
         wait_ready(self.target.kubectl, [each for each in wanted if each["kind"] != "PersistentVolumeClaim"])
         DEPLOYED.stacks[self.namespace] = (before, [each for each in wanted if self._is_served(each)])
         return told
 
     def _is_served(self, body: KubeObject) -> bool:
-        """Whether it does what it is for: an Ingress needs a controller, which most stories have none of."""
+        """Whether it can become ready: an Ingress needs a controller, which most stories do not have."""
         if body["kind"] != "Ingress":
             return True
         (live,) = self.cluster.get("ingress", body["metadata"]["name"])
         return bool(live.get("status", {}).get("loadBalancer", {}).get("ingress"))
 
     def fill(self, *objects: KubeObject) -> None:
-        """Makes the namespace by a first `up` with both applications paused (docs/production.md), and the objects in it.
+        """Creates the namespace by a first `up` with both applications paused (docs/production.md), and the objects in it.
 
-        `objects` are those that the stack's settings refer to.
+        `objects` are those that the stack's settings reference.
         """
         self.up(webui={"replicas": 0}, ollama={"replicas": 0})
         self.target.kubectl.apply(
@@ -89,20 +89,20 @@ class Stack(ABC):
         )
 
     def url(self, service: str) -> str:
-        """The URL of one of its Services, as the node reaches it."""
+        """The URL of one of its Services, reachable from the node."""
         (found,) = self.cluster.get("service", service)
         return f"http://{found['spec']['clusterIP']}:{found['spec']['ports'][0]['port']}"
 
     @abstractmethod
     def destroy(self) -> None:
-        """Deletes what was deployed, but for the data."""
+        """Deletes the deployed objects, except for the data."""
 
     @abstractmethod
     def _deploy(self, settings: Mapping[str, object], wanted: Sequence[KubeObject]) -> str:
-        """Deploys a stack of these settings, which `wanted` are the objects of; returns what the command said."""
+        """Deploys a stack with these settings, whose objects are `wanted`; returns the output of the command."""
 
     def _rendered(self, settings: Mapping[str, object]) -> list[dict[str, Any]]:
-        """The stack's objects as `airis render --show-secrets` has them, with the same generated values each time."""
+        """The stack's objects, as from `airis render --show-secrets`, with the same generated values each time."""
         with mock.patch("components.generated.secrets", mock.Mock(**{"token_urlsafe.return_value": self._generated})):
             objects = program.run(stack_of(**settings), generate_secrets=True).objects
         return [manifest.manifest(each, show_secrets=True) for each in manifest.in_order(objects)]
@@ -117,7 +117,7 @@ class Applied(Stack):
     def _deploy(self, settings: Mapping[str, object], wanted: Sequence[KubeObject]) -> str:
         after = {key_of(each): each for each in wanted}
         gone = [each for each in self._applied if key_of(each) not in after]
-        # The template of a Job cannot be changed: the engine replaces such a Job as well
+        # The template of a Job is immutable: the engine also replaces such a Job
         jobs = [each for each in self._applied if each["kind"] == "Job" and each != after.get(key_of(each), each)]
         self._delete([*gone, *jobs])
         self.target.kubectl.apply(wanted)
@@ -134,7 +134,7 @@ class Applied(Stack):
 
 @dataclass
 class Engined(Stack):
-    """Deployed by Pulumi, which must be on PATH: `airis up --yes`."""
+    """Deployed with Pulumi, which must be on PATH: `airis up --yes`."""
 
     def __post_init__(self) -> None:
         folder, kubectl = self.folder / "project", self.target.kubectl
@@ -165,27 +165,27 @@ WAYS = (
     pytest.param(Applied, id="applied"),
     pytest.param(Engined, id="engine", marks=pytest.mark.skipif(missing() is not None, reason=f"{missing()}")),
 )
-"""How stacks are deployed, as parameters of a fixture."""
+"""The ways to deploy stacks, as parameters of a fixture."""
 
 _numbers = count(1)
 
 
 @contextmanager
 def new_namespace(target: Target) -> Iterator[str]:
-    """The name of a namespace that nobody else has; afterwards it is deleted, which goes on while the next test runs."""
-    # Processes that share a cluster (pytest-xdist) count each for themselves
+    """A unique name for a namespace; afterwards it is deleted, in the background of the next test."""
+    # Processes that share a cluster (pytest-xdist) have separate counters
     name = f"story-{os.environ.get('PYTEST_XDIST_WORKER', 'gw0')}-{next(_numbers)}"
     gone = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}]
-    target.kubectl.delete(gone)  # on a cluster that stays, an earlier run may have left it
+    target.kubectl.delete(gone)  # on a permanent cluster, an earlier run may have left it
     yield name
     target.kubectl.delete(gone, wait=False)
 
 
 @contextmanager
 def new_stack(way: type[Stack], target: Target, folder: Path) -> Iterator[Stack]:
-    """A stack in a namespace of its own. `way` is one of `WAYS`, and `folder` is for the stack's files.
+    """A stack in its own namespace. `way` is one of `WAYS`, and `folder` is for the stack's files.
 
-    A module whose tests share one stack has a fixture with the scope of the module around this.
+    If the tests of a module share a stack, wrap this in a module-scoped fixture.
     """
     with new_namespace(target) as namespace:
         yield way(target, namespace, folder)

@@ -1,4 +1,4 @@
-"""The cluster that the stories run on: a node of the tests' own, or the one that $AIRIS_TEST_KUBECONFIG names."""
+"""The cluster of the stories: a node that the tests start, or the cluster of $AIRIS_TEST_KUBECONFIG."""
 
 import os
 import shlex
@@ -23,10 +23,10 @@ from tests.cluster.node.node import Node
 from tests.cluster.ready import wait_ready
 
 KUBECONFIG = "AIRIS_TEST_KUBECONFIG"
-"""The variable that names the kubeconfig of a cluster to run on, whose current context counts."""
+"""The variable with the kubeconfig of a cluster to use, by its current context."""
 
 IMPORT = "AIRIS_TEST_IMPORT"
-"""The variable with a command that imports an OCI archive from its stdin into that cluster; unset, the cluster pulls."""
+"""The variable with a command that imports an OCI archive from its stdin into that cluster; if unset, the cluster pulls."""
 
 _IMPORT_SECONDS = 600
 
@@ -38,9 +38,9 @@ class Images:
     node: Node | None
 
     def load(self, *references: str) -> None:
-        """Has the images of tests/cluster/images on the cluster, where they are missing.
+        """Loads images of tests/cluster/images that are missing on the cluster.
 
-        Raises KeyError for a reference that no recipe has, EnvironmentProblem where one cannot be built.
+        Raises KeyError for a reference without a recipe, EnvironmentProblem if one cannot be built.
         """
         if self.node is not None:
             on_node.load(self.node, references)
@@ -52,27 +52,27 @@ class Images:
 
 @dataclass(frozen=True)
 class Target:
-    """The cluster, and what tests do with it."""
+    """The cluster, with operations for tests."""
 
     kubectl: Kubectl
-    """For all namespaces."""
+    """kubectl for all namespaces."""
     images: Images
     node: Node | None = None
-    """The tests' own node; none where the cluster is somebody else's."""
+    """The node that the tests started; None on another cluster."""
 
     @property
     def own_node(self) -> Node:
-        """The node, for what only ours offers: its status, control groups and files. Skips the test where there is none."""
+        """The node that the tests started, with its status, control groups and files. Skips the test on another cluster."""
         if self.node is None:
             pytest.skip(f"NOT ON THIS CLUSTER: it takes the tests' own node, and ${KUBECONFIG} is set")
         return self.node
 
     def outside(self) -> AbstractContextManager[None]:
-        """Moves this thread to where registries are, while the block runs."""
+        """Moves this thread to the machine's network, where registries are reachable, while the block runs."""
         return self.node.outside() if self.node else nullcontext()
 
     def within(self, namespace: str) -> Cluster:
-        """Kubectl for one namespace."""
+        """kubectl for one namespace."""
         cache = self.kubectl.kubeconfig.parent / "kubectl-cache"
         options = (f"--kubeconfig={self.kubectl.kubeconfig}", f"--cache-dir={cache}")
         return Cluster(self.kubectl.binary, namespace, options)
@@ -80,14 +80,14 @@ class Target:
     def ingress(self) -> str:
         """The address of a real ingress controller at ports 80 and 443: Traefik, of the default class `traefik`.
 
-        It is started at the first call. Every host leads there: `requests.get(f"http://{address}", headers={"Host": host})`.
+        It is started at the first call. It serves every host: `requests.get(f"http://{address}", headers={"Host": host})`.
         """
         self._start("ingress", recipes.TRAEFIK)
         (node, *_) = self.kubectl.get("nodes")
         return next(str(each["address"]) for each in node["status"]["addresses"] if each["type"] == "InternalIP")
 
     def metrics(self) -> None:
-        """Has metrics-server on the cluster, for `kubectl top` and autoscalers; it is started at the first call."""
+        """Installs metrics-server on the cluster at the first call, for `kubectl top` and autoscalers."""
         self._start("metrics", recipes.METRICS)
 
     def _start(self, name: str, image: str) -> None:
@@ -98,10 +98,10 @@ class Target:
 
 @contextmanager
 def target() -> Iterator[Target]:
-    """The cluster, with DNS and a default StorageClass. Raises EnvironmentProblem where it does not start."""
+    """The cluster, with DNS and a default StorageClass. Raises EnvironmentProblem if it does not start."""
     if named := os.environ.get(KUBECONFIG):
         if not (path := Path(named).resolve()).is_file():
-            raise EnvironmentProblem(f"${KUBECONFIG}: there is no file {path}", "unset it for a node of the tests' own")
+            raise EnvironmentProblem(f"${KUBECONFIG}: there is no file {path}", "unset it to start a node")
         yield Target(Kubectl(kubectl_binary(), path), Images(None))
         return
     with real.running() as node:
@@ -112,5 +112,5 @@ def target() -> Iterator[Target]:
 
 
 def obstacle() -> str | None:
-    """Why there is no cluster to run on, if so."""
+    """The reason why there is no cluster, if there is none."""
     return None if os.environ.get(KUBECONFIG) else real.obstacle()

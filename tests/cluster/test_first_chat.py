@@ -1,4 +1,4 @@
-"""A stranger's first ten minutes: up, an account, a chat, a document, and a restart that loses nothing."""
+"""The first ten minutes of a new user: up, an account, a chat, a document, and a restart without data loss."""
 
 import base64
 import os
@@ -15,14 +15,14 @@ from tests.cluster.stacks import Stack
 from tests.cluster.target import Target
 
 PICTURE = "AIRIS_TEST_PICTURE"
-"""The variable that names a file for the picture of the chat, such as docs/img/chat.png."""
+"""The variable with a file for the screenshot of the chat, such as docs/img/chat.png."""
 HOST = "chat.example.com"
 LINES = [
     f"The invoice number of the year {year} is {year}-4711 and its sum is {year} euros." for year in range(2000, 2400)
 ]
 _PHOTO = base64.b64encode(os.urandom(5 * 2**20 * 3 // 4))
 DOCUMENT = b"<p>" + "\n".join(LINES).encode() + b'</p><img src="data:image/jpeg;base64,' + _PHOTO + b'">'
-"""A saved page of 5 MiB, most of which is a photo, as in most documents: a passage of text is a call of the embedding model."""
+"""A saved page of 5 MiB, most of which is a photo, as in most documents: each text passage is a call of the embedding model."""
 
 
 def test_the_first_chat(cluster: Target, stack: Stack, tmp_path: Path) -> None:
@@ -34,8 +34,8 @@ def test_the_first_chat(cluster: Target, stack: Stack, tmp_path: Path) -> None:
 
     ada = Person(f"http://{address}", HOST)
     ada.wait()
-    assert ada.sign_up("ada") == "admin"  # the first account is the administrator's
-    with pytest.raises(requests.HTTPError, match="403"):  # and from then on, the administrator decides who may sign up
+    assert ada.sign_up("ada") == "admin"  # the first account becomes the administrator
+    with pytest.raises(requests.HTTPError, match="403"):  # and then sign-up is closed
         Person(f"http://{address}", HOST).sign_up("bob")
     assert sorted(ada.models()) == [models.EMBEDDER, models.NAME]
 
@@ -43,18 +43,18 @@ def test_the_first_chat(cluster: Target, stack: Stack, tmp_path: Path) -> None:
     parts = ada.chat(models.NAME, "Hello")
     assert "".join(parts) == models.ANSWER
     assert len(parts) > 1
-    log = stack.cluster.run("logs", "ollama-0")  # where the model's server says what it made of its environment
+    log = stack.cluster.run("logs", "ollama-0")  # the model's server logs its settings
     assert "n_threads = 4 " in log  # the CPU limit
     assert "size limit: 341 MiB" in log  # half of half of the memory limit, for three models
 
-    # the websocket, by which a browser gets its answers; another site's pages may not use it
+    # the websocket, through which a browser gets its answers; pages of other origins cannot use it
     with ada.connected(origin=f"http://{HOST}") as socket:
         chat, answer = ada.live_chat(socket, models.NAME, "Tell me more")
         assert answer == models.ANSWER
     with pytest.raises(Refused), ada.connected(origin="http://elsewhere.example.com"):
         pass
 
-    # a document of 5 MiB, uploaded through the Ingress, and asked about
+    # a document of 5 MiB, uploaded through the Ingress, and a question about it
     file = ada.upload("invoices.html", DOCUMENT)
     assert ada.content(file) == DOCUMENT
     said, passages = ada.chat_about(file, models.NAME, "What is the sum of the year 2042?")
@@ -68,7 +68,7 @@ def test_the_first_chat(cluster: Target, stack: Stack, tmp_path: Path) -> None:
         page.ask(models.NAME, "What is a Deployment in Kubernetes?", models.ANSWER)
         page.picture(Path(os.environ.get(PICTURE, tmp_path / "chat.png")))
 
-    # a restart, after which people are still signed in and the chat is there
+    # a restart, after which users are still signed in and the chat still exists
     stack.cluster.run("rollout", "restart", "deployment/airis-deployment")
     stack.cluster.run("rollout", "status", "deployment/airis-deployment", "--timeout=120s", timeout=130)
     ada.wait()

@@ -1,4 +1,4 @@
-"""A GPU stack on a node that offers a GPU: tainted or not, what lands there, and what is said where Ollama finds none."""
+"""A GPU stack on a node with a GPU, tainted or not: which pods are scheduled there, and the message if Ollama finds no GPU."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from tests.cluster.target import Target
 
 GPU = "nvidia.com/gpu"
 LABEL = "nvidia.com/gpu.present"
-"""What NVIDIA's GPU operator puts on its nodes."""
+"""The label of NVIDIA's GPU operator."""
 
 OLLAMA: dict[str, Any] = {"gpu": {"count": 1}, "absentModels": ["nothing"]}
 CLUSTER = {"readySeconds": 30}
@@ -23,7 +23,7 @@ FOUND = "Pod/ollama-0 has a GPU, and Ollama computes on the CPU"
 
 @contextmanager
 def gpu_node(cluster: Target) -> Iterator[None]:
-    """The node as NVIDIA's GPU operator leaves it: one GPU, its label, and the taint that administrators add."""
+    """The node as with NVIDIA's GPU operator: one GPU, its label, and the taint that administrators add."""
     with cluster.own_node.offering({GPU: "1"}):
         cluster.kubectl.run("label", "node", NAME, f"{LABEL}=true")
         taint(cluster)
@@ -48,7 +48,7 @@ def pods(stack: Stack, app: str) -> Sequence[KubeObject]:
 
 
 def gpus(pod: KubeObject) -> list[str]:
-    """What the containers of a pod may have of the GPU; and `void` where NVIDIA's runtime is told to hand them none."""
+    """The GPU limits of a pod's containers, and `void` if NVIDIA's runtime must pass them no GPU."""
     containers = [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]
     limits: list[str] = [each["resources"]["limits"].get(GPU, "0") for each in containers]
     hidden: list[str] = [
@@ -65,18 +65,18 @@ def test_only_ollama_gets_the_gpu(cluster: Target, stack: Stack) -> None:
         assert job["status"]["phase"] == "Succeeded"
         assert set(gpus(job)) == {"0", "void"}
 
-        # this GPU is only in the node's status: Ollama finds none, which `up` says
+        # this GPU is only in the node's status: Ollama finds none, which `up` reports
         (sentence,) = computing_on_cpu(stack.cluster, stack.cluster.get("statefulsets"))
         assert FOUND in sentence
         assert REMEDY in sentence
         assert (FOUND in told) == isinstance(stack, Engined)
 
-        # the WebUI has no place on a node that is tainted for GPUs
+        # the WebUI is not scheduled on a node with the GPU taint
         with pytest.raises(AssertionError, match="untolerated taint"):
             stack.up(ollama=OLLAMA, cluster=CLUSTER)
         assert [each["spec"].get("nodeName") for each in pods(stack, "airis")] == [None]
 
-        # on an untainted one it has; and a change of Ollama needs no second GPU
+        # on an untainted one it is; and an update of Ollama needs no second GPU
         untaint(cluster)
         stack.up(ollama={**OLLAMA, "server": {"parallel": 2}})
         (webui,), (after,) = pods(stack, "airis"), pods(stack, "ollama")

@@ -1,4 +1,4 @@
-"""Pods on a node in trouble: little CPU, a drain, a full disk, too much memory. No chat is lost in any of it."""
+"""Pods on a node with problems: little CPU, a drain, a full disk, too much memory. No chat is lost."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -18,9 +18,9 @@ from tests.cluster.test_node import eventually
 from tests.cluster.used import Used, use
 
 HEAVY = "heavy:latest"
-"""A model that costs something: eight answers at once take seconds of the CPU that is left."""
+"""A model with some load: eight concurrent answers take seconds of the remaining CPU."""
 FILL = "import os; os.posix_fallocate(os.open('/tmp/full', os.O_CREAT | os.O_WRONLY), 0, 1100 << 20)"
-"""Takes more than the 1Gi that a scratch folder may hold."""
+"""Writes more than the 1Gi limit of a scratch folder."""
 HOG = """
 import os, time
 for _ in range(40):
@@ -30,23 +30,23 @@ for _ in range(40):
         os._exit(0)
 time.sleep(30)
 """
-"""Takes 40 MiB in each of many processes, so that the server is the largest one, and the one that the kernel kills."""
+"""Uses 40 MiB in each of many processes, so that the server is the largest process, which the kernel kills."""
 
 
 @dataclass
 class Lived:
-    """A stack that is in use."""
+    """A used stack."""
 
     stack: Stack
     used: Used
 
     def pods(self, app: str) -> Sequence[KubeObject]:
-        """The pods of an application that are not ending."""
+        """The pods of an application that are not terminating."""
         found = self.stack.cluster.get("pods", f"--selector=app={app}")
         return [each for each in found if "deletionTimestamp" not in each["metadata"]]
 
     def assert_kept(self) -> None:
-        """Waits until both pods are ready; then everything is there, and a chat is answered."""
+        """Waits until both pods are ready; then asserts that all data is kept, and a chat is answered."""
         assert eventually(self._ready, 180)
         self.used.assert_kept()
 
@@ -58,9 +58,9 @@ class Lived:
 @pytest.fixture(params=WAYS, scope="module")
 def lived(request: pytest.FixtureRequest, cluster: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
     """Before each test, all its pods are ready."""
-    assert cluster.own_node.pid  # what is done to it, nobody's own node is for
+    assert cluster.own_node.pid  # the tests must not disturb another cluster's node
     with new_stack(request.param, cluster, tmp_path_factory.mktemp("stack")) as stack:
-        stack.up(ollama={"resources": {"requests": {"cpu": "500m"}, "limits": {"cpu": "1"}}})  # so with one thread
+        stack.up(ollama={"resources": {"requests": {"cpu": "500m"}, "limits": {"cpu": "1"}}})  # so one thread
         ollama = stack.url("ollama-service")
         models.give(cluster, ollama, HEAVY, Tiny(4, 512))
         yield Lived(stack, use(cluster, stack.url("airis-service"), ollama))
@@ -71,7 +71,7 @@ def restarts(pods: Sequence[KubeObject]) -> int:
 
 
 def squeeze(lived: Lived, app: str, container: str, cpu: str) -> None:
-    """Leaves a running pod this much CPU."""
+    """Limits the CPU of a running pod."""
     (pod,) = lived.pods(app)
     resources = {"requests": {"cpu": "100m"}, "limits": {"cpu": cpu}}
     patch = json.dumps({"spec": {"containers": [{"name": container, "resources": resources}]}})
@@ -106,7 +106,7 @@ def test_eight_chats_at_once_on_little_cpu_are_all_answered(lived: Lived) -> Non
     assert restarts(after) == restarts(before)
 
 
-def test_a_drained_node_gives_the_pods_back(cluster: Target, lived: Lived) -> None:
+def test_after_a_drain_the_pods_come_back(cluster: Target, lived: Lived) -> None:
     before = {each["metadata"]["uid"] for each in [*lived.pods("airis"), *lived.pods("ollama")]}
     mine = "--pod-selector=app in (airis,ollama)"
     cluster.kubectl.run("drain", NODE, mine, "--delete-emptydir-data", "--timeout=60s", timeout=70)
@@ -130,7 +130,7 @@ def test_a_pod_that_fills_its_scratch_folder_is_evicted_and_replaced(lived: Live
     lived.assert_kept()
 
 
-def test_a_server_that_is_killed_for_memory_is_started_again(lived: Lived) -> None:
+def test_an_oom_killed_server_is_restarted(lived: Lived) -> None:
     (before,) = lived.pods("airis")
     lived.stack.cluster.run(
         "exec", before["metadata"]["name"], "--", "sh", "-c", f"python3 -c '{HOG}' >/dev/null 2>&1 &"

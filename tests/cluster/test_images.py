@@ -1,4 +1,4 @@
-"""The images of the stories: what an archive holds, that each is built once, and that they are those of the settings."""
+"""The images of the stories: the content of archives, that each is built once, and that they match the settings."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ from tests.cluster.images.tools import LOCKS
 
 
 class Small(Layer):
-    """One file, and how often it was written."""
+    """A layer of one file, which counts how often it is written."""
 
     name = "small"
 
@@ -52,19 +52,19 @@ def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
 
 
 def kept(cache: Path) -> list[str]:
-    """What lies in the cache, except for locks."""
+    """The files in the cache, except for locks."""
     return sorted(each.name for each in cache.iterdir() if ".lock" not in each.suffixes)
 
 
 class Archive:
-    """Reads an archive as containerd does."""
+    """Reads an archive like containerd."""
 
     def __init__(self, path: Path) -> None:
         with tarfile.open(path) as tar:
             self.files = {each.name: tar.extractfile(each).read() for each in tar if each.isfile()}  # type: ignore[union-attr]
 
     def blob(self, descriptor: Any) -> bytes:
-        """The blob of a descriptor, which its digest and its size must fit."""
+        """The blob of a descriptor; asserts its digest and size."""
         content = self.files["blobs/" + descriptor["digest"].replace(":", "/")]
         assert descriptor["digest"] == "sha256:" + hashlib.sha256(content).hexdigest()
         assert descriptor["size"] == len(content)
@@ -124,7 +124,7 @@ def test_an_interrupted_build_leaves_nothing(cache: Path) -> None:
     assert layer.filled == 1
 
 
-def test_what_a_killed_build_left_is_removed_by_the_next(cache: Path) -> None:
+def test_the_next_build_removes_leftovers_of_a_killed_one(cache: Path) -> None:
     layer = Small()
     left = cache / f".{layer.key}.tar-killed"
     (left / "root").mkdir(parents=True)
@@ -143,7 +143,7 @@ def test_what_a_killed_build_left_is_removed_by_the_next(cache: Path) -> None:
         ("registry:5000/a:1", "registry:5000/a:1"),
     ],
 )
-def test_references_are_named_as_containerd_does(short: str, whole: str) -> None:
+def test_references_are_normalized_as_in_containerd(short: str, whole: str) -> None:
     assert full(short) == whole
 
 
@@ -162,7 +162,7 @@ def test_the_defaults_of_the_settings_have_an_image(settings: type[Any]) -> None
     assert full(settings().image) in images.references()
 
 
-def test_the_pins_are_those_of_the_default_images() -> None:
+def test_the_pins_match_the_default_images() -> None:
     before, now = recipes.RELEASE_BEFORE.version, recipes.RELEASE.version
     assert now == releases.OPEN_WEBUI.version
     assert releases.release(before) < releases.release(now)
@@ -170,7 +170,7 @@ def test_the_pins_are_those_of_the_default_images() -> None:
     assert recipes.OLLAMA_PROGRAM.version == f"v{releases.OLLAMA.version}"
 
 
-def test_what_is_left_out_is_in_no_lock() -> None:
+def test_excluded_packages_are_in_no_lock_file() -> None:
     listed = (LOCKS / "without.txt").read_text(encoding="utf-8").splitlines()
     without = {line for line in listed if line and not line.startswith("#")}
     assert "torch" in without

@@ -1,4 +1,4 @@
-"""What people have made outlives an upgrade, a mistake, and the stack itself."""
+"""User data survives an upgrade, a restore, and the deletion of the stack."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ from tests.cluster.used import Used, new_chat, use
 
 @dataclass
 class Life:
-    """A stack whose WebUI was used since it started with the release before the newest."""
+    """A stack whose WebUI has been used since it started with the previous release."""
 
     stack: Stack
     settings: Mapping[str, Any]
@@ -32,12 +32,12 @@ class Life:
     image: str = WEBUI_BEFORE
 
     def up(self, image: str, **webui: Any) -> None:
-        """Deploys that release. `webui` are further settings, for this time."""
+        """Deploys that release. `webui` are additional settings for this deployment."""
         self.image = image
         up(self.stack, {**self.settings, "webui": {**self.settings.get("webui", {}), **webui}}, image)
 
     def assert_kept(self) -> None:
-        """Asserts that everything is there, for a session of the first day, and that no pod has crashed."""
+        """Asserts that all data is kept, that the first session still works, and that no pod has crashed."""
         self.used.assert_kept(self.stack.url("airis-service"))
         assert_no_crash(self.stack)
 
@@ -67,20 +67,20 @@ def assert_no_crash(stack: Stack) -> None:
 
 
 def prepared(stack: Stack) -> list[str]:
-    """What the container that prepares the database said, for each pod."""
+    """The log of the init container `prepare`, for each pod."""
     return [stack.cluster.run("logs", each["metadata"]["name"], "--container=prepare") for each in pods(stack)]
 
 
 @contextmanager
 def told(stack: Stack) -> Iterator[list[str]]:
-    """What `airis up` would tell of the stack's pods while the block runs."""
+    """The messages of `airis up` about the stack's pods while the block runs."""
     said: list[str] = []
     with watching(stack.cluster, said.append, Preparing(said.append).look):
         yield said
 
 
 def assert_long_migration(stack: Stack, said: list[str]) -> None:
-    """Asserts that one pod's was longer than its probe allows, and that log and `airis up` have said how far it is."""
+    """Asserts that one pod's migration was longer than its probe allows, and that log and `airis up` have reported progress."""
     assert all(pod["spec"]["containers"][0]["startupProbe"].items() >= migrations.BUDGET.items() for pod in pods(stack))
     longest = max(migrations.seconds(pod["status"]["initContainerStatuses"][0]) for pod in pods(stack))
     assert longest > migrations.BUDGET_SECONDS
@@ -109,7 +109,7 @@ def test_an_upgrade_on_sqlite_loses_nothing(life: Life) -> None:
     life.assert_kept()
 
 
-def test_a_restore_brings_back_what_was_there_at_the_backup(life: Life) -> None:
+def test_a_restore_returns_to_the_data_of_the_backup(life: Life) -> None:
     stack, used = life.stack, life.used
     ada, project = used.ada.elsewhere(stack.url("airis-service")), project_of(stack)
     project.write(NAME, {"airis:namespace": stack.namespace, "airis:webui": {"image": life.image}})

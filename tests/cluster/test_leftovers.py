@@ -1,4 +1,4 @@
-"""Nothing is left of a node: after its end, after SIGKILL of whoever started it, and at the next start after worse."""
+"""Nothing is left of a node: after its end, after SIGKILL of its starter, or after SIGKILL of its keeper and the next start."""
 
 import os
 import signal
@@ -41,7 +41,7 @@ with running(Path(sys.argv[1])) as node:
     print(node.slot.folder, node.pid, node.keeper_pid, node.slot.group, flush=True)
     sys.stdin.read()
 """
-"""Starts a node with a pod that runs and has something mounted; ends it when its stdin ends."""
+"""Starts a node with a running pod that has a mount; ends it when its stdin ends."""
 
 KERNEL = ("vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys")
 
@@ -50,10 +50,10 @@ FOLDERS = ("/run/containerd", "/run/netns", "/var/lib/cni", "/var/lib/kubelet", 
 
 
 def machine() -> dict[str, object]:
-    """What a node could leave on the machine."""
+    """Things that a node could leave on the machine."""
     return {
         "mounts": Path("/proc/self/mountinfo").read_text(),
-        # of the machine, where the parent is: this process may be in the network of the node that other tests use
+        # of the machine, like the parent process: this process may be in the network namespace of the node of other tests
         "interfaces": [
             line.split(":")[0].strip()
             for line in Path(f"/proc/{os.getppid()}/net/dev").read_text().splitlines()
@@ -66,7 +66,7 @@ def machine() -> dict[str, object]:
 
 @dataclass
 class Started:
-    """A node that a process of its own has started."""
+    """A node that a separate process has started."""
 
     starter: "subprocess.Popen[str]"
     folder: Path
@@ -80,7 +80,7 @@ class Started:
         }
 
     def inhabitants(self) -> list[str]:
-        """The processes that are in one of its namespaces."""
+        """The processes in its namespaces."""
         found = []
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
@@ -92,7 +92,7 @@ class Started:
         return [each / self.group for each in groups.hierarchies() if (each / self.group).exists()]
 
     def left(self) -> list[object]:
-        """What there is of it."""
+        """The remains of the node on the machine."""
         return [*self.inhabitants(), *self.groups(), *self.folder.glob("run")]
 
 

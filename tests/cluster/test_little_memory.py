@@ -1,4 +1,4 @@
-"""Ollama with too little memory: the kernel kills the server of a model, no pod restarts, and `airis doctor` finds it."""
+"""Ollama with too little memory: the kernel kills the server of a model, no pod restarts, and `airis doctor` reports it."""
 
 import json
 
@@ -20,12 +20,12 @@ from tests.cluster.target import Target
 from tests.unit.drawing import ROOT, stack_of
 
 HEAVY = Tiny(16, 1024)
-"""437 MB; each prompt of 1,500 tokens that is kept takes 95 MiB more."""
+"""437 MB; each cached prompt of 1,500 tokens takes 95 MiB more."""
 PROMPTS = 8
 
 
 def examined(stack: Stack, settings: dict[str, object], *checks: str) -> list[tuple[State, str]]:
-    """What `airis doctor` finds in the cluster, by these checks."""
+    """The findings of these checks of `airis doctor` in the cluster."""
     file = stack_of(namespace=stack.namespace, **settings)
     objects = [manifest.manifest(each) for each in manifest.in_order(program.run(file).objects)]
     wanted = Requirements("story", settings_of(file), objects)
@@ -38,7 +38,7 @@ def test_a_model_whose_server_is_killed_for_memory_is_named(cluster: Target, sta
     limits = {"requests": {"memory": "100Mi", "cpu": "100m"}, "limits": {"memory": "1Gi", "cpu": "2"}}
     settings: dict[str, object] = {
         "webui": {"replicas": 0},
-        "ollama": {"resources": limits, "env": {"LLAMA_ARG_CACHE_RAM": "8192"}},  # what llama-server has by itself
+        "ollama": {"resources": limits, "env": {"LLAMA_ARG_CACHE_RAM": "8192"}},  # the default of llama-server
     }
     stack.up(**settings)
     url = stack.url("ollama-service")
@@ -51,7 +51,7 @@ def test_a_model_whose_server_is_killed_for_memory_is_named(cluster: Target, sta
     with pytest.raises(Stopped, match="model runner has unexpectedly stopped"):
         for _ in range(PROMPTS):
             ask(url, next(prompts))
-    ask(url, "Are you there?")  # the model is loaded anew
+    ask(url, "Are you there?")  # the model is loaded again
 
     (pod,) = stack.cluster.get("pods", "--selector=app=ollama")
     assert [each["restartCount"] for each in pod["status"]["containerStatuses"]] == [0]
@@ -61,7 +61,7 @@ def test_a_model_whose_server_is_killed_for_memory_is_named(cluster: Target, sta
     )
     assert examined(stack, settings, "model-servers") == [killed], json.dumps(pod["status"])
 
-    # as airis renders it, the same model lives through the same prompts
+    # with the rendered variables, the same model survives the same prompts
     fitting = {**settings, "ollama": {"resources": limits}}
     stack.up(**fitting)
     for _, prompt in zip(range(PROMPTS), different(1500), strict=False):

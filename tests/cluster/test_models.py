@@ -1,4 +1,4 @@
-"""Models as desired state: pulled from a private registry, made, loaded, removed; and one that does not exist."""
+"""Models as desired state: pulled from a private registry, created, loaded, removed; and one that does not exist."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.cluster.target import Target
 
 SYSTEM = "You answer questions about our printers.\nIf you do not know, say so."
 PAUSED: dict[str, Any] = {"replicas": 0}
-"""The WebUI has no part in this."""
+"""The WebUI is not needed here."""
 
 
 @pytest.fixture
@@ -37,14 +37,14 @@ def job(stack: Stack) -> KubeObject:
 
 
 def said(stack: Stack, step: str) -> str:
-    """What a step of the models' Job wrote: `ensure-0`."""
+    """The log of a step of the model Job, such as `ensure-0`."""
     name = f"job/{job(stack)['metadata']['name']}"
     containers = job(stack)["spec"]["template"]["spec"]["initContainers"]
     (container,) = [each["name"] for each in containers if each["name"].startswith(step)]
     return stack.cluster.run("logs", name, f"--container={container}")
 
 
-def test_models_become_what_the_stack_says(cluster: Target, stack: Stack, models: Registry, namespace: str) -> None:
+def test_models_match_the_stack(cluster: Target, stack: Stack, models: Registry, namespace: str) -> None:
     tiny, embeddings, absent = map(models.model, ("tiny", "tiny-embeddings", "absent"))
     away = "registry.nowhere.svc.cluster.local:5000/library/tiny"
     helpdesk = {"name": "helpdesk", "from": tiny, "system": SYSTEM, "parameters": {"numCtx": 512}}
@@ -61,12 +61,12 @@ def test_models_become_what_the_stack_says(cluster: Target, stack: Stack, models
     assert shown["system"] == SYSTEM
     assert shown["parameters"].split() == ["num_ctx", "512"]
 
-    # nothing changes: the Job is not run again
+    # without changes, the Job does not run again
     before = job(stack)["metadata"]["uid"]
     up(**everything)
     assert job(stack)["metadata"]["uid"] == before
 
-    # what cannot be had: `up` fails, with the reason for each, and the others have their turn
+    # unavailable models: `up` fails with the reason for each, and the other steps still run
     reasons = (
         rf"airis: ensure {absent} failed: pull model manifest: file does not exist",
         rf"airis: ensure {away} failed: pull model manifest: .*no such host",
@@ -77,7 +77,7 @@ def test_models_become_what_the_stack_says(cluster: Target, stack: Stack, models
     assert [each for each in reasons if not re.search(each, said_then)] == [], said_then
     assert named(stack, "/api/tags") == {tiny, embeddings, "helpdesk", "second"}
 
-    # no registry is asked for what is there; what is to be absent is gone, and what nobody names any more stays
+    # no registry is queried for existing models; absent models are removed, and models that are no longer named are kept
     registry.stop(cluster, namespace)
     up(models=[tiny], absentModels=["helpdesk", "never-there"])
     assert said(stack, "ensure-2").strip() == f"{tiny} already exists"

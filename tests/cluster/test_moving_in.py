@@ -1,4 +1,4 @@
-"""Moving in: what runs already is adopted with the data that root wrote, and becomes a `restricted` stack."""
+"""Adoption: an existing deployment is adopted with data written by root, and becomes a `restricted` stack."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ DATA = "/app/backend/data"
 
 @dataclass(frozen=True)
 class Origin:
-    """What runs before: the text of its objects, its namespace there, its images and their names here, and its Services."""
+    """An existing deployment: its objects as text, its namespace there, its images and their names here, and its Services."""
 
     text: Callable[[Kubectl], str]
     namespace: str
@@ -62,7 +62,7 @@ CHART = Origin(
 
 
 def objects(origin: Origin, kubectl: Kubectl, namespace: str) -> list[dict[str, Any]]:
-    """The objects of before, in this namespace, and with images that the tests have."""
+    """Its objects, in this namespace, and with images that the tests have."""
     text = origin.text(kubectl)
     for old, new in origin.images.items():
         text = text.replace(f"image: {old}", f"image: {new}")
@@ -74,14 +74,14 @@ def objects(origin: Origin, kubectl: Kubectl, namespace: str) -> list[dict[str, 
         if each["kind"] == "Namespace":
             each["metadata"]["name"] = namespace
         if origin is CHART and each["kind"] == "PersistentVolumeClaim":
-            # A local volume, which heeds fsGroup, in place of a folder, for which it has no effect
+            # A local volume, which supports fsGroup, instead of a folder, which does not
             each["metadata"]["annotations"]["volumeType"] = "local"
         for container in each.get("spec", {}).get("template", {}).get("spec", {}).get("containers", []):
-            # The node has no GPU, and reaches no registry of models
+            # The node has no GPU, and cannot reach a registry of models
             container.pop("lifecycle", None)
             if container.get("resources", {}).get("limits", {}).get("nvidia.com/gpu") == 1:
                 del container["resources"]["limits"]["nvidia.com/gpu"]
-    # Pipelines have no image here, and `airis adopt` leaves them alone
+    # Pipelines have no image here, and `airis adopt` ignores them
     return [each for each in found if "pipelines" not in each["metadata"]["name"]]
 
 
@@ -93,16 +93,16 @@ class Move:
         self.file = self.project.folder / f"Pulumi.{MOVED}.yaml"
 
     def adopt(self, *options: str) -> str:
-        """Returns what it says."""
+        """Runs `airis adopt`, and returns its output."""
         return self.project.done("adopt", "--stack", MOVED, "--namespace", self.stack.namespace, *options)
 
     def config(self) -> dict[str, Any]:
-        """What the stack file says."""
+        """The content of the stack file."""
         found: dict[str, Any] = yaml.safe_load(self.file.read_text())["config"]
         return found
 
     def drop(self, *keys: str) -> None:
-        """Takes lines out of the stack file."""
+        """Removes lines from the stack file."""
         self.project.write(MOVED, {key: value for key, value in self.config().items() if key not in keys})
 
     def up(self) -> None:
@@ -116,7 +116,7 @@ class Move:
 
 
 def start(stack: Stack, origin: Origin) -> Used:
-    """Has the deployment of before run and used."""
+    """Starts the existing deployment, and uses it."""
     cluster, kubectl = stack.target, stack.target.kubectl
     before = objects(origin, kubectl, stack.namespace)
     cluster.images.load(*origin.images.values())
@@ -152,7 +152,7 @@ def test_from_kustomize_to_restricted_on_folders(stack: Stack) -> None:
     assert move.config()["airis:podSecurity"] == "baseline"
     assert volumes(stack) == before
     ada = Person(stack.url("airis-service"))
-    assert ada.sign_in() == "admin"  # the reference's sessions end with its pod: its key is in there
+    assert ada.sign_in() == "admin"  # the reference's sessions end with its pod, which contains its key
     used = replace(used, ada=ada)
     used.assert_kept()
     assert ada.models() == [models.NAME]
@@ -177,7 +177,7 @@ def test_from_the_helm_chart_to_restricted_by_fsgroup(stack: Stack) -> None:
     used = start(stack, CHART)
     before, move = volumes(stack), Move(stack)
 
-    # the command for plain credentials, as it is told
+    # the printed command for plain-text credentials
     told = move.adopt()
     _, _, rest = told.partition("  kubectl -n ")
     command, _, _ = f"kubectl -n {rest}".partition("\n\n")
@@ -192,10 +192,10 @@ def test_from_the_helm_chart_to_restricted_by_fsgroup(stack: Stack) -> None:
     printed = in_pod(stack, "deployment/airis-deployment", "printenv", "SMTP_PASSWORD", "WEBUI_NAME")
     assert printed.split("\n") == ["not-a-real-password", "Team chat"]
     used = replace(used, ada=used.ada.elsewhere(stack.url("airis-service")))
-    used.assert_kept()  # for the session of before, too: the release's key stays
+    used.assert_kept()  # also for the earlier session: the release's key is kept
     assert used.ada.models() == [models.NAME]
 
-    # `restricted`, on volumes that heed fsGroup: Open WebUI needs no more, and Ollama would not create models from root's files
+    # `restricted`, on volumes that support fsGroup: enough for Open WebUI, but Ollama cannot create models from root's files
     in_pod(stack, "statefulset/ollama", "chown", "-R", "10001:10001", "/root/.ollama")
     move.drop("airis:podSecurity", "airis:takeover", "kubernetes:upsertExistingObjects")
     move.up()
@@ -205,12 +205,12 @@ def test_from_the_helm_chart_to_restricted_by_fsgroup(stack: Stack) -> None:
 
 
 def assert_restricted(stack: Stack, used: Used, origin: str) -> None:
-    """Asserts that the pods are not root, lack nothing of what root has written, and write to the same volumes."""
+    """Asserts that the pods do not run as root, can access all data written by root, and write to the same volumes."""
     assert in_pod(stack, "deployment/airis-deployment", "id", "-u") == "10001"
     assert in_pod(stack, "statefulset/ollama", "id", "-u") == "10001"
     used.assert_kept()
     models.give(stack.target, stack.url("ollama-service"), "second:latest")
-    assert eventually(lambda: sorted(used.ada.models()) == ["second:latest", models.NAME])  # it keeps the list for 1 s
+    assert eventually(lambda: sorted(used.ada.models()) == ["second:latest", models.NAME])  # it caches the list for 1 s
     new_chat(used.ada, origin)
     assert used.ada.content(used.ada.keep("more.txt", b"more")) == b"more"
     log = stack.cluster.run("logs", "deployment/airis-deployment", "--all-containers").lower()

@@ -1,4 +1,4 @@
-"""The cluster itself: what the stories take for granted."""
+"""The cluster itself: the prerequisites of the stories."""
 
 import time
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def said(cluster: Cluster, pod: str, *command: str) -> str:
 
 
 def fetches(cluster: Cluster, pod: str, host: str) -> bool:
-    """Whether the pod gets the page of that host. (The wget of Debian's static busybox crashes on whatever it is given.)"""
+    """Whether the pod can get the page of that host. (The wget of Debian's static busybox always crashes.)"""
     try:
         return said(cluster, pod, "sh", "-c", f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 2 {host} 80").endswith(
             "hello\n"
@@ -52,7 +52,7 @@ def test_every_node_is_ready(cluster: Target) -> None:
     assert nodes
 
 
-def test_a_service_is_reached_by_its_name(cluster: Target, namespace: str) -> None:
+def test_a_service_is_reachable_by_its_name(cluster: Target, namespace: str) -> None:
     make(cluster, namespace, shell("web", namespace, WEB), service("web", namespace), shell("asker", namespace))
     here = cluster.within(namespace)
     assert eventually(lambda: fetches(here, "asker", "web"))
@@ -60,7 +60,7 @@ def test_a_service_is_reached_by_its_name(cluster: Target, namespace: str) -> No
     assert not fetches(here, "asker", "webb")
 
 
-def test_a_claim_is_bound_and_keeps_what_is_written(cluster: Target, namespace: str) -> None:
+def test_a_claim_is_bound_and_keeps_its_data(cluster: Target, namespace: str) -> None:
     claim = {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -131,7 +131,7 @@ def test_metrics_are_measured(cluster: Target, namespace: str) -> None:
     assert eventually(measured, 90)
 
 
-def test_a_pod_is_looked_into(cluster: Target, namespace: str) -> None:
+def test_exec_works_in_a_pod(cluster: Target, namespace: str) -> None:
     make(cluster, namespace, shell("pod", namespace, "echo begun; sleep 3600"))
     here = cluster.within(namespace)
     assert eventually(lambda: here.run("logs", "pod") == "begun\n")
@@ -153,14 +153,14 @@ def test_a_pod_over_its_memory_limit_is_killed(cluster: Target, namespace: str) 
     assert reason() == "OOMKilled"
 
 
-def test_an_image_that_nobody_has_is_told_at_once(cluster: Target, namespace: str) -> None:
+def test_a_nonexistent_image_is_reported_immediately(cluster: Target, namespace: str) -> None:
     begun = time.monotonic()
     with pytest.raises(AssertionError, match=r"Pod/pod: shell: .*Image"):
         make(cluster, namespace, shell("pod", namespace, image="registry.invalid/nothing:1"))
     assert time.monotonic() - begun < 60
 
 
-def test_a_limit_stands_in_the_pods_control_group(cluster: Target, namespace: str) -> None:
+def test_limits_are_set_in_the_pods_control_group(cluster: Target, namespace: str) -> None:
     node = cluster.own_node
     make(cluster, namespace, shell("pod", namespace, resources={"limits": {"memory": "64Mi"}}))
     (pod,) = cluster.within(namespace).get("pod", "pod")
@@ -171,7 +171,7 @@ def test_a_limit_stands_in_the_pods_control_group(cluster: Target, namespace: st
     assert int(limit.read_text()) == 64 * 2**20
 
 
-def test_the_node_offers_a_gpu_where_a_story_asks(cluster: Target, namespace: str) -> None:
+def test_the_node_can_offer_a_gpu(cluster: Target, namespace: str) -> None:
     node = cluster.own_node
     with node.offering({"nvidia.com/gpu": "1"}):
         wanted = shell("pod", namespace, "exit 0", resources={"limits": {"nvidia.com/gpu": "1"}})

@@ -1,4 +1,4 @@
-"""What keeps stacks from coming up on a real node is what a rehearsal in its snapshot says."""
+"""A rehearsal with a snapshot reports the same failures as a real node."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,19 +23,19 @@ ROWS: Mapping[str, Mapping[str, Any]] = {
     "shared": {"storage": {"accessMode": "ReadWriteMany"}},
     "balanced": {"service": {"type": "LoadBalancer"}},
 }
-"""Settings of a WebUI that does not come up, or is not reached, by the end of its namespace."""
+"""Settings of a WebUI that does not come up or is not reachable, by the suffix of its namespace."""
 
 Stories = Mapping[str, Sequence[KubeObject]]
 
 
 def drawn(namespace: str, webui: Mapping[str, Any]) -> list[dict[str, Any]]:
-    # No container has to run for long: what is missing shows before
+    # Containers need not run for long: missing objects show earlier
     rendering = draw(namespace=namespace, webui={"image": BUSYBOX, **webui}, ollama=PAUSED)
     return [manifest.manifest(each, show_secrets=True) for each in manifest.in_order(rendering.objects)]
 
 
 def within(seconds: float, said: Callable[[], str], words: str) -> str:
-    """What is said once the words are in it. Raises AssertionError with the last of it where they never are."""
+    """The text as soon as it contains the words. Raises AssertionError with the last text after the time limit."""
     deadline = time.monotonic() + seconds
     while words not in (text := said()):
         assert time.monotonic() < deadline, text
@@ -43,7 +43,9 @@ def within(seconds: float, said: Callable[[], str], words: str) -> str:
     return text
 
 
-def test_a_rehearsal_says_what_a_node_shows(cluster: Target, namespace: str, request: pytest.FixtureRequest) -> None:
+def test_a_rehearsal_reports_what_fails_on_a_node(
+    cluster: Target, namespace: str, request: pytest.FixtureRequest
+) -> None:
     stacks: Stories = {f"{namespace}-{row}": drawn(f"{namespace}-{row}", webui) for row, webui in ROWS.items()}
     spaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in stacks]
     request.addfinalizer(lambda: cluster.kubectl.delete(spaces, wait=False))

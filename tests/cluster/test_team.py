@@ -1,4 +1,4 @@
-"""A team's stack: two WebUI pods that share a database, Redis, object storage and a vector server, as one."""
+"""A team's stack: two WebUI pods that share a database, Redis, object storage and a vector database."""
 
 import threading
 import time
@@ -26,14 +26,14 @@ DOCUMENT = "The invoice number of the year 2026 is 4711.\n"
 
 @dataclass
 class Visitors:
-    """People who ask for pages and for their account, over and over."""
+    """Users who repeatedly request pages and their account."""
 
     answers: int = 0
     failures: list[str] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def visit(self, ada: Person) -> None:
-        """Asks until it is over; each time by a new connection, as new browsers do."""
+        """Sends requests until the end, each on a new connection, like new browsers."""
         headers = dict(ada.session.headers)
         while not self._stop.is_set():
             for path in ("/", "/api/v1/auths/"):
@@ -49,7 +49,7 @@ class Visitors:
 
 @contextmanager
 def visitors(ada: Person, number: int) -> Iterator[Visitors]:
-    """Has so many people visit while the block runs."""
+    """Simulates this number of users while the block runs."""
     seen = Visitors()
     with ThreadPoolExecutor(number) as pool:
         done = [pool.submit(seen.visit, ada) for _ in range(number)]
@@ -62,7 +62,7 @@ def visitors(ada: Person, number: int) -> Iterator[Visitors]:
 
 
 def webui_pods(stack: Stack, number: int = 2, seconds: float = 180) -> list[str]:
-    """The URLs of the WebUI's pods, as soon as so many are ready; the autoscaler may have made more."""
+    """The URLs of the WebUI's pods, as soon as this number is ready; the autoscaler may have added more."""
     deadline = time.monotonic() + seconds
     while True:
         pods = stack.cluster.get("pods", "--selector=app=airis")
@@ -94,25 +94,25 @@ def test_two_pods_are_one_webui(cluster: Target, stack: Stack) -> None:
         models.give(cluster, stack.url("ollama-service"), models.EMBEDDER, models.EMBEDDINGS)
         one, other = webui_pods(stack)[:2]
 
-        # signed in at one pod is signed in at the other
+        # a session of one pod works at the other
         here = Person(one)
         assert here.sign_up() == "admin"
         there = here.elsewhere(other)
         assert there.role() == "admin"
 
-        # what one pod took, the other has: the file itself, and what is found in it
+        # the other pod has the uploaded file, and its passages
         file = here.upload("invoice.txt", DOCUMENT.encode())
         assert there.content(file) == DOCUMENT.encode()
         said, passages = there.chat_about(file, models.NAME, "Which number has the invoice?")
         assert (said, passages) == (models.ANSWER, [DOCUMENT.strip()])
 
-        # a chat that one pod was asked for comes by a websocket at the other
+        # the answer to a chat at one pod arrives through a websocket at the other
         with there.connected(origin=f"http://{HOST}") as socket:
             chat, answer = here.live_chat(socket, models.NAME, "Hello")
         assert answer == models.ANSWER
         assert answer in there.messages(chat).values()
 
-        # a change replaces pod by pod, and nobody meets an error
+        # a rolling update causes no errors for users
         ada = here.elsewhere(f"http://{address}", HOST)
         ada.wait()
         with visitors(ada, 2) as seen:
@@ -121,13 +121,13 @@ def test_two_pods_are_one_webui(cluster: Target, stack: Stack) -> None:
         assert seen.answers > 10
         assert not {one, other} & set(webui_pods(stack))
 
-        # more people, more pods
+        # the autoscaler adds pods under load
         with visitors(ada, 8):
             assert eventually(lambda: scaled(stack) == 3, 180)
 
 
 def assert_the_probe_tells(cluster: Target, stack: Stack, settings: dict[str, Any]) -> None:
-    """`airis doctor --probe` finds nothing wrong with the stack, and with each of four faults the step that fails."""
+    """`airis doctor --probe` finds no problem in the stack, and the failing step for each of four faults."""
     found = probed(stack, settings)
     assert problems(found) == {}
     said = {name: each.what.rpartition(" (")[2] for name, each in found.items() if each.state is State.OK}
@@ -140,7 +140,7 @@ def assert_the_probe_tells(cluster: Target, stack: Stack, settings: dict[str, An
         "airis:ollama: Ollama": "name, connection, answer)",
     }
 
-    # a wrong password, a port where nobody listens, a policy that lets nobody through, and a registry that nobody knows
+    # a wrong password, a closed port, a policy that denies everything, and an unknown registry
     webui, secrets = settings["webui"], dict(settings["secrets"])
     del secrets["databasePassword"]
     wrong = {"name": "wrong", "namespace": stack.namespace}
@@ -163,7 +163,7 @@ def assert_the_probe_tells(cluster: Target, stack: Stack, settings: dict[str, An
     def faults() -> bool:
         nonlocal said
         said = problems(probed(stack, {**settings, "webui": faulty, "ollama": pulled, "secrets": secrets}))
-        return len(said) >= 4  # the node's policies follow in a moment
+        return len(said) >= 4  # the node applies policies with a short delay
 
     cluster.kubectl.apply([password, shut])
     try:
@@ -179,7 +179,7 @@ def assert_the_probe_tells(cluster: Target, stack: Stack, settings: dict[str, An
 
 
 def scaled(stack: Stack) -> int:
-    """How many pods the autoscaler wants, by what it has measured."""
+    """The autoscaler's desired number of pods, from its metrics."""
     (autoscaler,) = stack.cluster.get("hpa", "airis")
     measured = [
         each.get("resource", {}).get("current", {}) for each in autoscaler["status"].get("currentMetrics") or []

@@ -1,4 +1,4 @@
-"""The WebUI's pod as the cpu stack renders it: what it is allowed, what it writes, how it ends."""
+"""The WebUI's pod of the cpu stack: its privileges, its writes, its termination."""
 
 import time
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ UNWRITABLE = ("read-only file system", "permission denied", "readonly database",
 
 @dataclass
 class Life:
-    """A stack that is up, and the administrator who signed up."""
+    """A deployed stack, and its administrator."""
 
     stack: Applied
     ada: Person
@@ -31,7 +31,7 @@ class Life:
         return found
 
     def inside(self, *command: str) -> str:
-        """What a command in the container prints."""
+        """The output of a command in the container."""
         return self.stack.cluster.run("exec", str(self.pod["metadata"]["name"]), "--container=airis", "--", *command)
 
 
@@ -77,7 +77,7 @@ def test_the_first_user_is_administrator_and_can_sign_in(life: Life) -> None:
             stranger.role()
 
 
-def test_it_reaches_ollama_and_is_the_pinned_release(life: Life) -> None:
+def test_it_can_reach_ollama_and_is_the_pinned_release(life: Life) -> None:
     images = {
         each["name"]: each["image"] for pod in life.stack.cluster.get("pods") for each in pod["spec"]["containers"]
     }
@@ -94,14 +94,14 @@ def test_it_stays_below_its_memory_limit(life: Life) -> None:
     assert state["restartCount"] == 0
 
 
-def test_its_data_is_on_the_volume_and_it_never_lacked_a_folder_to_write_to(life: Life) -> None:
+def test_its_data_is_on_the_volume_and_no_write_failed(life: Life) -> None:
     assert {"webui.db", "vector_db", "uploads", "cache"} <= set(life.inside("ls", DATA).split())
     log = life.stack.cluster.run("logs", str(life.pod["metadata"]["name"]), "--all-containers").lower()
     assert log
     assert [line for line in log.splitlines() if any(sign in line for sign in UNWRITABLE)] == []
 
 
-def test_it_ends_when_asked_to_and_the_next_pod_has_everything(life: Life) -> None:
+def test_it_terminates_gracefully_and_the_next_pod_has_all_data(life: Life) -> None:
     before = str(life.pod["metadata"]["name"])
     grace = life.pod["spec"]["terminationGracePeriodSeconds"]
     begun = time.monotonic()
@@ -113,7 +113,7 @@ def test_it_ends_when_asked_to_and_the_next_pod_has_everything(life: Life) -> No
     assert life.ada.role() == "admin"
 
 
-def test_another_session_key_ends_every_session_and_loses_nothing_else(life: Life) -> None:
+def test_a_new_session_key_ends_all_sessions_and_keeps_all_data(life: Life) -> None:
     life.stack._generated = "another-key-of-the-sessions"
     life.stack.up()
     life.ada.wait()

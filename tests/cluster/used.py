@@ -1,4 +1,4 @@
-"""A WebUI that somebody has used, and whether everything of hers is still there."""
+"""A WebUI with a user's data, and checks that it is kept."""
 
 from dataclasses import dataclass, replace
 
@@ -11,16 +11,16 @@ DOCUMENT = b"The invoice number of the year 2026 is 4711.\n"
 
 @dataclass(frozen=True)
 class Used:
-    """What Ada has: an account, a chat and a document."""
+    """Ada's data: an account, a chat and a document."""
 
     ada: Person
     chat: str
     messages: dict[str, str]
-    """What was said in the chat."""
+    """The messages of the chat."""
     file: str
 
     def assert_kept(self, url: str | None = None) -> None:
-        """Asserts that all of it is there, at another address if it has moved, and that the model answers."""
+        """Asserts that all data is kept, at another address if it has moved, and that the model answers."""
         here = self if url is None else replace(self, ada=self.ada.elsewhere(url))
         here.ada.wait()
         assert here.ada.role() == "admin"
@@ -28,14 +28,14 @@ class Used:
         assert here.ada.chat(models.NAME, "Are you there?")
 
     def assert_data(self) -> None:
-        """Asserts that chat and document are there, for whom is signed in."""
+        """Asserts that chat and document are kept, for the signed-in user."""
         assert self.chat in self.ada.chats()
         assert self.ada.messages(self.chat) == self.messages
         assert self.ada.content(self.file) == DOCUMENT
 
 
 def use(cluster: Target, url: str, ollama: str, origin: str = "") -> Used:
-    """Has Ada sign up, chat and upload at that WebUI, whose Ollama gets a model. `origin` is that of her browser's page."""
+    """Signs Ada up, who chats and uploads at that WebUI, whose Ollama gets a model. `origin` is that of her browser's page."""
     models.give(cluster, ollama)
     ada = Person(url)
     ada.wait()
@@ -45,7 +45,7 @@ def use(cluster: Target, url: str, ollama: str, origin: str = "") -> Used:
 
 
 def new_chat(person: Person, origin: str = "") -> tuple[str, dict[str, str]]:
-    """A new chat with an answer: its id, and what was said."""
+    """A new chat with an answer: its id, and its messages."""
     with person.connected(origin) as socket:
         chat, answer = person.live_chat(socket, models.NAME, "Hello")
     messages = person.messages(chat)

@@ -1,4 +1,4 @@
-"""Why a command on a page cannot be right: a program, sub-command or flag that there is not."""
+"""Finds errors in the commands of the pages: programs, subcommands or flags that do not exist."""
 
 import re
 import shutil
@@ -15,13 +15,13 @@ from tests.docs.known import OTHERS, PULUMI, Known
 from tests.unit.drawing import ROOT
 
 _KUBECTL_GROUPS = frozenset({"auth", "config", "create", "rollout", "set", "top"})
-"""Sub-commands of kubectl that have sub-commands of their own, with flags of their own."""
+"""Subcommands of kubectl that have subcommands with their own flags."""
 
 _FLAG = re.compile(r"(?P<name>--?[A-Za-z][\w-]*|-)(?:=.*)?", re.DOTALL)
 
 
 def problem(words: Sequence[str]) -> str | None:
-    """What is wrong with a command, as far as the program itself or its documentation tells; None if nothing is."""
+    """The error in a command, according to the program itself or its documentation; None if there is none."""
     program = words[0].removeprefix("./").removeprefix(".venv/bin/")
     asked: Mapping[str, Callable[[Sequence[str]], str | None]] = {
         "airis": of_airis,
@@ -33,7 +33,7 @@ def problem(words: Sequence[str]) -> str | None:
 
 
 def of_airis(words: Sequence[str]) -> str | None:
-    """Parses the arguments as the command would, and runs nothing."""
+    """Parses the arguments as the command would, without running it."""
     command: Any = typer.main.get_command(app)
     context: Any = None
     arguments = list(words[1:])
@@ -51,7 +51,7 @@ def of_airis(words: Sequence[str]) -> str | None:
 
 
 def of_make(words: Sequence[str]) -> str | None:
-    """The target and the variables are in the Makefile."""
+    """Looks up target and variables in the Makefile."""
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = re.findall(r"^([a-z][a-z-]*):", text, re.MULTILINE)
     variables = re.findall(r"^([A-Z]+) \?=", text, re.MULTILINE)
@@ -63,10 +63,10 @@ def of_make(words: Sequence[str]) -> str | None:
 
 
 def of_kubectl(words: Sequence[str]) -> str | None:
-    """Asks the sandbox's kubectl which flags the sub-command has."""
+    """Looks up the flags of the subcommand in the help of the sandbox's kubectl."""
     names = [*_plain(words[1:], valued=("-n", "--namespace", "--context", "--kubeconfig"))]
     if not names:
-        return "no sub-command"
+        return "no subcommand"
     known, for_all = _flags_of(_kubectl(), names[0], "--help"), _flags_of(_kubectl(), "options")
     if known is None:
         return f"kubectl has no {names[0]}"
@@ -76,7 +76,7 @@ def of_kubectl(words: Sequence[str]) -> str | None:
 
 
 def of_pulumi(words: Sequence[str]) -> str | None:
-    """Asks Pulumi, where it is installed; the table has to know the command in any case."""
+    """Looks up the command in the table, and in Pulumi's help if Pulumi is installed."""
     found = _lookup(words, PULUMI)
     if found is None:
         return f"not in the table of Pulumi's commands: {' '.join(words)}"
@@ -103,7 +103,7 @@ def _lookup(words: Sequence[str], table: Mapping[str, Known]) -> tuple[str, Know
 
 
 def _plain(words: Sequence[str], valued: Sequence[str] = ()) -> Iterator[str]:
-    """The words that are no flags, up to `--`; the value of a flag in `valued` is left out with it."""
+    """The words that are not flags, up to `--`; flags in `valued` are skipped with their values."""
     waiting = iter(words)
     for word in waiting:
         if word == "--":
@@ -134,7 +134,7 @@ def _kubectl() -> str:
 
 @cache
 def _flags_of(*command: str) -> frozenset[str] | None:
-    """The flags that a help text lists, each at the beginning of a line; None where there is no such command."""
+    """The flags in a help text, each at the beginning of a line; None if the command does not exist."""
     answer = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
     names = [each for each in command[1:] if not each.startswith("-")]
     if answer.returncode != 0 or (names != ["options"] and " ".join(names) not in answer.stdout):

@@ -1,4 +1,4 @@
-"""The blocks of code on README.md and the pages of docs/, and the commands in them."""
+"""The code blocks of README.md and the pages of docs/, and the commands in them."""
 
 import re
 import shlex
@@ -14,14 +14,14 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<info>.*)$")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 _SUBSTITUTION = re.compile(r"\$\(([^()]*)\)")
-"""Where it stands in quotes; elsewhere its parentheses separate words."""
+"""A substitution inside quotes; outside of quotes, its parentheses separate words."""
 
 _SEPARATORS = frozenset("|&;()<>")
 _BEFORE = frozenset({"sudo", "export", "$", "!", "do", "then", "else", "if", "while"})
-"""What may stand in front of a command."""
+"""Words that may precede a command."""
 
 _LOOPS = frozenset({"for", "done", "fi"})
-"""What is none."""
+"""Words of loops, which are not commands."""
 
 _REDIRECTION = frozenset({">", ">>", "<", ">&", "<<<"})
 
@@ -35,7 +35,7 @@ class Block:
     """Of its first line of code, from 1."""
     language: str
     title: str
-    """What stands above it on the site: in extending.md the file that it is about."""
+    """Its title on the site: in extending.md, the file that it changes."""
     text: str
 
     def __str__(self) -> str:
@@ -55,7 +55,7 @@ class Command:
 
 
 def blocks_of(path: Path) -> Iterator[Block]:
-    """The blocks of a page. Raises ValueError for one that is not closed."""
+    """The blocks of a page. Raises ValueError if a block is not closed."""
     page = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
     opened: tuple[int, str, str] | None = None
     lines: list[str] = []
@@ -83,7 +83,7 @@ def blocks() -> tuple[Block, ...]:
 
 
 def commands_of(block: Block) -> Iterator[Command]:
-    """The commands of a shell block, those inside `$(...)` included, in the order in which they stand there."""
+    """The commands of a shell block in their order, including those inside `$(...)`."""
     line, pending = block.line, ""
     start = line
     for text in block.text.splitlines():

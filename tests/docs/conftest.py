@@ -1,4 +1,4 @@
-"""The fixtures of the unit tests that these tests use as well."""
+"""Fixtures shared with the unit tests."""
 
 from tests.unit.conftest import command, project
 

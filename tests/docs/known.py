@@ -1,7 +1,7 @@
-"""Commands of others that the pages may use: each with its flags, and the page that documents them.
+"""Third-party commands that the pages may use: each with its flags and its documentation.
 
-What is not here fails the test: look it up, and add it with its source. kubectl and airis are not here, because they can be
-asked themselves; nor is Pulumi where it is installed.
+A command that is missing here fails the test: add it with its source. kubectl and airis are not here, because they can be
+queried themselves, as can Pulumi if it is installed.
 """
 
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ PULUMI: Mapping[str, Known] = {
     "pulumi state unprotect": _known(f"{_PULUMI}state_unprotect/", "--stack --all"),
     "pulumi up": _known(f"{_PULUMI}up/", "--stack -s --yes --policy-pack"),
 }
-"""Sub-commands of Pulumi 3.2xx."""
+"""Subcommands of Pulumi 3.2xx."""
 
 OTHERS: Mapping[str, Known] = {
     "az aks create": _known(
@@ -97,4 +97,4 @@ OTHERS: Mapping[str, Known] = {
     "sh": _known(f"{_POSIX}sh.html", "-"),
     "tee": _known(f"{_POSIX}tee.html", "-a"),
 }
-"""Tools that make clusters, and those of every shell."""
+"""Tools that create clusters, and common shell commands."""

@@ -1,4 +1,4 @@
-"""Every command in README.md and docs/ is run where that is harmless, or held against the program or its documentation."""
+"""Every command in README.md and docs/ is run if that is harmless, or checked against the program or its documentation."""
 
 import re
 from itertools import pairwise
@@ -24,7 +24,7 @@ _INLINE = re.compile(rf"(?<!`)`((?:\.venv/bin/)?(?:{_PROGRAMS}) [a-z][^`]*)`(?!`
 
 
 def harmless(command: Command) -> bool:
-    """Whether the command can simply be run: it reads the project, and its stack is one of the project's."""
+    """Whether the command can be run: it only reads the project, and uses one of the project's stacks."""
     name, *arguments = command.words
     if not name.endswith("airis") or "--show-secrets" in arguments:
         return False
@@ -34,7 +34,7 @@ def harmless(command: Command) -> bool:
 
 @pytest.fixture(scope="module", autouse=True)
 def kubectl() -> None:
-    """Where the sandbox's programs are not cached yet, this waits for them, and no test's time runs out."""
+    """Builds the sandbox's programs if they are not cached yet, outside of the time limit of a test."""
     ensure()
 
 
@@ -50,7 +50,7 @@ def test_harmless_commands_run(written: Command, command: Run) -> None:
     assert out
 
 
-def test_commands_are_found_wherever_they_stand() -> None:
+def test_commands_are_found_in_loops_pipes_and_substitutions() -> None:
     found = [
         *commands_in('for each in *.yaml; do X=1 sudo make up "$(minikube ip)" > out 2>&1; done'),
         *commands_in("airis render -s cpu | kubectl diff -f - # a comment"),
@@ -64,7 +64,7 @@ def test_commands_are_found_wherever_they_stand() -> None:
 
 
 def inline() -> list[str]:
-    """The commands in the middle of sentences, by page."""
+    """The commands in sentences, by page."""
     found = [
         f"{path.relative_to(ROOT)}: {' '.join(words.split())}"
         for path in PAGES
@@ -77,7 +77,7 @@ def inline() -> list[str]:
 
 @pytest.mark.parametrize("written", inline())
 def test_commands_in_sentences_exist(written: str) -> None:
-    """In a sentence a command may be cut short: what it needs beside what is written is not asked."""
+    """In a sentence, a command may lack required arguments."""
     for command in commands_in(written.partition(": ")[2]):
         reason = problem([each for each in command if each not in ("...", "…")])
         assert reason is None or reason.startswith(("Missing", "Option"))
@@ -89,8 +89,8 @@ def test_there_are_such_commands() -> None:
     assert [each for each in commands() if harmless(each)]
 
 
-def test_no_table_holds_what_no_page_uses() -> None:
-    """The tables say what is on the pages: what left them leaves the tables too."""
+def test_every_command_in_the_tables_is_used_on_a_page() -> None:
+    """Commands that are no longer on a page must be removed from the tables."""
     text = "\n".join(" ".join(each.words) for each in commands()) + "\n" + "\n".join(inline())
     assert sorted(name for name in [*OTHERS, *PULUMI] if name not in text) == []
 

@@ -1,4 +1,4 @@
-"""docs/extending.md: its blocks, applied to a copy of the project, make what the page says."""
+"""docs/extending.md: applies its blocks to a copy of the project, and checks the result."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ STACK = {
 
 
 def edited(text: str, block: Block) -> str:
-    """The file with the hunks of a diff applied; each must fit exactly one place of it."""
+    """The file with the hunks of a diff applied; each must match exactly once."""
     for hunk in block.text.split("@@\n"):
         lines = hunk.splitlines()
         before = "".join(f"{line[1:]}\n" for line in lines if line[:1] != "+")
@@ -87,18 +87,18 @@ def test_the_setting_sets_its_variable(objects: list[dict[str, object]]) -> None
     assert "{'name': 'MAX_BODY_LOG_SIZE', 'value': '4096'}" in str(webui["spec"])
 
 
-def test_the_component_is_there(objects: list[dict[str, object]]) -> None:
+def test_the_component_is_rendered(objects: list[dict[str, object]]) -> None:
     kinds = {each["kind"] for each in objects if "'app': 'tika'" in str(each["metadata"])}
     assert kinds == {"Deployment", "NetworkPolicy", "Service", "ServiceAccount"}
 
 
-def test_both_keep_the_rules(extended: Path) -> None:
+def test_setting_and_component_comply_with_the_rules(extended: Path) -> None:
     checked = run(extended, "airis.cli.main", "check", "--stack", "new")
     mandatory = [line for line in checked.stdout.splitlines() if line.startswith("mandatory")]
     assert (checked.returncode, mandatory) == (0, []), checked.stdout + checked.stderr
 
 
-def test_the_policy_refuses_what_breaks_it(extended: Path) -> None:
+def test_the_policy_refuses_a_workload_without_an_owner(extended: Path) -> None:
     checked = run(extended, "airis.cli.main", "check", "--stack", "cpu")
     assert checked.returncode == 1
     assert "owner: Deployment/airis-deployment: metadata.labels.team" in checked.stdout
@@ -113,13 +113,13 @@ def test_the_tests_of_the_page_pass(extended: Path) -> None:
     assert "2 passed" in ran.stdout
 
 
-def test_the_reference_follows(extended: Path) -> None:
+def test_the_reference_contains_the_setting_and_the_component(extended: Path) -> None:
     written = run(extended, "airis.stack_file.reference")
     assert written.returncode == 0, written.stderr
     page = (extended / "docs" / "config.md").read_text(encoding="utf-8")
     assert "| `airis:webui.logging.auditBodyBytes` | whole number or null | `null` |" in page
     assert "`airis:tika.image`" in page
-    assert "A Tika server of the stack" in (extended / "schema" / "stack.schema.json").read_text(encoding="utf-8")
+    assert "A dedicated Tika server" in (extended / "schema" / "stack.schema.json").read_text(encoding="utf-8")
 
 
 def test_a_diff_that_does_not_fit_is_found() -> None:

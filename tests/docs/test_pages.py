@@ -1,4 +1,4 @@
-"""How the pages are made: every block says what it is, and can be checked by one of the tests beside this."""
+"""The code blocks of the pages: each has a language, and a test in this folder that checks it."""
 
 import ast
 import re
@@ -19,14 +19,14 @@ CHECKED_ELSEWHERE = {
     "diff": "test_extending.py",
     "text": "output, and no command: here",
 }
-"""The languages that a block may be in, and where blocks of each are checked. There are no others."""
+"""The allowed languages of blocks, and the test that checks each."""
 
 GENERATED = ("docs/config.md",)
-"""Pages that are written by a program."""
+"""Generated pages."""
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_every_block_says_what_it_is(path: Path) -> None:
+def test_every_block_has_a_known_language(path: Path) -> None:
     assert [
         f"{each}: {each.language or 'no language'}"
         for each in blocks_of(path)
@@ -37,13 +37,13 @@ def test_every_block_says_what_it_is(path: Path) -> None:
 @pytest.mark.parametrize(
     "path", [each for each in PAGES if str(each.relative_to(ROOT)) not in GENERATED], ids=lambda path: path.name
 )
-def test_no_block_goes_without_a_fence(path: Path) -> None:
-    """Markdown also makes blocks of indented lines, which say no language: nothing would check them."""
+def test_every_block_has_a_fence(path: Path) -> None:
+    """Indented lines are also blocks in Markdown, but have no language, so no test would check them."""
     assert indented(path.read_text(encoding="utf-8")) == []
 
 
 def indented(text: str) -> list[str]:
-    """The lines of Markdown that make a block by their indentation alone: after an empty line, outside fences and lists."""
+    """The lines of Markdown that form a block by indentation: after an empty line, outside of fences and lists."""
     found, fenced, in_list, before = [], False, False, ""
     for number, line in enumerate(text.splitlines(), start=1):
         if line.lstrip().startswith("```"):

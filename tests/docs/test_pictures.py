@@ -1,4 +1,4 @@
-"""The pictures in docs/img/: fresh, whole by themselves, and shown with words for those who do not see them."""
+"""The pictures in docs/img/: up to date, self-contained, and shown with an alternative text."""
 
 import re
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_pictures_do_not_depend_on_where_they_are_drawn(
     assert pictures.pictures(ROOT) == drawn
 
 
-def test_a_picture_shows_the_words_and_the_colours() -> None:
+def test_a_picture_shows_text_and_colors() -> None:
     shown = pictures.svg("x", "airis check", pictures.printed(lambda: print("\x1b[31mno\x1b[0m way")))
     texts = [each.text for each in XML.fromstring(shown).iter(f"{_SVG}text")]  # noqa: S314
     assert {"airis\N{NO-BREAK SPACE}check", "no", "\N{NO-BREAK SPACE}way"} <= set(texts)
@@ -42,7 +42,7 @@ def test_a_picture_shows_the_words_and_the_colours() -> None:
 
 
 @pytest.mark.parametrize("path", [each for each in IMAGES if each.suffix == ".svg"], ids=lambda path: path.name)
-def test_pictures_load_nothing(path: Path) -> None:
+def test_pictures_are_self_contained(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     root = XML.fromstring(text)  # noqa: S314  (a file of this project)
     assert {each.tag.removeprefix(_SVG) for each in root.iter()} & {"script", "image", "foreignObject"} == set()
@@ -50,7 +50,7 @@ def test_pictures_load_nothing(path: Path) -> None:
     assert [value for each in root.iter() for name, value in each.items() if name.endswith("href")] == []
 
 
-def test_every_picture_is_shown_with_words() -> None:
+def test_every_picture_is_used_with_an_alternative_text() -> None:
     shown = [
         match for path in PAGES for match in re.findall(r"!\[([^\]]*)\]\(([^)]*)\)", path.read_text(encoding="utf-8"))
     ]
@@ -71,7 +71,7 @@ def test_every_picture_is_shown_with_words() -> None:
         ("help", "rehearse"),
     ],
 )
-def test_a_picture_shows_what_is_said_of_it(drawn: dict[Path, str], name: str, words: str) -> None:
+def test_a_picture_contains_the_text_that_the_pages_mention(drawn: dict[Path, str], name: str, words: str) -> None:
     root = XML.fromstring(drawn[ROOT / pictures.FOLDER / f"{name}.svg"])  # noqa: S314
     shown = "".join(str(each.text) for each in root.iter(f"{_SVG}text")).replace("\N{NO-BREAK SPACE}", " ")
     assert words in shown

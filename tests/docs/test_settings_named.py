@@ -1,4 +1,4 @@
-"""Every setting that a page names in a sentence exists."""
+"""Every setting that is named in a sentence of a page exists."""
 
 import re
 from pathlib import Path
@@ -13,10 +13,10 @@ pytestmark = pytest.mark.timeout(60)
 
 _NAMED = re.compile(r"`(airis:[A-Za-z][\w.\[\]]*)")
 FREE = ("airis:secrets.values.",)
-"""Below these, the names are the user's own."""
+"""Prefixes below which the names are the user's."""
 
 MADE_UP = {"docs/extending.md": ("airis:tika",), "docs/architecture.md": ("airis:releases",)}
-"""Settings that a page makes itself, or says why there is none."""
+"""Settings that a page adds, or explains why they do not exist."""
 
 
 def unknown(page: str, text: str) -> list[str]:
@@ -29,5 +29,5 @@ def test_settings_in_sentences_exist(path: Path) -> None:
     assert unknown(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")) == []
 
 
-def test_a_setting_that_there_is_not_is_found() -> None:
+def test_a_nonexistent_setting_is_found() -> None:
     assert unknown("x.md", "Set `airis:webui.replicas: 2`, `airis:webui.replica`.") == ["airis:webui.replica"]

@@ -1,4 +1,4 @@
-"""The site of docs/: it builds strictly, needs nothing from a network, and leads to files that exist."""
+"""The site of docs/: it builds in strict mode, works offline, and links to existing files."""
 
 import os
 import re
@@ -35,7 +35,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def test_every_page_is_in_the_site_and_in_its_menu(site: Path) -> None:
+def test_every_page_is_in_the_site_and_its_navigation(site: Path) -> None:
     pages = {path.relative_to(ROOT / "docs").with_suffix(".html").as_posix() for path in (ROOT / "docs").rglob("*.md")}
     assert pages == {path.relative_to(site).as_posix() for path in site.rglob("*.html")} - {"404.html"} - shown_files(
         site
@@ -49,7 +49,7 @@ def shown_files(site: Path) -> set[str]:
 
 
 class _Loaded(HTMLParser):
-    """What a browser fetches for a page by itself."""
+    """The resources that a browser loads for a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ def loaded(page: str) -> list[str]:
     return [each for each in parser.addresses if re.match(r"(?:\w+:)?//", each)]
 
 
-def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
+def test_the_site_loads_no_external_resources(site: Path) -> None:
     pages = list(site.rglob("*.html"))
     assert len(pages) > 20
     assert {path.name: found for path in pages if (found := loaded(path.read_text(encoding="utf-8")))} == {}
@@ -78,7 +78,7 @@ def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
     assert re.findall(r"(?:@import|url\()\s*[\"']?(?:\w+:)?//[^\"')]*", styles) == []
 
 
-def test_what_a_page_fetches_is_found() -> None:
+def test_external_resources_of_a_page_are_found() -> None:
     assert loaded('<img src="https://example.com/x.png"><script src="//example.com/x.js"></script>') == [
         "https://example.com/x.png",
         "//example.com/x.js",
@@ -95,7 +95,7 @@ def test_files_of_the_project_are_pages_of_the_site(site: Path) -> None:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
-    """A project with the same rules and one page, `docs/index.md`, to be written; returns its mkdocs.yml."""
+    """A project with the same configuration and one page, `docs/index.md`, to be written; returns its mkdocs.yml."""
     (tmp_path / "docs").mkdir()
     (tmp_path / "known.py").write_text('"""Known."""\n', encoding="utf-8")
     config = {
@@ -118,7 +118,7 @@ def small(tmp_path: Path) -> Path:
         ("![picture](img/none.svg)", "img/none.svg"),
     ],
 )
-def test_links_that_lead_nowhere_fail_the_build(small: Path, tmp_path: Path, text: str, words: str) -> None:
+def test_broken_links_fail_the_build(small: Path, tmp_path: Path, text: str, words: str) -> None:
     (small.parent / "docs" / "index.md").write_text(f"# Home\n\n{text}\n", encoding="utf-8")
     built = build(small, tmp_path / "site")
     assert (built.returncode == 0) is (words == ""), built.stderr

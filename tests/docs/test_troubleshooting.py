@@ -1,4 +1,4 @@
-"""docs/troubleshooting.md: the output that it shows is what the command prints."""
+"""docs/troubleshooting.md: the quoted output is what the command prints."""
 
 import re
 
@@ -16,10 +16,10 @@ TOLD = re.compile(r"^(?P<what>\w+/[\w-]+) does not start: (?P<reason>.+)\n  (?P<
 OUTPUT = [each for each in blocks() if each.language == "text" and TOLD.search(each.text)]
 
 SEED = ["Volume binding", "Image pulls", "Ingress"]
-"""The first headings, in the order of the Kustomize deployment's own troubleshooting guide."""
+"""The first headings, in the order of the Kustomize deployment's troubleshooting guide."""
 
 
-def test_the_page_begins_with_the_three_usual_suspects() -> None:
+def test_the_page_begins_with_volumes_images_and_ingress() -> None:
     assert re.findall(r"^## (.+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)[:3] == SEED
 
 
@@ -28,7 +28,7 @@ def test_there_is_such_output() -> None:
 
 
 def printed(what: str, reason: str) -> str:
-    """What `up` says of it."""
+    """What `up` prints about it."""
     waiting, _, message = reason.partition(", ")
     if waiting not in image_pulls.REASONS:
         return str(watch._trouble(what, reason))

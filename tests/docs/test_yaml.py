@@ -1,4 +1,4 @@
-"""Blocks of YAML: stack configuration is what the stack files' own loader takes; other manifests are of a known kind."""
+"""YAML blocks: stack configuration loads with the stack file's loader; other manifests have known kinds and keys."""
 
 import json
 import re
@@ -31,11 +31,11 @@ MANIFESTS: Mapping[tuple[str, str], tuple[str, frozenset[str]]] = {
         ),
     ),
 }
-"""Manifests of others that pages may show: where their keys are documented, and which are used."""
+"""Third-party manifests that pages may show: the documentation of their keys, and the keys that are used."""
 
 
 @pytest.mark.parametrize("block", YAML, ids=str)
-def test_yaml_blocks_are_what_they_seem(block: Block, tmp_path: Path) -> None:
+def test_yaml_blocks_are_valid(block: Block, tmp_path: Path) -> None:
     document = yaml.safe_load(block.text)
     assert isinstance(document, dict), "keys and values"
     if "kind" in document:
@@ -48,13 +48,13 @@ def test_yaml_blocks_are_what_they_seem(block: Block, tmp_path: Path) -> None:
 
 
 def named_files(page: str) -> list[tuple[str, str]]:
-    """The files that blocks of the page are, by the path in their first line: a base that another block names."""
+    """Blocks of the page with a path in their first line, as files: for example a base that another block names."""
     blocks_of_page = [each.text for each in YAML if each.page == page]
     return [(found[1], text) for text in blocks_of_page if (found := re.match(r"# ([\w./-]+\.yaml)\n", text))]
 
 
 def refusal(document: Mapping[str, Any], root: Path = ROOT) -> str | None:
-    """Why the loader refuses a fragment of a stack file: the whole of it, or some `airis:` keys; None if it does not."""
+    """The error of the loader for a complete stack file or for some of its `airis:` keys; None if it loads."""
     config = document.get("config", document)
     values = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     foreign = sorted(key for key in values if not key.startswith(("airis:", "kubernetes:")))
@@ -68,7 +68,7 @@ def refusal(document: Mapping[str, Any], root: Path = ROOT) -> str | None:
 
 
 def unknown_keys(document: Mapping[str, Any]) -> list[str]:
-    """The keys of a manifest that its table does not know; a manifest that is in no table is unknown as a whole."""
+    """The unknown keys of a manifest; for an unknown kind of manifest, its apiVersion and kind."""
     identity = (document.get("apiVersion", ""), document["kind"])
     if identity not in MANIFESTS:
         return [" ".join(identity)]

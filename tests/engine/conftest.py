@@ -1,7 +1,7 @@
-"""The real engine on the sandbox: fixtures, and one line at the end that says whether these tests ran at all.
+"""The real Pulumi engine on the sandbox: fixtures, and a line at the end that reports whether these tests ran.
 
-They need what no package registry has: the Pulumi CLI on PATH, and its Kubernetes provider. Where those are missing, they
-are skipped, and everything else runs.
+They need the Pulumi CLI on PATH and its Kubernetes provider, which are in no package registry. Without these, the tests
+are skipped.
 """
 
 import os
@@ -53,13 +53,13 @@ class Project(pulumi_project.Project):
 
 
 def new_project(folder: Path, sandbox: Sandbox) -> Project:
-    """A project of its own, which deploys to the sandbox."""
+    """A separate project that deploys to the sandbox."""
     return Project(folder, sandbox.kubectl, pulumi_project.prepared(folder, sandbox.kubeconfig), sandbox)
 
 
 @pytest.fixture(scope="session")
 def engine_sandbox() -> Iterator[Sandbox]:
-    """A running sandbox for these tests alone: they take its API server down."""
+    """A running sandbox that only these tests use, because they stop its API server."""
     remove_abandoned()
     sandbox = Sandbox(f"airis-engine-{os.getpid()}")
     try:
@@ -72,13 +72,13 @@ def engine_sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def project(engine_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """One project, and one state, for all tests of a module: they tell a story, in their order."""
+    """One project and one state for all tests of a module, which build on each other in their order."""
     return new_project(tmp_path_factory.mktemp("project") / "airis", engine_sandbox)
 
 
 @pytest.fixture
 def api_server(engine_sandbox: Sandbox) -> Iterator[Callable[[], Callable[[], None]]]:
-    """Takes the API server away; what it returns brings it back. It is back after the test in any case."""
+    """Kills the API server; the returned function restarts it. After the test, it is running again in any case."""
     restarts: list[Callable[[], None]] = []
 
     def stop() -> Callable[[], None]:
@@ -93,11 +93,11 @@ def api_server(engine_sandbox: Sandbox) -> Iterator[Callable[[], Callable[[], No
             start(commands["kube-apiserver"], engine_sandbox)
             deadline = time.monotonic() + 60
             while not engine_sandbox.status().running:
-                assert time.monotonic() < deadline, "the API server does not come back"
+                assert time.monotonic() < deadline, "the API server does not become ready again"
                 with suppress(AirisError):
                     if engine_sandbox.kubectl.run("get", "--raw", "/readyz", timeout=5) == "ok":
-                        # controllers that lost their lease meanwhile have ended, as they should; in a cluster, a kubelet
-                        # starts them again
+                        # controllers that lost their lease have ended, as intended; in a cluster, the kubelet
+                        # restarts them
                         for name in commands.keys() - engine_sandbox.status().processes.keys():
                             start(commands[name], engine_sandbox)
                 time.sleep(0.5)
@@ -116,6 +116,6 @@ def arguments(pid: int) -> list[str]:
 
 
 def start(command: tuple[list[str], Path], sandbox: Sandbox) -> None:
-    """Starts a component of the sandbox again; it ends with the sandbox."""
+    """Restarts a component of the sandbox; it ends with the sandbox."""
     with (sandbox.kubeconfig.parent / "clusters" / sandbox.name / "logs" / "restarted.log").open("a") as log:
         subprocess.Popen(command[0], cwd=command[1], stdout=log, stderr=log, start_new_session=True)

@@ -1,4 +1,4 @@
-"""Moving in and out with the real engine: what ran before keeps its claims, its volumes and its data."""
+"""Adopting and leaving with the real engine: existing deployments keep their claims, volumes and data."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(240)
 
 @pytest.fixture
 def moving(engine_sandbox: Sandbox, tmp_path: Path) -> Project:
-    """A project of its own for each test, on a sandbox with nothing in it."""
+    """A separate project for each test, on an empty sandbox."""
     engine_sandbox.up()
     clean(engine_sandbox.kubectl)
     engine_sandbox.set_nodes(load_nodes())
@@ -28,7 +28,7 @@ def moving(engine_sandbox: Sandbox, tmp_path: Path) -> Project:
 
 
 def identities(project: Project, namespace: str) -> dict[str, Any]:
-    """What must be the same before and after: the claims, their volumes and what is on them, and who has which address."""
+    """The invariants: the claims, their volumes and data, and the addresses of Services."""
     volumes = {
         each["metadata"]["name"]: each["metadata"]["uid"]
         for each in project.sandbox.kubectl.get("persistentvolumes")
@@ -72,7 +72,7 @@ def take_the_switch_out(project: Project) -> None:
 
 
 def rendered_by(project: Project, stack: str) -> str:
-    """What `airis render --show-secrets` writes on stdout alone."""
+    """The stdout of `airis render --show-secrets`."""
     command = [sys.executable, "-m", "airis.cli.main", "render", "-s", stack, "--show-secrets"]
     return subprocess.run(
         command, cwd=project.folder, env=project.environment, capture_output=True, text=True, check=True
@@ -80,7 +80,7 @@ def rendered_by(project: Project, stack: str) -> str:
 
 
 def ready_pods(project: Project, namespace: str = "airis") -> dict[str, str]:
-    """Uids of the pods that run, by the value of their `app` label."""
+    """UIDs of the running pods, by the value of their `app` label."""
     return {
         each["metadata"]["labels"]["app"]: each["metadata"]["uid"]
         for each in project.get("pods", "--selector=app in (airis,ollama)", namespace=namespace)
@@ -97,7 +97,7 @@ def test_the_reference_is_taken_over_with_its_data(overlay: str, moving: Project
     workloads = moving.uids("statefulsets"), moving.uids("deployments")
     assert len(before["markers"]) == 2
 
-    # on the GPU nodes the reference's pod waits for ever: it lacks a toleration
+    # on the GPU nodes the reference's pod stays pending: it lacks a toleration
     stuck = "its controller would wait for the pod forever" in moving.done("adopt", "-s", "moved", "--yes")
     moving.done("up", "-s", "moved", "--yes")
 
@@ -124,15 +124,15 @@ def test_the_reference_is_taken_over_with_its_data(overlay: str, moving: Project
     take_the_switch_out(moving)
     moving.done("up", "-s", "moved", "--yes")
 
-    assert ready_pods(moving) == running  # no pod restarts for that
+    assert ready_pods(moving) == running  # no pod restarts
     assert identities(moving, "airis") == before
     ollama = one(moving, "statefulset", "ollama")
     assert deployers(ollama) == {"airis"}
     assert "pulumi.com/patchFieldManager" not in ollama["metadata"].get("annotations", {})
 
 
-def test_what_the_reference_left_behind_is_gone_and_what_others_set_stays(moving: Project) -> None:
-    """tty, an old mount and a stale condition, as earlier versions and hands left them."""
+def test_stale_fields_of_the_reference_are_removed_and_fields_of_others_kept(moving: Project) -> None:
+    """tty, an old mount and a stale condition, left by earlier versions and manual changes."""
     stale = {
         "affinity": {
             "nodeAffinity": {
@@ -171,9 +171,9 @@ def test_what_the_reference_left_behind_is_gone_and_what_others_set_stays(moving
 
 
 def test_without_the_handover_up_refuses_instead_of_mixing(moving: Project) -> None:
-    """Whoever leaves the question open is refused in the preview: half of the old strategy would be left beside the new one."""
+    """The preview refuses it while a question is open: half of the old strategy would remain next to the new one."""
     apply_reference(moving.sandbox, "base")
-    moving.done("adopt", "-s", "moved")  # nobody answers, so nothing is handed over
+    moving.done("adopt", "-s", "moved")  # no answer, so nothing is handed over
     before = versions(moving.sandbox, "airis")
 
     run = moving.airis("up", "-s", "moved", "--yes")
@@ -221,7 +221,7 @@ def test_a_helm_release_is_moved_over_and_its_pods_never_run_beside_the_new_ones
 
 
 def test_moving_out_leaves_everything_running(moving: Project) -> None:
-    """Rendered once more and applied by kubectl, it lives on without Pulumi's state, and with the same session key."""
+    """Rendered again and applied by kubectl, it runs without Pulumi's state, and with the same session key."""
     moving.write("out", {"airis:ingress": {"host": "chat.example.com"}})
     moving.done("up", "-s", "out", "--yes")
     marked(moving.sandbox)
@@ -248,4 +248,6 @@ def test_moving_out_leaves_everything_running(moving: Project) -> None:
     moving.sandbox.kubectl.run("rollout", "status", "deployment/airis-deployment", "--namespace=airis", "--timeout=60s")
     assert ready_pods(moving).keys() == {"airis", "ollama"}
     assert one(moving, "secret", "airis-secrets")["data"] == key
-    moving.sandbox.kubectl.run("apply", "--server-side", "--filename=-", stdin=rendered)  # by kubectl from now on
+    moving.sandbox.kubectl.run(
+        "apply", "--server-side", "--filename=-", stdin=rendered
+    )  # managed by kubectl from here on

@@ -1,4 +1,4 @@
-"""A claim is given up for another one, and taken back: each on purpose; the data stays with its claim."""
+"""Replacing a claim by another one, and going back, on purpose; the data stays on its claim."""
 
 import pytest
 
@@ -56,7 +56,7 @@ def test_ollama_moves_to_another_claim_and_back(
     project.done("up", "--stack", "cpu", "--yes")
 
     assert mounted(project) == ["mine"]
-    assert project.uids("statefulsets") != made  # the old one would go on mounting the old claim
+    assert project.uids("statefulsets") != made  # the old one would still mount the old claim
     assert claims.items() < project.uids("pvc").items()
     assert written.items() <= markers(engine_sandbox).items()
     project.done("preview", "--stack", "cpu", "--expect-no-changes")

@@ -1,4 +1,4 @@
-"""Objects that are in the cluster already, and that the stack did not make: found before anything is created."""
+"""Existing objects that the stack did not create are found before anything is created."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,19 +22,19 @@ PLAIN = ("--yes", "--non-interactive", "--skip-preview")
 
 @pytest.fixture(scope="module", autouse=True)
 def empty_sandbox(engine_sandbox: Sandbox) -> Iterator[None]:
-    """Nothing of another module's stacks is there before, and nothing of these afterwards."""
+    """Removes the stacks of other modules before, and these stacks afterwards."""
     clean(engine_sandbox.kubectl)
     yield
     clean(engine_sandbox.kubectl)
 
 
 def made(project: Project) -> list[str]:
-    """What is in the namespace and a stack makes; each namespace has a ConfigMap of its own."""
+    """The objects in the namespace that a stack creates; Kubernetes itself creates a ConfigMap in each namespace."""
     found = [f"{each['kind']}/{each['metadata']['name']}" for each in project.get(MADE)]
     return [each for each in found if each != "ConfigMap/kube-root-ca.crt"]
 
 
-def test_a_second_stack_does_not_start_in_what_a_destroyed_one_left(project: Project) -> None:
+def test_a_second_stack_is_refused_in_the_namespace_of_a_destroyed_one(project: Project) -> None:
     project.write("first", STACK)
     project.write("second", STACK)
     project.done("up", "--stack", "first", "--yes")
@@ -45,12 +45,12 @@ def test_a_second_stack_does_not_start_in_what_a_destroyed_one_left(project: Pro
         assert code == ExitCode.BAD_INPUT
         assert f"error: already in the cluster, but not created by stack second: {LEFT}. Nothing was changed\n" in text
         assert f"{UPSERT_VARIABLE}=true in the environment" in text
-        assert "Previewing update" not in text  # Pulumi has not begun
+        assert "Previewing update" not in text  # Pulumi has not started
         assert "Traceback" not in text
     assert made(project) == []
 
 
-def test_plain_pulumi_ends_at_the_namespace_and_says_the_same(project: Project) -> None:
+def test_plain_pulumi_fails_at_the_namespace_with_the_same_advice(project: Project) -> None:
     code, text = project.run("pulumi", "up", "--stack", "second", *PLAIN)
 
     assert code != 0
@@ -59,13 +59,13 @@ def test_plain_pulumi_ends_at_the_namespace_and_says_the_same(project: Project) 
     assert "Traceback" not in text
     assert made(project) == []
 
-    # that Pulumi has failed changes nothing: what exists is older than that
+    # the failed run of Pulumi does not matter: the existing objects are older
     code, text = project.run(*AIRIS, "preview", "--stack", "second")
     assert code == ExitCode.BAD_INPUT
     assert f"not created by stack second: {LEFT}." in text
 
 
-def test_it_is_taken_over_with_its_data_on_purpose(project: Project) -> None:
+def test_a_second_stack_adopts_the_data_with_the_upsert_variable(project: Project) -> None:
     claims = project.uids("persistentvolumeclaims")
 
     run = project.start(*AIRIS, "up", "--stack", "second", "--yes", environment={UPSERT_VARIABLE: "true"})
@@ -76,7 +76,7 @@ def test_it_is_taken_over_with_its_data_on_purpose(project: Project) -> None:
     project.done("preview", "--stack", "second", "--expect-no-changes")
 
 
-def test_two_stacks_cannot_live_in_one_namespace(project: Project) -> None:
+def test_two_stacks_cannot_share_a_namespace(project: Project) -> None:
     before = made(project)
 
     code, text = project.run(*AIRIS, "up", "--stack", "first", "--yes")
@@ -89,7 +89,7 @@ def test_two_stacks_cannot_live_in_one_namespace(project: Project) -> None:
     assert made(project) == before
 
 
-def test_an_object_that_somebody_else_made_is_named(project: Project) -> None:
+def test_a_foreign_object_is_named(project: Project) -> None:
     service = {
         "apiVersion": "v1",
         "kind": "Service",

@@ -1,5 +1,5 @@
-"""Pods that fail: `up` fails with the reason, with plain Pulumi too, and the next one puts it right. Each test goes on
-where the one before ended."""
+"""Failing pods: `up` fails with the reason, also with plain Pulumi, and the next one fixes it. Each test continues
+where the previous one ended."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -23,12 +23,12 @@ NODES = [each["metadata"]["name"] for each in load_nodes()]
 
 @pytest.fixture(scope="module", autouse=True)
 def empty_sandbox(engine_sandbox: Sandbox) -> Iterator[None]:
-    """Nothing of another module's stacks is there before, and nothing of these afterwards. One image cannot be pulled."""
+    """Removes the stacks of other modules before, and these stacks afterwards. One image cannot be pulled."""
     clean(engine_sandbox.kubectl)
     engine_sandbox.set_nodes([])
     engine_sandbox.kubectl.run(
         "delete", "leases", "--all", "--namespace=kube-node-lease"
-    )  # those of the KWOK that ends here
+    )  # those of the KWOK process that ends here
     Faulty(engine_sandbox).prepare({"kwok-controller": ()})
     engine_sandbox.set_nodes(load_nodes())
     yield
@@ -37,7 +37,7 @@ def empty_sandbox(engine_sandbox: Sandbox) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def stack(project: Project) -> Project:
-    """A stack that is up, in a project with kubectl on its PATH."""
+    """A deployed stack, in a project with kubectl on its PATH."""
     folder = project.sandbox.kubectl.binary.parent
     project.environment["PATH"] = f"{folder}{os.pathsep}{project.environment['PATH']}"
     project.write("test", STACK)
@@ -56,12 +56,12 @@ def job(project: Project) -> Mapping[str, Any]:
 
 
 def conditions(project: Project) -> set[str]:
-    """What is true of the Job."""
+    """The true conditions of the Job."""
     return {each["type"] for each in job(project)["status"].get("conditions", []) if each["status"] == "True"}
 
 
 def failed(project: Project, run: Run) -> str:
-    """Has the Job of this run fail at once, instead of in an hour; returns the run's words, which must have failed too."""
+    """Makes the Job of this run fail immediately, not after an hour; returns the output of the run, which must fail too."""
     run.when("Waiting for Job")
     patch = '{"spec":{"activeDeadlineSeconds":1}}'
     project.sandbox.kubectl.run(
@@ -72,8 +72,8 @@ def failed(project: Project, run: Run) -> str:
     return run.text
 
 
-def test_plain_pulumi_fails_where_the_new_pod_never_gets_ready(stack: Project) -> None:
-    """While the old pod ends, the Deployment has none, and the provider's own wait takes that for all."""
+def test_plain_pulumi_fails_if_the_new_pod_never_becomes_ready(stack: Project) -> None:
+    """While the old pod terminates, the Deployment has no pods, which the provider takes for all pods being ready."""
     stack.write("test", {**STACK, "airis:webui": {"image": MISSING}})
 
     code, text = stack.run(*PLAIN)
@@ -85,7 +85,7 @@ def test_plain_pulumi_fails_where_the_new_pod_never_gets_ready(stack: Project) -
     assert not ready(stack)
 
 
-def test_plain_pulumi_puts_it_right_and_waits_until_the_pod_is_ready(stack: Project) -> None:
+def test_plain_pulumi_fixes_it_and_waits_until_the_pod_is_ready(stack: Project) -> None:
     for image in ("registry.example.com/a:1", "registry.example.com/a:2", "registry.example.com/a:3"):
         stack.write("test", {**STACK, "airis:webui": {"image": image}})
         code, text = stack.run(*PLAIN)
@@ -93,9 +93,9 @@ def test_plain_pulumi_puts_it_right_and_waits_until_the_pod_is_ready(stack: Proj
         assert ready(stack)
 
 
-def test_a_job_that_failed_runs_again_by_itself(stack: Project) -> None:
+def test_a_failed_job_runs_again_with_the_next_up(stack: Project) -> None:
     stack.write("test", WITH_A_MODEL)
-    stack.sandbox.kubectl.run("cordon", *NODES)  # its pod has nowhere to run
+    stack.sandbox.kubectl.run("cordon", *NODES)  # its pod cannot be scheduled
     try:
         failed(stack, stack.airis("up", "--stack", "test", "--yes"))
         first = job(stack)["metadata"]
@@ -114,4 +114,4 @@ def test_a_job_that_failed_runs_again_by_itself(stack: Project) -> None:
     assert done["name"] == first["name"]
     assert done["uid"] != second["uid"]
 
-    stack.done("preview", "--stack", "test", "--expect-no-changes")  # one that has succeeded is left alone
+    stack.done("preview", "--stack", "test", "--expect-no-changes")  # a Job that has succeeded does not change

@@ -1,4 +1,4 @@
-"""The API server restarts while Pulumi is at work: the run says so or gets over it, and the next one has lost nothing."""
+"""The API server restarts while Pulumi runs: the run reports it or continues, and the next one has lost nothing."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ KINDS = ("persistentvolumeclaims", "statefulsets", "deployments", "services", "s
 
 @pytest.fixture(scope="module", autouse=True)
 def empty_sandbox(engine_sandbox: Sandbox) -> Iterator[None]:
-    """Nothing of another module's stacks is there before, and nothing of these afterwards."""
+    """Removes the stacks of other modules before, and these stacks afterwards."""
     clean(engine_sandbox.kubectl)
     yield
     clean(engine_sandbox.kubectl)
@@ -34,30 +34,30 @@ def uids(project: Project) -> dict[str, str]:
 
 
 def restarted(project: Project, stop: Stop, when: str) -> tuple[int, str]:
-    """`airis up`, and the API server goes away for some seconds once `up` has said `when`."""
+    """Runs `airis up`, and stops the API server for some seconds once `up` has printed `when`."""
     run = project.airis("up", "--stack", "gpu", "--yes")
     run.when(when)
     restart = stop()
-    time.sleep(3)  # it is away, and Pulumi has asked for it
+    time.sleep(3)  # long enough for a request by Pulumi
     restart()
     return run.end(400), run.text
 
 
 def ended_well(code: int, text: str) -> None:
-    """Pulumi gets over a restart that it does not notice; else it says what it could not do."""
+    """Pulumi does not notice the restart, or reports which operations failed."""
     assert code in (0, 3), text
     assert "Traceback" not in text
     assert code == 0 or "run the same command again" in text or "see Pulumi's output above" in text
 
 
 def settled(project: Project) -> str:
-    """The next run, which must succeed and leave nothing to do; what it said."""
+    """Runs `up` again, which must succeed and leave nothing to do; returns its output."""
     said = project.done("up", "--stack", "gpu", "--yes")
     project.done("preview", "--stack", "gpu", "--expect-no-changes")
     return said
 
 
-def test_in_the_middle_of_the_first_up(project: Project, api_server: Stop) -> None:
+def test_the_api_server_restarts_during_the_first_up(project: Project, api_server: Stop) -> None:
     project.write("gpu", STACK)
 
     code, text = restarted(project, api_server, "PersistentVolumeClaim airis-pvc creating")
@@ -65,11 +65,11 @@ def test_in_the_middle_of_the_first_up(project: Project, api_server: Stop) -> No
     ended_well(code, text)
     made = uids(project)
     settled(project)
-    assert made.items() <= uids(project).items()  # what was made is kept, and nothing is made twice
+    assert made.items() <= uids(project).items()  # created objects are kept, and none is created twice
     assert set(project.uids("persistentvolumeclaims")) == {"airis-pvc", "ollama-volume-ollama-0"}
 
 
-def test_in_the_middle_of_a_change(project: Project, api_server: Stop) -> None:
+def test_the_api_server_restarts_during_a_change(project: Project, api_server: Stop) -> None:
     marked(project.sandbox)
     before, written = uids(project), markers(project.sandbox)
     assert len(written) == 2
@@ -87,8 +87,8 @@ def test_in_the_middle_of_a_change(project: Project, api_server: Stop) -> None:
 
 
 @pytest.mark.parametrize("lost", ["/api/v1/namespaces", "/api/v1/namespaces/airis/services"])
-def test_an_object_is_made_and_the_answer_gets_lost(engine_sandbox: Sandbox, tmp_path: Path, lost: str) -> None:
-    """Pulumi would refuse to make it a second time."""
+def test_an_object_is_created_and_the_response_is_lost(engine_sandbox: Sandbox, tmp_path: Path, lost: str) -> None:
+    """Pulumi would refuse to create it a second time."""
     clean(engine_sandbox.kubectl)
     project = new_project(tmp_path / "airis", engine_sandbox)
     project.write("gpu", STACK)
@@ -106,4 +106,4 @@ def test_an_object_is_made_and_the_answer_gets_lost(engine_sandbox: Sandbox, tmp
         assert ", but got no answer from the API server: this run takes over these objects." in said
         assert made.items() <= uids(project).items()
         project.write("gpu", {**STACK, "airis:webui": {"service": {"annotations": {"example.com/a": "b"}}}})
-        settled(project)  # who took it over may also change it
+        settled(project)  # the stack owns it now, so it can also change it

@@ -1,4 +1,4 @@
-"""The policy pack with the real engine: `airis check` runs the same rules without one."""
+"""The policy pack with the real engine; `airis check` runs the same rules without it."""
 
 import pytest
 
@@ -10,7 +10,7 @@ GPU = {"airis:ollama": {"gpu": {"count": 1}}}
 NO_LIMIT = {"airis:ollama": {"resources": {"limits": {"cpu": None}}}}
 
 
-def test_the_policy_pack_passes_what_keeps_the_rules_and_refuses_what_does_not(project: Project) -> None:
+def test_the_policy_pack_accepts_a_compliant_stack_and_refuses_another(project: Project) -> None:
     code, text = project.run("pulumi", "stack", "init", "policy", "--non-interactive")
     assert code == 0, text
     preview = ("pulumi", "preview", "--stack", "policy", "--policy-pack", "policy", "--non-interactive")

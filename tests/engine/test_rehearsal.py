@@ -1,4 +1,4 @@
-"""`airis rehearse --engine`: Pulumi makes the same objects as a plain apply does."""
+"""`airis rehearse --engine`: Pulumi creates the same objects as a plain apply."""
 
 import json
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ CHECKSUM = "airis.dev/secrets-checksum"
 
 @pytest.fixture(scope="module")
 def stack(engine_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> StackFile:
-    """A stack that is tied to another cluster, with a secret that only its owner can decrypt."""
+    """A stack that is pinned to another cluster, with a secret that only its owner can decrypt."""
     folder: Path = tmp_path_factory.mktemp("rehearsal") / "airis"
     new_project(folder, engine_sandbox)
     (folder / "Pulumi.test.yaml").write_text(CONFIG)
@@ -64,7 +64,7 @@ def rehearsed(stack: StackFile, sandbox: Sandbox, *, engine: bool, seconds: floa
 
 
 def normal(value: Any, key: str = "") -> Any:
-    """A live object without what differs from one making of it to the next."""
+    """A live object without the fields that differ each time it is created."""
     if isinstance(value, dict):
         dropped = {*GIVEN_BY_CHANCE, "status", CHECKSUM, *(SERVERS_OWN if key == "metadata" else ())}
         kept = {name: normal(inner, name) for name, inner in value.items() if name not in dropped}
@@ -78,13 +78,13 @@ def objects(sandbox: Sandbox, verdict: Verdict) -> dict[str, Any]:
         if each.kind != "Pod":
             namespace = [f"--namespace={each.namespace}"] if each.namespace else []
             (live,) = sandbox.kubectl.get(each.kind, each.name, *namespace)
-            if each.kind == "Secret":  # generated, and not the same twice
+            if each.kind == "Secret":  # generated, different each time
                 live["data"] = sorted(live["data"])
             found[f"{each.kind}/{each.name}"] = normal(live)
     return found
 
 
-def test_both_ways_make_the_same_objects(stack: StackFile, clean_sandbox: Sandbox) -> None:
+def test_engine_and_plain_apply_create_the_same_objects(stack: StackFile, clean_sandbox: Sandbox) -> None:
     plain = rehearsed(stack, clean_sandbox, engine=False)
     assert plain.ok, plain
     without = objects(clean_sandbox, plain)
@@ -100,7 +100,7 @@ def test_both_ways_make_the_same_objects(stack: StackFile, clean_sandbox: Sandbo
         assert with_engine[name] == body, name
 
 
-def test_the_stacks_own_cluster_and_secrets_stay_out_of_it(stack: StackFile, tmp_path: Path) -> None:
+def test_the_rehearsal_does_not_use_the_stacks_cluster_and_secrets(stack: StackFile, tmp_path: Path) -> None:
     copy = engine_rehearsal.copied(stack, tmp_path, 5)
     text = copy.path.read_text()
     assert "far-away" not in text
@@ -112,7 +112,7 @@ def test_the_stacks_own_cluster_and_secrets_stay_out_of_it(stack: StackFile, tmp
     assert not (tmp_path / "Pulumi.gpu.yaml").exists()
 
 
-def test_what_stays_pending_is_told_and_pulumi_stopped(stack: StackFile, clean_sandbox: Sandbox) -> None:
+def test_pending_pods_are_reported_and_pulumi_is_stopped(stack: StackFile, clean_sandbox: Sandbox) -> None:
     path = stack.path.with_name("Pulumi.many.yaml")
     path.write_text(json.dumps({"config": {"airis:ollama": {"gpu": {"count": 8}}}}))
 

@@ -1,4 +1,4 @@
-"""The life of a stack with the real engine, in the order of the tests: each goes on where the one before ended."""
+"""The life of a stack with the real engine: each test continues where the previous one ended."""
 
 import base64
 import hashlib
@@ -17,11 +17,11 @@ pytestmark = pytest.mark.timeout(400)
 
 GPU: dict[str, Any] = {"airis:ollama": {"gpu": {"count": 1}}, "airis:ingress": {"host": "airis.minikube.local"}}
 RESOURCES = 19
-"""How many the stack has in Pulumi, itself and its components among them."""
+"""The number of the stack's resources in Pulumi, including the stack itself and its components."""
 TOO_MANY = {**GPU, "airis:ollama": {"gpu": {"count": 8}}}
 
 KNOWN: dict[str, Any] = {}
-"""What an earlier test saw, and a later one compares with."""
+"""Observations of an earlier test, for comparison in a later one."""
 
 
 def with_(**changes: object) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def image(project: Project) -> str:
     return str(containers[0]["image"])
 
 
-def test_preview_of_a_new_stack_touches_nothing(project: Project) -> None:
+def test_preview_of_a_new_stack_changes_nothing(project: Project) -> None:
     project.write("gpu", GPU)
     text = project.done("preview", "--stack", "gpu")
 
@@ -68,7 +68,7 @@ def test_preview_of_a_new_stack_touches_nothing(project: Project) -> None:
     assert project.get("namespace", "airis") == []
 
 
-def test_up_asks_and_without_a_terminal_it_refuses(project: Project) -> None:
+def test_up_refuses_without_a_terminal_and_without_yes(project: Project) -> None:
     for command in ("up", "refresh", "destroy"):
         code, text = project.run(*AIRIS, command, "--stack", "gpu")
         assert code == 1
@@ -76,7 +76,7 @@ def test_up_asks_and_without_a_terminal_it_refuses(project: Project) -> None:
     assert project.get("namespace", "airis") == []
 
 
-def test_why_a_pod_does_not_start_is_told_within_seconds(project: Project) -> None:
+def test_the_reason_why_a_pod_does_not_start_is_reported_within_seconds(project: Project) -> None:
     project.write("gpu", TOO_MANY)
     run = project.airis("up", "--stack", "gpu", "--yes")
     KNOWN["run"] = run
@@ -89,10 +89,10 @@ def test_why_a_pod_does_not_start_is_told_within_seconds(project: Project) -> No
     assert told - created < 15
     assert "Insufficient nvidia.com/gpu" in run.text
     assert "airis:ollama.gpu.count" in run.text
-    assert "Pod/airis-deployment" not in run.text  # it merely starts
+    assert "Pod/airis-deployment" not in run.text  # it is only starting
 
 
-def test_killed_in_the_middle_and_told_so(project: Project) -> None:
+def test_pulumi_is_killed_during_an_up(project: Project) -> None:
     run = KNOWN.pop("run")
     os.kill(run.pulumi(), signal.SIGKILL)
 
@@ -112,19 +112,19 @@ def test_the_next_up_finds_out_what_was_under_way_and_goes_on(project: Project) 
     assert "creating StatefulSet/ollama" in text
     assert "that process was killed and left its lock" in text
     assert "Already created: StatefulSet/ollama" in text
-    # the controller would wait for ever for the pod that asked for eight
+    # the controller would wait forever for the pod that requested eight
     assert "Pod/ollama-0 is broken and of an older template" in text
     assert {kind: project.uids(kind) for kind in before} == before
     assert digest(session_key(project)) == KNOWN["session key"]
     assert resource(project, "statefulset")["status"]["readyReplicas"] == 1
 
 
-def test_then_there_is_nothing_to_change(project: Project) -> None:
+def test_a_preview_after_up_has_no_changes(project: Project) -> None:
     text = project.done("preview", "--stack", "gpu", "--expect-no-changes")
     assert changes(text) == {"unchanged": RESOURCES}
 
 
-def test_plain_pulumi_does_the_same(project: Project) -> None:
+def test_plain_pulumi_sees_no_changes_either(project: Project) -> None:
     code, text = project.run("pulumi", "preview", "--stack", "gpu", "--expect-no-changes", "--non-interactive")
     assert code == 0, text
     assert changes(text) == {"unchanged": RESOURCES}
@@ -136,12 +136,12 @@ def test_plain_pulumi_does_the_same(project: Project) -> None:
         (with_(webui={"image": "ghcr.io/airis/airis:v2"}), ["Deployment"]),
         (with_(ollama={"gpu": {"count": 1}, "resources": {"limits": {"memory": "8Gi"}}}), ["StatefulSet"]),
         (TOO_MANY, ["StatefulSet"]),
-        # Open WebUI is told its own address
+        # Open WebUI gets its own address
         (with_(ingress={"host": "chat.example.com"}), ["Deployment", "Ingress"]),
     ],
     ids=["image", "resources", "gpus", "host"],
 )
-def test_a_change_is_an_update_of_what_it_concerns(
+def test_a_change_updates_only_the_affected_objects(
     project: Project, changed: Mapping[str, Any], kinds: list[str]
 ) -> None:
     project.write("gpu", changed)
@@ -172,7 +172,7 @@ def test_what_somebody_else_changed_is_seen_and_undone(project: Project) -> None
     text = project.done("refresh", "--stack", "gpu", "--yes")
     assert "Deployment airis-deployment updated" in text
 
-    # whoever changed it owns the field now: it is not taken back without being asked to
+    # the other field manager owns the field now: airis does not overwrite it unless told to
     code, text = project.run(*AIRIS, "up", "--stack", "gpu", "--yes")
     assert code == 3
     assert "kubectl-patch" in text
@@ -185,7 +185,7 @@ def test_what_somebody_else_changed_is_seen_and_undone(project: Project) -> None
     project.done("preview", "--stack", "gpu", "--expect-no-changes")
 
 
-def test_ctrl_c_ends_well_and_the_next_up_goes_on(project: Project) -> None:
+def test_ctrl_c_ends_cleanly_and_the_next_up_continues(project: Project) -> None:
     project.write("gpu", TOO_MANY)
     run = project.airis("up", "--stack", "gpu", "--yes")
     run.when("Waiting for StatefulSet")
@@ -200,12 +200,12 @@ def test_ctrl_c_ends_well_and_the_next_up_goes_on(project: Project) -> None:
     project.write("gpu", GPU)
     text = project.done("up", "--stack", "gpu", "--yes")
     assert "The last run failed" in text
-    assert "interrupted. The outcome" not in text  # it ended well: nothing is unknown, and nobody holds the stack
+    assert "interrupted. The outcome" not in text  # it ended cleanly: no pending operations, no lock
     assert "pulumi cancel" not in text
     assert resource(project, "statefulset")["status"]["readyReplicas"] == 1
 
 
-def test_an_api_server_that_goes_away(project: Project, api_server: Callable[[], Callable[[], None]]) -> None:
+def test_the_api_server_becomes_unavailable(project: Project, api_server: Callable[[], Callable[[], None]]) -> None:
     claims = project.uids("persistentvolumeclaims")
     project.write("gpu", TOO_MANY)
     run = project.airis("up", "--stack", "gpu", "--yes")
@@ -271,7 +271,7 @@ def test_secrets_are_encrypted_in_the_state(project: Project) -> None:
     assert generated not in text
 
 
-def test_two_stacks_live_side_by_side(project: Project) -> None:
+def test_two_stacks_run_in_one_cluster(project: Project) -> None:
     before = project.uids("persistentvolumeclaims")
     project.write("second", {"airis:namespace": "second", "airis:ingress": {"host": "second.example.com"}})
 
@@ -282,7 +282,7 @@ def test_two_stacks_live_side_by_side(project: Project) -> None:
     project.done("preview", "--stack", "gpu", "--expect-no-changes")
 
 
-def test_destroy_leaves_the_data_and_up_finds_it_again(project: Project) -> None:
+def test_destroy_keeps_the_data_and_up_uses_it_again(project: Project) -> None:
     project.write("gpu", GPU)
     before = project.uids("persistentvolumeclaims")
 

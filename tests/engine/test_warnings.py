@@ -1,4 +1,4 @@
-"""What the program warns of is not told again and again."""
+"""Warnings of the program are not repeated."""
 
 import pytest
 
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.timeout(300)
 WARNING = "warning: airis:webui.image: registry.example.com/webui:main has a mutable tag"
 
 
-def test_a_warning_is_told_once_in_one_run(project: Project) -> None:
+def test_a_warning_is_printed_once_per_run(project: Project) -> None:
     project.write("test", {"airis:namespace": "warned", "airis:webui": {"image": "registry.example.com/webui:main"}})
 
     text = project.done("up", "--stack", "test", "--yes")
@@ -18,7 +18,7 @@ def test_a_warning_is_told_once_in_one_run(project: Project) -> None:
     assert "Updating" in text
     assert text.count(WARNING) == 1
 
-    # Pulumi itself tells a warning as it comes, and once more at the end of each operation
+    # Pulumi itself prints a warning when it occurs, and again at the end of each operation
     code, text = project.run("pulumi", "preview", "--stack", "test", "--non-interactive")
     assert code == 0, text
     assert text.count(WARNING) == 2

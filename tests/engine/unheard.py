@@ -1,4 +1,4 @@
-"""A way to the API server on which an answer can get lost: the object is made, and whoever asked for it never hears of it."""
+"""A proxy to the API server that can drop a response: the object is created, but the client does not learn of it."""
 
 import socket
 import subprocess
@@ -19,17 +19,17 @@ _CHUNK = 65536
 
 @dataclass
 class Way:
-    """What goes on there."""
+    """The state of the proxy."""
 
     kubeconfig: Path
-    """Leads there, without credentials."""
+    """The kubeconfig for the proxy, without credentials."""
     losing: str = ""
-    """The path whose next POST is not answered."""
+    """The path whose next POST gets no response."""
     lost: list[str] = field(default_factory=list)
-    """The paths of which that was done."""
+    """The paths whose response was dropped."""
 
     def loses(self, method: str, path: str) -> bool:
-        """Whether the answer to this gets lost: the first time only."""
+        """Whether to drop the response to this request: the first time only."""
         if method != "POST" or path.partition("?")[0] != self.losing or "dryRun" in path:
             return False
         self.losing = ""
@@ -39,7 +39,7 @@ class Way:
 
 @contextmanager
 def way_to(sandbox: Sandbox, folder: Path) -> Iterator[Way]:
-    """Opens it in front of a `kubectl proxy`, which has the credentials."""
+    """Starts the proxy in front of a `kubectl proxy`, which has the credentials."""
     kubectl = [str(sandbox.kubectl.binary), f"--kubeconfig={sandbox.kubeconfig}", "proxy", "--port=0"]
     with subprocess.Popen(kubectl, stdout=subprocess.PIPE, text=True) as proxy:
         try:
@@ -57,7 +57,7 @@ def way_to(sandbox: Sandbox, folder: Path) -> Iterator[Way]:
 
 def _handler(way: Way, port: int) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        """One request for each connection: what comes back is handed on as it comes, until its end."""
+        """Handles one request per connection, and streams the response to its end."""
 
         def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -75,7 +75,7 @@ def _handler(way: Way, port: int) -> type[BaseHTTPRequestHandler]:
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Writes nothing."""
+            """Logs nothing."""
 
     return Handler
 

@@ -1,6 +1,6 @@
-"""Asks the code of several releases of Ollama, built with Go, what it makes of what airis renders.
+"""Runs the parsers of several releases of Ollama, built with Go, on values that airis renders.
 
-`go.mod` pins the release of the default image; `<release>.mod` and its `.sum` pin an older one for the same program.
+`go.mod` pins the release of the default image; `<release>.mod` and its `.sum` pin an older release.
 """
 
 import json
@@ -31,20 +31,20 @@ def _pinned_version(mod: Path) -> str:
 PINS: Mapping[str, Path] = {_pinned_version(mod): mod for mod in HERE.glob("*.mod")}
 """The file that pins each release."""
 VERSIONS = sorted(PINS, key=release)
-"""Every release that is pinned, the newest one last."""
+"""Every pinned release, the newest one last."""
 
 
 class Answer(NamedTuple):
-    """What Ollama says."""
+    """The results of Ollama's parsers."""
 
     requests: Sequence[Mapping[str, Any]]
-    """For each Modelfile, `request`: what `ollama create` would ask the server for; or `error`."""
+    """For each Modelfile, `request`: the request that `ollama create` would send; or `error`."""
     values: Sequence[Mapping[str, str]]
-    """For each environment, the value of every variable, as Ollama understands it."""
+    """For each environment, the value of every variable, as Ollama parses it."""
     full_names: Sequence[str]
-    """For each model, its full name; nothing for what is no name."""
+    """For each model, its full name; empty if the name is invalid."""
     parameters: Sequence[str]
-    """Every parameter there is."""
+    """Every parameter of models."""
 
 
 def ask(
@@ -54,7 +54,7 @@ def ask(
     environments: Sequence[Mapping[str, str]] = (),
     names: Sequence[str] = (),
 ) -> Answer:
-    """Asks that release. Raises EnvironmentProblem where there is no Go, nor a way to Ollama's source."""
+    """Runs the parsers of that release. Raises EnvironmentProblem without Go or access to Ollama's source."""
     asked = json.dumps({"modelfiles": modelfiles, "environments": environments, "names": names})
     result = subprocess.run([_program(version)], input=asked, capture_output=True, text=True, timeout=60, check=True)
     told = json.loads(result.stdout)
@@ -63,7 +63,7 @@ def ask(
 
 @cache
 def source(version: str) -> Path:
-    """The folder with the source of that release, held against its checksum. Raises EnvironmentProblem, as `ask` does."""
+    """The folder with the verified source of that release. Raises EnvironmentProblem, as `ask` does."""
     mod = PINS[version]
     with step(f"Downloading the source of Ollama {version} (23 MB)"):
         go, flag = _go(mod), f"-modfile={mod.name}"

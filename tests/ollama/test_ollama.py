@@ -1,4 +1,4 @@
-"""Ollama reads back what airis writes: Modelfiles, variables and names, by the code of each pinned release."""
+"""Each pinned release of Ollama parses the Modelfiles, variables and names that airis writes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -39,7 +39,7 @@ def created(**further: Any) -> CreatedModel:
     return CreatedModel.model_validate({"name": "a", "from": "gemma3:1b", **further})
 
 
-def test_the_newest_is_the_release_of_the_default_image() -> None:
+def test_the_newest_release_is_that_of_the_default_image() -> None:
     assert len(VERSIONS) > 1
     assert VERSIONS[-1] == OLLAMA.version
 
@@ -82,7 +82,7 @@ def _can_be_quoted(text: str) -> bool:
         return False
 
 
-# Much of what is hard to quote, and anything else. What newer Unicode versions added, Python and Go may see differently
+# Characters that are hard to quote, and others; without those of newer Unicode versions, on which Python and Go may differ
 HARD = st.lists(st.sampled_from(['"', '""', '"""', "\n", "\r\n", " ", "\t", "a", "#", "FROM b", "ü", "{{", "\u00a0"]))
 ANY = st.text(st.characters(max_codepoint=0x2FFF, exclude_categories=("Cs", "Cn")))
 
@@ -90,7 +90,7 @@ ANY = st.text(st.characters(max_codepoint=0x2FFF, exclude_categories=("Cs", "Cn"
 @every_release
 @given(texts=st.lists(HARD.map("".join) | ANY, min_size=20, max_size=40))
 @settings(max_examples=40, deadline=None)
-def test_what_is_taken_comes_back_as_it_was_and_what_is_refused_would_not(version: str, texts: list[str]) -> None:
+def test_accepted_text_is_parsed_unchanged_and_refused_text_is_not(version: str, texts: list[str]) -> None:
     answers = asked(version, [f'FROM b\nSYSTEM """{text}"""\nPARAMETER stop """{text}"""\n' for text in texts]).requests
     for text, answer in zip(texts, answers, strict=True):
         request = answer.get("request", {})
@@ -103,20 +103,20 @@ def test_what_is_taken_comes_back_as_it_was_and_what_is_refused_would_not(versio
     ['ends a line"""\nand goes on', 'ends a line"""  \nand goes on', '"""\ncode\n"""', "no\u00a0break", "\u200b"],
 )
 @every_release
-def test_text_that_is_refused_would_not(version: str, text: str) -> None:
+def test_refused_text_is_not_parsed_unchanged(version: str, text: str) -> None:
     assert not _can_be_quoted(text)
     (answer,) = asked(version, [f'FROM b\nSYSTEM """{text}"""\n']).requests
     assert answer.get("request", {}).get("system") != text
 
 
 @every_release
-def test_every_parameter_can_be_set_and_no_other(version: str) -> None:
+def test_exactly_the_parameters_of_the_release_can_be_set(version: str) -> None:
     fields = {name: marks(field.metadata) for name, field in Parameters.model_fields.items()}
     supported = {name for name, found in fields.items() if all(mark.by(release(version)) for mark in found)}
     assert set(asked(version).parameters) - refused_parameters(version) == supported
 
 
-# Every setting, with a value that is not the default of any release
+# Every setting, with a value that is not the default in any release
 SERVER: dict[str, object] = {
     "contextLength": 8192,
     "parallel": 4,
@@ -200,13 +200,13 @@ def test_other_values(version: str, setting: str, value: object, name: str, unde
 
 
 @every_release
-def test_names_mean_the_same_to_both(version: str) -> None:
+def test_names_are_completed_as_by_ollama(version: str) -> None:
     models = ["llama3.2", "llama3.2:1b", "team/Model_1", "hf.co/someone/model:Q4_K_M", "localhost:5000/a/b:c", "_x"]
     written = ["{}/{}/{}:{}".format(*full_name(model)) for model in models]
     assert [each.lower() for each in asked(version, names=models).full_names] == written
 
 
 @every_release
-def test_names_that_are_refused_are_none_to_ollama(version: str) -> None:
+def test_refused_names_are_invalid_in_ollama(version: str) -> None:
     refused = ["some.one/model", ".models.sh", "a:b:c", "modèle", "-a", "a" * 81, ""]
     assert asked(version, names=refused).full_names == [""] * len(refused)

@@ -1,4 +1,4 @@
-"""A real container registry on loopback (main.go), and images to put into it."""
+"""A real container registry on loopback (main.go), and images for it."""
 
 import hashlib
 import json
@@ -23,17 +23,17 @@ _SECONDS = 30
 
 @dataclass(frozen=True)
 class Registry:
-    """Where it listens."""
+    """Its addresses."""
 
     plain: str
-    """Address and port, without TLS and for anybody."""
+    """Address and port without TLS, for anonymous access."""
     proxy: str
-    """URL of a proxy that leads to the same images, by TLS and with tokens, under every name."""
+    """URL of a proxy that serves the same images for every host name, with TLS and tokens."""
     authorities: Path
-    """The bundle by which its certificate is trusted."""
+    """The bundle with the authority of its certificate."""
 
     def push(self, name: str, tag: str, *platforms: str) -> str:
-        """Makes an image for these platforms, an index if there are several; returns its digest."""
+        """Pushes an image for these platforms, as an index if there are several; returns its digest."""
         manifests = [self._one(name, each) for each in platforms]
         kind, body = _MANIFEST, manifests[0][0]
         if len(manifests) > 1:
@@ -72,7 +72,7 @@ class Registry:
 
 @contextmanager
 def running(names: Sequence[str]) -> Iterator[Registry]:
-    """A registry under these names too. Raises EnvironmentProblem where it cannot be built."""
+    """A registry, also for these host names. Raises EnvironmentProblem if it cannot be built."""
     program = pinned.go_program("registry", "airis/tests/registry", HERE)
     with (
         tempfile.TemporaryDirectory() as folder,

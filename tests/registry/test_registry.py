@@ -1,4 +1,4 @@
-"""What a real registry answers about images, without credentials: plain on loopback, and by TLS, tokens and a proxy."""
+"""Anonymous lookups of images in a real registry: without TLS on loopback, and with TLS, tokens and a proxy."""
 
 from collections.abc import Iterator
 
@@ -27,7 +27,7 @@ def registry() -> Iterator[Registry]:
 
 @pytest.fixture
 def outside(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Registry:
-    """The same registry by the environment's proxy and authorities, and every name leads to it."""
+    """The same registry through the environment's proxy and authorities, for every host name."""
     monkeypatch.setenv("HTTPS_PROXY", registry.proxy)
     monkeypatch.setenv("SSL_CERT_FILE", str(registry.authorities))
     for name in (
@@ -53,23 +53,25 @@ def test_an_index_names_its_platforms(registry: Registry) -> None:
     there = Answer(Presence.THERE, BOTH)
     assert asked(f"{registry.plain}/team/chat:1.0.0") == there
     assert asked(f"{registry.plain}/team/chat@{digest}") == there
-    assert asked(f"{registry.plain}/team/chat:other@{digest}") == there  # as for the kubelet, the digest counts
+    assert (
+        asked(f"{registry.plain}/team/chat:other@{digest}") == there
+    )  # as in the kubelet, the digest takes precedence
 
 
-def test_a_single_image_is_for_the_platform_of_its_configuration(registry: Registry) -> None:
+def test_a_single_image_has_the_platform_of_its_configuration(registry: Registry) -> None:
     registry.push("team/single", "latest", "linux/arm64")
 
     assert asked(f"{registry.plain}/team/single") == Answer(Presence.THERE, ("linux/arm64",))
 
 
-def test_what_is_not_there_is_missing(registry: Registry) -> None:
+def test_a_nonexistent_image_is_missing(registry: Registry) -> None:
     registry.push("team/chat", "1.0.0", *BOTH)
 
     for name in ("team/chat:1.0.1", f"team/chat@{DIGEST}", "team/nothing:1.0.0"):
         assert asked(f"{registry.plain}/{name}") == Answer(Presence.MISSING), name
 
 
-def test_names_of_docker_hub_lead_to_docker_hub(outside: Registry) -> None:
+def test_short_names_resolve_to_docker_hub(outside: Registry) -> None:
     outside.push("library/redis", "8", *BOTH)
     outside.push("ollama/ollama", "0.34.4", "linux/amd64")
 
@@ -79,7 +81,7 @@ def test_names_of_docker_hub_lead_to_docker_hub(outside: Registry) -> None:
     assert asked("ollama/ollama:0.34.5") == Answer(Presence.MISSING)
 
 
-def test_anybody_gets_a_token_and_sees_what_is_public(outside: Registry) -> None:
+def test_an_anonymous_token_shows_public_images(outside: Registry) -> None:
     outside.push("open-webui/open-webui", "v0.12.4", *BOTH)
     outside.push("private/chat", "1.0.0", *BOTH)
     outside.push("hidden/chat", "1.0.0", *BOTH)
@@ -92,7 +94,7 @@ def test_anybody_gets_a_token_and_sees_what_is_public(outside: Registry) -> None
 
 
 def test_the_stack_s_images_and_the_nodes(outside: Registry) -> None:
-    """As `airis doctor` puts them together."""
+    """As `airis doctor` combines them."""
     outside.push("team/chat", "2.0.0", "linux/amd64")
     outside.push("team/ollama", "2.0.0", *BOTH)
     arm = {
@@ -113,7 +115,7 @@ def test_the_stack_s_images_and_the_nodes(outside: Registry) -> None:
     assert found("hidden/chat:1")["chat:1"][0] is State.PROBLEM
 
 
-def test_a_certificate_that_nobody_trusts_tells_nothing(outside: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_untrusted_certificate_leaves_the_image_unknown(outside: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
 
     found = asked("ghcr.io/open-webui/open-webui:v0.12.4")

@@ -1,6 +1,6 @@
-"""The pinned releases of Open WebUI and Ollama, as source: which environment variables they read.
+"""The environment variables that the pinned releases of Open WebUI and Ollama read, from their source.
 
-`requirements.txt` pins the release of Open WebUI in the default image, `<release>.txt` an older one. Ollama's are those of
+`requirements.txt` pins the release of Open WebUI in the default image, `<release>.txt` an older one. Ollama's releases are in
 `tests/ollama`.
 """
 
@@ -38,19 +38,19 @@ def _pinned_version(requirements: Path) -> str:
 OPEN_WEBUI_PINS: Mapping[str, Path] = {_pinned_version(each): each for each in HERE.glob("*.txt")}
 """The file that pins each release of Open WebUI."""
 OPEN_WEBUI_VERSIONS = sorted(OPEN_WEBUI_PINS, key=release)
-"""Every release that is pinned, the newest one last."""
+"""Every pinned release, the newest one last."""
 
 
 @cache
 def open_webui_variables(version: str) -> frozenset[str]:
-    """The names that Open WebUI's own code looks up in its environment."""
+    """The names of the variables that Open WebUI's own code reads."""
     with zipfile.ZipFile(_open_webui_wheel(version)) as wheel:
         sources = [name for name in wheel.namelist() if name.startswith("open_webui/") and name.endswith(".py")]
         return frozenset(found for name in sources for found in _lookups(wheel.read(name).decode()))
 
 
 def open_webui_source(version: str, folder: Path) -> Path:
-    """Unpacks Open WebUI's own code into the folder; returns the package's."""
+    """Unpacks Open WebUI's own code into the folder; returns the folder of the package."""
     with zipfile.ZipFile(_open_webui_wheel(version)) as wheel:
         wheel.extractall(folder, [each for each in wheel.namelist() if each.endswith(".py")])
     return folder / "open_webui"
@@ -58,7 +58,7 @@ def open_webui_source(version: str, folder: Path) -> Path:
 
 @cache
 def ollama_variables(version: str) -> frozenset[str]:
-    """The names that Ollama's envconfig looks up, and those that its image sets for the container runtime."""
+    """The names of the variables that Ollama's envconfig reads, and of those that its image sets for the container runtime."""
     module = source(version)
     config = (module / "envconfig" / "config.go").read_text(encoding="utf-8")
     image = (module / "Dockerfile").read_text(encoding="utf-8").rpartition("\nFROM ")[2]
@@ -67,19 +67,19 @@ def ollama_variables(version: str) -> frozenset[str]:
 
 @cache
 def ollama_libraries(version: str) -> frozenset[str]:
-    """The names of the GPU libraries that Ollama is built with."""
+    """The names of Ollama's GPU libraries."""
     presets = source(version).rglob("CMakePresets.json")
     return frozenset(found for each in presets for found in _LIBRARY.findall(each.read_text(encoding="utf-8")))
 
 
 @cache
 def refused_parameters(version: str) -> frozenset[str]:
-    """The parameters that Ollama still keeps for old models, and refuses in new ones."""
+    """The parameters that Ollama supports in old models, but refuses in new ones."""
     return frozenset(_REFUSED_PARAMETER.findall((source(version) / "server" / "create.go").read_text(encoding="utf-8")))
 
 
 def _lookups(text: str) -> Iterator[str]:
-    """What stands in `os.getenv("X")`, `os.environ.get("X")` and `os.environ["X"]`."""
+    """The names in `os.getenv("X")`, `os.environ.get("X")` and `os.environ["X"]`."""
     for node in ast.walk(ast.parse(text)):
         match node:
             case ast.Call(
@@ -92,7 +92,7 @@ def _lookups(text: str) -> Iterator[str]:
 
 
 def _open_webui_wheel(version: str) -> Path:
-    """The wheel alone: with what it depends on it would be 7 GB."""
+    """Only the wheel: with its dependencies it would be 7 GB."""
     requirements = OPEN_WEBUI_PINS[version]
     folder = pinned.place("releases", "open-webui", requirements.read_bytes())
     with held(lock_at(folder.with_suffix(".lock")), "it downloads Open WebUI"):

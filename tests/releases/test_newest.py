@@ -1,4 +1,4 @@
-"""The registries' own clients answer as `make outdated` reads them. Skipped where there is no way to them."""
+"""`make outdated` can parse the output of the registries' clients. Skipped if the registries are not reachable."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from maintenance import clients
 pytestmark = pytest.mark.timeout(300)
 
 
-def test_the_clients_tell_the_newest_versions() -> None:
+def test_the_clients_return_the_newest_versions() -> None:
     try:
         packages = clients.newest_python(["pydantic", "types-pyyaml"])
         modules = clients.newest_go(["k8s.io/kubernetes"])

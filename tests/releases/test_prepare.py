@@ -1,4 +1,4 @@
-"""What prepares the database reads the pinned releases of Open WebUI right, and so imports them only where that is needed."""
+"""The scripts that prepare the database parse the pinned releases of Open WebUI correctly, and import them only if needed."""
 
 import ast
 from pathlib import Path
@@ -22,7 +22,7 @@ def test_the_revisions_are_one_chain(version: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", OPEN_WEBUI_VERSIONS)
-def test_the_settings_that_a_start_writes_are_found(version: str, tmp_path: Path) -> None:
+def test_the_settings_that_a_start_saves_are_found(version: str, tmp_path: Path) -> None:
     config = open_webui_source(version, tmp_path) / "config.py"
     (defaults,) = [
         node.value
@@ -36,7 +36,7 @@ def test_the_settings_that_a_start_writes_are_found(version: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("version", OPEN_WEBUI_VERSIONS)
-def test_what_is_called_is_there(version: str, tmp_path: Path) -> None:
+def test_the_called_functions_exist(version: str, tmp_path: Path) -> None:
     config = open_webui_source(version, tmp_path) / "config.py"
     functions = {
         node.name
@@ -46,8 +46,8 @@ def test_what_is_called_is_there(version: str, tmp_path: Path) -> None:
     assert functions >= {"run_migrations", *prepare.SEEDS}
 
 
-def test_what_follows_the_variable_of_migrations_is_prepared(tmp_path: Path) -> None:
-    """A server that does not migrate leaves undone whatever else asks for that variable."""
+def test_steps_that_depend_on_the_migration_variable_are_prepared(tmp_path: Path) -> None:
+    """A server that does not migrate also skips every other step that depends on that variable."""
     package = open_webui_source(OPEN_WEBUI_VERSIONS[-1], tmp_path)
     asking = {
         file.relative_to(package)

@@ -1,6 +1,6 @@
-"""Every environment variable that a setting sets is one that the pinned releases read. Nobody would notice another.
+"""The pinned releases read every environment variable that a setting sets. Another one would silently have no effect.
 
-What only some releases support is marked, and both sides of the mark are held: read by these, not read by those.
+Variables of some releases only are marked, and the mark is verified: these releases read them, the others do not.
 """
 
 from collections.abc import Set as AbstractSet
@@ -36,16 +36,16 @@ EVERYWHERE = {
     "SSL_CERT_FILE": "OpenSSL; Go's crypto/x509",
     "REQUESTS_CA_BUNDLE": "Python's requests",
 }
-"""Variables that neither application looks up itself: the libraries do, and these are their names."""
+"""Variables that libraries read, not the applications themselves."""
 
 WEBUI_LIBRARIES: dict[str, str] = {
     "PGPASSWORD": "libpq, which psycopg2 and psycopg use",
     "PGSSLROOTCERT": "as PGPASSWORD",
 }
-"""The same for WebUI alone."""
+"""The same for WebUI only."""
 
 OWN = "AIRIS_"
-"""Begins the names that only stand in other variables' values."""
+"""Prefix of the names that are only used in the values of other variables."""
 
 
 every_ollama = pytest.mark.parametrize("version", VERSIONS)
@@ -53,13 +53,13 @@ every_open_webui = pytest.mark.parametrize("version", OPEN_WEBUI_VERSIONS)
 
 
 def unread(names: AbstractSet[str], released: AbstractSet[str], *libraries: dict[str, str]) -> list[str]:
-    """The names that nobody looks up."""
+    """The names that are not read."""
     elsewhere = {name for each in (EVERYWHERE, *libraries) for name in each}
     return sorted(name for name in names - released - elsewhere if not name.startswith(OWN))
 
 
 @every_open_webui
-def test_open_webui_is_read_at_all(version: str) -> None:
+def test_variables_of_open_webui_are_found(version: str) -> None:
     found = open_webui_variables(version)
     assert len(found) > 400
     assert {"WEBUI_SECRET_KEY", "DATABASE_URL", "OLLAMA_BASE_URLS", "GLOBAL_LOG_LEVEL"} <= found
@@ -67,14 +67,14 @@ def test_open_webui_is_read_at_all(version: str) -> None:
 
 
 @every_ollama
-def test_ollama_is_read_at_all(version: str) -> None:
+def test_variables_of_ollama_are_found(version: str) -> None:
     found = ollama_variables(version)
     assert len(found) > 25
     assert {"OLLAMA_NO_CLOUD", "OLLAMA_KEEP_ALIVE", "OLLAMA_HOST", "NVIDIA_VISIBLE_DEVICES"} <= found
     assert {"cuda_v12", "cuda_v13", "vulkan"} <= ollama_libraries(version)
 
 
-def test_two_releases_are_held_and_the_newest_is_that_of_the_default_image() -> None:
+def test_two_releases_are_pinned_and_the_newest_is_that_of_the_default_image() -> None:
     assert len(VERSIONS) >= 2 <= len(OPEN_WEBUI_VERSIONS)
     assert (VERSIONS[-1], OPEN_WEBUI_VERSIONS[-1]) == (OLLAMA.version, OPEN_WEBUI.version)
 
@@ -96,7 +96,7 @@ def test_every_variable_of_ollama_exists(version: str) -> None:
 
 
 @every_ollama
-def test_every_library_is_one_that_ollama_is_built_with(version: str) -> None:
+def test_every_library_exists_in_ollama(version: str) -> None:
     field = OllamaServerSettings.model_fields["llm_library"]
     (names,) = [get_args(each) for each in get_args(field.annotation) if get_origin(each) is Literal]
     limited = {value: mark for mark in marks(field.metadata) for value in mark.values}
@@ -105,7 +105,7 @@ def test_every_library_is_one_that_ollama_is_built_with(version: str) -> None:
     assert set(names) & ollama_libraries(version) == supported
 
 
-def test_what_follows_from_other_settings_is_read_by_the_newest_releases() -> None:
+def test_variables_derived_from_other_settings_are_read_by_the_newest_releases() -> None:
     settings = StackSettings()
     webui = settings.webui.managed_env.keys() - outdated(WebUISettings, OPEN_WEBUI)
     ollama = settings.ollama.managed_env.keys() - outdated(OllamaSettings, OLLAMA)
@@ -114,16 +114,16 @@ def test_what_follows_from_other_settings_is_read_by_the_newest_releases() -> No
 
 
 def outdated(model: type[Settings], application: Application) -> AbstractSet[str]:
-    """The variables that the newest release no longer reads."""
+    """The variables that the newest release does not read."""
     return declared(model, "").keys() - declared(model, "", release=release(application.version)).keys()
 
 
 @pytest.mark.parametrize("stack", COMMITTED)
-def test_what_is_rendered_is_what_is_declared(stack: str) -> None:
+def test_rendered_variables_are_declared(stack: str) -> None:
     assert undeclared(committed(stack)) == []
 
 
-def test_what_is_rendered_with_a_proxy_and_authorities_is_declared() -> None:
+def test_variables_rendered_for_a_proxy_and_authorities_are_declared() -> None:
     drawn = draw_once(proxy={"url": "http://proxy:3128"}, caBundle={"configMap": "roots"}, ollama={"gpu": {}})
     assert undeclared(drawn) == []
 

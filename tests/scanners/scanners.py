@@ -1,4 +1,4 @@
-"""checkov and kube-score: pinned, installed once into the user's cache, and what they find in manifests."""
+"""checkov and kube-score: pinned, installed once into the user's cache, and run on manifests."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ for file in sys.argv[1:]:
             os._exit(0)
     os.waitpid(child, 0)
 """
-"""It takes most of its time to start, and keeps what it found for the next file: so it starts once, and forks for each."""
+"""checkov spends most of its time on its start, and keeps findings between files: so it starts once, and forks for each."""
 
 _PIP_INSTALL = (
     "install",
@@ -39,7 +39,7 @@ _PIP_INSTALL = (
     "--requirement",
 )
 _SECONDS = 600.0
-"""The first run compiles checkov's modules."""
+"""Seconds; the first run compiles checkov's modules."""
 
 _CRITICAL = 1
 """kube-score's lowest grade; 5 is a warning."""
@@ -54,7 +54,7 @@ class Finding(NamedTuple):
 
 
 def checkov(manifests: Mapping[str, str]) -> Iterator[tuple[str, Finding]]:
-    """The failed checks of checkov's Kubernetes policies, each with the key of the manifests that it is about."""
+    """The failed checks of checkov's Kubernetes policies, by the key of the manifests."""
     for key, answer in zip(manifests, _scan([_checkov(), "-c", _CHECKOV], manifests.values()), strict=True):
         for each in answer["results"]["failed_checks"]:
             kind, _, name, *_ = each["resource"].split(".")  # StatefulSet.<namespace>.<name>
@@ -62,7 +62,7 @@ def checkov(manifests: Mapping[str, str]) -> Iterator[tuple[str, Finding]]:
 
 
 def kube_score(manifests: Mapping[str, str]) -> Iterator[tuple[str, Finding]]:
-    """What kube-score calls critical: one for each comment, as its own summary counts them."""
+    """kube-score's critical findings: one per comment, as in its own summary."""
     for key, text in manifests.items():
         (answer,) = _scan([_kube_score(), "score", "-o=json"], [text])
         for each in answer:
@@ -73,7 +73,7 @@ def kube_score(manifests: Mapping[str, str]) -> Iterator[tuple[str, Finding]]:
 
 
 def _scan(command: Sequence[Path | str], manifests: Collection[str]) -> Iterator[Any]:
-    """The answers of a scanner that is given these manifests as files: one JSON value after the other."""
+    """The output of a scanner for these manifests, as files: a sequence of JSON values."""
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / f"{number}.yaml" for number in range(len(manifests))]
         for file, text in zip(files, manifests, strict=True):
@@ -92,7 +92,7 @@ def _scan(command: Sequence[Path | str], manifests: Collection[str]) -> Iterator
 
 
 def _checkov() -> Path:
-    """The Python with checkov, in an environment of its own: it pins many packages, and none of them is airis's."""
+    """The Python with checkov, in a separate environment, because checkov pins many packages."""
     requirements = HERE / "requirements.txt"
     folder = pinned.place("scanners", "checkov", requirements.read_bytes() + sys.version.encode())
     python = folder / "bin" / "python"

@@ -1,4 +1,4 @@
-"""Two scanners over the rendered stacks: they find nothing but what docs/security.md argues, and plenty in the reference."""
+"""Two scanners on the rendered stacks: docs/security.md justifies all their findings. The reference has many more."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +33,7 @@ def exceptions() -> list[tuple[str, ...]]:
 
 @cache
 def found(scanner: Scanner) -> Mapping[str, list[Finding]]:
-    """What the scanner finds in each committed stack, and in the reference."""
+    """The scanner's findings in each committed stack, and in the reference."""
     manifests = {stack: manifest.to_yaml(committed(stack).objects) for stack in RECOMMENDED}
     manifests[REFERENCE] = yaml.safe_dump_all(kustomize.render(kustomize.REFERENCE / "gpu"))
     findings: dict[str, list[Finding]] = {key: [] for key in manifests}
@@ -46,15 +46,15 @@ def found(scanner: Scanner) -> Mapping[str, list[Finding]]:
 
 
 @pytest.mark.parametrize("scanner", [checkov, kube_score])
-def test_the_page_argues_every_finding_and_no_other(scanner: Scanner) -> None:
+def test_the_page_justifies_exactly_the_findings(scanner: Scanner) -> None:
     stacks = chain.from_iterable(found(scanner)[stack] for stack in RECOMMENDED)
     name = scanner.__name__.replace("_", "-")
-    # a Job's name ends with a digest of what it does
+    # a Job's name ends with a digest of its content
     named = {each._replace(object=re.sub(r"-\d+-[0-9a-f]{8}$", "", each.object)) for each in stacks}
     assert named == {Finding(*row[:3]) for row in exceptions() if row[0] == name}
 
 
-def test_every_exception_stands_once_and_says_why() -> None:
+def test_every_exception_is_listed_once_with_a_reason() -> None:
     rows = exceptions()
     assert rows
     assert {row[0] for row in rows} == {"checkov", "kube-score"}
@@ -63,5 +63,5 @@ def test_every_exception_stands_once_and_says_why() -> None:
 
 
 @pytest.mark.parametrize(("scanner", "count"), [(checkov, 30), (kube_score, 15)])
-def test_the_reference_fails_where_the_stacks_do_not(scanner: Scanner, count: int) -> None:
+def test_the_reference_has_more_findings(scanner: Scanner, count: int) -> None:
     assert len(found(scanner)[REFERENCE]) == count

@@ -133,13 +133,13 @@ def test_an_addition_that_is_listed_for_all_stacks_is_in_all_of_them() -> None:
 
 
 def test_the_page_lists_the_same_deviations_and_says_why() -> None:
-    rows = table("What differs")
+    rows = table("Changed fields")
     assert [Deviation(*row[:5]) for row in rows] == DEVIATIONS
     assert all(len(row) == 6 and row[5] for row in rows)
 
 
 def test_the_page_lists_the_same_additions_and_says_why() -> None:
-    rows = table("What is added")
+    rows = table("Added fields")
     assert [Addition(*row[:3]) for row in rows] == ADDITIONS
     assert all(len(row) == 4 and row[3] for row in rows)
 

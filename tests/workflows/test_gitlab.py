@@ -1,4 +1,4 @@
-"""The recipe for GitLab: its jobs, and the note that it writes by the API, against a stand-in for GitLab."""
+"""The GitLab example: its jobs, and the note that it writes through the API, with a fake GitLab."""
 
 import json
 import os
@@ -76,7 +76,7 @@ def gitlab() -> Iterator[GitLab]:
         do_GET = do_POST = do_PUT = handle_any
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing."""
+            """Logs nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     gitlab.url = f"http://127.0.0.1:{server.server_port}/api/v4"
@@ -89,7 +89,7 @@ def gitlab() -> Iterator[GitLab]:
 
 
 def note(gitlab: GitLab, folder: Path, text: str) -> None:
-    """Runs the job's script as GitLab's runner does: its lines in one shell, which ends at the first failure."""
+    """Runs the job's script like GitLab's runner: all lines in one shell, which stops at the first failure."""
     (folder / "comment.md").write_text(text, encoding="utf-8")
     result = subprocess.run(
         ["sh", "-e", "-c", "\n".join(RECIPE["note"]["script"])],
@@ -127,13 +127,13 @@ def test_the_note_is_written_once_and_then_edited(gitlab: GitLab, tmp_path: Path
 
 
 @needs_tools
-def test_the_text_arrives_as_it_is(gitlab: GitLab, tmp_path: Path) -> None:
+def test_the_text_is_posted_unchanged(gitlab: GitLab, tmp_path: Path) -> None:
     text = f"{MARKER}\n`$(id)` & body=1 % + \"'ü\n"
     note(gitlab, tmp_path, text)
     assert [each["body"] for each in gitlab.notes] == [text]
 
 
-def test_the_job_with_the_token_runs_nothing_of_the_merge_request() -> None:
+def test_the_job_with_the_token_runs_no_code_of_the_merge_request() -> None:
     assert RECIPE["note"]["variables"] == {"GIT_STRATEGY": "none"}
     assert RECIPE["note"]["rules"][0]["when"] == "always"
     assert "REVIEW_TOKEN" not in yaml.safe_dump(RECIPE["review"])

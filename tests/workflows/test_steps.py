@@ -1,4 +1,4 @@
-"""The shell scripts of the workflows, run as the runner runs them: with what it sets, in a repository as checkout makes it."""
+"""The shell scripts of the workflows, run with the runner's options and variables, in a repository as checkout creates it."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ def script(workflow: str, job: str, name: str) -> str:
 
 
 def run(text: str, folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """As GitHub's runner does: a file, run by `bash -e`."""
+    """Runs a script like GitHub's runner, by `bash -e`."""
     path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
         ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", text],
@@ -39,7 +39,7 @@ def run(text: str, folder: Path, **environment: str) -> "subprocess.CompletedPro
 
 
 def stub(file: Path, code: int) -> Path:
-    """A program that writes down its arguments and ends with `code`."""
+    """A program that records its arguments and exits with `code`."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > "{file}.called"\necho "said by $0"\nexit {code}\n')
     file.chmod(0o755)
@@ -48,7 +48,7 @@ def stub(file: Path, code: int) -> Path:
 
 @pytest.fixture
 def merged(tmp_path: Path) -> Path:
-    """What checkout makes of a pull request: the merge of its branch with `main`, which has moved on since."""
+    """A pull request as checkout creates it: the merge of its branch with `main`, which has newer commits."""
     origin, work = tmp_path / "origin", tmp_path / "work"
     origin.mkdir()
     git(origin, "init", "--quiet", "--initial-branch=main")
@@ -67,7 +67,7 @@ def merged(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("code", [0, 3, 5])
-def test_a_pull_request_is_compared_with_what_it_is_merged_into(code: int, merged: Path, tmp_path: Path) -> None:
+def test_a_pull_request_is_compared_with_its_base_branch(code: int, merged: Path, tmp_path: Path) -> None:
     called = stub(merged / ".venv" / "bin" / "airis", code)
     text = script("preview", "review", "Review the stacks that change")
     result = run(text, merged, BASE_REF="main", RUNNER_TEMP=str(tmp_path))
@@ -77,14 +77,14 @@ def test_a_pull_request_is_compared_with_what_it_is_merged_into(code: int, merge
     assert called.read_text().splitlines() == ["review", "--base", base, "--output", output]
 
 
-def test_the_number_is_there_before_anything_can_fail(tmp_path: Path) -> None:
+def test_the_number_is_written_first(tmp_path: Path) -> None:
     result = run(script("preview", "review", "Note the pull request"), tmp_path, NUMBER="7", RUNNER_TEMP=str(tmp_path))
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "review" / "number").read_text() == "7\n"
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_the_summary_shows_the_comment_where_there_is_one(there: bool, tmp_path: Path) -> None:
+def test_the_summary_shows_the_comment_if_there_is_one(there: bool, tmp_path: Path) -> None:
     (tmp_path / "review").mkdir()
     if there:
         (tmp_path / "review" / "comment.md").write_text("the comment\n")
@@ -96,7 +96,7 @@ def test_the_summary_shows_the_comment_where_there_is_one(there: bool, tmp_path:
 
 
 @pytest.mark.parametrize("code", [0, 7, 1])
-def test_what_the_refresh_ends_with_is_handed_on(code: int, tmp_path: Path) -> None:
+def test_the_exit_code_of_the_refresh_becomes_an_output(code: int, tmp_path: Path) -> None:
     called = stub(tmp_path / "bin" / "pulumi", code)
     outputs = tmp_path / "outputs"
     text = script("drift", "drift", "Compare the state with the cluster")
@@ -111,7 +111,7 @@ def test_what_the_refresh_ends_with_is_handed_on(code: int, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(("workflow", "job"), [("preview", "pulumi"), ("drift", "drift")])
-def test_a_kubeconfig_is_for_its_owner_alone(workflow: str, job: str, tmp_path: Path) -> None:
+def test_only_its_owner_can_read_the_kubeconfig(workflow: str, job: str, tmp_path: Path) -> None:
     variables = tmp_path / "variables"
     text = script(workflow, job, "Write the kubeconfig")
     result = run(

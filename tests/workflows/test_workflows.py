@@ -1,4 +1,4 @@
-"""The workflows: what actionlint says of them, and what they must keep to because strangers' code runs in them."""
+"""The workflows: findings of actionlint, and the rules that make it safe to run untrusted code in them."""
 
 import re
 import shutil
@@ -22,7 +22,7 @@ NAMES = [each.stem for each in WORKFLOWS]
 
 USES = re.compile(r"^\s*(?:- )?uses: (?P<action>\S+?)(?:@(?P<version>\S+))?(?:\s+#\s*(?P<comment>.*))?$", re.MULTILINE)
 FOREIGN = re.compile(r"\$\{\{[^}]*\b(?:github\.event\b|github\.head_ref\b|inputs\b|matrix\b|steps\b|vars\b|secrets\b)")
-"""What somebody else may have written, or what holds a credential: a shell would run it."""
+"""Expressions with untrusted text or credentials: a shell would execute them."""
 
 every_workflow = pytest.mark.parametrize("file", WORKFLOWS, ids=NAMES)
 
@@ -33,7 +33,7 @@ def read(file: Path) -> dict[Any, Any]:
 
 
 def triggers(workflow: dict[Any, Any]) -> Any:
-    return workflow[True]  # YAML 1.1 reads `on` as a truth
+    return workflow[True]  # YAML 1.1 parses `on` as a Boolean
 
 
 def jobs(workflow: dict[Any, Any]) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def steps(workflow: dict[Any, Any]) -> list[dict[str, Any]]:
 
 
 def lint(*files: Path) -> list[str]:
-    """What actionlint complains of, a line each."""
+    """The findings of actionlint, one line each."""
     try:
         actionlint = pinned.go_program("scanners", "github.com/rhysd/actionlint/cmd/actionlint", HERE)
     except EnvironmentProblem as problem:
@@ -68,7 +68,7 @@ def test_actionlint_finds_nothing() -> None:
     assert lint(*WORKFLOWS) == []
 
 
-def test_actionlint_would_find_something(tmp_path: Path) -> None:
+def test_actionlint_finds_errors(tmp_path: Path) -> None:
     bad = tmp_path / "bad.yml"
     bad.write_text(
         "on: push\njobs:\n  one:\n    needs: two\n    runs-on: ubuntu-24.04\n    steps:\n"
@@ -80,7 +80,7 @@ def test_actionlint_would_find_something(tmp_path: Path) -> None:
 
 
 @every_workflow
-def test_every_action_is_pinned_by_its_commit_and_says_its_version(file: Path) -> None:
+def test_every_action_is_pinned_by_commit_with_its_version(file: Path) -> None:
     found = list(USES.finditer(file.read_text(encoding="utf-8")))
     assert len(found) == sum("uses" in step for step in steps(read(file)))
     assert found
@@ -98,7 +98,7 @@ def test_an_action_has_the_same_commit_and_version_everywhere() -> None:
 
 
 @every_workflow
-def test_a_workflow_can_only_read_and_a_job_says_what_more_it_needs(file: Path) -> None:
+def test_workflows_only_read_and_jobs_add_permissions(file: Path) -> None:
     workflow = read(file)
     assert workflow["permissions"] == {"contents": "read"}
     asked = {
@@ -114,13 +114,13 @@ def test_a_workflow_can_only_read_and_a_job_says_what_more_it_needs(file: Path) 
 
 
 @every_workflow
-def test_every_job_ends_in_time(file: Path) -> None:
+def test_every_job_has_a_timeout(file: Path) -> None:
     for name, job in jobs(read(file)).items():
         assert 1 <= job["timeout-minutes"] <= 90, name
 
 
 @every_workflow
-def test_nothing_that_others_wrote_stands_in_a_shell_script(file: Path) -> None:
+def test_no_untrusted_text_is_in_a_shell_script(file: Path) -> None:
     for step in steps(read(file)):
         assert FOREIGN.search(step.get("run", "")) is None, step
 
@@ -133,7 +133,7 @@ def test_no_token_is_left_in_the_working_tree(file: Path) -> None:
 
 
 @every_workflow
-def test_code_of_a_pull_request_never_meets_a_token_that_may_write(file: Path) -> None:
+def test_code_of_a_pull_request_never_runs_with_a_write_token(file: Path) -> None:
     on = triggers(read(file))
     assert "pull_request_target" not in on
     if "workflow_run" not in on:
@@ -141,14 +141,14 @@ def test_code_of_a_pull_request_never_meets_a_token_that_may_write(file: Path) -
     for job in jobs(read(file)).values():
         (checkout,) = [step for step in job["steps"] if step.get("uses", "").startswith("actions/checkout@")]
         assert checkout["with"]["ref"] == "${{ github.event.repository.default_branch }}"
-        # what was downloaded lies outside of the working tree, and nothing there is run
+        # the download is outside of the working tree, and nothing in it is executed
         (download,) = [step for step in job["steps"] if step.get("uses", "").startswith("actions/download-artifact@")]
         assert download["with"]["path"].startswith("${{ runner.temp }}/")
         (run,) = [step["run"] for step in job["steps"] if "run" in step]
         assert run == 'python3 .github/scripts/post_comment.py "$RUN_ID" "$RUNNER_TEMP/review"'
 
 
-def test_credentials_are_only_there_where_no_fork_is() -> None:
+def test_jobs_for_forks_have_no_credentials() -> None:
     preview = read(FOLDER / "preview.yml")
     for name, job in jobs(preview).items():
         uses_secrets = "secrets." in yaml.safe_dump(job)
@@ -158,7 +158,7 @@ def test_credentials_are_only_there_where_no_fork_is() -> None:
         assert "secrets." not in (FOLDER / f"{each}.yml").read_text(encoding="utf-8")
 
 
-def test_the_comment_is_handed_on_whatever_happened_before() -> None:
+def test_the_comment_is_uploaded_even_after_failures() -> None:
     review = jobs(read(FOLDER / "preview.yml"))["review"]["steps"]
     assert "review/number" in review[0]["run"]
     assert review[-1]["uses"].startswith("actions/upload-artifact@")
@@ -168,6 +168,6 @@ def test_the_comment_is_handed_on_whatever_happened_before() -> None:
     assert review[-1]["with"]["name"] == "review"
 
 
-def test_a_release_trusts_no_cache() -> None:
+def test_a_release_uses_no_cache() -> None:
     release = read(FOLDER / "release.yml")
     assert not [step for step in steps(release) if "cache" in step.get("uses", "") or "cache" in step.get("with", {})]

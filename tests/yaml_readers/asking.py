@@ -1,7 +1,7 @@
-"""Asks the programs that read airis's YAML what they read: the Pulumi engine's and kubectl's own code, built with Go.
+"""Runs the YAML parsers of the Pulumi engine and of kubectl, built with Go.
 
-`python -m tests.yaml_readers.asking` writes the table of plain scalars, which tests/unit/test_yaml_scalars.py holds the reader
-against where there is no Go.
+`python -m tests.yaml_readers.asking` writes the table of plain scalars, with which tests/unit/test_yaml_scalars.py checks the
+reader without Go.
 """
 
 import json
@@ -18,17 +18,17 @@ HERE = Path(__file__).parent
 TABLE = HERE.parent / "fixtures" / "yaml_scalars.json"
 
 KEY = "airis:a"
-"""The key of the stack file below which values stand."""
+"""The key of the stack file that contains the values."""
 
 
 class Refused(Exception):
-    """The program does not read that."""
+    """The program refuses the input."""
 
 
 def ask(stacks: Sequence[str] = (), manifests: Sequence[str] = ()) -> tuple[list[Any], list[Any]]:
-    """What the engine hands to the program as `airis:a`, for each stack file; and kubectl's object, for each manifest.
+    """The engine's value of `airis:a` for each stack file, and kubectl's object for each manifest.
 
-    A Refused stands in the place of what is not read. Raises EnvironmentProblem where the program cannot be built.
+    An input that is refused has a Refused instead. Raises EnvironmentProblem if the program cannot be built.
     """
     asked = json.dumps({"stacks": stacks, "manifests": manifests})
     result = subprocess.run([_program()], input=asked, capture_output=True, text=True, timeout=60, check=True)
@@ -50,7 +50,7 @@ def _program() -> Path:
 
 
 def table() -> dict[str, dict[str, Any]]:
-    """What the engine and kubectl read in the place of each plain scalar; those that they refuse are left out."""
+    """The values of the engine and of kubectl for each plain scalar, without those that they refuse."""
     stacks, manifests = ask([f"config:\n  {KEY}:\n  - {each}\n" for each in PLAIN], [f"a: {each}" for each in PLAIN])
     return {
         "engine": {text: read[0] for text, read in zip(PLAIN, stacks, strict=True) if not isinstance(read, Refused)},
@@ -61,7 +61,7 @@ def table() -> dict[str, dict[str, Any]]:
 
 
 def table_text() -> str:
-    """The table as its file has it."""
+    """The table as text."""
     return json.dumps(table(), indent=1) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""airis reads YAML as the Pulumi engine and kubectl do, and they read what airis writes: held against their own code."""
+"""airis parses YAML like the Pulumi engine and kubectl, and they parse the YAML that airis writes: tested with their code."""
 
 import json
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ def asked(stacks: Sequence[str] = (), manifests: Sequence[str] = ()) -> tuple[li
 
 
 def engine_reading(text: str, folder: Path) -> Any:
-    """What the reader makes of a stack file."""
+    """The reader's values of a stack file."""
     file = folder / "Pulumi.x.yaml"
     file.write_bytes(text.encode())
     try:
@@ -83,18 +83,18 @@ def kubectl_reading(text: str) -> Any:
 
 
 def exactly(value: Any) -> str:
-    """As text, in which 1, 1.0 and true differ."""
+    """The value as text, in which 1, 1.0 and true differ."""
     return json.dumps(value, sort_keys=True)
 
 
 def assert_the_same(text: str, mine: Any, theirs: Any) -> None:
-    """What the reader refuses is in doubt for nobody; what it reads, the program has to read as well."""
+    """Either the reader refuses the input, or the program reads the same value."""
     if not isinstance(mine, YamlError):
         assert not isinstance(theirs, Refused), (text, str(theirs))
         assert exactly(mine) == exactly(theirs), text
 
 
-def test_the_table_of_the_unit_tests_is_theirs() -> None:
+def test_the_table_of_the_unit_tests_is_up_to_date() -> None:
     asked()
     assert TABLE.read_text(encoding="utf-8") == table_text(), "python -m tests.yaml_readers.asking writes it"
 
@@ -112,7 +112,7 @@ def test_plain_scalars_are_read_as_the_engine_and_kubectl_read_them(scalars: lis
 
 
 @pytest.mark.parametrize("numeric", ["1e3", "0o14", "+.5", "08", "1234e56", "1_000", "18446744073709551615", "-0b1"])
-def test_no_number_that_they_read_is_refused(numeric: str, tmp_path: Path) -> None:
+def test_no_number_is_refused_that_they_accept(numeric: str, tmp_path: Path) -> None:
     text = f"config:\n  {KEY}:\n    k: {numeric}\n"
     (read,), _ = asked([text])
     assert engine_reading(text, tmp_path) == read != {"k": numeric}
@@ -128,7 +128,7 @@ def test_documents_are_read_as_the_engine_reads_them(documents: list[str], tmp_p
         assert_the_same(text, engine_reading(text, tmp_path), read)
 
 
-def test_kubectl_reads_what_the_engine_spoils() -> None:
+def test_kubectl_reads_texts_that_the_engine_changes() -> None:
     texts = [MERGE, "\n", "\na", "\ta\n"]
     config = {KEY: {"keys": {each: each for each in texts}, "list": texts}}
     written = dump({"config": config})
@@ -138,7 +138,7 @@ def test_kubectl_reads_what_the_engine_spoils() -> None:
 
 
 @pytest.mark.parametrize("text", ["k: '\n\n  a'", 'k: "\\ta\\n"', "'<<': {a: b}"])
-def test_what_the_engine_spoils_is_refused(text: str, tmp_path: Path) -> None:
+def test_texts_that_the_engine_changes_are_refused(text: str, tmp_path: Path) -> None:
     written = f"config:\n  {KEY}:\n    {text}\n"
     assert isinstance(engine_reading(written, tmp_path), YamlError)
     (read,), _ = asked([written])
@@ -147,7 +147,7 @@ def test_what_the_engine_spoils_is_refused(text: str, tmp_path: Path) -> None:
 
 @many
 @given(texts=st.lists(st.one_of(WORDS, st.text(CHARACTERS), st.lists(st.text(CHARACTERS)).map("\n".join)), min_size=1))
-def test_texts_arrive_as_texts(texts: list[str], tmp_path: Path) -> None:
+def test_texts_stay_texts(texts: list[str], tmp_path: Path) -> None:
     texts = [text for text in [*TEXTS, *texts] if text != MERGE and not ("\n" in text and text[0] in "\n\t")]
     config = {KEY: {"keys": {each: each for each in texts}, "list": texts}}
     written = dump({"config": config})

@@ -1,4 +1,4 @@
-"""A real OpenTelemetry collector (main.go) on loopback, and what arrives at it."""
+"""A real OpenTelemetry collector (main.go) on loopback, and the data that it receives."""
 
 import json
 import re
@@ -24,28 +24,28 @@ _ATTRIBUTE = re.compile(r"^ +-> (\S+): Str\((.*)\)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Collector:
-    """A collector that listens."""
+    """A running collector."""
 
     grpc: str
     http: str
-    """URL, with the path that stands before those of the signals."""
+    """URL, with the path before those of the signals."""
     log: Path
 
     def arrived(self) -> Counter[str]:
-        """How many times each signal has arrived: `traces`, `metrics`, `logs`."""
+        """The number of exports by signal: `traces`, `metrics`, `logs`."""
         return Counter(each.lower() for each in _ARRIVED.findall(self.log.read_text(encoding="utf-8")))
 
     def attributes(self) -> Set[tuple[str, str]]:
-        """Every attribute of what has arrived."""
+        """All received attributes."""
         return set(_ATTRIBUTE.findall(self.log.read_text(encoding="utf-8")))
 
     def refuses_strangers(self) -> bool:
-        """Whether it takes nothing without the credential."""
+        """Whether it refuses data without the credential."""
         answer = requests.post(f"{self.http}/v1/traces", json={"resourceSpans": []}, timeout=30)
         return answer.status_code == 401
 
     def wait(self, *signals: str, seconds: float = 40) -> None:
-        """Returns when all of them have arrived. Fails with what has."""
+        """Returns when all of them have arrived. Otherwise fails, and names those that have."""
         deadline = time.monotonic() + seconds
         while missing := set(signals) - self.arrived().keys():
             assert time.monotonic() < deadline, f"no {missing} arrived, but {self.arrived()}"
@@ -54,9 +54,9 @@ class Collector:
 
 @contextmanager
 def collecting(folder: Path, credential: str | None = None) -> Iterator[Collector]:
-    """A collector that takes everything, or only what comes with the credential `NAME:PASSWORD`.
+    """A collector that accepts everything, or only requests with the credential `NAME:PASSWORD`.
 
-    Raises EnvironmentProblem where it cannot be built.
+    Raises EnvironmentProblem if it cannot be built.
     """
     program = pinned.go_program("collector", "airis/tests/app/collector", HERE)
     grpc, http = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
@@ -78,7 +78,7 @@ def collecting(folder: Path, credential: str | None = None) -> Iterator[Collecto
         },
     }
     file, log = folder / "collector.json", folder / "collector.log"
-    file.write_text(json.dumps(config), encoding="utf-8")  # which is YAML
+    file.write_text(json.dumps(config), encoding="utf-8")  # JSON is YAML
     with log.open("w") as out, subprocess.Popen([program, f"--config={file}"], stdout=out, stderr=out) as process:
         try:
             deadline = time.monotonic() + 30

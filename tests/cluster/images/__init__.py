@@ -1,7 +1,7 @@
-"""The images that a stack's pods need, made from package registries alone and kept in the user's cache.
+"""The images for a stack's pods, built only from package registries and kept in the user's cache.
 
-recipes.py says which images there are; each is an OCI archive for `ctr images import`. `python -m tests.cluster.images`
-builds them, with a line of progress for each.
+recipes.py lists the images; each is an OCI archive for `ctr images import`. `python -m tests.cluster.images`
+builds them, and prints its progress.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,9 +17,9 @@ def references() -> Mapping[str, Image]:
 
 
 def archive(reference: str) -> Path:
-    """Returns the archive of an image, which is built first where it is not cached; also of one for measurements.
+    """Returns the archive of an image, also of one for measurements. Builds it first if it is not cached.
 
-    Raises KeyError for a reference that no recipe has, EnvironmentProblem where the image cannot be built.
+    Raises KeyError for a reference without a recipe, EnvironmentProblem if the image cannot be built.
     """
     measured = {each.reference: each for each in recipes.MEASURED}
     return build({**references(), **measured}[reference])

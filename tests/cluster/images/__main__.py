@@ -1,4 +1,4 @@
-"""Builds the images: all that are built by default, or those that are named."""
+"""Builds the default images, or the named ones."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Layers of images: a folder that is filled once, and kept in the cache as a tar archive."""
+"""Layers of images: a folder that is built once, and cached as a tar archive."""
 
 import hashlib
 import os
@@ -17,30 +17,30 @@ from airis.terminal.errors import EnvironmentProblem
 from airis.terminal.progress import step
 
 _TAR = ("tar", "--create", "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner", "--format=gnu")
-"""The same files make the same archive, and root owns them, as in most images."""
+"""Options for reproducible archives, in which root owns the files, as in most images."""
 
 _SECONDS = 7200
 
 
 class Layer(ABC):
-    """A part of images' file systems. Each kind of layer lies in a file of its own, with what it is made by."""
+    """A part of images' file systems. Each kind of layer is in a separate module with the code that builds it."""
 
     name: str
 
     @abstractmethod
     def inputs(self) -> Iterable[bytes]:
-        """What the content follows from: a change of it makes another layer."""
+        """The inputs of the content: a change creates another layer."""
 
     @abstractmethod
     def fill(self, root: Path) -> None:
         """Writes the files into the empty folder `root`, which becomes the root of the file system.
 
-        Raises EnvironmentProblem where it cannot.
+        Raises EnvironmentProblem if it cannot.
         """
 
     @property
     def key(self) -> str:
-        """A name for the cache: another one as soon as an input or the code is."""
+        """A name for the cache, which depends on the inputs and the code."""
         code = Path(sys.modules[type(self).__module__].__file__ or "").read_bytes()
         digest = hashlib.sha256()
         for each in (code, *self.inputs()):
@@ -50,7 +50,7 @@ class Layer(ABC):
     def tar(self) -> Path:
         """Returns the layer as an uncompressed tar archive; the first call builds it.
 
-        An interrupted build leaves no archive, and the next one removes what it left.
+        An interrupted build leaves no archive, and the next one removes its temporary files.
         """
         archive = folder() / f"{self.key}.tar"
         with held(lock_at(archive.with_suffix(".lock")), f"it builds the layer {self.name}"):
@@ -72,9 +72,9 @@ def folder() -> Path:
 
 @contextmanager
 def scratch(target: Path) -> Iterator[Path]:
-    """A temporary folder beside `target` while the block runs, after those of interrupted runs are removed.
+    """A temporary folder next to `target` while the block runs. First removes those of interrupted runs.
 
-    The caller holds the lock of `target`, so nobody else uses a folder with its name.
+    The caller holds the lock of `target`, so no other process uses a folder with its name.
     """
     prefix = f".{target.name}-"
     for left in target.parent.glob(f"{prefix}*"):
@@ -84,9 +84,9 @@ def scratch(target: Path) -> Iterator[Path]:
 
 
 def run(command: Sequence[Path | str], **environment: str) -> str:
-    """Runs a program that builds something, and returns what it printed.
+    """Runs a build command, and returns its output.
 
-    Raises EnvironmentProblem with the end of its errors when it fails or takes longer than two hours.
+    Raises EnvironmentProblem with the end of its stderr if it fails or takes longer than two hours.
     """
     name = Path(command[0]).name
     try:
@@ -103,5 +103,5 @@ def run(command: Sequence[Path | str], **environment: str) -> str:
         raise EnvironmentProblem(f"{name} did not run: {error}", "see tests/cluster/images") from None
     if done.returncode:
         last = "\n".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-12:])
-        raise EnvironmentProblem(f"{name} failed:\n{last}", "the package registries must be reachable once")
+        raise EnvironmentProblem(f"{name} failed:\n{last}", "the build needs access to the package registries")
     return done.stdout

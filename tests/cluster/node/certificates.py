@@ -1,4 +1,4 @@
-"""Certificates of one run, by openssl: an authority, the server's, and those of its clients."""
+"""Certificates of one run, created by openssl: an authority, and those of the server and its clients."""
 
 import base64
 import json
@@ -23,7 +23,7 @@ def issue(folder: Path) -> None:
 
 
 def certificate(folder: Path, name: str, subject: str, *options: str, signed: bool = True) -> None:
-    """Writes `<name>.crt` and `<name>.key`, signed by `ca` in the same folder, or by itself; `options` are openssl's."""
+    """Writes `<name>.crt` and `<name>.key`, signed by `ca` in the same folder, or self-signed; `options` are openssl's."""
     authority = ["-CA", "ca.crt", "-CAkey", "ca.key"] if signed else []
     subprocess.run(
         [
@@ -39,7 +39,7 @@ def certificate(folder: Path, name: str, subject: str, *options: str, signed: bo
 
 
 def _kubeconfig(folder: Path, client: str) -> dict[str, Any]:
-    """Holds the certificates themselves: the file is read from inside and from outside of the node's mounts."""
+    """A kubeconfig with embedded certificates, because it is read inside and outside of the node's mount namespace."""
 
     def data(file: str) -> str:
         return base64.b64encode((folder / file).read_bytes()).decode()

@@ -1,4 +1,4 @@
-"""The programs that a node consists of: their options and their configuration files."""
+"""The programs of a node: their options and configuration files."""
 
 import json
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ from typing import Any
 from tests.cluster.node.places import ADDRESS, API_PORT, DNS, INSIDE, NAME, PODS, SERVICES, SOCKET, Slot
 
 SLOT = Slot(INSIDE)
-"""The slot as the node's processes see it."""
+"""The slot's path in the node's mount namespace."""
 
 NO_NAMES = "nameserver 127.0.0.1\n"
-"""A resolv.conf with which no name outside of the cluster has an address, and that is known at once."""
+"""A resolv.conf with which lookups of names outside of the cluster fail immediately."""
 
 _ETCD = "http://127.0.0.1:2379"
 _PEER = "http://127.0.0.1:2380"
@@ -34,7 +34,7 @@ def _network() -> dict[str, Any]:
     addresses = {
         "type": "host-local",
         "dataDir": "/run/cni",
-        "ranges": [[{"subnet": PODS.replace("/16", "/24")}]],  # what the controller manager gives to the first node
+        "ranges": [[{"subnet": PODS.replace("/16", "/24")}]],  # the controller manager's range of the first node
         "routes": [{"dst": "0.0.0.0/0"}],
     }
     bridge = {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": True, "hairpinMode": True}
@@ -82,12 +82,14 @@ def _proxy() -> dict[str, Any]:
         "clusterCIDR": PODS,
         "hostnameOverride": NAME,
         "clientConnection": {"kubeconfig": str(SLOT.kubeconfig)},
-        "conntrack": {"maxPerCore": 0},  # the kernel has one limit for all networks, and it is not the node's to set
+        "conntrack": {
+            "maxPerCore": 0
+        },  # the kernel has one limit for all network namespaces, which the node must not change
     }
 
 
 def configure(slot: Slot, group: str) -> None:
-    """Writes the configuration files, each once: kube-proxy ends when its own is written again."""
+    """Writes each configuration file once: kube-proxy ends when its file is written again."""
     (slot.etc / "cni").mkdir(parents=True)
     files = {
         "containerd.toml": _CONTAINERD,
@@ -122,7 +124,7 @@ def commands() -> Mapping[str, list[str]]:
         "kube-apiserver": [
             "kube-apiserver",
             *_options(etcd_servers=_ETCD, service_cluster_ip_range=SERVICES, authorization_mode="Node,RBAC"),
-            # On all addresses of the node's own network: pods reach it by the address that it advertises
+            # On all addresses of the node's network namespace: pods reach it by the advertised address
             *_options(bind_address="0.0.0.0", advertise_address=ADDRESS, secure_port=API_PORT),  # noqa: S104
             *_options(client_ca_file=etc / "ca.crt", **pair("server", "tls_cert_file", "tls_private_key_file")),
             *_options(service_account_issuer="https://kubernetes.default.svc"),
@@ -154,12 +156,12 @@ def commands() -> Mapping[str, list[str]]:
             *_options(node_ip=ADDRESS, hostname_override=NAME, root_dir=SLOT.run / "kubelet"),
         ],
         "kube-proxy": ["kube-proxy", *_options(config=etc / "proxy.json")],
-        # Enforces NetworkPolicies, and nothing else
+        # Only enforces NetworkPolicies
         "kube-router": [
             "kube-router",
             *_options(kubeconfig=SLOT.kubeconfig, hostname_override=NAME, run_firewall=True),
             *_options(run_router=False, run_service_proxy=False, run_loadbalancer=False),
-            # It lets everything to Services pass, in the belief that their pods have policies: the node is none of them
+            # It accepts all traffic to Services, assuming that policies of their pods apply; but the node is not a pod
             *_options(service_cluster_ip_range=SERVICES),
         ],
     }

@@ -1,4 +1,4 @@
-"""The control group that all pods of a node are in. Unlike processes and mounts, the kernel does not end it with them."""
+"""The control group of all pods of a node. Unlike processes and mounts, the kernel does not remove it with the namespaces."""
 
 import os
 import signal
@@ -8,20 +8,20 @@ from pathlib import Path
 
 _SECONDS = 10.0
 _WEIGHTS = {"cpu.shares": "8192", "cpu.weight": "313"}
-"""What a kubelet gives the group of all pods on a node with eight cores, by the file of each version of control groups.
+"""The CPU weight that a kubelet sets for the pods of a node with eight cores, by the file of each control group version.
 
-That group is below this one. With the kernel's default, all pods together would get as much of a busy machine as one process.
+The kubelet's group is below this one. With the kernel's default, all pods together would get the CPU share of one process.
 """
 
 
 def hierarchies() -> list[Path]:
-    """Where control groups are mounted: one place in version 2, one for each controller in version 1."""
+    """The mount points of control groups: one in version 2, one for each controller in version 1."""
     mounts = Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()
     return [Path(place) for _, place, kind, *_ in map(str.split, mounts) if kind in ("cgroup", "cgroup2")]
 
 
 def make(name: str) -> None:
-    """Makes it. Raises OSError where that is not allowed."""
+    """Creates it. Raises OSError if that is not permitted."""
     for hierarchy in hierarchies():
         (hierarchy / name).mkdir(exist_ok=True)
         for file, weight in _WEIGHTS.items():
@@ -30,7 +30,7 @@ def make(name: str) -> None:
 
 
 def remove(name: str) -> None:
-    """Removes it with all that it holds, processes included. Raises OSError when it does not go within ten seconds."""
+    """Removes it with its subgroups and processes. Raises OSError if that takes longer than ten seconds."""
     deadline = time.monotonic() + _SECONDS
     for top in [hierarchy / name for hierarchy in hierarchies()]:
         while top.is_dir():
@@ -46,6 +46,6 @@ def _remove(top: Path) -> None:
     for folder, _, _ in os.walk(top, topdown=False):
         for pid in (Path(folder) / "cgroup.procs").read_text().split():
             with suppress(ProcessLookupError):
-                if pid != "0":  # one of a process namespace that is not seen from here; to kill 0 is to kill oneself
+                if pid != "0":  # 0: a process of another PID namespace; killing 0 would kill this process group
                     os.kill(int(pid), signal.SIGKILL)
         Path(folder).rmdir()

@@ -1,4 +1,4 @@
-"""Images on a node: imported once into containerd's store, which stays in the cache between runs."""
+"""Images on a node: imported once into containerd's store, which is cached between runs."""
 
 import json
 import tarfile
@@ -11,12 +11,12 @@ from tests.cluster.node.node import Node
 
 
 def load(node: Node, references: Iterable[str]) -> None:
-    """Imports the images that the node does not have, or has with other contents; what is not cached is built first.
+    """Imports images that are missing on the node or differ from those there; builds them first if they are not cached.
 
-    Raises KeyError for a reference that no recipe has, EnvironmentProblem where an image cannot be built.
+    Raises KeyError for a reference without a recipe, EnvironmentProblem if an image cannot be built.
     """
     there = _present(node)
-    for reference in dict.fromkeys(references):  # the containers of a pod often have one image
+    for reference in dict.fromkeys(references):  # the containers of a pod often share an image
         with node.outside():
             archive = images.archive(reference)
         if there.get(reference) != _digest(archive):
@@ -33,6 +33,6 @@ def _present(node: Node) -> dict[str, str]:
 def _digest(archive: Path) -> str:
     with tarfile.open(archive) as tar:
         content = tar.extractfile("index.json")
-        assert content is not None, f"{archive} is not in OCI's image layout"
+        assert content is not None, f"{archive} is not in the OCI image layout"
         (manifest,) = json.load(content)["manifests"]
     return str(manifest["digest"])

@@ -1,8 +1,8 @@
-"""The node from inside: process 1 of namespaces of its own, and below it what starts the daemons and looks after them.
+"""The node from inside: process 1 of its own namespaces, and its child process, which starts and watches the daemons.
 
-`python -m tests.cluster.node.inside FOLDER GROUP`, with the programs on PATH. It tells how far it is by lines on stdout:
-`containerd`, `api`, `ready`, or `error` with a reason, after which it ends. Whatever it mounts, starts and sets is in the
-namespaces that `keeper` has made for it, and ends with them.
+`python -m tests.cluster.node.inside FOLDER GROUP`, with the programs on PATH. It reports its progress by lines on stdout:
+`containerd`, `api`, `ready`, or `error` with a reason, after which it ends. All its mounts, processes and settings are in the
+namespaces that `keeper` created for it, and end with them.
 """
 
 import http.client
@@ -27,19 +27,19 @@ _LAST_LINES = 5
 
 _KUBELETS_OWN = ("vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops", "kernel/keys/root_maxkeys",
                  "kernel/keys/root_maxbytes")  # fmt: skip
-"""What a kubelet sets of the kernel, for the whole machine (kubernetes, pkg/kubelet/cm/container_manager_linux.go)."""
+"""Kernel settings of the whole machine that a kubelet changes (kubernetes, pkg/kubelet/cm/container_manager_linux.go)."""
 
 
 _CORES = 8
-"""What the node offers at least, so that any stack finds room: requests are bookkeeping, limits hold as they are."""
+"""The minimum resources of the node, so that any stack fits: requests are only accounted, limits are enforced as usual."""
 
 
 class Failed(Exception):
-    """The node does not start, or one of its daemons has ended."""
+    """The node cannot start, or one of its daemons has ended."""
 
 
 def main() -> None:
-    """Process 1: takes in orphans until the worker ends; the kernel then ends everybody else."""
+    """Process 1: reaps orphans until the worker ends; the kernel then ends all other processes."""
     folder, group = sys.argv[1:]
     worker = os.fork()
     if worker == 0:
@@ -71,9 +71,9 @@ def _call(*command: str) -> None:
 
 
 def _mount(folder: Path) -> None:
-    """Gives the node a /run of its own, and lets it write in /etc and /var: nothing of that reaches the machine's."""
-    _call("mount", "--make-rshared", "/")  # of this namespace: mounts of pods may be passed on
-    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # it may be below /run or /var itself
+    """Gives the node its own /run, and lets it write in /etc and /var, without changes to those of the machine."""
+    _call("mount", "--make-rshared", "/")  # of this namespace: mounts of pods may propagate
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # it may itself be below /run or /var
     _call("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
     INSIDE.mkdir()
     _call("mount", "--bind", f"/proc/{os.getpid()}/fd/{held}", str(INSIDE))
@@ -87,9 +87,9 @@ def _mount(folder: Path) -> None:
         layers = f"lowerdir=/{each},upperdir={upper},workdir={work}"
         _call("mount", "-t", "overlay", "-o", layers, "overlay", f"/{each}")
     resolver = Path("/etc/resolv.conf")
-    resolver.unlink(missing_ok=True)  # often a link into the machine's /run
+    resolver.unlink(missing_ok=True)  # often a link to the machine's /run
     resolver.write_text(NO_NAMES)
-    # The kubelet counts the folders of processors (cadvisor, utils/sysinfo), and takes those of NUMA nodes first
+    # The kubelet counts the folders of processors (cadvisor, utils/sysinfo), and prefers those of NUMA nodes
     for each in ("cpu", "node"):
         _call("mount", "-t", "tmpfs", "tmpfs", f"/sys/devices/system/{each}")
     for number in range(max(_CORES, os.cpu_count() or 0)):
@@ -121,7 +121,7 @@ class Node:
         self._context.load_cert_chain(SLOT.etc / "admin.crt", SLOT.etc / "admin.key")
 
     def run(self) -> None:
-        """Starts them in their order, and watches them from then on. Raises Failed when one does not start, or ends."""
+        """Starts them in order, and watches them. Raises Failed if one cannot start, or ends."""
         self._start("containerd", "etcd", "kube-apiserver")
         self._wait("containerd answers", SOCKET.exists)
         _tell("containerd")
@@ -129,7 +129,7 @@ class Node:
         _tell("api")
         self._start("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy")
         self._wait("the node is Ready", self._is_ready)
-        self._start("kube-router")  # it ends at once where its node is not registered yet
+        self._start("kube-router")  # it ends immediately if its node is not registered yet
         self._wait("kube-router enforces policies", self._enforces)
         _tell("ready")
         while True:
@@ -157,11 +157,11 @@ class Node:
         while not condition():
             self._check()
             if time.monotonic() > deadline:
-                raise Failed(f"{_SECONDS:g} s have passed and it is not so that {what}: see {SLOT.logs}")
+                raise Failed(f"after {_SECONDS:g} s, it is not true that {what}: see {SLOT.logs}")
             time.sleep(_POLL_SECONDS)
 
     def _get(self, path: str) -> bytes:
-        """What the API server answers, nothing when it does not."""
+        """The response of the API server; empty if there is none."""
         connection = http.client.HTTPSConnection(ADDRESS, API_PORT, timeout=10, context=self._context)
         with suppress(OSError, http.client.HTTPException):
             connection.request("GET", path)
@@ -177,7 +177,7 @@ class Node:
         return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
     def _enforces(self) -> bool:
-        """Whether kube-router has been through its first round (its docs/health.md)."""
+        """Whether kube-router has finished its first sync (its docs/health.md)."""
         connection = http.client.HTTPConnection("127.0.0.1", 20244, timeout=5)
         with suppress(OSError, http.client.HTTPException):
             connection.request("GET", "/healthz")

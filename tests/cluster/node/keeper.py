@@ -1,8 +1,8 @@
 """Keeps a node for a process: `python -m tests.cluster.node.keeper ROOT`, with the programs on PATH.
 
-It makes namespaces for processes, mounts and the network, and starts the node in them. When its stdin ends, because whoever
-started it wants so or has died, it kills the node's process 1, with which the kernel ends all that lives in the namespaces.
-What the kernel leaves, control groups and files, it removes itself; should it be killed too, the next one does that.
+It creates namespaces for processes, mounts and the network, and starts the node in them. When its stdin ends, because the
+process that started it closes it or dies, it kills the node's process 1, and the kernel ends all processes in the namespaces.
+It then removes what the kernel does not: control groups and files. If it is killed too, the next keeper does that.
 """
 
 import json
@@ -21,7 +21,7 @@ from tests.cluster.node.namespaces import next_child_is_first
 from tests.cluster.node.places import Slot
 
 _PATIENCE_SECONDS = 3.0
-"""How long another run may take to tidy up: its slot has the images already."""
+"""How long to wait for the cleanup of another run, whose slot already has the images."""
 
 
 def main() -> None:
@@ -63,7 +63,7 @@ def _run(slot: Slot) -> None:
     print(json.dumps(["slot", str(slot.folder), node.pid]), flush=True)
     select.select([sys.stdin, os.pidfd_open(node.pid)], [], [])
     node.kill()
-    node.wait()  # until everybody in the namespace has ended
+    node.wait()  # until all processes in the namespace have ended
 
 
 def _sweep(slot: Slot) -> None:

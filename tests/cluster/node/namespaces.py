@@ -1,4 +1,4 @@
-"""The kernel's namespaces: joins another process's network, and has children live in a process namespace of their own."""
+"""Linux namespaces: joins another process's network namespace, and starts child processes in a new PID namespace."""
 
 import ctypes
 import os
@@ -17,9 +17,9 @@ def _check(code: int) -> None:
 
 @contextmanager
 def network_of(pid: int) -> Iterator[None]:
-    """Moves this thread, and the threads and processes that it starts, into the network of a process while the block runs.
+    """Moves this thread, and its new threads and processes, into the network namespace of a process while the block runs.
 
-    Raises OSError where the process is gone.
+    Raises OSError if the process has ended.
     """
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     try:
@@ -35,5 +35,5 @@ def network_of(pid: int) -> Iterator[None]:
 
 
 def next_child_is_first() -> None:
-    """Has the next child of this process be process 1 of a namespace; when it ends, the kernel kills all that live there."""
+    """Makes the next child of this process process 1 of a PID namespace; when it ends, the kernel kills all processes there."""
     _check(_LIBC.unshare(_CLONE_NEWPID))

@@ -1,4 +1,4 @@
-"""A real Kubernetes node as tests see it: starts it, runs commands on it, ends it."""
+"""A real Kubernetes node for tests: starts it, runs commands on it, stops it."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from tests.cluster.node import groups, namespaces, packages, programs
 from tests.cluster.node.places import NAME, SOCKET, Slot
 
 STAGES = ("slot", "containerd", "api", "ready")
-"""What a node tells while it starts, in this order."""
+"""The stages of a starting node, in order."""
 
 _ROOT = Path(__file__).parents[3]
 _SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -31,7 +31,7 @@ _STOP_SECONDS = 60.0
 
 
 def obstacle() -> str | None:
-    """Why no node can run on this machine, if so. Nothing is installed then."""
+    """The reason why no node can run on this machine, if there is one. Nothing is installed in that case."""
     if sys.platform != "linux":
         return "it takes Linux"
     if os.geteuid() != 0:
@@ -54,11 +54,11 @@ def obstacle() -> str | None:
 
 @dataclass
 class Node:
-    """A running node, which lives as long as this process at most."""
+    """A running node, which ends with this process at the latest."""
 
     slot: Slot
     pid: int
-    """The process in whose namespaces the node lives."""
+    """The process in whose namespaces the node runs."""
     kubectl: Kubectl
     path: str
     """PATH with the programs of the node."""
@@ -66,7 +66,7 @@ class Node:
     _told: list[list[str]] = field(default_factory=list)
 
     def wait(self, stage: str, seconds: float = _START_SECONDS) -> None:
-        """Returns when the node has come to this stage. Raises EnvironmentProblem, with the reason, when it does not."""
+        """Returns when the node has reached this stage. Raises EnvironmentProblem with the reason if it does not."""
         deadline = time.monotonic() + seconds
         while stage not in [word for word, *_ in self._told]:
             self.check()
@@ -75,7 +75,7 @@ class Node:
             time.sleep(0.05)
 
     def check(self) -> None:
-        """Raises EnvironmentProblem, with the reason, when the node has ended by itself."""
+        """Raises EnvironmentProblem with the reason if the node has ended unexpectedly."""
         for word, *more in list(self._told):
             if word == "error":
                 raise EnvironmentProblem(f"the node has ended: {' '.join(more)}", f"see {self.slot.logs}")
@@ -83,21 +83,21 @@ class Node:
             raise EnvironmentProblem(f"the node's keeper has ended: {self._keeper.returncode}", f"see {self.slot.logs}")
 
     def inside(self) -> AbstractContextManager[None]:
-        """Moves this thread into the node's network while the block runs."""
+        """Moves this thread into the node's network namespace while the block runs."""
         return namespaces.network_of(self.pid)
 
     def outside(self) -> AbstractContextManager[None]:
-        """Moves this thread back into the machine's own network, where registries are, while the block runs."""
+        """Moves this thread back into the machine's network namespace, where registries are reachable, while the block runs."""
         return namespaces.network_of(self._keeper.pid)
 
     def command(self, *args: str) -> list[str]:
-        """The command line that runs a command on the node, among its processes, mounts and networks."""
+        """The command line that runs a command in the namespaces of the node."""
         return ["nsenter", f"--target={self.pid}", "--pid", "--mount", "--net", "--ipc", *args]
 
     def ctr(self, *args: str, stdin: IO[bytes] | None = None, timeout: float = 600) -> str:
-        """Runs containerd's client on the images and containers of the pods; returns its stdout.
+        """Runs containerd's client in the namespace of the pods; returns its stdout.
 
-        Raises EnvironmentProblem, with the last line of its stderr, when it fails.
+        Raises EnvironmentProblem with the last line of its stderr if it fails.
         """
         done = subprocess.run(
             self.command("ctr", f"--address={SOCKET}", "--namespace=k8s.io", *args),
@@ -114,7 +114,7 @@ class Node:
 
     @contextmanager
     def offering(self, resources: Mapping[str, str]) -> Iterator[None]:
-        """Has the node offer extended resources while the block runs, as a device plugin would: `{"nvidia.com/gpu": "1"}`."""
+        """Adds extended resources to the node while the block runs, like a device plugin: `{"nvidia.com/gpu": "1"}`."""
 
         def patch(values: Mapping[str, str | None]) -> None:
             status = json.dumps({"status": {"capacity": values, "allocatable": values}})
@@ -127,38 +127,38 @@ class Node:
             patch(dict.fromkeys(resources))
 
     def control_groups(self, uid: str) -> dict[str, Path]:
-        """The control groups of a pod, by the names of their hierarchies: `memory`, `cpu`, ...; in version 2, `cgroup`."""
+        """The control groups of a pod, by hierarchy: `memory`, `cpu`, ...; in version 2, `cgroup`."""
         found = {each.name: (each / self.slot.group).rglob(f"pod{uid}") for each in groups.hierarchies()}
         return {name: path for name, paths in found.items() for path in paths}
 
     @property
     def keeper_pid(self) -> int:
-        """The process that ends the node when this one has ended."""
+        """The process that stops the node after this process has ended."""
         return self._keeper.pid
 
     def stop(self) -> None:
-        """Ends the node, and everything that belongs to it. Raises TimeoutExpired when a minute does not suffice."""
+        """Stops the node with everything that belongs to it. Raises TimeoutExpired after a minute."""
         assert self._keeper.stdin is not None
         self._keeper.stdin.close()
         self._keeper.wait(_STOP_SECONDS)
 
 
 def launch(root: Path | None = None) -> Node:
-    """Begins to start a node, whose packages and programs are installed and built first; `root` is the folder of its slots.
+    """Starts a node, without waiting for it; installs packages and builds programs first. `root` is the folder of its slots.
 
-    Raises EnvironmentProblem where that is not possible.
+    Raises EnvironmentProblem if that is not possible.
     """
     packages.ensure()
     path = os.pathsep.join(map(str, [*programs.folders(), _SYSTEM]))
     keeper = subprocess.Popen(
         [sys.executable, "-m", "tests.cluster.node.keeper", str(root or cache_root() / "node")],
         cwd=_ROOT,
-        # Only what it needs: a proxy of the user's is not for the node
+        # Only the necessary variables: the node must not use the user's proxy
         env={"PATH": path, "HOME": "/root", "PYTHONPATH": str(_ROOT)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # Ctrl-C is for the tests, which end the node when they have ended themselves
+        start_new_session=True,  # Ctrl-C is for the tests, which stop the node at their end
     )
     assert keeper.stdout is not None
     first = keeper.stdout.readline()
@@ -173,7 +173,7 @@ def launch(root: Path | None = None) -> Node:
 
 @contextmanager
 def running(root: Path | None = None) -> Iterator[Node]:
-    """A node that is Ready, with this thread in its network; afterwards nothing is left of it."""
+    """A Ready node, with this thread in its network namespace; afterwards the node is removed completely."""
     with step("Starting a Kubernetes node", len(STAGES)) as advance:
         node = launch(root)
         try:

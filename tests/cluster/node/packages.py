@@ -1,4 +1,4 @@
-"""Debian packages that a node and its images need: what is missing is installed by apt-get, with one line of progress."""
+"""Debian packages for a node and its images: apt-get installs missing ones, with one line of progress."""
 
 import os
 import shutil
@@ -24,13 +24,13 @@ NODE = (
     "socat",
     "util-linux",
 )
-"""What kubelet, kube-proxy, kube-router and containerd call, and what runc is built with."""
+"""Packages that kubelet, kube-proxy, kube-router and containerd use, and that runc is built with."""
 
 _SECONDS = 600
 
 
 def missing(names: Sequence[str]) -> list[str]:
-    """Those that are not installed; all of them where dpkg itself is missing."""
+    """The missing packages; all of them without dpkg."""
     if shutil.which("dpkg-query") is None:
         return list(names)
     query = ["dpkg-query", "--show", "--showformat=${binary:Package} ${db:Status-Status}\n", *names]
@@ -40,16 +40,16 @@ def missing(names: Sequence[str]) -> list[str]:
 
 
 def ensure(names: Sequence[str] = NODE) -> None:
-    """Installs those that are missing.
+    """Installs the missing packages.
 
-    Raises EnvironmentProblem where apt-get cannot; its last lines are in the message.
+    Raises EnvironmentProblem with the last lines of apt-get if it fails.
     """
     if not (wanted := missing(names)):
         return
     with step(f"Installing the Debian packages {', '.join(wanted)}"):
         install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *wanted]
         done = _apt(install)
-        if done.returncode:  # the usual reason: its lists are older than the archive
+        if done.returncode:  # usually because its lists are older than the archive
             _apt(["apt-get", "update", "--quiet"])
             done = _apt(install)
     if done.returncode:

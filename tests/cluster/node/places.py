@@ -1,4 +1,4 @@
-"""Where a node keeps what it needs, and the addresses in its network."""
+"""Paths of a node, and addresses in its network."""
 
 import hashlib
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from pathlib import Path
 
 NAME = "node"
 ADDRESS = "10.99.0.1"
-"""The node's own address, on a bridge: the kernel of some machines has no `dummy` device."""
+"""The node's address, on a bridge: some kernels have no `dummy` device."""
 
 OUTSIDE = "198.51.100.1"
-"""An address that is no pod's, no Service's and no private one (TEST-NET-2, RFC 5737): the internet of the stories."""
+"""A public address that is not a pod's or Service's (TEST-NET-2, RFC 5737): the internet of the stories."""
 
 SERVICES = "10.96.0.0/16"
 API = "10.96.0.1"
@@ -18,31 +18,31 @@ PODS = "10.244.0.0/16"
 API_PORT = 6443
 
 INSIDE = Path("/run/node")
-"""The slot's folder as the processes of the node see it: a short path, because those of sockets are limited."""
+"""The slot's folder in the node's mount namespace: a short path, because paths of sockets are limited."""
 
 SOCKET = Path("/run/containerd/containerd.sock")
-"""Containerd's own choice."""
+"""containerd's default."""
 
 
 @dataclass(frozen=True)
 class Slot:
-    """The folder of one node in the user's cache. One run at a time has it; another run beside it takes another."""
+    """The folder of one node in the user's cache. Only one run at a time uses it; a concurrent run uses another slot."""
 
     folder: Path
 
     @property
     def store(self) -> Path:
-        """Containerd's content and snapshots: they stay, so that an image is imported once."""
+        """containerd's content and snapshots: kept, so that each image is imported once."""
         return self.folder / "store"
 
     @property
     def run(self) -> Path:
-        """What belongs to one run: configuration, kubelet, volumes, logs of pods. It goes with the node."""
+        """Data of one run: configuration, kubelet, volumes, logs of pods. Deleted with the node."""
         return self.folder / "run"
 
     @property
     def logs(self) -> Path:
-        """What the daemons wrote. It stays until the next start, for whoever asks why."""
+        """Logs of the daemons, kept until the next start for diagnosis."""
         return self.folder / "logs"
 
     @property
@@ -52,10 +52,10 @@ class Slot:
 
     @property
     def kubeconfig(self) -> Path:
-        """The administrator's."""
+        """The administrator's kubeconfig."""
         return self.etc / "admin.kubeconfig"
 
     @property
     def group(self) -> str:
-        """Name of the control group of all pods: no other slot of this machine has the same."""
+        """Name of the control group of all pods, unique on this machine."""
         return f"airis-node-{hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]}"

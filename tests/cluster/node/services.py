@@ -1,4 +1,4 @@
-"""What runs in pods to serve the others: DNS and volumes always, an ingress controller and metrics where a story asks."""
+"""System pods of the cluster: always DNS and volumes; an ingress controller and metrics if a story needs them."""
 
 from pathlib import Path
 from string import Template
@@ -11,7 +11,7 @@ from tests.cluster.node.daemons import SLOT
 from tests.cluster.node.places import DNS
 
 BASE = (recipes.PAUSE, recipes.COREDNS, recipes.LOCAL_PATH, recipes.BUSYBOX)
-"""The images that every node needs; the first is the one that containerd itself asks for."""
+"""The images of every node; the first is containerd's pause image."""
 
 _VALUES = {
     "COREDNS": recipes.COREDNS,

@@ -1,4 +1,4 @@
-"""Who reaches whom, on a node that enforces NetworkPolicies: each row of the tables asks for each of their columns."""
+"""NetworkPolicies, on a node that enforces them: each row of the tables connects to each column."""
 
 import re
 import time
@@ -15,8 +15,8 @@ from tests.cluster.pods import make, shell
 from tests.cluster.stacks import Stack, new_namespace
 from tests.cluster.target import Target
 
-# x: reached. A point: refused. A line: not asked. `elsewhere` is a pod in a namespace that no setting names, such as a metrics
-# scraper; `dns` is whether a name is looked up, and `port-53` a server outside that listens where name servers do.
+# x: allowed. A point: denied. A dash: not tested. `elsewhere` is a pod in a namespace that no setting names, such as a metrics
+# scraper; `dns` is a DNS lookup, and `port-53` a server outside of the cluster on the port of name servers.
 
 BY_DEFAULT = """
             webui  ollama  redis  elsewhere  api  outside  port-53  dns
@@ -75,14 +75,14 @@ host=kubernetes.default.svc.cluster.local look="import socket; socket.gethostbyn
 { timeout 3 getent hosts $host || timeout 3 python3 -c "$look"; } >/dev/null 2>&1 && echo dns
 wait
 """
-"""Prints the names of those that are reached: `bash -c PROBE bash NAME=ADDRESS:PORT ...`."""
+"""Prints the names of the reachable addresses: `bash -c PROBE bash NAME=ADDRESS:PORT ...`."""
 
 Row = Callable[..., str]
-"""Runs a command in the place of a row; returns its stdout."""
+"""Runs a command as a row; returns its stdout."""
 
 
 def reached(rows: Mapping[str, Row], targets: Mapping[str, str]) -> dict[str, set[str]]:
-    """Whom each row reaches, asked at once."""
+    """The reachable columns of each row, tested concurrently."""
     asked = [f"{name}={address}" for name, address in targets.items()]
     with ThreadPoolExecutor() as pool:
         answers = pool.map(lambda row: row("bash", "-c", PROBE, "bash", *asked), rows.values())
@@ -90,7 +90,7 @@ def reached(rows: Mapping[str, Row], targets: Mapping[str, str]) -> dict[str, se
 
 
 def filled(table: str, found: Mapping[str, set[str]]) -> str:
-    """The table with what was found in place of what is expected."""
+    """The table with the results instead of the expectations."""
     heading, *lines = table.strip("\n").splitlines()
     columns = heading.split()
     drawn = [heading]
@@ -106,15 +106,15 @@ def filled(table: str, found: Mapping[str, set[str]]) -> str:
 
 
 def assert_comes_true(table: str, rows: Mapping[str, Row], targets: Mapping[str, str], seconds: float = 20) -> None:
-    """Waits until everybody reaches whom they may: the node's policies follow those of the API server in a moment."""
+    """Waits until all allowed connections work: the node applies policies with a short delay."""
     deadline = time.monotonic() + seconds
     while (found := filled(table, reached(rows, targets))) != table and time.monotonic() < deadline:
         time.sleep(0.5)
     assert found == table
 
 
-def test_who_reaches_whom(cluster: Target, stack: Stack) -> None:
-    assert cluster.own_node.pid  # its network has an outside
+def test_allowed_connections(cluster: Target, stack: Stack) -> None:
+    assert cluster.own_node.pid  # needs the node's network with a machine outside
     listening = "exec python3 -m http.server 8080"
     probe: dict[str, Any] = {"image": OLLAMA}
     with ExitStack() as exits:
@@ -124,7 +124,7 @@ def test_who_reaches_whom(cluster: Target, stack: Stack) -> None:
         def up(**network: object) -> None:
             stack.up(
                 webui={"redis": {"bundled": {}}},
-                ollama={"absentModels": ["nothing"]},  # there is a Job of models, whose pods ask Ollama
+                ollama={"absentModels": ["nothing"]},  # creates a model Job, whose pods connect to Ollama
                 network={"ingressNamespaces": [ingress], **network},
             )
 
