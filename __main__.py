@@ -4,12 +4,12 @@ import gc
 import signal
 import threading
 
-# Once a resource has failed, the engine interrupts the program: where that was, as Python tells it, helps nobody
-if threading.current_thread() is threading.main_thread():  # `airis` runs the program in others
+# Once a resource has failed, the engine interrupts the program: a KeyboardInterrupt traceback would only be noise
+if threading.current_thread() is threading.main_thread():  # `airis` runs the program in other threads
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-# The typed Kubernetes modules are a million objects that live as long as the program: collecting garbage after every 700th,
-# as is the default, costs a fifth of the whole preview
+# The typed Kubernetes modules are a million objects that live as long as the program. Collecting garbage after every 700
+# allocations, the default, costs a fifth of the time of a preview
 gc.set_threshold(200_000, 20, 20)
 
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ warn(settings.warnings())
 hook = load_hook(Path(__file__).parent, settings.transform.file)
 transformations = [saying_what_to_do(), *takeover_transformations(settings.takeover), *hook.transformations]
 
-# The claims live in the namespace: deleting it would delete them
+# Deleting the namespace would delete the claims in it
 namespace = Namespace(
     "namespace",
     metadata=ObjectMetaArgs(

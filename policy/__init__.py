@@ -1,1 +1,1 @@
-"""What every stack must keep: rules that `airis check` and, as a policy pack, Pulumi itself apply."""
+"""The rules for every stack. `airis check` applies them, and Pulumi, as a policy pack."""

@@ -12,14 +12,14 @@ from pulumi_policy import (
     ResourceValidationPolicy,
 )
 
-# Pulumi starts this folder as a program; the rules need the settings beside it
+# Pulumi runs this folder as a program; the rules import settings/ from the parent folder
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from policy.rules import RULES, Registered, Rule, level
 
 
 def policies() -> list[ResourceValidationPolicy]:
-    """The rules as Pulumi's policies, as strict as the stack's own settings want them."""
+    """The rules as Pulumi policies, with the enforcement levels that follow from the stack's settings."""
     config = pulumi.Config("airis")
     production = config.get_bool("production") or False
     pod_security = config.get("podSecurity") or "restricted"

@@ -1,4 +1,4 @@
-"""GitHub's REST API with nothing but Python: what the workflows' scripts need of it."""
+"""A minimal client for GitHub's REST API, for the workflows' scripts. Needs only the standard library."""
 
 import json
 import os
@@ -9,17 +9,17 @@ from typing import Any
 from urllib.parse import urlencode
 
 COMMENT_LIMIT = 65_536
-"""Characters of a comment or an issue that GitHub takes."""
+"""GitHub's limit for the characters of a comment or an issue."""
 
 BOT = "github-actions[bot]"
-"""Who writes with a workflow's own token."""
+"""The author of what is written with a workflow's token."""
 
 _PAGE = 100
 _TIMEOUT_SECONDS = 30
 
 
 class Api:
-    """The API as the runner's environment names it: $GITHUB_API_URL, $GITHUB_REPOSITORY and $GITHUB_TOKEN."""
+    """The API, configured by the runner's environment: $GITHUB_API_URL, $GITHUB_REPOSITORY and $GITHUB_TOKEN."""
 
     def __init__(self) -> None:
         self.repository = os.environ["GITHUB_REPOSITORY"]
@@ -27,11 +27,11 @@ class Api:
         self._token = os.environ["GITHUB_TOKEN"]
 
     def get(self, path: str, **query: str) -> Any:
-        """What is at `path` below the repository."""
+        """Gets `path` below the repository."""
         return self._call("GET", f"{path}?{urlencode(query)}" if query else path)
 
     def pages(self, path: str, **query: str) -> Iterator[Any]:
-        """Every item of a list, page by page."""
+        """All items of a list, page by page."""
         number = 1
         while True:
             items = self.get(path, **query, per_page=str(_PAGE), page=str(number))
@@ -41,15 +41,15 @@ class Api:
             number += 1
 
     def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Makes something."""
+        """Creates a resource."""
         return self._call("POST", path, body)
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Changes something."""
+        """Updates a resource."""
         return self._call("PATCH", path, body)
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        request = urllib.request.Request(  # noqa: S310  (the runner says where the API is)
+        request = urllib.request.Request(  # noqa: S310  (the runner sets the URL)
             f"{self._url}/repos/{self.repository}/{path}",
             method=method,
             data=None if body is None else json.dumps(body).encode(),

@@ -1,8 +1,8 @@
-"""Writes the review into the pull request, or edits the comment that is there.
+"""Posts the review as a comment on the pull request, or edits the existing comment.
 
-Usage: post_comment.py RUN_ID FOLDER. FOLDER is the artifact of that run: `number` and `comment.md`. The run may be one of a
-fork: whoever opened the pull request chose every byte of it. So it is text, and never anything else; and which pull request
-it belongs to is what GitHub says of the run, not what the artifact says.
+Usage: post_comment.py RUN_ID FOLDER. FOLDER is the artifact of that run: `number` and `comment.md`. The artifact is untrusted:
+the run may be from a fork, whose author controls every byte. So the script only treats it as text, and finds the pull request
+through GitHub's data on the run, not through the artifact.
 """
 
 import os
@@ -16,20 +16,20 @@ from typing import Any
 from github_api import BOT, COMMENT_LIMIT, Api
 
 MARKER = "<!-- airis-review -->"
-"""The first line of the comment, by which it is found again. `airis review` writes it."""
+"""The first line of the comment, which identifies it. `airis review` writes it."""
 
 _NUMBER_BYTES = 20
 _MENTION = re.compile(r"(?<!\w)@(?=[A-Za-z0-9])")
 _NO_BREAK = "\u2060"
-"""Stands between @ and a name, unseen: nobody is called by what a stranger wrote."""
+"""An invisible character between @ and a name: untrusted text must not notify users."""
 
 
 class Refused(Exception):
-    """The artifact is not what it should be. Nothing is posted."""
+    """The artifact is invalid. Nothing is posted."""
 
 
 def main(run_id: str, folder: Path) -> None:
-    """Posts the comment of a run; says on stdout what was done."""
+    """Posts the comment of a run; prints the result on stdout."""
     api = Api()
     run = api.get(f"actions/runs/{int(run_id)}")
     number = _pull_request(api, run, _claimed_number(folder))
@@ -46,14 +46,14 @@ def main(run_id: str, folder: Path) -> None:
 
 
 def _pull_request(api: Api, run: Mapping[str, Any], claimed: int | None) -> int | None:
-    """The open pull request whose head the run is about; None if there is none any more, or it has moved on.
+    """The open pull request with the run's commit as its head; None if it was closed, or has a newer head.
 
-    It is looked up by the branch, because by the commit GitHub does not find those of forks; and its head must be the
-    run's commit. `claimed` only chooses between pull requests of the same commit.
+    It is looked up by its branch, because GitHub does not find pull requests from forks by their commit. `claimed` only selects
+    between pull requests of the same commit.
     """
     source = run["head_repository"]
     if run["event"] != "pull_request" or source is None:
-        print("nothing to comment: the run is not of a pull request, or its fork is gone")
+        print("nothing to comment: the run is not for a pull request, or its fork was deleted")
         return None
     branch = f"{source['owner']['login']}:{run['head_branch']}"
     found = {
@@ -63,15 +63,13 @@ def _pull_request(api: Api, run: Mapping[str, Any], claimed: int | None) -> int 
         and each["base"]["repo"]["full_name"] == api.repository
     }
     if claimed is not None and found and claimed not in found:
-        raise Refused(f"the artifact names pull request {claimed}, and the run is of another one")
+        raise Refused(f"the artifact is for pull request {claimed}, but the run is for another one")
     heads = [number for number, sha in found.items() if sha == run["head_sha"] and claimed in (None, number)]
     if not heads:
-        print(
-            f"nothing to comment: no open pull request has {run['head_sha']} as its head; it was closed or has moved on"
-        )
+        print(f"nothing to comment: no open pull request has {run['head_sha']} as its head; it was closed or updated")
         return None
     if len(heads) > 1:
-        raise Refused(f"the artifact does not say which of these pull requests it is about: {sorted(heads)}")
+        raise Refused(f"the artifact does not select one of these pull requests: {sorted(heads)}")
     return heads[0]
 
 
@@ -85,29 +83,29 @@ def _claimed_number(folder: Path) -> int | None:
 
 
 def _body(folder: Path, run: Mapping[str, Any]) -> str:
-    """The comment. Where the review did not get that far, it says so."""
+    """The comment. Without one in the artifact, it states that the review was aborted."""
     text = _text(folder / "comment.md", 4 * COMMENT_LIMIT)
     if text is None:
-        why = f"The review broke off: [its log]({run['html_url']}) says why."
+        why = f"The review was aborted: see [its log]({run['html_url']})."
         return f"{MARKER}\n### Review of {run['head_sha'][:10]}\n\n{why}\n"
     if not text.startswith(f"{MARKER}\n"):
         raise Refused(f"the artifact's comment does not begin with {MARKER}")
     body = _MENTION.sub(f"@{_NO_BREAK}", text)
     if len(body) > COMMENT_LIMIT:
-        raise Refused(f"the artifact's comment has {len(body)} characters, and GitHub takes {COMMENT_LIMIT}")
+        raise Refused(f"the artifact's comment has {len(body)} characters, but GitHub's limit is {COMMENT_LIMIT}")
     return body
 
 
 def _text(path: Path, limit: int) -> str | None:
-    """What the file holds, which is a plain file: a link could lead to something of this machine."""
+    """The text of a regular file; None if it does not exist. A link is refused: it could point to a file of this machine."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Refused(f"the artifact's {path.name} is no plain file: {error.strerror}") from None
+        raise Refused(f"the artifact's {path.name} is not a regular file: {error.strerror}") from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        raise Refused(f"the artifact's {path.name} is no plain file")
+        raise Refused(f"the artifact's {path.name} is not a regular file")
     with os.fdopen(descriptor, "rb") as file:
         data = file.read(limit + 1)
     if len(data) > limit:
@@ -115,7 +113,7 @@ def _text(path: Path, limit: int) -> str | None:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise Refused(f"the artifact's {path.name} is not text in UTF-8") from None
+        raise Refused(f"the artifact's {path.name} is not UTF-8 text") from None
 
 
 if __name__ == "__main__":

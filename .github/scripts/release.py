@@ -1,7 +1,7 @@
-"""What a release is made of.
+"""Checks a release tag, and builds the files of a release.
 
-Usage: release.py check TAG: the tag must be `v` and the version in pyproject.toml. release.py build TAG FOLDER: writes the
-archive of that tag, SHA256SUMS and notes.md (the subjects of the commits since the tag before) into FOLDER.
+Usage: release.py check TAG: checks that the tag is `v` and the version in pyproject.toml. release.py build TAG FOLDER: writes
+the archive of that tag, SHA256SUMS and notes.md (the subjects of the commits since the previous tag) to FOLDER.
 """
 
 import hashlib
@@ -15,15 +15,15 @@ _TAG = re.compile(r"v[0-9]+\.[0-9]+\.[0-9]+[A-Za-z0-9.+-]*")
 
 
 def check(tag: str) -> None:
-    """Ends with a message where the tag is not the version's."""
+    """Exits with an error if the tag does not match the version."""
     version = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     if _TAG.fullmatch(tag) is None or tag != f"v{version}":
-        sys.exit(f"error: the tag is {tag!r}, and pyproject.toml's version is {version}: the tag must be v{version}")
-    print(f"{tag} is the version in pyproject.toml")
+        sys.exit(f"error: the tag is {tag!r}, but pyproject.toml has version {version}: the tag must be v{version}")
+    print(f"{tag} matches the version in pyproject.toml")
 
 
 def build(tag: str, folder: Path) -> None:
-    """Writes archive, checksums and notes."""
+    """Writes the archive, the checksums and the release notes."""
     check(tag)
     folder.mkdir(parents=True, exist_ok=True)
     name = f"airis-{tag[1:]}"

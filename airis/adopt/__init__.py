@@ -1,4 +1,4 @@
-"""`airis adopt`: from what runs already to a stack that takes it over, with its data."""
+"""`airis adopt`: takes over an existing deployment, with its data, as a stack."""
 
 from airis.adopt.command import adopt
 

@@ -1,4 +1,4 @@
-"""What the first `up` would change: the live objects, held against what the API server would make of the render."""
+"""What the first `up` would change: compares the live objects with a server-side dry run of the rendered ones."""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -31,32 +31,32 @@ _SERVICE_KEPT = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
 
 @dataclass(frozen=True)
 class Change:
-    """An object of the stack, and what becomes of it."""
+    """An object of the stack, and what the first `up` does with it."""
 
     wanted: KubeObject
     live: KubeObject | None
-    """The object that it takes over, or takes the place of; None for a new one."""
+    """The object that it takes over or replaces; None for a new one."""
     in_place: bool
-    """Whether it takes over this very object."""
+    """Whether it takes over the live object itself."""
     lines: tuple[str, ...] = ()
-    """Field by field: `+` comes, `-` goes, `~` changes."""
+    """One line per field: `+` added, `-` removed, `~` changed."""
 
     @property
     def restarts(self) -> bool:
-        """Whether pods are replaced by it."""
+        """Whether the change replaces pods."""
         return self.in_place and any(line[2:].startswith("spec.template") for line in self.lines)
 
 
 def changes(cluster: Cluster, wanted: Sequence[KubeObject], found: Found) -> list[Change]:
-    """What becomes of each object that the stack wants. The server tries it out, and keeps nothing.
+    """The change to each object of the stack, by a server-side dry run.
 
-    Raises AirisError where an object of that name is something else's, and where the server would refuse the change.
+    Raises AirisError if an unrelated object has the same name, and if the server would reject a change.
     """
     pairs = [(each, _live(cluster, each, found)) for each in wanted]
     if clashes := [label(each) for each, live in pairs if live is not None and not _belongs(live, each, found)]:
         raise AirisError(
-            f"namespace {cluster.namespace}: {', '.join(clashes)} is there already, and is something else's",
-            "the stack needs these names: rename or remove what has them, or adopt into another namespace; nothing was changed",
+            f"namespace {cluster.namespace}: {', '.join(clashes)} exists, but does not belong to this deployment",
+            "the stack needs these names: rename or remove these objects, or adopt into another namespace; nothing was changed",
         )
     return [
         _in_place(cluster, each, live) if live is not None else _beside(cluster, each, found) for each, live in pairs
@@ -64,7 +64,7 @@ def changes(cluster: Cluster, wanted: Sequence[KubeObject], found: Found) -> lis
 
 
 def _live(cluster: Cluster, wanted: KubeObject, found: Found) -> KubeObject | None:
-    if wanted["kind"] == "Secret":  # by its name alone: what is in it is nobody's business here
+    if wanted["kind"] == "Secret":  # only by its name: its data is not read
         name = wanted["metadata"]["name"]
         there = cluster.run("get", "secret", name, "--ignore-not-found", "--output=jsonpath={.metadata.name}")
         return {"kind": "Secret", "metadata": {"name": name}} if there else None
@@ -72,7 +72,7 @@ def _live(cluster: Cluster, wanted: KubeObject, found: Found) -> KubeObject | No
 
 
 def _belongs(live: KubeObject, wanted: KubeObject, found: Found) -> bool:  # noqa: PLR0911
-    """Whether an object of the same name is one of the deployment's own."""
+    """Whether a live object of the same name belongs to the deployment."""
     in_place = [each for each in found.workloads if each.in_place]
     uids = [each.body["metadata"]["uid"] for each in in_place]
     match wanted["kind"]:
@@ -108,14 +108,14 @@ def _in_place(cluster: Cluster, wanted: KubeObject, live: KubeObject) -> Change:
         if "nvalid" not in error.message and "immutable" not in error.message:
             raise
         raise AirisError(
-            f"{label(live)} cannot be taken over as it is: {error.message}",
-            "these fields cannot change on a live object; nothing was changed",
+            f"{label(live)} cannot be taken over: {error.message}",
+            "these fields are immutable on a live object; nothing was changed",
         ) from None
     return Change(wanted, live, True, tuple(_lines(_comparable(live), _comparable(result))))
 
 
 def _beside(cluster: Cluster, wanted: KubeObject, found: Found) -> Change:
-    """Compares a new object with the one that it takes the place of, as far as they are of a kind."""
+    """Compares a new object with the one that it replaces, in the fields that they have in common."""
     old = _counterpart(wanted, found)
     if old is None:
         return Change(wanted, None, False)
@@ -145,7 +145,7 @@ def _counterpart(wanted: KubeObject, found: Found) -> KubeObject | None:
 
 
 def _updated(live: KubeObject, wanted: KubeObject) -> dict[str, Any]:
-    """The object as it would be afterwards: what the stack wants, what controllers own, and what the server gave it."""
+    """The object after the update: the stack's fields, the controllers' fields, and the server's fields."""
     body = copy.deepcopy(dict(wanted))
     metadata = body["metadata"]
     for group in ("labels", "annotations"):
@@ -170,7 +170,7 @@ def _updated(live: KubeObject, wanted: KubeObject) -> dict[str, Any]:
 
 
 def _owned(body: KubeObject, group: str) -> set[str]:
-    """The labels or annotations that somebody set who deploys, and that go with the handover."""
+    """The labels or annotations that a deployment tool set, and that are handed over."""
     fields = [
         each["fieldsV1"].get("f:metadata", {}).get(f"f:{group}", {})
         for each in body["metadata"].get("managedFields", [])
@@ -180,7 +180,7 @@ def _owned(body: KubeObject, group: str) -> set[str]:
 
 
 def _comparable(body: KubeObject) -> dict[str, Any]:
-    """The object without what the server keeps for itself; volumes by the paths where they are mounted."""
+    """The object without server-managed fields, with volumes by their mount paths."""
     metadata = {key: value for key, value in body["metadata"].items() if key not in _SERVERS_OWN}
     found = {"metadata": metadata, "spec": copy.deepcopy(dict(body.get("spec") or {}))}
     pod = found["spec"].get("template", {}).get("spec")
@@ -199,7 +199,7 @@ def _comparable(body: KubeObject) -> dict[str, Any]:
 
 
 def _lines(before: Any, after: Any) -> Iterator[str]:
-    """Where two values differ; a field that only one of them has stands for everything below it."""
+    """The differences between two values. A field that only one of them has includes everything below it."""
     for each in differences(before, after):
         if each.after is ABSENT:
             yield f"- {each.path}{_shown(each.path, each.before)}"
@@ -210,5 +210,5 @@ def _lines(before: Any, after: Any) -> Iterator[str]:
 
 
 def _shown(path: str, value: Any) -> str:
-    """A value in few words, and none that may be a credential."""
+    """A shortened value, with possible credentials masked."""
     return "" if _LAST_APPLIED in path else f" {one_line(masked(value, path), _SHORT)}"

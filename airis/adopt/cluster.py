@@ -1,4 +1,4 @@
-"""kubectl on the cluster that something is adopted from: to look, to try things out on the server, and to hand over."""
+"""kubectl on the cluster of an adopted deployment: reads, server-side dry runs, and patches."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,9 +26,9 @@ _AWAY = (
 
 @contextmanager
 def cluster_of(stack: StackFile, namespace: str, kubeconfig: Path | None, context: str | None) -> Iterator[Cluster]:
-    """The cluster that `kubeconfig` and `context` name, or else the one that the stack goes to.
+    """The cluster of `kubeconfig` and `context`, or else the one that the stack deploys to.
 
-    Raises EnvironmentProblem where none is configured or kubectl is missing.
+    Raises EnvironmentProblem if no cluster is configured, or kubectl is missing.
     """
     with connected(stack, namespace, kubeconfig) as found:
         further = [f"--context={context}"] if context and kubeconfig is not None else []
@@ -36,30 +36,30 @@ def cluster_of(stack: StackFile, namespace: str, kubeconfig: Path | None, contex
 
 
 def problem(error: KubectlError, changed: Sequence[str] = ()) -> AirisError:
-    """The same error with what it means here: what the person may not do, an API server that is away, or another one.
+    """The same error, classified: missing permissions, an unreachable API server, or another error.
 
-    `changed` is what has been done before; without any, nothing was changed.
+    `changed` lists what was done before the error; if it is empty, nothing was changed.
     """
     words = error.message
-    so_far = f"done so far: {'; '.join(changed)}. Run the same command again: it goes on from there"
+    so_far = f"done so far: {'; '.join(changed)}. Run the same command again to continue"
     nothing = "nothing was changed"
     if any(each in words for each in _FORBIDDEN):
-        remedy = so_far if changed else f"{nothing}; docs/moving.md lists the rights that airis adopt needs"
-        return EnvironmentProblem(f"the cluster does not permit it: {words}", remedy)
+        remedy = so_far if changed else f"{nothing}; docs/moving.md lists the permissions that airis adopt needs"
+        return EnvironmentProblem(f"permission denied by the cluster: {words}", remedy)
     if any(each in words for each in _AWAY):
         if changed:
-            return KubectlError(f"the API server does not answer any more: {words}", so_far)
+            return KubectlError(f"the API server stopped answering: {words}", so_far)
         return EnvironmentProblem(f"the API server does not answer: {words}", nothing)
     return KubectlError(words, so_far if changed else nothing)
 
 
 def get(cluster: Cluster, kinds: str, *names: str) -> list[dict[str, Any]]:
-    """Objects with the record of who owns which field."""
+    """Objects with their managedFields."""
     return cluster.get(kinds, *names, "--show-managed-fields")
 
 
 def tried(cluster: Cluster, verb: str, body: KubeObject) -> dict[str, Any]:
-    """What the API server makes of an object, without keeping it: with `create`, or `replace` for one that exists."""
+    """The result of a server-side dry run: of `create`, or of `replace` for an existing object."""
     text = cluster.run(verb, "--dry-run=server", "--output=json", "--filename=-", stdin=json.dumps(body))
     return dict(json.loads(text))
 
@@ -67,7 +67,7 @@ def tried(cluster: Cluster, verb: str, body: KubeObject) -> dict[str, Any]:
 def patch(
     cluster: Cluster, body: KubeObject, operations: Sequence[Mapping[str, Any]], *, dry_run: bool = False
 ) -> None:
-    """Changes one object by a JSON patch, but only as it was seen: whoever changed it meanwhile is not overwritten."""
+    """Applies a JSON patch to one object, only if its resourceVersion is unchanged: never overwrites concurrent changes."""
     version = body["metadata"]["resourceVersion"]
     unchanged = [{"op": "replace", "path": "/metadata/resourceVersion", "value": version}]
     cluster.run(
@@ -82,5 +82,5 @@ def patch(
 
 
 def label(body: KubeObject) -> str:
-    """How an object is called in messages: `Service/ollama`."""
+    """The name of an object in messages: `Service/ollama`."""
     return f"{body['kind']}/{body['metadata']['name']}"

@@ -1,4 +1,4 @@
-"""The command: look, write the stack file, say what changes, and after asking prepare the cluster for the first `up`."""
+"""The command: discovers the deployment, writes the stack file, shows the changes, and asks before it prepares the cluster."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -9,9 +9,10 @@ from typing import Any
 from airis.adopt.changes import Change, changes
 from airis.adopt.cluster import cluster_of, label, problem
 from airis.adopt.discovery import Found, look
+from airis.adopt.draft import Draft
 from airis.adopt.environment import SECRET
 from airis.adopt.preparation import Preparation, check, preparation, prepare
-from airis.adopt.stack_file import Draft, as_yaml, drafted
+from airis.adopt.stack_file import as_yaml, drafted
 from airis.cluster.connection import Cluster
 from airis.cluster.kubectl import KubectlError, KubeObject
 from airis.render.objects import manifests
@@ -22,7 +23,7 @@ _NAMESPACE = "airis"
 _TAKEOVER = "airis:takeover"
 
 Ask = Callable[[str], bool]
-"""Puts a question, and says whether the answer was yes."""
+"""Asks a yes-or-no question; returns whether the answer was yes."""
 
 
 def adopt(
@@ -34,14 +35,14 @@ def adopt(
     force: bool = False,
     ask: Ask = lambda question: False,
 ) -> Path:
-    """Adopts what runs in a namespace as the stack `name`. Returns the stack file.
+    """Adopts the deployment in a namespace as the stack `name`. Returns the path of the stack file.
 
-    A stack file that exists is never written over: one that an earlier run wrote is taken as it stands now, and any other is
-    refused; with `force`, the new one is written beside it, as the stack `<name>-adopted`. The cluster is only changed after
-    `ask` said yes, and then nothing but who owns fields, and how many pods the workloads of before have.
+    An existing stack file is never overwritten. A file of an earlier run is used as it is; any other one is an error, or with
+    `force`, the new file is `Pulumi.<name>-adopted.yaml`. The cluster is changed only after `ask` returns True, and only in the
+    owners of fields, the replicas of the old workloads, and an annotation on Helm's claims.
 
-    Raises AirisError where there is nothing to adopt or it cannot be done without harm, EnvironmentProblem where the cluster is
-    out of reach or does not permit it, and KubectlError where it broke off on the way.
+    Raises AirisError if there is nothing to adopt, or adopting it is not safe; EnvironmentProblem if the cluster is unreachable
+    or denies permission; KubectlError if it fails halfway.
     """
     stack = _stack(name, project_root(), force=force)
     earlier = _TAKEOVER in stack.config
@@ -54,7 +55,7 @@ def adopt(
         stack = replace(stack, config=chosen)
     where = namespace or stack.config.get("airis:namespace", _NAMESPACE)
     if earlier and where != stack.config.get("airis:namespace", _NAMESPACE):
-        raise AirisError(f"{stack.path.name} is for the namespace {stack.config['airis:namespace']}, not {where}")
+        raise AirisError(f"{stack.path.name} has airis:namespace {stack.config['airis:namespace']}, not {where}")
     with cluster_of(stack, where, kubeconfig, context) as cluster:
         try:
             found = look(cluster)
@@ -72,7 +73,7 @@ def adopt(
             stack.path.write_text(as_yaml(draft, found, stack.name), encoding="utf-8")
             print(f"\nWritten: {stack.path.name}")
         else:
-            print(f"\n{stack.path.name} is from an earlier run, and was left as it is.")
+            print(f"\n{stack.path.name} is from an earlier run, and was not changed.")
         _tell_notes(draft, found)
         _prepare(cluster, preparation(found, becomes), wanted, ask, stack)
         _tell_next(stack, found)
@@ -80,7 +81,7 @@ def adopt(
 
 
 def _stack(name: str, root: Path, *, force: bool) -> StackFile:
-    """The stack to write: a new one, or one of an earlier run."""
+    """The stack to write: a new one, or the one from an earlier run."""
     for each in (name, f"{name}-adopted") if force else (name,):
         path = root / f"Pulumi.{each}.yaml"
         if not path.exists():
@@ -90,10 +91,10 @@ def _stack(name: str, root: Path, *, force: bool) -> StackFile:
         if takeover and json.loads(takeover).get("enabled"):
             return stack
     raise AirisError(
-        f"{path.name} exists, and is never written over",
+        f"{path.name} exists, and is never overwritten",
         "choose another name"
         if force
-        else f"choose another name, or --force: it writes Pulumi.{name}-adopted.yaml beside it",
+        else f"choose another name, or use --force to write Pulumi.{name}-adopted.yaml instead",
     )
 
 
@@ -111,24 +112,24 @@ def _tell_found(found: Found) -> None:
         )
         pods = "1 pod" if each.replicas == 1 else f"{each.replicas} pods"
         print(
-            f"  {label(each.body)}: {each.container['image']}, {pods}, data on {claims or 'no claim: lost with the pod'}"
+            f"  {label(each.body)}: {each.container['image']}, {pods}, data on {claims or 'no claim (lost with the pod)'}"
         )
     for way in (found.service, found.ollama_service, found.ingress):
         if way is not None:
             print(f"  {label(way)}")
     if found.others:
-        print(f"  left alone: {', '.join(label(each) for each in found.others)}")
+        print(f"  not adopted: {', '.join(label(each) for each in found.others)}")
 
 
 def _tell_changes(becomes: Sequence[Change], found: Found) -> None:
-    print("\nThe first up:")
+    print("\nChanges of the first `airis up`:")
     new = [label(each.wanted) for each in becomes if each.live is None]
     for each in becomes:
         if each.live is None:
             continue
-        verb = "takes over" if each.in_place else "takes the place of"
+        verb = "takes over" if each.in_place else "replaces"
         pods = "; its pods are replaced" if each.restarts else ""
-        print(f"  {label(each.wanted)} {verb} {label(each.live)}{pods}{':' if each.lines else ': nothing changes'}")
+        print(f"  {label(each.wanted)} {verb} {label(each.live)}{pods}{':' if each.lines else ': no changes'}")
         for line in each.lines:
             print(f"    {line}")
     print(f"  new: {', '.join(new)}")
@@ -136,13 +137,13 @@ def _tell_changes(becomes: Sequence[Change], found: Found) -> None:
 
 def _tell_notes(draft: Draft, found: Found) -> None:
     if draft.notes.dropped:
-        print("\nNot carried over; set by hand what you need:")
+        print("\nNot adopted; configure what you need manually:")
         for each in draft.notes.dropped:
             print(f"  {each}")
     if not draft.notes.credentials:
         return
     print(
-        f"\nCredentials that stand in the pods in plain text were not written. Put them into the Secret {SECRET} first:"
+        f"\nThe pods have credentials in plain text, which were not written. First put them into the Secret {SECRET}:"
     )
     name = found.namespace["metadata"]["name"]
     literals = []
@@ -152,7 +153,7 @@ def _tell_notes(draft: Draft, found: Found) -> None:
 
 
 def _place_of(variable: str, found: Found) -> str:
-    """The words of `kubectl get` that print a variable's value."""
+    """The arguments of `kubectl get` that print a variable's value."""
     for each in found.workloads:
         if any(entry["name"] == variable for entry in each.container.get("env") or []):
             path = f'.spec.template.spec.containers[?(@.name=="{each.container["name"]}")].env[?(@.name=="{variable}")].value'
@@ -162,34 +163,36 @@ def _place_of(variable: str, found: Found) -> str:
 
 def _prepare(cluster: Cluster, plan: Preparation, wanted: Sequence[KubeObject], ask: Ask, stack: StackFile) -> None:
     if plan.is_empty:
-        print("\nThe cluster is prepared for the first up.")
+        print("\nThe cluster is prepared for the first `airis up`.")
         try:
             check(cluster, wanted)
         except KubectlError as error:
             raise problem(error) from None
         return
-    print("\nBefore the first up, in the cluster:")
+    print("\nRequired in the cluster before the first `airis up`:")
     for each in plan.reasons:
         print(f"  {each}")
     if not ask("Do this now?"):
         print(
-            f"Nothing was changed in the cluster. `airis adopt --stack {stack.name}` goes on from here; do not run up before."
+            f"Nothing was changed in the cluster. Run `airis adopt --stack {stack.name}` to continue, before `airis up`."
         )
         return
     prepare(cluster, plan, wanted)
-    print("Done: the cluster is prepared for the first up.")
+    print("Done: the cluster is prepared for the first `airis up`.")
 
 
 def _tell_next(stack: StackFile, found: Found) -> None:
     name = found.namespace["metadata"]["name"]
-    print(f"\nNext: `airis up --stack {stack.name}`; afterwards take airis:takeover and {UPSERT_KEY} out.")
+    print(
+        f"\nNext: run `airis up --stack {stack.name}`; then remove airis:takeover and {UPSERT_KEY} from the stack file."
+    )
     if found.release is not None:
         print(
-            f"The Helm release {found.release} stays, with its record (Secret sh.helm.release.v1.{found.release}.*). "
+            f"The Helm release {found.release} and its record (Secret sh.helm.release.v1.{found.release}.*) still exist. "
             "Do not run `helm upgrade` or `helm rollback`: they would start the old pods again. "
             f"`helm uninstall {found.release}` DELETES THE CLAIMS, "
-            "unless the release itself says `helm.sh/resource-policy: keep`; the annotation on the claims is not enough. "
-            "docs/moving.md has the way."
+            "unless the release's manifests have `helm.sh/resource-policy: keep`; annotating the live claims is not enough. "
+            "See docs/moving.md."
         )
     if (
         found.ingress is not None
@@ -198,6 +201,6 @@ def _tell_next(stack: StackFile, found: Found) -> None:
     ):
         ingress = found.ingress["metadata"]["name"]
         print(
-            f"Ingress/{ingress} leads the same hosts to the old Service: some controllers refuse a second one. Before the up: "
-            f"`kubectl -n {name} delete ingress {ingress}`"
+            f"Ingress/{ingress} routes the same hosts to the old Service; some controllers reject a second Ingress for them. "
+            f"Before `airis up`, run `kubectl -n {name} delete ingress {ingress}`"
         )

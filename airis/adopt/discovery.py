@@ -1,4 +1,4 @@
-"""What runs in a namespace: Open WebUI and Ollama, by whom they were deployed, and where their data is."""
+"""Discovers Open WebUI and Ollama in a namespace: the tool that deployed them, and where their data is."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,29 +17,29 @@ _WORKLOADS = ("Deployment", "StatefulSet")
 _WEBUI_IMAGES = ("open-webui",)
 _OLLAMA_FOLDER = "/.ollama"
 _CLAIM_NAMES = ("airis-pvc", "ollama-volume-ollama-0", "open-webui", "open-webui-pvc", "open-webui-ollama")
-"""Claims of the deployments that are known here. One that nothing uses is half a deployment, not none."""
+"""Claim names of known deployments. An unused one of these means that a part of the deployment is missing."""
 
 _DELIVERY = {
     "argocd.argoproj.io/": "Argo CD",
     "kustomize.toolkit.fluxcd.io/": "Flux",
     "helm.toolkit.fluxcd.io/": "Flux",
 }
-"""Labels and annotations of controllers that would put everything back as it was."""
+"""Prefixes of labels and annotations of controllers that would revert all changes."""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A workload that was found, and where it keeps its data."""
+    """A discovered workload, and where its data is."""
 
     body: KubeObject
     container: Mapping[str, Any]
-    """The container that is Open WebUI or Ollama."""
+    """The container of Open WebUI or Ollama."""
     in_place: bool
-    """Whether the stack's own workload has this kind, name and selector, and so takes over this very object."""
+    """Whether the stack's workload has the same kind, name and selector, and so takes over this object."""
     claims: tuple[KubeObject, ...]
-    """The claims with the data; none where the data is lost with the pod."""
+    """The claims with the data; empty if the data is lost with the pod."""
     template: Mapping[str, Any] | None
-    """The claim template that made them, where it is a StatefulSet's."""
+    """The claim template of the claims, in a StatefulSet."""
 
     @property
     def pod(self) -> Mapping[str, Any]:
@@ -53,30 +53,30 @@ class Workload:
 
     @property
     def replicas(self) -> int:
-        """How many pods it should have."""
+        """Its desired number of pods."""
         return int(self.body["spec"].get("replicas", 1))
 
     @property
     def runs_as_root(self) -> bool:
-        """Whether its files may be root's, on a volume that does not change its owner by `fsGroup`."""
+        """Whether its files may belong to root, without an `fsGroup` that changes their group."""
         context = {**self.pod.get("securityContext", {}), **self.container.get("securityContext", {})}
         return "fsGroup" not in context or not (context.get("runAsUser") or context.get("runAsNonRoot"))
 
 
 @dataclass(frozen=True)
 class Found:
-    """What there is in a namespace."""
+    """The discovered deployment of a namespace."""
 
     namespace: KubeObject
     webui: Workload
     ollama: Workload | None
     service: KubeObject | None
-    """In front of Open WebUI."""
+    """The Service of Open WebUI."""
     ollama_service: KubeObject | None
     ingress: KubeObject | None
-    """In front of that Service."""
+    """The Ingress of that Service."""
     objects: Sequence[KubeObject] = field(repr=False)
-    """Everything that was looked at."""
+    """All objects that were read."""
 
     @property
     def workloads(self) -> list[Workload]:
@@ -85,46 +85,46 @@ class Found:
 
     @property
     def release(self) -> str | None:
-        """The Helm release that they belong to."""
+        """The Helm release of the workloads."""
         return next((name for each in self.workloads if (name := release_of(each.body))), None)
 
     @property
     def origin(self) -> str:
-        """By what they were deployed, in a few words."""
+        """A short description of the tool that deployed them."""
         if self.release is not None:
             chart = self.webui.body["metadata"].get("labels", {}).get("helm.sh/chart", "a chart")
             return f"Helm release {self.release} ({chart})"
-        return ", ".join(managers(self.webui.body)) or "somebody"
+        return ", ".join(managers(self.webui.body)) or "an unknown tool"
 
     @property
     def beside(self) -> list[Workload]:
-        """What runs under other names than the stack's, and would go on beside it."""
+        """Workloads with other names than the stack's, which would keep running in addition to it."""
         return [each for each in self.workloads if not each.in_place]
 
     @property
     def others(self) -> list[KubeObject]:
-        """Workloads of the namespace that the stack has nothing to do with."""
+        """Unrelated workloads in the namespace."""
         known = [each.body["metadata"]["uid"] for each in self.workloads]
         kinds = (*_WORKLOADS, "DaemonSet")
         return [each for each in self.objects if each["kind"] in kinds and each["metadata"]["uid"] not in known]
 
     def pods_of(self, workload: Workload) -> list[KubeObject]:
-        """The pods that a workload's selector finds."""
+        """The pods that match a workload's selector."""
         wanted = workload.body["spec"]["selector"].get("matchLabels", {}).items()
         pods = [each for each in self.objects if each["kind"] == "Pod"]
         return [each for each in pods if wanted <= (each["metadata"].get("labels") or {}).items()]
 
 
 def look(cluster: Cluster) -> Found:
-    """Looks at the namespace, and changes nothing.
+    """Observes the namespace, and changes nothing.
 
-    Raises AirisError where it does not exist, where neither application runs or only half of one, where there are several, and
-    where the data is somewhere that the stack could not use.
+    Raises AirisError if the namespace does not exist, if the deployment is missing, incomplete or ambiguous, and if the stack
+    cannot use its volumes.
     """
     name = cluster.namespace
     namespaces = cluster.get("namespace", name)
     if not namespaces:
-        raise AirisError(f"there is no namespace {name}", "--namespace names the one to adopt; nothing was changed")
+        raise AirisError(f"there is no namespace {name}", "set the namespace with --namespace; nothing was changed")
     objects = get(cluster, KINDS)
     webui = _only("Open WebUI", objects, _webui_container, name)
     ollama = _only("Ollama", objects, _ollama_container, name)
@@ -162,8 +162,8 @@ def _only(what: str, objects: Sequence[KubeObject], is_it: Any, namespace: str) 
     ]
     if len(pairs) > 1:
         names = ", ".join(label(each) for each, _ in pairs)
-        remedy = "one stack has one of them: move the others to a namespace of their own first"
-        raise AirisError(f"namespace {namespace}: {what} is there {len(pairs)} times: {names}", remedy)
+        remedy = "a stack has one of them: move the others to another namespace first"
+        raise AirisError(f"namespace {namespace} has {len(pairs)} workloads of {what}: {names}", remedy)
     return pairs[0] if pairs else None
 
 
@@ -185,7 +185,7 @@ def _ollama_container(container: Mapping[str, Any]) -> bool:
 
 
 def _is(body: KubeObject, kind: str, name: str, app: str) -> bool:
-    """Whether the object is one that the stack has under the same identity; the selector is immutable."""
+    """Whether the stack has an object of the same identity. The selector counts, because it is immutable."""
     same = body["kind"] == kind and body["metadata"]["name"] == name
     return bool(same and body["spec"]["selector"] == {"matchLabels": {"app": app}})
 
@@ -199,8 +199,8 @@ def _ollama(pair: _Pair, objects: Sequence[KubeObject]) -> Workload:
     if not folder and (_mounts(container)):
         paths = ", ".join(each["mountPath"] for each in _mounts(container))
         raise AirisError(
-            f"{label(body)}: its volumes are mounted at {paths}, and none at a folder .ollama",
-            "the stack mounts the volume as .ollama: move the models on it there (models/ and the keys), and mount it so",
+            f"{label(body)}: its volumes are mounted at {paths}, not at a folder .ollama",
+            "the stack mounts the volume as .ollama: move the models (models/ and the keys) there, and change the mount",
         )
     return found
 
@@ -212,7 +212,7 @@ def _workload(pair: _Pair, objects: Sequence[KubeObject], path: str, *, in_place
         return Workload(body, container, in_place, (), None)
     if mount.get("subPath") or mount.get("subPathExpr"):
         remedy = "the stack mounts the whole volume: move the data to its root first (docs/moving.md)"
-        raise AirisError(f"{label(body)}: {path} is the folder {mount.get('subPath')} of its volume", remedy)
+        raise AirisError(f"{label(body)}: {path} is the subPath {mount.get('subPath')} of its volume", remedy)
     templates = {each["metadata"]["name"]: each for each in body["spec"].get("volumeClaimTemplates") or []}
     template = templates.get(mount["name"])
     volumes = {each["name"]: each for each in body["spec"]["template"]["spec"].get("volumes") or []}
@@ -226,18 +226,18 @@ def _workload(pair: _Pair, objects: Sequence[KubeObject], path: str, *, in_place
     else:
         kind = ", ".join(each for each in volume if each != "name")
         raise AirisError(
-            f"{label(body)}: its data is on a volume of kind {kind}, which is not a claim",
-            "make a PersistentVolume and a claim of it, and let the workload use that, before moving in",
+            f"{label(body)}: its data is on a volume of type {kind}, which is not a claim",
+            "create a PersistentVolume and a claim for it, and let the workload use that claim first",
         )
     present = {each["metadata"]["name"]: each for each in objects if each["kind"] == "PersistentVolumeClaim"}
     if missing := [each for each in names if each not in present]:
         raise AirisError(
-            f"{label(body)} is there, and its claim {', '.join(missing)} is not: half a deployment",
-            "let it come up once, or restore the claim; nothing was changed",
+            f"incomplete deployment: {label(body)} exists, but its claim {', '.join(missing)} does not",
+            "let it start once, or restore the claim; nothing was changed",
         )
     claims = tuple(present[each] for each in names)
     if gone := [each["metadata"]["name"] for each in claims if "deletionTimestamp" in each["metadata"]]:
-        remedy = "it is deleted as soon as its pod ends: back up its data before anything else; nothing was changed"
+        remedy = "it is deleted as soon as its pod terminates: back up its data first; nothing was changed"
         raise AirisError(f"the claim {', '.join(gone)} is being deleted", remedy)
     return Workload(body, container, in_place, claims, template)
 
@@ -247,7 +247,7 @@ def _count(body: KubeObject) -> int:
 
 
 def _service(objects: Sequence[KubeObject], workload: KubeObject, name: str) -> KubeObject | None:
-    """The Service that leads to the workload's pods: the one of that name, else the first that is not headless."""
+    """The Service that selects the workload's pods: the one with that name, else the first that is not headless."""
     labels = (workload["spec"]["template"]["metadata"].get("labels") or {}).items()
     found = [
         each
@@ -270,7 +270,7 @@ def _ingress(objects: Sequence[KubeObject], service: KubeObject | None) -> KubeO
 
 
 def backends(ingress: KubeObject) -> set[str]:
-    """The Services that an Ingress leads to."""
+    """The backend Services of an Ingress."""
     default = [ingress["spec"].get("defaultBackend") or {}]
     paths = [
         path.get("backend") or {}
@@ -281,10 +281,10 @@ def backends(ingress: KubeObject) -> set[str]:
 
 
 def _nothing(namespace: str, objects: Sequence[KubeObject], ollama: _Pair | None) -> tuple[str, str]:
-    """What to say where no Open WebUI is."""
+    """The error and its remedy if there is no Open WebUI."""
     nothing = "nothing was changed"
     if ollama is not None:
-        return f"namespace {namespace}: {label(ollama[0])} is Ollama, and there is no Open WebUI with it", nothing
+        return f"namespace {namespace} has Ollama ({label(ollama[0])}), but no Open WebUI", nothing
     claims = [
         label(each)
         for each in objects
@@ -292,41 +292,41 @@ def _nothing(namespace: str, objects: Sequence[KubeObject], ollama: _Pair | None
     ]
     if claims:
         remedy = (
-            "to use such a claim in a new stack, name it in airis:webui.storage.existingClaim or "
+            "to use this claim in a new stack, set airis:webui.storage.existingClaim or "
             f"airis:ollama.storage.existingClaim; {nothing}"
         )
         return (
-            f"namespace {namespace}: {', '.join(claims)} is there, and no workload uses it: half a deployment",
+            f"namespace {namespace}: incomplete deployment: no workload uses {', '.join(claims)}",
             remedy,
         )
     names = ("airis-deployment", "ollama", "open-webui")
     foreign = [label(each) for each in objects if each["kind"] in _WORKLOADS and each["metadata"]["name"] in names]
     if foreign:
         return (
-            f"namespace {namespace}: {', '.join(foreign)} is there, but it is not Open WebUI: something else has the name",
+            f"namespace {namespace}: {', '.join(foreign)} has the name of Open WebUI or Ollama, but runs another application",
             nothing,
         )
-    return f"namespace {namespace}: neither Open WebUI nor Ollama is there", f"--namespace names another one; {nothing}"
+    return f"namespace {namespace} has neither Open WebUI nor Ollama", f"set another one with --namespace; {nothing}"
 
 
 def _refuse_the_unmovable(found: Found) -> None:
     webui = found.webui
     if not webui.claims:
         raise AirisError(
-            f"{label(webui.body)}: its data is in the pod, on no claim, and would be lost with it",
-            "copy it onto a claim first (docs/moving.md); nothing was changed",
+            f"{label(webui.body)}: its data is in the pod, not on a claim, and would be lost with the pod",
+            "copy the data to a claim first (docs/moving.md); nothing was changed",
         )
     for each in found.workloads:
         if names := sorted(set(_delivered(each.body))):
             raise AirisError(
-                f"{label(each.body)} is kept as it is by {', '.join(names)}, which would put everything back",
-                "take it out of there first, without deleting what it made; nothing was changed",
+                f"{label(each.body)} is managed by {', '.join(names)}, which would revert the changes",
+                "remove it from there first, without deleting its objects; nothing was changed",
             )
     if found.ollama is None and (lost := _unused_ollama(found)):
         remedy = (
-            "name it in airis:ollama.storage.existingClaim of a stack of your own, or delete it if it is not needed"
+            "set airis:ollama.storage.existingClaim to it in a separate stack, or delete the claim if it is not needed"
         )
-        raise AirisError(f"the claim {lost} is there, and no Ollama uses it: half a deployment", remedy)
+        raise AirisError(f"incomplete deployment: no Ollama uses the claim {lost}", remedy)
     _refuse_other_users(found)
 
 
@@ -347,7 +347,7 @@ def _unused_ollama(found: Found) -> str | None:
 
 
 def _refuse_other_users(found: Found) -> None:
-    """Two processes on one volume with a SQLite database destroy it; what else uses it must end first."""
+    """Raises AirisError if another pod uses the volume: two processes on one SQLite database corrupt it."""
     for each in found.workloads:
         names = {claim["metadata"]["name"] for claim in each.claims}
         own = [pod["metadata"]["uid"] for pod in found.pods_of(each)]
@@ -366,5 +366,5 @@ def _refuse_other_users(found: Found) -> None:
             if names & set(used) and other.get("status", {}).get("phase") not in ("Succeeded", "Failed"):
                 raise AirisError(
                     f"{label(other)} also uses the claim {', '.join(sorted(names & set(used)))} of {label(each.body)}",
-                    "two processes must never use one volume: stop it first; nothing was changed",
+                    "two processes must never use the same volume: stop it first; nothing was changed",
                 )

@@ -1,4 +1,4 @@
-"""From the environment of a container to settings: typed keys where there is one, else the free maps."""
+"""Converts a container's environment variables to settings: to typed keys if there are any, else to the free maps."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -7,39 +7,39 @@ from typing import Any
 from airis.diff.fields import is_credential
 
 SECRET = "airis-adopted"  # noqa: S105  (its name)
-"""The Secret that plain credentials are to be put into: one key for each variable."""
+"""The Secret for plain-text credentials, with one key for each variable."""
 
 Config = dict[str, Any]
 """The keys of one section of a stack file (`airis:webui`), nested."""
 
 Fits = Callable[[Config, Mapping[str, str]], bool]
-"""Whether a section is right as it would be, and sets these variables to these values (none: whether it is right at all)."""
+"""Whether a section is valid and sets these variables to these values (if empty: only whether it is valid)."""
 
 
 @dataclass
 class Notes:
-    """What the person should know of what was read."""
+    """Notes for the user on what was read."""
 
     dropped: list[str] = field(default_factory=list)
-    """What is not carried over, and why."""
+    """What is not adopted, and why."""
     credentials: list[str] = field(default_factory=list)
-    """Variables whose plain values belong into the Secret."""
+    """Variables whose plain-text values belong in the Secret."""
 
 
 def sections_of(
     environment: list[Mapping[str, Any]], section: Config, managed: Mapping[str, str], fits: Fits, notes: Notes
 ) -> Config:
-    """The section with what the environment says.
+    """The section with the settings from the environment.
 
-    `managed` names the variables that settings decide on, with their keys. Plain credentials are left out, and references to
-    where they should be put are there in their place.
+    `managed` are the variables that settings control, with their keys. Plain-text credentials are replaced by references to the
+    Secret.
     """
     waiting: list[tuple[str, str, list[Any], str | None]] = []
     for each in environment:
         name, value, source = each["name"], each.get("value", ""), each.get("valueFrom")
         reference = _reference(source)
         if source and reference is None:
-            notes.dropped.append(f"the variable {name}: it is taken from {', '.join(source)}, which no setting covers")
+            notes.dropped.append(f"variable {name}: its source {', '.join(source)} is not supported by any setting")
         elif name in managed:
             candidates = [reference[1]] if reference else list(_candidates(name, value))
             waiting.append((name, managed[name], candidates, None if reference else value))
@@ -50,14 +50,14 @@ def sections_of(
             section.setdefault("secretEnv", {})[name] = {"name": SECRET, "key": name}
         else:
             section.setdefault("env", {})[name] = value
-    # Some keys are only right together with others: so the rest is tried again as long as something is found
+    # Some keys are only valid together with others: retry the rest as long as a key is found
     while True:
         left = [each for each in waiting if not _set(section, each, fits, notes)]
         if len(left) == len(waiting):
             break
         waiting = left
     for name, key, _, _ in waiting:
-        notes.dropped.append(f"the variable {name}: {key} decides on it, and does not say the same")
+        notes.dropped.append(f"variable {name}: {key} controls it, and cannot set this value")
     return section
 
 
@@ -94,7 +94,7 @@ def _reference(source: Mapping[str, Any] | None) -> tuple[str, dict[str, str]] |
 
 
 def _candidates(name: str, value: str) -> Iterator[Any]:
-    """What a key may be written as, so that it sets the variable to this text."""
+    """Values of a key that may set the variable to this text."""
     if not is_credential(name, value):
         if value.lower() in ("true", "false"):
             yield value.lower() == "true"

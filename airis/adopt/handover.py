@@ -1,9 +1,9 @@
-"""Hands what kubectl or Helm owns of an object over to the name under which Pulumi applies.
+"""Hands the fields that kubectl or Helm owns over to Pulumi's field manager.
 
-Server-side apply only removes what its own manager applied before. So stale fields (a GPU limit of 0, an old mount) would stay
-for ever, and every changed one would be a conflict. The record of owners, `metadata.managedFields`, is all that changes
-here: nothing of the object itself, and no pod restarts. kubectl does the same on its way from client-side to server-side apply
-(k8s.io/client-go, util/csaupgrade), and Pulumi's provider with what it made itself.
+Server-side apply only removes fields that its own manager applied before. Without the handover, stale fields (a GPU limit of 0,
+an old mount) would remain forever, and every changed field would be a conflict. Only the owners in `metadata.managedFields`
+change: the object itself does not change, and no pod restarts. kubectl does the same when it migrates from client-side to
+server-side apply (k8s.io/client-go, util/csaupgrade), and so does Pulumi's provider with its own objects.
 """
 
 import copy
@@ -15,7 +15,7 @@ from airis.cluster.kubectl import KubeObject
 from components.takeover import FIELD_MANAGER
 
 _BEFORE = ("kubectl", "helm", "Helm", "before-first-apply", "kustomize")
-"""How the names of the managers begin that people deploy by. Controllers keep what is theirs."""
+"""Prefixes of the field managers of deployment tools. Controllers keep their fields."""
 
 _LAST_APPLIED = "f:kubectl.kubernetes.io/last-applied-configuration"
 
@@ -23,21 +23,21 @@ Fields = dict[str, Any]
 
 
 def was_deployed_by(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry of `managedFields` is of somebody who deploys, and not of a controller."""
+    """Whether an entry of `managedFields` belongs to a deployment tool, and not to a controller."""
     return str(entry.get("manager", "")).startswith(_BEFORE) and entry.get("subresource", "scale") == "scale"
 
 
 def managers(body: KubeObject) -> list[str]:
-    """Who deployed the object, by the names of their programs."""
+    """The field managers of the tools that deployed the object."""
     entries = body["metadata"].get("managedFields", [])
     return sorted({str(each["manager"]) for each in entries if was_deployed_by(each)})
 
 
 def handed_over(body: KubeObject, wanted: KubeObject) -> list[dict[str, Any]] | None:
-    """The object's `managedFields` as they should be, or None where there is nothing to hand over.
+    """The object's new `managedFields`, or None if there is nothing to hand over.
 
-    `wanted` is what the stack will apply. Of a namespace and of claims, only what the stack sets is handed over: what else
-    people put there (labels for a service mesh) is not the stack's to remove, and a claim's spec is immutable.
+    `wanted` is what the stack will apply. Of a namespace and of claims, only the fields that the stack sets are handed over:
+    the stack must not remove other fields (such as labels for a service mesh), and a claim's spec is immutable.
     """
     mine: Fields = {}
     kept: list[dict[str, Any]] = []
@@ -76,7 +76,7 @@ def operations(fields: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def merged(one: Fields, other: Mapping[str, Any]) -> Fields:
-    """Both sets of fields in one."""
+    """The union of two sets of fields."""
     both = copy.deepcopy(one)
     for key, value in other.items():
         both[key] = merged(both.get(key, {}), value)
@@ -84,7 +84,7 @@ def merged(one: Fields, other: Mapping[str, Any]) -> Fields:
 
 
 def _split(fields: Mapping[str, Any], wanted: KubeObject) -> tuple[Fields, Fields]:
-    """What of the fields the stack sets itself, and the others."""
+    """Splits the fields into those that the stack sets, and the others."""
     taken: Fields = {}
     left = copy.deepcopy(dict(fields))
     for group in ("labels", "annotations"):

@@ -1,4 +1,4 @@
-"""What has to be done in the cluster before the first `up`: each thing asked for, tried out first, and repeatable."""
+"""Prepares the cluster for the first `up`. Every step is confirmed by the user, tried in a dry run first, and repeatable."""
 
 import json
 import time
@@ -23,25 +23,25 @@ _POLL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Preparation:
-    """What is left to do, as far as was seen."""
+    """The steps that are left to do."""
 
     stop: tuple[Workload, ...]
-    """Workloads to scale to 0: those that would go on beside the stack's, and one whose pod is stuck."""
+    """Workloads to scale to 0: those that would run in addition to the stack's, and those with a stuck pod."""
     hand_over: tuple[Change, ...]
-    """Objects whose fields are to be handed over."""
+    """Objects whose fields to hand over."""
     keep: tuple[KubeObject, ...]
-    """Claims of a Helm release that do not say yet that they are to be kept."""
+    """Claims of a Helm release without the annotation that keeps them."""
     reasons: tuple[str, ...] = field(default=())
-    """All of it in words, one line for each."""
+    """The description of each step, one line each."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether no step is left."""
         return not (self.stop or self.hand_over or self.keep)
 
 
 def preparation(found: Found, changes: Sequence[Change]) -> Preparation:
-    """What to do before the first `up`."""
+    """The steps before the first `up`."""
     beside = [each for each in found.beside if each.replicas]
     stuck = [each for each in found.workloads if each.in_place and each.replicas and _waits_for_ever(found, each)]
     over = [each for each in changes if each.in_place and each.live is not None and handed_over(each.live, each.wanted)]
@@ -51,31 +51,28 @@ def preparation(found: Found, changes: Sequence[Change]) -> Preparation:
         for claim in each.claims
         if release_of(claim) and not _KEEP.items() <= (claim["metadata"].get("annotations") or {}).items()
     ]
-    reasons = [
-        f"stop {label(each.body)} (replicas 0): its pods use {_claims(each)}, which the stack's pods are to use alone"
-        for each in beside
-    ]
+    reasons = [f"scale {label(each.body)} to 0: {_why_to_stop(each)}" for each in beside]
     reasons += [
-        f"stop {label(each.body)} (replicas 0): its pod is not ready, and its controller would wait for it for ever; "
-        "the first up starts it anew"
+        f"scale {label(each.body)} to 0: its pod is not ready, and its controller would wait for the pod forever; "
+        "the first `airis up` scales it up again"
         for each in stuck
     ]
     reasons += [
-        f"hand over the fields of {label(each.live)} from {', '.join(managers(each.live))}: nothing but the record changes"
+        f"hand over the fields of {label(each.live)} from {', '.join(managers(each.live))}: only their owner changes"
         for each in over
         if each.live is not None
     ]
     reasons += [
-        f"annotate {label(each)} with helm.sh/resource-policy: keep, so that no `helm upgrade` deletes it"
+        f"annotate {label(each)} with helm.sh/resource-policy: keep, so that `helm upgrade` does not delete it"
         for each in claims
     ]
     return Preparation((*beside, *stuck), tuple(over), tuple(claims), tuple(reasons))
 
 
 def prepare(cluster: Cluster, plan: Preparation, wanted: Sequence[KubeObject]) -> None:
-    """Does it. All of it is tried out on the server before anything is done.
+    """Executes the steps, after a server-side dry run of all of them.
 
-    Raises AirisError that says what has been done, when something breaks; the same command goes on from there.
+    Raises AirisError with the completed steps if a step fails; the same command continues from there.
     """
     done: list[str] = []
     try:
@@ -87,24 +84,24 @@ def prepare(cluster: Cluster, plan: Preparation, wanted: Sequence[KubeObject]) -
             _annotate(cluster, claim, dry_run=True)
         for workload in plan.stop:
             _scale(cluster, workload.body)
-            done.append(f"{label(workload.body)} is scaled to 0")
+            done.append(f"{label(workload.body)} scaled to 0")
         if plan.stop:
             _await_gone(cluster, plan.stop)
         for change in plan.hand_over:
             _hand_over(cluster, change)
-            done.append(f"{label(change.wanted)} is handed over")
+            done.append(f"{label(change.wanted)} handed over")
         for claim in plan.keep:
             _annotate(cluster, claim)
-            done.append(f"{label(claim)} is annotated")
+            done.append(f"{label(claim)} annotated")
         check(cluster, wanted)
     except KubectlError as error:
         raise problem(error, done) from None
 
 
 def check(cluster: Cluster, wanted: Sequence[KubeObject]) -> None:
-    """Has the server try out what the first `up` applies, under the same name and without force. Secrets are left out.
+    """Server-side dry run of what the first `up` applies, with the same field manager and without force. Leaves out Secrets.
 
-    Raises AirisError where something else owns a field that would change, and KubectlError for any other refusal.
+    Raises AirisError if another field manager owns a field that would change, and KubectlError for any other error.
     """
     objects = [each for each in wanted if each["kind"] != "Secret"]
     options = ["--server-side", "--dry-run=server", f"--field-manager={FIELD_MANAGER}", "--filename=-"]
@@ -113,17 +110,21 @@ def check(cluster: Cluster, wanted: Sequence[KubeObject]) -> None:
     except KubectlError as error:
         if "conflict" in error.message:
             raise AirisError(
-                f"something else keeps fields that the stack would change: {error.message}",
-                "stop what sets them, or set the same value in the stack file, and run this again",
+                f"another field manager owns fields that the stack would change: {error.message}",
+                "stop the program that sets them, or set the same value in the stack file, and run this again",
             ) from None
         if "nvalid" in error.message:
-            raise AirisError(f"the server would not take the stack over what is there: {error.message}") from None
+            raise AirisError(
+                f"the API server rejects the stack's update of existing objects: {error.message}"
+            ) from None
         raise
 
 
-def _claims(workload: Workload) -> str:
+def _why_to_stop(workload: Workload) -> str:
     names = [each["metadata"]["name"] for each in workload.claims]
-    return f"the claim {', '.join(names)}" if names else "what the stack's pods take the place of"
+    if not names:
+        return "the stack's pods replace its pods"
+    return f"its pods use the claim {', '.join(names)}, which only the stack's pods may use"
 
 
 def _waits_for_ever(found: Found, workload: Workload) -> bool:
@@ -140,7 +141,7 @@ def _is_ready(pod: KubeObject) -> bool:
 
 def _hand_over(cluster: Cluster, change: Change, *, dry_run: bool = False) -> None:
     live = change.live
-    if not dry_run:  # stopping it has changed it
+    if not dry_run:  # scaling has changed its resourceVersion
         live = next(iter(get(cluster, resource_of(change.wanted), change.wanted["metadata"]["name"])), None)
     fields = None if live is None else handed_over(live, change.wanted)
     if live is not None and fields is not None:
@@ -158,7 +159,7 @@ def _annotate(cluster: Cluster, claim: KubeObject, *, dry_run: bool = False) -> 
 
 
 def _await_gone(cluster: Cluster, stopped: Sequence[Workload]) -> None:
-    """Waits until their pods are gone: only then nobody writes to the volumes."""
+    """Waits until their pods are gone, and nothing writes to the volumes any more."""
     selectors = {
         label(each.body): ",".join(
             f"{key}={value}" for key, value in each.body["spec"]["selector"]["matchLabels"].items()
@@ -166,8 +167,8 @@ def _await_gone(cluster: Cluster, stopped: Sequence[Workload]) -> None:
         for each in stopped
     }
     deadline = time.monotonic() + _GONE_SECONDS
-    with step("Waiting for their pods to end"):
+    with step("Waiting for their pods to terminate"):
         while left := [name for name, selector in selectors.items() if cluster.get("pods", f"--selector={selector}")]:
             if time.monotonic() > deadline:
-                raise KubectlError(f"the pods of {', '.join(left)} do not end within {_GONE_SECONDS:.0f} s")
+                raise KubectlError(f"the pods of {', '.join(left)} do not terminate within {_GONE_SECONDS:.0f} s")
             time.sleep(_POLL_SECONDS)

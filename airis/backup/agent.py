@@ -1,10 +1,11 @@
-"""The half of backup and restore that runs in a pod, beside the data. Needs nothing but Python's own library.
+"""The part of backup and restore that runs in the pod with the data. It must stay one standalone file.
 
-It is sent to the pod as text and run by the image's own `python3`, so that no image has to carry it; on a read-only root it
-writes to the data volume alone. `airis` itself uses the same functions to check an archive.
+It needs only the standard library. remote.py sends the source of this file to the pod, and the image's `python3` runs it: it
+cannot import any other module of airis, and no image has to contain it. With a read-only root filesystem, it writes only to
+the data volume. On this machine, `airis` uses the same functions to verify an archive.
 
-An archive is a tar, compressed with gzip: first `airis-backup.json`, which lists every file with its size and SHA-256, then
-the files themselves below `data/`. Nothing but plain files is ever put into it, or taken out of it.
+An archive is a tar file, compressed with gzip: first `airis-backup.json`, which lists every file with its size and SHA-256,
+then the files below `data/`. It contains only regular files, and only regular files are extracted from it.
 """
 
 import contextlib
@@ -34,14 +35,14 @@ MANIFEST = "airis-backup.json"
 DATA = "data/"
 HEAD = "airis-head.json"
 TAIL = "airis-tail.json"
-"""First and last member of the stream from the pod: what to expect, and what was sent."""
+"""The first and the last member of the stream from the pod: the expected size, and the list of the files sent."""
 
 REBUILT = ("cache/embedding", "cache/whisper", "cache/tiktoken")
-"""Models that Open WebUI downloads again by itself. Everything else in `cache` is kept: chats may point to it."""
+"""Models that Open WebUI downloads again automatically. Everything else in `cache` is kept: chats may refer to it."""
 
 ASIDE = "data.before-restore-"
 WORK = ".airis-"
-"""Beginning of the names of our own folders on the data volume."""
+"""Prefix of airis's own folders on the data volume."""
 
 _RESTORE = ".airis-restore"
 _BACKUP = ".airis-backup"
@@ -52,11 +53,11 @@ _NEW = "new"
 _CHUNK = 1 << 20
 _LOCK_SECONDS = 60.0
 _BUSY_SECONDS = 0.2
-"""How long SQLite itself waits for a lock, deaf to signals."""
+"""How long SQLite itself waits for a lock. Signals are not handled during this time."""
 
 _SPARE_BYTES = 16 << 20
 _SCRATCH_BYTES = 512 << 20
-"""The most that a copy may take of the pod's scratch folder: half of what the pod may use before it is evicted."""
+"""The largest copy in the pod's scratch folder: half of what the pod may use before it is evicted."""
 
 _MANIFEST_BYTES = 256 << 20
 _SQLITE = b"SQLite format 3\x00"
@@ -64,7 +65,7 @@ _SQLITE_SIDES = ("-wal", "-shm", "-journal")
 
 
 class Refused(Exception):
-    """Why nothing was done, and what would help. Holds names and numbers, never a content."""
+    """Why nothing was done, and the remedy. Contains names and numbers, never file contents."""
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
@@ -73,14 +74,14 @@ class Refused(Exception):
 
 
 def damaged(why: str) -> Refused:
-    """An archive that is not what was once written."""
+    """The error for an archive that differs from what was written."""
     return Refused(f"the archive is damaged: {why}", "use another backup")
 
 
 class Hashing:
-    """Reads another stream, and keeps the SHA-256 and the number of the bytes that went through.
+    """Reads another stream, and records the SHA-256 and the number of the bytes read.
 
-    It ends after `limit` bytes, if given: the end of a stream does not always come through to a pod.
+    It ends after `limit` bytes, if given: the end of a stream does not always reach the pod.
     """
 
     def __init__(self, source: BinaryIO, limit: int | None = None) -> None:
@@ -90,7 +91,7 @@ class Hashing:
         self.count = 0
 
     def read(self, size: int = -1) -> bytes:
-        """Reads like the stream below."""
+        """Reads from the underlying stream."""
         if self._limit is not None:
             left = self._limit - self.count
             size = left if size < 0 else min(size, left)
@@ -105,16 +106,16 @@ class Hashing:
         return self._digest.hexdigest()
 
 
-# --- what is where on the volume ---------------------------------------------------------------------------------------
+# --- layout of the volume ----------------------------------------------------------------------------------------------
 
 
 def is_own(name: str) -> bool:
-    """Whether an entry at the top of the volume is ours or the filesystem's, and not the application's."""
+    """Whether a top-level entry of the volume belongs to airis or the filesystem, and not to the application."""
     return name.startswith((WORK, ASIDE)) or name == "lost+found"
 
 
 def entries(data: Path) -> list[str]:
-    """The application's entries at the top of the volume."""
+    """The application's top-level entries of the volume."""
     return [name for name in _names(data) if not is_own(name)]
 
 
@@ -123,13 +124,13 @@ def _names(folder: Path) -> list[str]:
 
 
 def is_safe(name: str) -> bool:
-    """Whether a path stays below the folder that it is unpacked into, and means the same to everybody."""
+    """Whether a path stays below the target folder, and is unambiguous."""
     parts = name.split("/")
     return bool(name) and "\x00" not in name and not {"", ".", ".."} & set(parts) and not is_own(parts[0])
 
 
 def inspect(data: Path) -> dict[str, Any]:
-    """What a restore would find: whether there is data, how much room, and whether an earlier restore is unfinished."""
+    """The state of the volume before a restore: whether it has data, its free space, and whether a restore is unfinished."""
     return {
         "empty": not entries(data),
         "free": _free(data),
@@ -144,13 +145,13 @@ def _free(folder: Path) -> int:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Holds the folder against a second backup or restore. The kernel lets go when the process dies, however it dies."""
+    """Locks the folder against a second backup or restore. The kernel releases the lock when the process ends in any way."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Refused("another backup or restore is at work on this volume", "wait until it has ended") from None
+            raise Refused("another backup or restore is running on this volume", "wait until it has finished") from None
         except OSError:
             pass  # a filesystem without locks
         yield
@@ -162,17 +163,17 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def backup(data: Path, out: BinaryIO) -> None:
-    """Writes the data directory to `out` as a tar: HEAD, the files below `data/`, and TAIL with what was sent.
+    """Writes the data folder to `out` as a tar file: HEAD, the files below `data/`, and TAIL with the list of the files sent.
 
-    Each SQLite database is replaced by a consistent copy of itself: everything that was committed before is in it. The
-    copies lie on the data volume for a moment, or in the scratch folder where the volume is full.
+    Each SQLite database is replaced by a consistent copy with all earlier commits. The copies are temporarily on the data
+    volume, or in the scratch folder if the volume is full.
     """
     if not data.is_dir():
         raise Refused(f"{data}: there is no such folder")
     if (data / _RESTORE / _JOURNAL).exists():
-        raise Refused("a restore was interrupted in its last step", "run `airis restore` again, then back up")
+        raise Refused("a restore was interrupted in its last step", "run `airis restore` again before the backup")
     with _locked(data), tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as tar:
-        shutil.rmtree(data / _BACKUP, ignore_errors=True)  # of a backup that was killed
+        shutil.rmtree(data / _BACKUP, ignore_errors=True)  # from a killed backup
         skipped: list[str] = []
         expected = list(_files(data, skipped))
         _add_json(tar, HEAD, {"bytes": sum(map(_size, expected))})
@@ -183,7 +184,7 @@ def backup(data: Path, out: BinaryIO) -> None:
             with _snapshot(path, data) as copy:
                 sent.append(_add(tar, path.relative_to(data), copy, path.stat()))
 
-        # Databases first, then a second look: an upload is a file before it is a row, so no row lacks its file
+        # Databases first, then list the files again: an upload is a file before it is a row, so no row lacks its file
         databases = {each for each in expected if _is_sqlite(each)}
         _refuse_encrypted(data / "webui.db", databases)
         for path in sorted(databases):
@@ -192,7 +193,7 @@ def backup(data: Path, out: BinaryIO) -> None:
         for path in _files(data, skipped):
             if path in databases or _is_side(path):
                 continue
-            if _is_sqlite(path):  # new since the first look
+            if _is_sqlite(path):  # new since the first listing
                 add_database(path)
                 continue
             name = path.relative_to(data)
@@ -212,19 +213,19 @@ def backup(data: Path, out: BinaryIO) -> None:
 def _refuse_encrypted(main: Path, databases: Set[Path]) -> None:
     if main not in databases and _size(main):
         raise Refused(
-            "webui.db is not a SQLite database, or it is encrypted", "it cannot be copied safely while it is used"
+            "webui.db is not a SQLite database, or it is encrypted", "it cannot be copied safely while it is in use"
         )
 
 
 def _is_side(path: Path) -> bool:
-    """Whether a file is a database's journal: what it says is in the copy of the database already."""
+    """Whether a file is a database's journal: the copy of the database already includes it."""
     return any(
         path.name.endswith(side) and _is_sqlite(path.with_name(path.name.removesuffix(side))) for side in _SQLITE_SIDES
     )
 
 
 def _files(folder: Path, skipped: list[str], top: Path | None = None) -> Iterator[Path]:
-    """Every plain file that belongs to a backup, sorted. Links, sockets and the like go to `skipped`."""
+    """All regular files for the backup, sorted. Links, sockets and other special files are added to `skipped`."""
     top = top or folder
     try:
         found = sorted(os.scandir(folder), key=lambda each: each.name)
@@ -251,7 +252,7 @@ def _is_sqlite(path: Path) -> bool:
 
 @contextlib.contextmanager
 def _snapshot(source: Path, data: Path) -> Iterator[BinaryIO]:
-    """Copies a database, and yields the open copy, which has no name any more: it goes with this process."""
+    """Copies a database, and yields the open, already unlinked copy: it disappears with this process."""
     needed = source.stat().st_size + _size(Path(f"{source}-wal")) + _SPARE_BYTES
     if _free(data) >= needed:
         folder = data / _BACKUP
@@ -259,8 +260,8 @@ def _snapshot(source: Path, data: Path) -> Iterator[BinaryIO]:
         folder = scratch / _BACKUP
     else:
         raise Refused(
-            f"the copy of {source.name} needs {needed >> 20} MiB, and the volume has {_free(data) >> 20} MiB left",
-            "give the volume more room (airis:webui.storage.size may grow), and try again",
+            f"the copy of {source.name} needs {needed >> 20} MiB, but the volume has {_free(data) >> 20} MiB left",
+            "enlarge the volume (airis:webui.storage.size can grow), and try again",
         )
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
@@ -281,16 +282,16 @@ def _size(path: Path) -> int:
 
 
 def _copy_database(source: Path, copy: Path) -> None:
-    """Copies in one step, which is one read transaction: WebUI goes on writing meanwhile (WAL), or waits for it.
+    """Copies in one step, which is one read transaction: Open WebUI keeps writing (WAL), or waits until the copy is done.
 
-    Several steps would start anew after each write of somebody else, and never end under load. Read-write, because only
-    that can make sense of a journal that a crash left behind. Source: sqlite.org, "Online Backup API", "WAL".
+    A copy in several steps restarts after each write of another process, and never finishes under load. The connection is
+    read-write, because only that can recover a journal after a crash. Source: sqlite.org, "Online Backup API", "WAL".
     """
     deadline = time.monotonic() + _LOCK_SECONDS
 
     def progress(status: int, remaining: int, total: int) -> None:
         if status != sqlite3.SQLITE_DONE and time.monotonic() > deadline:
-            raise Refused(f"{source.name} stays locked for {_LOCK_SECONDS:.0f} s", "back up at a quieter time")
+            raise Refused(f"{source.name} was locked for {_LOCK_SECONDS:.0f} s", "back up at a quieter time")
 
     uri = f"file:{urllib.parse.quote(str(source))}?mode=rw"
     try:
@@ -305,13 +306,15 @@ def _copy_database(source: Path, copy: Path) -> None:
         ) as check:
             (verdict,) = check.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
-        raise Refused(f"{source.name} cannot be copied: {error}", "see whether the volume is full or damaged") from None
+        raise Refused(
+            f"{source.name} cannot be copied: {error}", "check whether the volume is full or damaged"
+        ) from None
     if verdict != "ok":
-        raise Refused(f"{source.name} is damaged already: {verdict}", "restore an earlier backup, or mend the database")
+        raise Refused(f"{source.name} is damaged: {verdict}", "restore an earlier backup, or repair the database")
 
 
 def _add(tar: tarfile.TarFile, name: PurePosixPath | Path, file: BinaryIO, like: os.stat_result) -> dict[str, Any]:
-    """Adds one open file as large as it is now; what is appended meanwhile is left for the next backup."""
+    """Adds one open file with its current size; data that is appended later is left for the next backup."""
     info = tarfile.TarInfo(f"{DATA}{name.as_posix()}")
     info.size = os.fstat(file.fileno()).st_size
     info.mode, info.mtime = like.st_mode & 0o777, int(like.st_mtime)
@@ -319,10 +322,11 @@ def _add(tar: tarfile.TarFile, name: PurePosixPath | Path, file: BinaryIO, like:
     try:
         tar.addfile(info, cast(BinaryIO, hashing))
     except OSError as error:
-        if error.errno is not None or hashing.count == info.size:  # the stream's own trouble
+        if error.errno is not None or hashing.count == info.size:  # an error of the stream
             raise
         raise Refused(
-            f"{name.as_posix()} shrank while it was read", "try again, or with --stop, which stops WebUI meanwhile"
+            f"{name.as_posix()} shrank while it was read",
+            "try again, or use --stop to stop Open WebUI during the backup",
         ) from None
     _forget(tar)
     return {"path": name.as_posix(), "size": info.size, "sha256": hashing.sha256}
@@ -334,7 +338,7 @@ def _add_json(tar: tarfile.TarFile, name: str, content: Mapping[str, Any]) -> No
 
 
 def json_member(name: str, content: Mapping[str, Any]) -> tuple[tarfile.TarInfo, bytes]:
-    """A member that holds JSON: its header and its body."""
+    """A JSON member: its header and its body."""
     body = json.dumps(content, indent=1).encode()
     info = tarfile.TarInfo(name)
     info.size, info.mode = len(body), 0o600
@@ -342,7 +346,7 @@ def json_member(name: str, content: Mapping[str, Any]) -> tuple[tarfile.TarInfo,
 
 
 def _forget(tar: tarfile.TarFile) -> None:
-    """Drops the list of members, which tarfile keeps for look-ups that a stream does not allow."""
+    """Drops the list of members, which tarfile keeps for random access, and which would grow with every file."""
     vars(tar)["members"].clear()
 
 
@@ -350,11 +354,11 @@ def _forget(tar: tarfile.TarFile) -> None:
 
 
 def members(stream: BinaryIO) -> Iterator[tuple[tarfile.TarInfo, BinaryIO]]:
-    """Each member of a tar that is being read, with its content. Refuses whatever is not a plain file."""
+    """Each member of a tar stream, with its content. Refuses anything that is not a regular file."""
     with tarfile.open(fileobj=stream, mode="r|") as tar:
         while (info := tar.next()) is not None:
             if not info.isreg() or info.issparse():
-                raise damaged(f"{info.name!r} is not a plain file")
+                raise damaged(f"{info.name!r} is not a regular file")
             file = tar.extractfile(info)
             if file is None:
                 raise damaged(f"{info.name!r} cannot be read")
@@ -363,7 +367,7 @@ def members(stream: BinaryIO) -> Iterator[tuple[tarfile.TarInfo, BinaryIO]]:
 
 
 def read_json(info: tarfile.TarInfo, file: BinaryIO) -> dict[str, Any]:
-    """The content of a member that holds JSON."""
+    """The content of a JSON member."""
     if info.size > _MANIFEST_BYTES:
         raise damaged(f"{info.name} is too large")
     try:
@@ -371,24 +375,24 @@ def read_json(info: tarfile.TarInfo, file: BinaryIO) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise damaged(f"{info.name} is not JSON") from None
     if not isinstance(content, dict):
-        raise damaged(f"{info.name} is not what it should be")
+        raise damaged(f"{info.name} is not a JSON object")
     return content
 
 
 def unpack(
     whole: Hashing, sha256: str, into: Path | None, ready: Callable[[dict[str, Any]], None] = lambda manifest: None
 ) -> dict[str, Any]:
-    """Checks every byte of an archive, and writes its files below `into`, if given. Returns the manifest.
+    """Verifies every byte of an archive, and writes its files below `into`, if given. Returns the manifest.
 
-    `sha256` is the digest of the whole archive. `ready` is called with the manifest before the first file. Raises
-    Refused for anything that is not exactly what a backup wrote.
+    `sha256` is the digest of the whole archive. `ready` is called with the manifest before the first file. Raises Refused if
+    the archive differs in any way from what a backup writes.
     """
     try:
         with gzip.GzipFile(fileobj=cast(BinaryIO, whole), mode="rb") as plain:
             manifest = _unpack(cast(BinaryIO, plain), into, ready)
-            while rest := plain.read(_CHUNK):  # up to the last checksum of gzip's own
+            while rest := plain.read(_CHUNK):  # up to gzip's last checksum
                 if rest.strip(b"\x00"):
-                    raise damaged("something follows its end")
+                    raise damaged("there is data after its end")
     except (tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError, UnicodeError, ValueError) as error:
         raise damaged(str(error) or type(error).__name__) from None
     if whole.sha256 != sha256:
@@ -411,25 +415,25 @@ def _unpack(plain: BinaryIO, into: Path | None, ready: Callable[[dict[str, Any]]
         hashing = Hashing(file)
         _drain(hashing, into / name if into else None, info)
         if (hashing.count, hashing.sha256) != wanted:
-            raise damaged(f"{name!r} is not what was backed up")
+            raise damaged(f"{name!r} differs from what was backed up")
     if manifest is None:
-        raise Refused("this is not a backup made by airis: it is empty")
+        raise Refused("this is not an airis backup: it is empty")
     if left:
-        raise damaged(f"{len(left)} files are missing, {next(iter(left))!r} among them")
+        raise damaged(f"{len(left)} files are missing, including {next(iter(left))!r}")
     return manifest
 
 
 def _manifest(info: tarfile.TarInfo, file: BinaryIO) -> tuple[dict[str, Any], dict[str, tuple[int, str]]]:
-    """The manifest, which must be the first member, and what it says of each file: size and digest."""
+    """The manifest, which must be the first member, and the size and digest of each file in it."""
     if info.name != MANIFEST:
-        raise Refused("this is not a backup made by airis", "give the .tar.gz that `airis backup` wrote")
+        raise Refused("this is not an airis backup", "pass the .tar.gz file that `airis backup` wrote")
     manifest = read_json(info, file)
     if manifest.get("application") != APPLICATION:
         raise Refused(f"this is a backup of {manifest.get('application')!r}, not of Open WebUI")
     version = manifest.get("format")
     if not isinstance(version, int) or version > FORMAT:
         raise Refused(
-            f"the archive has format {version!r}, and this airis reads up to {FORMAT}", "restore it with a newer airis"
+            f"the archive has format {version!r}, but this airis reads formats up to {FORMAT}", "use a newer airis"
         )
     left: dict[str, tuple[int, str]] = {}
     listed = manifest.get("files")
@@ -438,9 +442,9 @@ def _manifest(info: tarfile.TarInfo, file: BinaryIO) -> tuple[dict[str, Any], di
             case {"path": str(path), "size": int(size), "sha256": str(sha256)} if is_safe(path) and path not in left:
                 left[path] = (size, sha256)
             case {"path": str(path)}:
-                raise damaged(f"its list of files has a path that is twice there, or leads elsewhere: {path!r}")
+                raise damaged(f"its list of files has a duplicate or unsafe path: {path!r}")
             case _:
-                raise damaged("its list of files is not what it should be")
+                raise damaged("its list of files is invalid")
     return manifest, left
 
 
@@ -465,18 +469,19 @@ def _drain(source: Hashing, path: Path | None, info: tarfile.TarInfo) -> None:
 def restore(
     data: Path, source: Hashing, sha256: str, *, overwrite: bool = False, receipt: str = "", now: datetime
 ) -> dict[str, Any]:
-    """Unpacks and checks the archive on the data volume, and only then puts its files in the place of the old ones.
+    """Unpacks and verifies the archive on the data volume, and only then replaces the old files.
 
-    Up to that point the old data is untouched, whatever happens. From there on a journal on the volume says what is
-    meant, and `recover` finishes it: there is never a mixture. The old files are moved to `data.before-restore-<time>`.
-    `receipt` stays on the volume and tells, when the answer was lost on its way, whose data it holds.
+    Until then, the old data is untouched, whatever happens. From then on, a journal on the volume records the steps, and
+    `recover` finishes them: old and new data are never mixed. The old files are moved to `data.before-restore-<time>`.
+    `receipt` stays on the volume, and shows which data is there if the agent's answer is lost.
     """
     with _locked(data):
         finished = _recover(data)
         if entries(data) and not overwrite:
             raise Refused(
-                "there is data on the volume already" + (", an earlier restore's, now complete" if finished else ""),
-                "--overwrite puts the backup in its place; the old data is then kept aside on the volume",
+                "the volume already has data"
+                + (", from an earlier restore, which is now complete" if finished else ""),
+                "use --overwrite to replace it; the old data is then kept in another folder on the volume",
             )
         folder = data / _RESTORE
         folder.mkdir(mode=0o700)
@@ -499,22 +504,22 @@ def restore(
             raise
         aside = f"{ASIDE}{now:%Y%m%dT%H%M%SZ}"
         replaced = bool(entries(data))
-        # From here on the new data counts
+        # From here on, an interrupted restore continues with the new data
         _write_journal(data, {"phase": "clear", "aside": aside, "new": _names(new), "receipt": receipt})
         _recover(data)
         return {"aside": aside if replaced else None, "files": len(manifest["files"])}
 
 
 def no_room(needed: int, free: int) -> Refused:
-    """A volume on which old and new data do not fit side by side."""
+    """The error for a volume that is too small for both old and new data."""
     return Refused(
-        f"the backup needs {needed >> 20} MiB beside the old data, and the volume has {free >> 20} MiB left",
-        "give the volume more room (airis:webui.storage.size may grow), or delete what earlier restores kept aside",
+        f"the backup needs {needed >> 20} MiB in addition to the old data, but the volume has {free >> 20} MiB left",
+        "enlarge the volume (airis:webui.storage.size can grow), or delete the old data of earlier restores",
     )
 
 
 def recover(data: Path) -> dict[str, Any]:
-    """Makes the volume whole after an interruption: the old data, or, once all of the new was there, the new data."""
+    """Makes the volume consistent after an interruption: with the old data, or the new data if all of it was unpacked."""
     with _locked(data):
         _recover(data)
         receipt = data / _RECEIPT
@@ -522,7 +527,7 @@ def recover(data: Path) -> dict[str, Any]:
 
 
 def _recover(data: Path) -> bool:
-    """Brings a restore that has a journal to its end; each step may be repeated. Drops one that has none."""
+    """Finishes an interrupted restore that has a journal; each step may be repeated. Drops one without a journal."""
     folder = data / _RESTORE
     journal = folder / _JOURNAL
     if not journal.exists():
@@ -537,7 +542,7 @@ def _recover(data: Path) -> bool:
         _write_journal(data, {**plan, "phase": "fill"})
     installed = set(plan["new"]) - set(_names(new))
     for name in entries(data):
-        # Somebody was here after an interruption. A strange write-ahead log would ruin the database that comes beside it
+        # Something wrote to the volume after an interruption. A foreign write-ahead log would corrupt the restored database
         if not {name, *(name.removesuffix(side) for side in _SQLITE_SIDES)} & installed:
             _move(data / name, aside)
     for name in _names(new):
@@ -552,7 +557,7 @@ def _recover(data: Path) -> bool:
 
 
 def _move(path: Path, folder: Path) -> None:
-    """Moves an entry into a folder, and into another one beside it where its name is taken: nothing is ever replaced."""
+    """Moves an entry into a folder, or into another folder if its name is taken: never overwrites anything."""
     while (folder / path.name).exists():
         folder = folder.with_name(f"{folder.name}-again")
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -561,7 +566,7 @@ def _move(path: Path, folder: Path) -> None:
 
 
 def _carry_over(aside: Path, data: Path) -> None:
-    """Models are in no backup: those that are on the volume already serve the new data as well."""
+    """Moves downloaded models to the new data: backups do not contain them."""
     for name in REBUILT:
         if (aside / name).is_dir() and not (data / name).exists():
             (data / name).parent.mkdir(parents=True, exist_ok=True)
@@ -579,7 +584,7 @@ def _write_journal(data: Path, plan: Mapping[str, Any]) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Makes the names in a folder survive a power failure."""
+    """Flushes a folder's entries to disk, so that they survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -598,7 +603,7 @@ def _sync_folders(top: Path) -> None:
 def main(arguments: list[str]) -> int:
     """`backup DATA`, `inspect DATA`, `recover DATA`, or `restore DATA BYTES SHA256 RECEIPT [--overwrite]` with stdin."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(128 + signal.SIGTERM))  # clears up on the way out
+        signal.signal(number, lambda *_: sys.exit(128 + signal.SIGTERM))  # cleans up on exit
     operation, data, *rest = arguments
     try:
         match operation:
@@ -630,7 +635,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _fail(message: str, remedy: str, *, refused: bool) -> int:
-    """Says why on stderr. `refused` promises that the data is as it was."""
+    """Prints the error on stderr. `refused` guarantees that the data is unchanged."""
     print(json.dumps({"message": message, "remedy": remedy, "refused": refused}), file=sys.stderr)
     return 1
 

@@ -1,6 +1,6 @@
-"""The archive on this side: written from the pod's stream, checked before it is used.
+"""The archive on this machine: writes it from the pod's stream, and verifies it before use.
 
-Its SHA-256 lies beside it, in the format of `sha256sum`. A file of the archive's own name is there only when it is whole.
+Its SHA-256 is in a file next to it, in the format of `sha256sum`. The archive gets its final name only when it is complete.
 """
 
 import gzip
@@ -27,51 +27,51 @@ Advance = Callable[[float, str], None]
 
 
 class BrokenStream(AirisError):
-    """What came out of the pod is not a whole backup. Why, the pod knows better."""
+    """The pod's stream is not a complete backup. The agent's error, if any, is more specific."""
 
     exit_code = ExitCode.NOT_READY
 
 
 @dataclass(frozen=True)
 class Archive:
-    """An archive that was checked from its first to its last byte."""
+    """A completely verified archive."""
 
     path: Path
     sha256: str
-    """Of the whole file."""
+    """The digest of the whole file."""
     manifest: Mapping[str, Any]
 
     @property
     def bytes(self) -> int:
-        """Size of the files in it."""
+        """The total size of the files in it."""
         return sum(each["size"] for each in self.manifest["files"])
 
 
 def checksum_path(path: Path) -> Path:
-    """Where the checksum of an archive lies."""
+    """The path of an archive's checksum file."""
     return path.with_name(f"{path.name}.sha256")
 
 
 def free_output(path: Path) -> None:
-    """Refuses a place that is taken, or that cannot be written to."""
+    """Raises AirisError if the file exists, or its folder is not writable."""
     for each in (path, checksum_path(path)):
         if each.exists():
             raise AirisError(f"{each} exists, and a backup is never overwritten", "choose another name with --output")
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise AirisError(f"{path.parent} is no folder that can be written to", "choose another place with --output")
+        raise AirisError(f"{path.parent} is not a writable folder", "choose another folder with --output")
 
 
 def write(stream: BinaryIO, path: Path, about: Mapping[str, Any], advance: Advance) -> Archive:
-    """Writes the pod's stream to `path`, readable by its owner alone, and checks what was written.
+    """Writes the pod's stream to `path`, readable only by its owner, and verifies the result.
 
-    `about` is what the manifest says besides its files. `advance` is told the share that is here. Raises BrokenStream
-    when the stream ends early or differs from what the pod says that it sent; then nothing is left behind.
+    `about` are the manifest's keys in addition to its files. `advance` gets the received share. Raises BrokenStream if the
+    stream ends early, or differs from the pod's list of sent files; then no file is left.
     """
     try:
         with _draft(path) as (draft, name), tempfile.TemporaryFile(dir=path.parent) as rest:
             listed = _copy_members(stream, cast(BinaryIO, rest), advance)
             manifest = {"format": agent.FORMAT, "application": agent.APPLICATION, **about, **listed}
-            # The list of files stands in front of them and is known only after them. gzip's members may be joined
+            # The list of files comes first, but is known only at the end. Concatenated gzip members are valid
             with gzip.GzipFile(filename="", fileobj=draft, mode="wb", mtime=0) as packed:
                 info, body = agent.json_member(agent.MANIFEST, manifest)
                 packed.write(info.tobuf(tarfile.PAX_FORMAT) + body + b"\0" * (-len(body) % tarfile.BLOCKSIZE))
@@ -81,7 +81,7 @@ def write(stream: BinaryIO, path: Path, about: Mapping[str, Any], advance: Advan
             os.fsync(draft.fileno())
             sha256 = _digest(name)
             _check(name, sha256)
-            # The checksum first: alone it does no harm, and the archive never stands there without it
+            # The checksum first: alone it is harmless, and the archive never exists without it
             with _draft(path) as (file, checksum):
                 file.write(f"{sha256}  {path.name}\n".encode())
                 file.flush()
@@ -91,15 +91,15 @@ def write(stream: BinaryIO, path: Path, about: Mapping[str, Any], advance: Advan
         agent.sync(path.parent)
     except OSError as error:
         raise AirisError(
-            f"{path}: {error.strerror or error}", "make room, or choose another place with --output"
+            f"{path}: {error.strerror or error}", "free space, or choose another folder with --output"
         ) from None
     return Archive(path, sha256, manifest)
 
 
 def verify(path: Path) -> Archive:
-    """Reads the whole archive, and returns what is in it.
+    """Verifies the whole archive, and returns it.
 
-    Raises AirisError where it is damaged, incomplete, not a backup of Open WebUI, or from a newer airis.
+    Raises AirisError if it is damaged, incomplete, not a backup of Open WebUI, or from a newer airis.
     """
     if not path.is_file():
         raise AirisError(f"{path}: there is no such file")
@@ -112,12 +112,12 @@ def verify(path: Path) -> Archive:
     if text is None:
         raise AirisError(
             f"{path}: its checksum {checksum.name} is missing",
-            f"bring it along from where the backup was made; only if it is lost for good: `sha256sum {path.name} > "
+            f"copy it from where the backup was made; only if it is permanently lost, run `sha256sum {path.name} > "
             f"{checksum.name}` in the archive's folder",
         )
     found = _CHECKSUM.fullmatch(text.strip())
     if found is None:
-        raise AirisError(f"{checksum}: this is no SHA-256 checksum", "it is one line, as `sha256sum` writes it")
+        raise AirisError(f"{checksum}: not a SHA-256 checksum", "it must be one line in the format of `sha256sum`")
     if found["sha256"] != actual:
         raise AirisError(f"{path}: the archive is damaged: its checksum differs", "use another backup")
     return Archive(path, actual, _check(path, actual))
@@ -132,7 +132,7 @@ def _check(path: Path, sha256: str) -> dict[str, Any]:
 
 
 def _copy_members(stream: BinaryIO, out: BinaryIO, advance: Advance) -> dict[str, Any]:
-    """Packs the members of the pod's stream; returns what the manifest says of them."""
+    """Packs the members of the pod's stream; returns the manifest's keys on them."""
     received: list[dict[str, Any]] = []
     total, done = 0.0, 0
     try:
@@ -151,7 +151,7 @@ def _copy_members(stream: BinaryIO, out: BinaryIO, advance: Advance) -> dict[str
                 else:
                     name = info.name.removeprefix(agent.DATA)
                     if not info.name.startswith(agent.DATA) or not agent.is_safe(name):
-                        raise BrokenStream(f"the pod sent a file with a path that leads elsewhere: {info.name!r}")
+                        raise BrokenStream(f"the pod sent a file with an unsafe path: {info.name!r}")
                     copy = tarfile.TarInfo(info.name)
                     copy.size, copy.mode, copy.mtime = info.size, info.mode, info.mtime
                     hashing = agent.Hashing(file)
@@ -165,13 +165,13 @@ def _copy_members(stream: BinaryIO, out: BinaryIO, advance: Advance) -> dict[str
     except OSError as error:
         if error.errno is not None:  # writing failed, not reading
             raise
-    raise BrokenStream("the connection to the pod broke before everything was here", "try again; nothing was kept")
+    raise BrokenStream("the connection to the pod broke before the end of the backup", "try again; nothing was kept")
 
 
 @contextmanager
 def _draft(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    """A file beside `path` that only its owner can read, and that is gone after the block unless it was renamed."""
-    # The name is known before the file exists: an interrupt at any moment leaves nothing behind
+    """A temporary file next to `path` that only its owner can read. It is deleted after the block, unless renamed."""
+    # The name is known before the file exists: an interrupt at any moment leaves no file
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

@@ -1,4 +1,4 @@
-"""`airis backup` and `airis restore`: what is done in which order, so that nothing is lost on the way."""
+"""`airis backup` and `airis restore`: their steps, in an order that never loses data."""
 
 import secrets
 import sys
@@ -30,10 +30,10 @@ def backup_stack(
     kubeconfig: Path | None = None,
     timeout_seconds: float = 300.0,
 ) -> Archive:
-    """Backs up a stack's Open WebUI into one archive, and its checksum beside it.
+    """Backs up a stack's Open WebUI to an archive, with its checksum in a file next to it.
 
-    WebUI goes on serving; with `stop` it is stopped meanwhile, and what is read is a helper pod's view of the claim, which
-    also works when WebUI does not. Raises AirisError, and leaves no file, where it cannot be done.
+    Open WebUI keeps running. With `stop`, it is stopped during the backup, and a helper pod reads the claim, which also works
+    if Open WebUI does not run. Raises AirisError, and leaves no file, if the backup fails.
     """
     stack = read_stack(name)
     target = target_of(stack)
@@ -71,8 +71,8 @@ def _pod(site: Site, *, stop: bool) -> Iterator[str]:
     running = site.running_pod()
     if running is None:
         raise AirisError(
-            f"no pod of {site.target.deployment} runs, and a backup is made in one",
-            f"see `kubectl --namespace={site.target.namespace} get pods`, or use --stop, which mounts the claim in a helper "
+            f"no pod of {site.target.deployment} is running, and the backup needs one",
+            f"check `kubectl --namespace={site.target.namespace} get pods`, or use --stop, which mounts the claim in a helper "
             "pod",
         )
     yield running
@@ -80,8 +80,8 @@ def _pod(site: Site, *, stop: bool) -> Iterator[str]:
 
 def _warn(made: Archive) -> None:
     for key, what in (
-        ("changed", "changed while it was read; --stop makes a still copy"),
-        ("skipped", "is no plain file, and not in the backup"),
+        ("changed", "changed while it was read; use --stop for a consistent copy"),
+        ("skipped", "is not a regular file, and is not in the backup"),
     ):
         names = made.manifest.get(key, [])
         if names:
@@ -97,11 +97,10 @@ def restore_stack(
     kubeconfig: Path | None = None,
     timeout_seconds: float = 300.0,
 ) -> tuple[Archive, str | None]:
-    """Puts a backup in the place of a stack's data; WebUI is stopped meanwhile.
+    """Replaces a stack's data with a backup. Open WebUI is stopped during the restore.
 
-    The archive is checked as a whole before anything is touched, and once more on the volume. Returns it, and the folder on
-    the volume in which the old data is kept, if there was any. Raises AirisError where it cannot be done; its message says
-    which data is on the volume.
+    The whole archive is verified before anything is changed, and again on the volume. Returns it, and the folder on the volume
+    with the old data, if there was any. Raises AirisError if the restore fails; its message states which data is on the volume.
     """
     stack = read_stack(name)
     target = target_of(stack)
@@ -114,8 +113,8 @@ def restore_stack(
         _refuse_early(site, checked, overwrite=overwrite)
         if checked.manifest.get("image") != site.image:
             print(
-                f"warning: the backup was made by {checked.manifest.get('image')}, and the stack runs {site.image}: an older "
-                "release cannot use a newer one's database",
+                f"warning: the backup was made by {checked.manifest.get('image')}, but the stack runs {site.image}: an older "
+                "release cannot use the database of a newer one",
                 file=sys.stderr,
             )
         with site.paused() as pause, step(f"Restoring stack {name}", 1.0) as advance:
@@ -124,15 +123,15 @@ def restore_stack(
 
 
 def _refuse_early(site: Site, checked: Archive, *, overwrite: bool) -> None:
-    """What the agent would refuse is refused while WebUI still runs, if it does."""
+    """Raises the agent's errors early, before Open WebUI is stopped."""
     pod = site.running_pod()
     if pod is None:
         return
     found = run_agent(site.cluster, pod, site.target.container, "inspect", site.target.folder, receive=answer)
     if not found["empty"] and not overwrite:
         raise AirisError(
-            f"there is data on the claim {site.target.claim} already",
-            "--overwrite puts the backup in its place; the old data is then kept aside on the volume",
+            f"the claim {site.target.claim} already has data",
+            "use --overwrite to replace it; the old data is then kept in another folder on the volume",
         )
     if checked.bytes > found["free"]:
         refused = agent.no_room(checked.bytes, found["free"])
@@ -172,7 +171,7 @@ def _replace(site: Site, checked: Archive, pause: Pause, advance: Advance, *, ov
 
 
 def _recover(site: Site, receipt: str) -> str:
-    """Makes the volume whole in a new helper: with the first one, whatever ran in it is gone. Says what is on it."""
+    """Makes the volume consistent in a new helper pod: the first one is gone. Returns which data is on the volume."""
     with undisturbed():
         try:
             with site.helper() as pod:
@@ -181,7 +180,8 @@ def _recover(site: Site, receipt: str) -> str:
                 )
         except AirisError as error:
             raise KubectlError(
-                f"the restore was interrupted, and the volume could not be made whole: {error.message}", error.remedy
+                f"the restore was interrupted, and the volume could not be made consistent: {error.message}",
+                error.remedy,
             ) from None
     which = "the backup's" if found["receipt"] == receipt else "the old"
-    return f"{which} data is on the volume, and it is whole"
+    return f"{which} data is on the volume, and it is consistent"

@@ -1,4 +1,4 @@
-"""The pods that reach the data: WebUI's own, and a helper that mounts the claim while WebUI is stopped."""
+"""The pods with access to the data: Open WebUI's, and a helper pod that mounts the claim while Open WebUI is stopped."""
 
 import json
 import signal
@@ -17,7 +17,7 @@ from airis.terminal.signals import handled
 
 _WAIT = "import signal,sys;signal.signal(signal.SIGTERM,lambda *_:sys.exit(0));signal.pause()"
 _HELPER_LIFETIME_SECONDS = 12 * 3600
-"""After this the helper ends by itself, should nobody be left to delete it."""
+"""The time after which Kubernetes ends the helper pod, in case airis cannot delete it."""
 
 _REPLICAS = "airis.dev/replicas"
 _POLL_SECONDS = 1.0
@@ -25,15 +25,15 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Pause:
-    """WebUI while it is stopped."""
+    """Open WebUI while it is stopped."""
 
     whole = True
-    """Whether the data may be used: not while it is being replaced. WebUI is not started on data that is not whole."""
+    """Whether the data is consistent: not while it is being replaced. Open WebUI is not started on inconsistent data."""
 
 
 @dataclass(frozen=True)
 class Site:
-    """One deployed WebUI. `live` is its Deployment as it was found; `timeout_seconds` is for a pod to start or to end."""
+    """A deployed Open WebUI. `live` is its Deployment; `timeout_seconds` is for a pod to start or to terminate."""
 
     cluster: Cluster
     target: Target
@@ -42,11 +42,11 @@ class Site:
 
     @property
     def image(self) -> str:
-        """The image that WebUI runs."""
+        """The image of Open WebUI."""
         return str(_container(self.target, self.live)["image"])
 
     def running_pod(self) -> str | None:
-        """A pod of WebUI whose container runs, ready or not."""
+        """A pod of Open WebUI whose container is running, ready or not."""
         selector = ",".join(f"{key}={value}" for key, value in self.target.labels.items())
         for pod in self.cluster.get("pods", f"--selector={selector}"):
             if "deletionTimestamp" in pod["metadata"]:
@@ -58,9 +58,9 @@ class Site:
 
     @contextmanager
     def paused(self) -> Iterator[Pause]:
-        """Scales WebUI to no pods while the block runs, and back to what it had, whatever happens in the block.
+        """Scales Open WebUI to 0 while the block runs, and back afterwards, whatever happens in the block.
 
-        The one exception is data that is not whole: then WebUI stays stopped, and the reason is said.
+        The exception is inconsistent data: then Open WebUI stays stopped, and the reason is printed.
         """
         pause = Pause()
         name = _helper_name(self.target)
@@ -69,7 +69,7 @@ class Site:
         try:
             if self._replicas:
                 print(
-                    f"Stopping WebUI. Should this be killed: `{self._back}` starts it again.",
+                    f"Stopping Open WebUI. If this command is killed, start it again with `{self._back}`.",
                     file=sys.stderr,
                     flush=True,
                 )
@@ -77,20 +77,20 @@ class Site:
             self._await_free_claim()
             yield pause
         except Occupied:
-            raise  # at the same moment as we: who was first starts WebUI again
+            raise  # another run at the same moment: the first one starts Open WebUI again
         except BaseException:
             try:
                 self._resume(pause)
-            except AirisError as error:  # the first error counts
+            except AirisError as error:  # the first error is raised
                 print(f"error: {error}", file=sys.stderr)
             raise
         self._resume(pause)
 
     @contextmanager
     def helper(self) -> Iterator[str]:
-        """A pod that mounts the claim and waits, while the block runs; with it goes whatever still ran in it.
+        """A pod that mounts the claim and waits while the block runs. Deleting it ends all of its processes.
 
-        Its name is fixed, so that there is never more than one: who comes second is refused.
+        Its name is fixed, so that there is never more than one: a second run fails.
         """
         body = helper_pod(self.target, self.live)
         name = str(body["metadata"]["name"])
@@ -110,14 +110,14 @@ class Site:
 
     @property
     def _back(self) -> str:
-        """The command that starts WebUI again."""
+        """The command that starts Open WebUI again."""
         place = f"--namespace={self.target.namespace}"
         return f"kubectl {place} scale deployment/{self.target.deployment} --replicas={self._replicas}"
 
     def _resume(self, pause: Pause) -> None:
         with undisturbed():
             if not pause.whole:
-                message = "WebUI stays stopped, because its data is not whole"
+                message = "Open WebUI stays stopped, because its data is inconsistent"
                 print(f"{message}: run `airis restore` again, then `{self._back}`.", file=sys.stderr)
             elif self._replicas:
                 self._scale_back()
@@ -128,10 +128,11 @@ class Site:
             self.cluster.run("scale", name, f"--replicas={self._replicas}")
         except AirisError as error:
             raise KubectlError(
-                f"WebUI is stopped and could not be started again: {error.message}", f"`{self._back}`"
+                f"Open WebUI is stopped and could not be started again: {error.message}",
+                f"start it with `{self._back}`",
             ) from None
-        print("WebUI starts again.", file=sys.stderr, flush=True)
-        # kubectl now owns the field `replicas`, and the next `pulumi up` that changes it would fail on the conflict
+        print("Open WebUI starts again.", file=sys.stderr, flush=True)
+        # kubectl now owns the field `replicas`, and the next `pulumi up` that changes it would fail with a conflict
         managers = [
             each for each in self.live["metadata"].get("managedFields", []) if each.get("subresource") != "status"
         ]
@@ -140,7 +141,7 @@ class Site:
             try:
                 self.cluster.run("patch", name, "--type=merge", f"--patch={patch}")
             except KubectlError as error:
-                print(f"warning: spec.replicas now belongs to kubectl: {error.message}", file=sys.stderr)
+                print(f"warning: kubectl now owns spec.replicas: {error.message}", file=sys.stderr)
 
     def _await_free_claim(self) -> None:
         deadline = time.monotonic() + self.timeout_seconds
@@ -148,7 +149,7 @@ class Site:
             if time.monotonic() > deadline:
                 raise KubectlError(
                     f"{', '.join(users)} still uses the claim {self.target.claim} after {self.timeout_seconds:.0f} s",
-                    "end it, or wait longer with --timeout",
+                    "delete the pod, or wait longer with --timeout",
                 )
             time.sleep(_POLL_SECONDS)
 
@@ -157,8 +158,7 @@ class Site:
             each["metadata"]["name"]
             for each in self.cluster.get("pods")
             if self.target.claim in _claims(each["spec"])
-            and each["metadata"]["name"]
-            != _helper_name(self.target)  # which is refused by its name, with a better reason
+            and each["metadata"]["name"] != _helper_name(self.target)  # reported by its name, with a better reason
             and each.get("status", {}).get("phase") not in ("Succeeded", "Failed")
         ]
 
@@ -176,15 +176,15 @@ class Site:
             )
         except KubectlError as error:
             reason = _why(self.cluster.get("pod", name)) or error.message
-            raise KubectlError(f"the helper pod does not start: {reason}", "--timeout waits longer") from None
+            raise KubectlError(f"the helper pod does not start: {reason}", "wait longer with --timeout") from None
 
     def _occupied(self, name: str) -> "Occupied":
         found = self.cluster.get("pod", name)
         replicas = found[0]["metadata"].get("annotations", {}).get(_REPLICAS, "1") if found else "1"
         option = f"--namespace={self.target.namespace}"
         return Occupied(
-            f"the helper pod {name} is there already: another backup or restore is at work, or one was killed",
-            f"if none is at work: `kubectl {option} delete pod {name}`, `kubectl {option} scale deployment/"
+            f"the helper pod {name} already exists: another backup or restore is running, or one was killed",
+            f"if none is running: `kubectl {option} delete pod {name}`, `kubectl {option} scale deployment/"
             f"{self.target.deployment} --replicas={replicas}`, and try again",
         )
 
@@ -195,21 +195,21 @@ class Site:
                     "delete", "pod", name, "--ignore-not-found", "--wait=true", "--timeout=90s", timeout=120
                 )
             except KubectlError as error:
-                print(f"warning: the helper pod {name} is still there: {error.message}", file=sys.stderr)
+                print(f"warning: the helper pod {name} could not be deleted: {error.message}", file=sys.stderr)
 
 
 def site_of(cluster: Cluster, target: Target, timeout_seconds: float) -> Site:
-    """Finds the live Deployment. Raises AirisError where the stack is not deployed, or with another claim."""
+    """Finds the live Deployment. Raises AirisError if the stack is not deployed, or uses another claim."""
     found = cluster.get("deployment", target.deployment, "--show-managed-fields")
     if not found:
         raise AirisError(
             f"stack {target.stack} is not deployed: namespace {target.namespace} has no Deployment {target.deployment}",
-            f"`airis up --stack {target.stack}` deploys it; is this the cluster that you mean?",
+            f"`airis up --stack {target.stack}` deploys it; check that this is the right cluster",
         )
     if target.claim not in _claims(found[0]["spec"]["template"]["spec"]):
         raise AirisError(
-            f"Deployment {target.deployment} does not use the claim {target.claim} that stack {target.stack} names",
-            f"the stack file has changed since it was deployed: `airis up --stack {target.stack}` first",
+            f"Deployment {target.deployment} does not use the claim {target.claim} of stack {target.stack}",
+            f"the stack file has changed since the deployment: run `airis up --stack {target.stack}` first",
         )
     return Site(cluster, target, found[0], timeout_seconds)
 
@@ -228,13 +228,13 @@ def _helper_name(target: Target) -> str:
 
 
 class Occupied(AirisError):
-    """Somebody else's helper is there; it is not ours to delete."""
+    """The helper pod of another run exists. This run must not delete it."""
 
     exit_code = ExitCode.NOT_READY
 
 
 def _why(pods: Sequence[KubeObject]) -> str:
-    """Why a pod does not start, in the words of the scheduler or the kubelet."""
+    """Why a pod does not start: the message of the scheduler or the kubelet."""
     for pod in pods:
         status = pod.get("status", {})
         for each in status.get("conditions", []):
@@ -247,7 +247,7 @@ def _why(pods: Sequence[KubeObject]) -> str:
 
 
 def helper_pod(target: Target, live: KubeObject) -> dict[str, Any]:
-    """The helper: WebUI's own pod, image, user and node included, that waits instead of serving and holds no credential."""
+    """The helper pod: a copy of Open WebUI's pod with its image, user and node. It only waits, and has no credentials."""
     spec = live["spec"]["template"]["spec"]
     container = _container(target, live)
     # The claim and the scratch folder; no Secret and nothing else
@@ -261,7 +261,7 @@ def helper_pod(target: Target, live: KubeObject) -> dict[str, Any]:
         "metadata": {
             "name": _helper_name(target),
             "namespace": target.namespace,
-            # Not WebUI's own label: its Service would send users here, and its ReplicaSet count this pod
+            # Not Open WebUI's label: its Service would route users here, and its ReplicaSet would count this pod
             "labels": {"app.kubernetes.io/name": "airis-data", "app.kubernetes.io/part-of": "airis"},
             "annotations": {_REPLICAS: str(live["spec"]["replicas"])},
         },
@@ -285,6 +285,6 @@ def helper_pod(target: Target, live: KubeObject) -> dict[str, Any]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Lets nobody interrupt the block: it brings things back to where they were, and takes seconds."""
+    """Ignores interrupts while the block runs: it restores the previous state, and takes seconds."""
     with handled(signal.SIG_IGN, _SIGNALS):
         yield

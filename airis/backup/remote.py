@@ -1,4 +1,4 @@
-"""The agent in a pod: started through `kubectl exec`, with streams to and from it."""
+"""Runs the agent in a pod through `kubectl exec`, with streams to and from it."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ from airis.terminal.errors import AirisError
 T = TypeVar("T")
 
 START = "import sys;exec(compile(sys.stdin.buffer.read(int(sys.argv.pop(1))),'airis','exec'))"
-"""Reads the agent from stdin and runs it; what is left on stdin is for the agent. Command lines are too short for it."""
+"""Reads the agent's source from stdin and runs it. The rest of stdin is for the agent. A command line is too short for it."""
 
 _CHUNK = 1 << 20
 _STDERR_BYTES = 8192
@@ -27,11 +27,11 @@ _STOP_SECONDS = 10.0
 
 
 class Refusal(AirisError):
-    """The agent's own refusal: it promises that the data is as it was."""
+    """The agent's refusal: it guarantees that the data is unchanged."""
 
 
 def answer(stdout: BinaryIO) -> dict[str, Any]:
-    """Reads the agent's answer, where that is JSON."""
+    """Reads the agent's JSON answer."""
     try:
         return dict(json.loads(stdout.read()))
     except ValueError:
@@ -47,12 +47,12 @@ def run_agent(
     archive: Path | None = None,
     advance: Advance = lambda done, detail: None,
 ) -> T:
-    """Runs the agent in a pod and returns what `receive` makes of its stdout; `archive` goes to its stdin.
+    """Runs the agent in a pod, and returns the result of `receive` on its stdout. `archive` goes to its stdin.
 
-    Raises Refusal when the agent refuses, and another AirisError when anything else goes wrong on the way.
+    Raises Refusal if the agent refuses, and another AirisError for any other failure.
     """
     source = Path(agent.__file__).read_bytes()
-    # -I: no Python paths or variables of the image count; -B: nothing is written beside the modules
+    # -I: ignore the image's Python paths and variables; -B: write no bytecode
     remote = ["python3", "-I", "-B", "-c", START, str(len(source)), *arguments]
     command = cluster.command("exec", "--stdin", pod, f"--container={container}", "--", *remote)
     with tempfile.TemporaryFile() as errors, _started(command, errors) as process:
@@ -75,7 +75,7 @@ def run_agent(
 
 @contextmanager
 def _started(command: Sequence[str], errors: IO[bytes]) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process that is gone after the block."""
+    """A process that is killed at the end of the block."""
     pipe = subprocess.PIPE
     try:
         process = subprocess.Popen(
@@ -110,7 +110,7 @@ def _ended(process: "subprocess.Popen[bytes]") -> int:
 
 
 def _failure(pod: str, code: int, errors: IO[bytes]) -> AirisError | None:
-    """What the agent said on stderr, or else the last thing that kubectl did."""
+    """The agent's error on stderr, or else the last line of kubectl."""
     if not code:
         return None
     errors.seek(0, os.SEEK_END)

@@ -1,4 +1,4 @@
-"""What of a stack a backup is about: the WebUI's Deployment and its claim, as the stack's own program draws them."""
+"""The target of a backup: Open WebUI's Deployment and its claim, as the stack's program renders them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,24 +15,24 @@ _OTHER_DATABASE = ("DATABASE_URL", "DATABASE_TYPE", "DATABASE_HOST")
 
 @dataclass(frozen=True)
 class Target:
-    """Where one stack's Open WebUI keeps its data."""
+    """The location of a stack's Open WebUI data."""
 
     stack: str
     namespace: str
     deployment: str
     container: str
     labels: Mapping[str, str]
-    """What selects the Deployment's pods."""
+    """The selector of the Deployment's pods."""
     claim: str
     folder: str
-    """Where the claim is mounted in the container."""
+    """The mount path of the claim in the container."""
 
 
 def target_of(stack: StackFile) -> Target:
     """Finds the data of a stack.
 
-    Raises AirisError for a stack that does not hold, and for one whose data is elsewhere, which only its own tools can back
-    up consistently.
+    Raises AirisError for an invalid stack, and for a stack whose data is elsewhere (PostgreSQL, object storage): only the
+    tools of those stores can back it up consistently.
     """
     (deployment,) = [
         each
@@ -70,6 +70,6 @@ def _refuse_data_elsewhere(stack: StackFile, container: Mapping[str, Any], deplo
         else f"the uploads on the claim: a VolumeSnapshot, or `kubectl cp` from {deployment.name}'s pod"
     )
     raise AirisError(
-        f"{stack.path.name}: this stack's data is not on one volume alone, and airis backs up and restores no other",
+        f"{stack.path.name}: this stack's data is not on a single volume, and airis backs up and restores nothing else",
         f"the database: `pg_dump --format=custom` and `pg_restore`, or your provider's snapshots; {uploads}",
     )

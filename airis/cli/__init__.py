@@ -1,1 +1,1 @@
-"""The command line: options and help of each command, one call, an exit code. What a command does is in the other folders."""
+"""The command line: options, help and exit codes of each command. The other packages implement the commands."""

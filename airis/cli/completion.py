@@ -1,7 +1,7 @@
-"""Shell completion: Typer's, with another script for zsh.
+"""Shell completion: Typer's, with a different script for zsh.
 
-Typer's own does nothing at the first Tab of a shell: zsh loads a function file by running it, and that one only registers
-itself. It also runs the program that is on PATH, and not the one that is typed, such as `.venv/bin/airis`.
+Typer's zsh script does nothing at the first Tab of a shell: zsh loads a function file by running it, and Typer's only
+registers itself. It also runs the program on PATH instead of the one that was typed, such as `.venv/bin/airis`.
 """
 
 from typer import _completion_shared as typers
@@ -21,5 +21,5 @@ fi
 
 
 def use_own_script() -> None:
-    """Has `--show-completion` and `--install-completion` write this script in zsh."""
+    """Makes `--show-completion` and `--install-completion` write this script for zsh."""
     typers._completion_scripts["zsh"] = _ZSH

@@ -1,4 +1,4 @@
-"""A cluster: what fails there, deploying by Pulumi, taking over what runs."""
+"""Commands on a cluster: diagnose it, deploy with Pulumi, and adopt an existing deployment."""
 
 import sys
 from typing import Annotated
@@ -20,7 +20,7 @@ def doctor(
         typer.Option(
             "--stack",
             "-s",
-            help="Also what this stack needs; without it, machine and cluster alone.",
+            help="Also check what this stack needs. Without it, only the machine and the cluster are checked.",
             autocompletion=complete_stack,
         ),
     ] = None,
@@ -29,15 +29,15 @@ def doctor(
         bool,
         typer.Option(
             "--probe",
-            help="With --stack: also make short pods that reach for all that the stack names, and try the NetworkPolicies.",
+            help="With --stack: also run short-lived pods that test the stack's connections and NetworkPolicies.",
         ),
     ] = False,
     output: Format = OutputFormat.TABLE,
 ) -> None:
-    """Find what makes deployments fail, before they do.
+    """Find problems that would make a deployment fail.
 
-    Looks at this machine, the cluster, what a stack needs of it, and what runs. Changes nothing; only --probe makes pods, and
-    deletes them. Ends with 3 if there is a problem, and with 4 if the cluster that was asked for does not answer.
+    Checks this machine, the cluster, what a stack needs from the cluster, and the running workloads. Read-only, except for
+    --probe, which creates pods and deletes them. Exit code 3: a problem was found. Exit code 4: the cluster is unreachable.
     """
     from airis.doctor import examine
     from airis.doctor.report import print_examination
@@ -57,20 +57,20 @@ def snapshot(
         typer.Option(
             "--stack",
             "-s",
-            help="A stack whose cluster and namespace to look at. Several, or a pattern: `-s 'dept-*'`.",
+            help="The stack whose cluster and namespace to read. Repeat it, or use a pattern: `-s 'dept-*'`.",
             autocompletion=complete_stack,
         ),
     ] = None,
     namespace: Annotated[
         str | None,
-        typer.Option("--namespace", "-n", help="Without a stack: the namespace; that of the context if left out."),
+        typer.Option("--namespace", "-n", help="Without --stack: the namespace. Default: the context's namespace."),
     ] = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Print what a rehearsal needs to know of a cluster.
+    """Print a snapshot of a cluster, for rehearsals.
 
-    Nodes, classes, definitions, quotas, claims, admission policies, names and keys of Secrets and ConfigMaps; never a value.
-    Changes nothing. What may not be listed is left out and said.
+    Contains nodes, classes, CRDs, quotas, claims, admission policies, and the names and keys of Secrets and ConfigMaps, but
+    never their values. Read-only. Resources that you may not list are left out and reported on stderr.
     """
     from airis.rehearse.snapshot import written
     from airis.rehearse.snapshot.take import snapshot_of
@@ -84,15 +84,15 @@ def snapshot(
 @app.command(epilog="Examples:  `airis preview -s gpu --diff`  ·  `airis preview -s gpu --expect-no-changes`")
 def preview(
     stack: Stack,
-    diff: Annotated[bool, typer.Option("--diff", help="Show every field, and not only the objects.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show every changed field, not only the objects.")] = False,
     expect_no_changes: Annotated[
-        bool, typer.Option("--expect-no-changes", help="End with 3 if there is anything to change.")
+        bool, typer.Option("--expect-no-changes", help="Exit with code 3 if there are changes.")
     ] = False,
     force_conflicts: ForceConflicts = False,
 ) -> None:
     """Show what `up` would change in the cluster.
 
-    Touches nothing.
+    Changes nothing.
     """
     from airis.deploy import up as commands
 
@@ -110,14 +110,14 @@ def up(
         bool,
         typer.Option(
             "--rehearse-without-cluster",
-            help="Where no cluster is configured, rehearse the stack instead; not one for production or tied to a cluster.",
+            help="If no cluster is configured, rehearse the stack instead. Not for production stacks or pinned stacks.",
         ),
     ] = False,
 ) -> None:
     """Deploy the stack to the configured cluster.
 
-    By Pulumi. Shows cluster and changes, and asks. Says within seconds why a pod does not start. A run that was cut off is
-    put right first. Ends with 4 if no cluster is configured.
+    Uses Pulumi. Shows the cluster and the changes, then asks for confirmation. Reports within seconds why a pod does not
+    start. Recovers the state first if an earlier run was interrupted. Exit code 4: no cluster is configured.
     """
     from airis.rehearse.deploy_or_rehearse import deploy_or_rehearse
 
@@ -137,32 +137,32 @@ def open_(
     port: Annotated[
         int | None,
         typer.Option(
-            "--port", "-p", help="The port of this machine; 8080 if left out, or a free one.", min=1, max=65535
+            "--port", "-p", help="The local port. Default: 8080, or a free port if it is taken.", min=1, max=65535
         ),
     ] = None,
     browser: Annotated[
-        bool, typer.Option("--browser/--no-browser", help="Whether to open the browser, or only print the URL.")
+        bool, typer.Option("--browser/--no-browser", help="Open the browser, or only print the URL.")
     ] = True,
     kubeconfig: Kubeconfig = None,
     timeout: PodTimeout = 120.0,
 ) -> None:
     """Open the WebUI in the browser.
 
-    By `kubectl port-forward`, until Ctrl-C: no Ingress and no DNS are needed. A pod that is replaced is connected again.
+    Uses `kubectl port-forward` until Ctrl-C: needs neither Ingress nor DNS. Reconnects when the pod is replaced.
     """
     from airis.deploy.open_webui import open_webui
 
     raise typer.Exit(open_webui(stack, kubeconfig=kubeconfig, port=port, browser=browser, timeout_seconds=timeout))
 
 
-@app.command(epilog="Example:  `airis refresh -s gpu`, then `airis up -s gpu` undoes what others have changed")
+@app.command(epilog="Example:  `airis refresh -s gpu`, then `airis up -s gpu` reverts the drift")
 def refresh(
     stack: Stack,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Write the state without asking.")] = False,
 ) -> None:
-    """Show what others changed, and keep it in the state.
+    """Show drift, and write it to the state.
 
-    Changes nothing in the cluster.
+    Drift is what differs between the cluster and the state. Asks before it writes. Changes nothing in the cluster.
     """
     from airis.deploy import up as commands
 
@@ -174,9 +174,9 @@ def destroy(
     stack: Stack,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Destroy without asking.")] = False,
 ) -> None:
-    """Take the stack away, but for its data.
+    """Delete the stack from the cluster, but keep its data.
 
-    By `pulumi destroy`. Claims, namespace and session key stay, and it says so.
+    Uses `pulumi destroy`. Keeps and lists the claims, the namespace and the session key.
     """
     from airis.deploy import destroy as command
 
@@ -188,21 +188,24 @@ def adopt(
     stack: Stack,
     *,
     namespace: Annotated[
-        str | None, typer.Option("--namespace", "-n", help="Where Open WebUI and Ollama run now; airis if left out.")
+        str | None,
+        typer.Option("--namespace", "-n", help="The namespace that Open WebUI and Ollama run in. Default: airis."),
     ] = None,
     kubeconfig: Kubeconfig = None,
-    context: Annotated[str | None, typer.Option("--context", help="The context in it, if not the current one.")] = None,
+    context: Annotated[
+        str | None, typer.Option("--context", help="The kubeconfig context. Default: the current one.")
+    ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Where the stack file exists, write Pulumi.STACK-adopted.yaml beside it.")
+        bool, typer.Option("--force", help="If the stack file exists, write Pulumi.STACK-adopted.yaml instead.")
     ] = False,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Prepare the cluster for the first up without asking.")
     ] = False,
 ) -> None:
-    """Take over what Kustomize or Helm deployed.
+    """Take over a deployment made with Kustomize or Helm.
 
-    Writes the stack file of what runs, and says what its first up changes. Nothing is deployed. After asking, the cluster is
-    prepared for that up.
+    Writes a stack file for the running deployment, and shows what the first `up` would change. Deploys nothing. Asks before
+    it prepares the cluster for that `up`.
     """
     from airis.adopt import adopt as command
 

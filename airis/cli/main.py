@@ -1,9 +1,9 @@
-"""The command line. Heavy modules are imported by the commands that need them: `airis --help` stays quick."""
+"""The entry point of the command line. Each command imports the heavy modules that it needs, to keep `airis --help` fast."""
 
 import gc
 
-# What is imported lives as long as the process, the typed Kubernetes modules' million objects above all: collecting garbage
-# after every 700th, as is the default, costs a fifth of a whole command, and a tenth of `--help`
+# Imported objects live as long as the process, above all the million objects of the typed Kubernetes modules. Collecting
+# garbage after every 700 allocations, the default, costs a fifth of the time of a command, and a tenth of `--help`
 gc.set_threshold(200_000, 20, 20)
 
 import os
@@ -19,9 +19,9 @@ from airis.terminal.errors import AirisError, ExitCode
 from airis.terminal.warnings import TOLD
 
 _EXIT_CODES = """
-Exit codes: 0 all is well; 1 a stack, file or setting is wrong and nothing was touched; 2 the command line is wrong;
-3 it ran and something did not come up, or broke off; 4 this machine lacks something (tool, network, cluster);
-5 a claim with data is touched; 130 interrupted.
+Exit codes: 0 success; 1 invalid stack, file or setting, nothing was changed; 2 invalid command line;
+3 something failed to start or was aborted; 4 this machine lacks something (tool, network, cluster);
+5 a claim with data is affected; 130 interrupted.
 """
 
 use_own_script()
@@ -54,7 +54,7 @@ def _general(
             "--version",
             is_eager=True,
             callback=_print_versions,
-            help="Print the version, and those of what it deploys.",
+            help="Print the versions of airis and of what it deploys.",
         ),
     ] = False,
 ) -> None:
@@ -62,12 +62,12 @@ def _general(
 
 
 def main() -> None:
-    """Runs the command; what the person can mend is shown without a traceback."""
+    """Runs the command. Errors that the user can fix are shown without a traceback."""
     code = _run()
     with suppress(BrokenPipeError):  # `airis render | head`
         sys.stdout.flush()
         sys.stderr.flush()
-    os._exit(code)  # for the same reason as above: taking those objects apart one by one takes as long as rendering
+    os._exit(code)  # for the same reason as above: freeing those objects one by one takes as long as rendering
 
 
 def _run() -> int:

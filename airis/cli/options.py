@@ -12,7 +12,7 @@ from airis.terminal.errors import AirisError
 
 
 def complete_stack(incomplete: str) -> list[str]:
-    """The stacks that a shell may complete to."""
+    """The stack names that start with `incomplete`, for shell completion."""
     with suppress(AirisError, OSError):
         return [each for each in stack_names(project_root()) if each.startswith(incomplete)]
     return []
@@ -28,7 +28,7 @@ Stacks = Annotated[
     typer.Option(
         "--stack",
         "-s",
-        help="The stack: `gpu` reads Pulumi.gpu.yaml. Several, or a pattern: `-s 'dept-*'`.",
+        help="The stack: `gpu` reads Pulumi.gpu.yaml. Repeat it, or use a pattern: `-s 'dept-*'`.",
         autocompletion=complete_stack,
     ),
 ]
@@ -37,34 +37,36 @@ Nodes = Annotated[
     Path | None,
     typer.Option(
         "--nodes",
-        help="A file that describes other nodes: short form, or `kubectl get nodes -o yaml` of your own cluster.",
+        help="A file with the nodes to simulate: the short form, or `kubectl get nodes -o yaml` from your cluster.",
     ),
 ]
 
 ClusterSnapshot = Annotated[
     Path | None,
-    typer.Option("--cluster", help="A snapshot of your own cluster, as `airis snapshot` writes it."),
+    typer.Option("--cluster", help="A snapshot of your cluster, from `airis snapshot`."),
 ]
 
-Timeout = Annotated[float, typer.Option("--timeout", help="Seconds until the rehearsal gives up.", min=1)]
+Timeout = Annotated[float, typer.Option("--timeout", help="Seconds to wait for the pods of a rehearsal.", min=1)]
 
-PodTimeout = Annotated[float, typer.Option("--timeout", help="Seconds for a pod to start or to end.", min=1)]
+PodTimeout = Annotated[
+    float, typer.Option("--timeout", help="Seconds to wait for a pod to start or to terminate.", min=1)
+]
 
 ForceConflicts = Annotated[
-    bool, typer.Option("--force-conflicts", help="Take back the fields that somebody else has changed.")
+    bool, typer.Option("--force-conflicts", help="Overwrite fields that another field manager owns.")
 ]
 
 Kubeconfig = Annotated[
     Path | None,
-    typer.Option("--kubeconfig", help="The cluster, if it is another than the one `pulumi up` would deploy to."),
+    typer.Option("--kubeconfig", help="The kubeconfig file. Default: the cluster that `pulumi up` would deploy to."),
 ]
 
 
 class OutputFormat(StrEnum):
-    """How a verdict is printed."""
+    """The output format of a report."""
 
     TABLE = "table"
     JSON = "json"
 
 
-Format = Annotated[OutputFormat, typer.Option("--format", help="A table to read, or JSON for other programs.")]
+Format = Annotated[OutputFormat, typer.Option("--format", help="A table, or JSON for other programs.")]

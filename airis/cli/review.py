@@ -1,4 +1,4 @@
-"""What a change does, before it is deployed."""
+"""Commands that review a change before it is deployed: `diff`, `rehearse` and `review`."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +12,7 @@ app = typer.Typer()
 
 
 class DiffFormat(StrEnum):
-    """How a diff is printed."""
+    """The output format of a diff."""
 
     TABLE = "table"
     MARKDOWN = "markdown"
@@ -29,29 +29,29 @@ def diff(
     *,
     base: Annotated[
         str | None,
-        typer.Option("--base", help="A git revision to compare with; HEAD, if neither this nor --against is given."),
+        typer.Option("--base", help="The git revision to compare with. Default: HEAD, unless --against is given."),
     ] = None,
     against: Annotated[
-        str | None, typer.Option("--against", help="`cluster`, or a file of manifests, to compare with instead.")
+        str | None, typer.Option("--against", help="Compare with `cluster` or with a file of manifests instead.")
     ] = None,
     cluster: Annotated[
         Path | None,
         typer.Option(
-            "--cluster", help="A snapshot of the cluster (`airis snapshot`): also say what the stack lacks there."
+            "--cluster", help="A snapshot of the cluster (`airis snapshot`): also report what is missing there."
         ),
     ] = None,
     output: Annotated[
-        DiffFormat, typer.Option("--format", help="For the terminal, for a comment on GitHub, or for other programs.")
+        DiffFormat, typer.Option("--format", help="A table, Markdown for a GitHub comment, or JSON.")
     ] = DiffFormat.TABLE,
     expect_no_changes: Annotated[
-        bool, typer.Option("--expect-no-changes", help="End with 3 if there is any difference.")
+        bool, typer.Option("--expect-no-changes", help="Exit with code 3 if there are differences.")
     ] = False,
 ) -> None:
     """Show what a change does to pods, data and resources.
 
-    Field by field, with the reason for each: what restarts, what is downtime, which claim is touched. The other revision is
-    rendered by its own code; neither cluster nor engine is needed. Ends with 0 whether or not anything changes; with 5 if a
-    claim with data is touched (one that only grows is said, and is none); with 3 if the other side cannot be rendered.
+    Shows each field with its effect: restarts, downtime, affected claims. Renders the other revision with that revision's
+    code, and needs neither a cluster nor the Pulumi engine. Exit code 0: with or without changes. Exit code 5: a claim with
+    data is affected (a claim that only grows is reported, but does not count). Exit code 3: the other side cannot be rendered.
     """
     from airis.diff.command import run
 
@@ -70,18 +70,19 @@ def rehearse(
     cluster: ClusterSnapshot = None,
     timeout: Timeout = 60.0,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Leave the objects and the sandbox for a look with kubectl.")
+        bool, typer.Option("--keep", help="Keep the objects and the sandbox, to inspect them with kubectl.")
     ] = False,
     engine: Annotated[
-        bool, typer.Option("--engine", help="Have Pulumi deploy it, if it is there, and not only apply its objects.")
+        bool,
+        typer.Option("--engine", help="Deploy with the Pulumi engine, if installed, instead of applying the objects."),
     ] = False,
     output: Format = OutputFormat.TABLE,
 ) -> None:
-    """Bring the stack up on a control plane of this machine.
+    """Start the stack on a local control plane.
 
-    A real one, with simulated nodes. Several stacks come up side by side. With --cluster, it has the classes, quotas, claims,
-    Secrets and policies of your cluster; without, what the stack refers to is assumed to be there, and listed. Ends with 0
-    only if everything came up.
+    The control plane is real, the nodes are simulated. Several stacks run in parallel. With --cluster, it has the classes,
+    quotas, claims, Secrets and policies of your cluster. Without it, whatever the stack refers to is assumed to exist, and is
+    listed. Exit code 0 only if everything starts.
     """
     from airis.rehearse.rehearsal import rehearse_stacks
     from airis.rehearse.verdict import exit_code, print_verdicts
@@ -101,33 +102,37 @@ def review(
     stack: Annotated[
         list[str] | None,
         typer.Option(
-            "--stack", "-s", help="A stack to review; all that change if left out.", autocompletion=complete_stack
+            "--stack", "-s", help="A stack to review. Default: every stack that changes.", autocompletion=complete_stack
         ),
     ] = None,
-    rehearsal: Annotated[bool, typer.Option(help="Rehearse the stacks on the sandbox: one for all of them.")] = True,
+    rehearsal: Annotated[bool, typer.Option(help="Rehearse the stacks in one shared sandbox.")] = True,
     nodes: Annotated[
         Path | None,
         typer.Option(
             "--nodes",
-            help="Nodes for the rehearsals: a file for all stacks, or a folder with STACK.yaml for those that need other "
-            "nodes than the default ones; examples/nodes if left out.",
+            help="Nodes for the rehearsals: one file for all stacks, or a folder with STACK.yaml for each stack that needs "
+            "other nodes. Default: examples/nodes.",
         ),
     ] = None,
     cluster: Annotated[
         Path | None,
         typer.Option(
             "--cluster",
-            help="Snapshots for the rehearsals: a file for all stacks, or a folder with STACK.yaml; clusters if left out.",
+            help="Snapshots for the rehearsals: one file for all stacks, or a folder with STACK.yaml. Default: clusters.",
         ),
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The comment; stdout if left out.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Where to write the same as JSON.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The file for the comment. Default: stdout.")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the review as JSON to this file.")
+    ] = None,
     timeout: Timeout = 60.0,
 ) -> None:
-    """Write the comment on a pull request: what it does.
+    """Write the review comment for a pull request.
 
-    Diff, rehearsal and policy of each stack that changes. Ends with 5 if a claim with data is touched, 1 if a stack does not
-    validate, 3 if a rehearsal or a mandatory rule fails; the comment is written all the same.
+    Contains the diff, the rehearsal and the policy check of each stack that changes. Exit code 5: a claim with data is
+    affected. Exit code 1: a stack is invalid. Exit code 3: a rehearsal or a mandatory rule fails. Always writes the comment.
     """
     from airis.review import review as command
 

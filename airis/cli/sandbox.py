@@ -1,15 +1,15 @@
-"""The local control plane for rehearsals."""
+"""Commands on the sandbox, the local control plane for rehearsals."""
 
 import typer
 
 app = typer.Typer(
-    help="The control plane for rehearsals, on this machine's loopback.", no_args_is_help=True, rich_markup_mode=None
+    help="Manage the sandbox: the local control plane for rehearsals.", no_args_is_help=True, rich_markup_mode=None
 )
 
 
 @app.command("build")
 def sandbox_build() -> None:
-    """Download or build the sandbox's programs ahead of time. A build takes about six minutes, once."""
+    """Download or build the sandbox's programs in advance. The first build takes about six minutes."""
     from airis.rehearse.sandbox import ensure
 
     ensure()
@@ -17,7 +17,7 @@ def sandbox_build() -> None:
 
 @app.command("up", epilog="Example:  `export KUBECONFIG=$(airis sandbox up)`")
 def sandbox_up() -> None:
-    """Start the sandbox, and print the KUBECONFIG to use kubectl with it."""
+    """Start the sandbox, and print the path of its kubeconfig."""
     from airis.rehearse.sandbox import Sandbox
 
     sandbox = Sandbox()
@@ -27,7 +27,7 @@ def sandbox_up() -> None:
 
 @app.command("down")
 def sandbox_down() -> None:
-    """Stop the sandbox and forget everything in it."""
+    """Stop the sandbox, and delete everything in it."""
     from airis.rehearse.sandbox import Sandbox
 
     Sandbox().down()
@@ -35,7 +35,7 @@ def sandbox_down() -> None:
 
 @app.command("status")
 def sandbox_status() -> None:
-    """Say whether the sandbox runs, with which nodes, and what it costs."""
+    """Show whether the sandbox is running, its nodes, and its resource usage."""
     from airis.rehearse.sandbox import Sandbox
     from airis.rehearse.sandbox.status import print_status
 

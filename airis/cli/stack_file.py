@@ -1,4 +1,4 @@
-"""Stack files: making one, and what one amounts to. Neither cluster nor engine is needed."""
+"""Commands on stack files: create, render and check them. They need neither a cluster nor the Pulumi engine."""
 
 import sys
 from typing import Annotated
@@ -18,26 +18,26 @@ app = typer.Typer()
 def init(
     *,
     stack: Annotated[
-        str | None, typer.Option("--stack", "-s", help="The new stack: `mine` makes Pulumi.mine.yaml.")
+        str | None, typer.Option("--stack", "-s", help="The name of the new stack: `mine` writes Pulumi.mine.yaml.")
     ] = None,
     platform: Annotated[
         str | None, typer.Option(help="minikube, kind, k3s, gke, eks, eks-auto, aks or other.", metavar="KIND")
     ] = None,
     gpu: Annotated[int | None, typer.Option(help="GPUs of the Ollama pod; 0 for none.", min=0)] = None,
-    vendor: Annotated[str | None, typer.Option(help="Who made them: nvidia, amd or intel.")] = None,
-    accelerator: Annotated[str | None, typer.Option(help="Their model, as the nodes are labelled with it.")] = None,
+    vendor: Annotated[str | None, typer.Option(help="GPU vendor: nvidia, amd or intel.")] = None,
+    accelerator: Annotated[str | None, typer.Option(help="GPU model, as in the node labels.")] = None,
     model: Annotated[
-        list[str] | None, typer.Option(help="A model to download; several times for several, `none` for none.")
+        list[str] | None, typer.Option(help="A model to pull. Repeat it for several; `none` for none.")
     ] = None,
     no_model: Annotated[bool, typer.Option("--no-model", help="The same as `--model none`.")] = False,
     ollama_storage: Annotated[str | None, typer.Option(help="Size of the volume for models.", metavar="SIZE")] = None,
     webui_storage: Annotated[str | None, typer.Option(help="Size of the volume for chats.", metavar="SIZE")] = None,
     storage_class: Annotated[
-        str | None, typer.Option(help="StorageClass of both; `none` for the default.", metavar="NAME")
+        str | None, typer.Option(help="StorageClass of both volumes; `none` for the default.", metavar="NAME")
     ] = None,
     host: Annotated[str | None, typer.Option(help="Host name of the Ingress; `none` for no Ingress.")] = None,
     controller: Annotated[
-        str | None, typer.Option(help="Ingress controller: nginx, traefik, haproxy or none of these.")
+        str | None, typer.Option(help="Ingress controller: nginx, traefik, haproxy, or `none` for another.")
     ] = None,
     ingress_class: Annotated[
         str | None, typer.Option(help="IngressClass; `none` for the default.", metavar="NAME")
@@ -47,20 +47,19 @@ def init(
     ] = None,
     webui_image: Annotated[str | None, typer.Option(help="Image of Open WebUI.", metavar="IMAGE")] = None,
     ollama_image: Annotated[str | None, typer.Option(help="Image of Ollama.", metavar="IMAGE")] = None,
-    sign_up: Annotated[
-        bool | None, typer.Option("--sign-up/--no-sign-up", help="Whether people may make themselves an account.")
-    ] = None,
+    sign_up: Annotated[bool | None, typer.Option("--sign-up/--no-sign-up", help="Allow users to sign up.")] = None,
     admin_email: Annotated[
-        str | None, typer.Option(help="The first administrator; `none`: whoever signs up first.", metavar="ADDRESS")
+        str | None,
+        typer.Option(help="E-mail of the first administrator; `none`: the first sign-up.", metavar="ADDRESS"),
     ] = None,
     admin_secret: Annotated[
-        str | None, typer.Option(help="Secret and key with the first password.", metavar="NAME/KEY")
+        str | None, typer.Option(help="Secret and key of the administrator's initial password.", metavar="NAME/KEY")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Take the defaults for what is not given.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Use the defaults instead of asking.")] = False,
 ) -> None:
     """Ask a few questions, and write a stack file.
 
-    It has comments. A file that is there is never written over.
+    The file has comments. An existing file is never overwritten.
     """
     from airis.stack_file.init import init as command
 
@@ -100,7 +99,7 @@ def init(
 def schema() -> None:
     """Print the JSON Schema of a stack file.
 
-    Editors complete and check stack files by it. It is kept in schema/ as well.
+    Editors use it to complete and validate stack files. A copy is in schema/.
     """
     from airis.stack_file.schema import schema_text
 
@@ -109,7 +108,7 @@ def schema() -> None:
 
 @app.command(
     epilog="Examples:  `airis render -s cpu > cpu.yaml`  ·  `airis render -s gpu | kubectl diff -f -`  ·  "
-    "`airis render -s gpu --show-secrets | kubectl apply -f -` (once: it makes a new session key)"
+    "`airis render -s gpu --show-secrets | kubectl apply -f -` (only once: each run generates a new session key)"
 )
 def render(
     stack: Stacks,
@@ -119,7 +118,7 @@ def render(
 ) -> None:
     """Print the stack as Kubernetes YAML, sorted for kubectl.
 
-    Needs neither cluster nor engine.
+    Needs neither a cluster nor the Pulumi engine.
     """
     from functools import partial
 
@@ -133,18 +132,18 @@ def render(
     sys.stdout.writelines(each.yaml for each in texts)
     if redacted := dict.fromkeys(name for each in texts for name in each.redacted):
         print(
-            f"note: {', '.join(redacted)} reads {manifest.REDACTED} here. Applied as it is, that would be the session key, "
-            "which then everybody knows: apply it with values of your own (airis:webui.sessionKeyFrom, or --show-secrets once)",
+            f"note: the values of {', '.join(redacted)} are redacted as {manifest.REDACTED}. Do not apply them: the session "
+            "key would be this public placeholder. Set airis:webui.sessionKeyFrom, or use --show-secrets once",
             file=sys.stderr,
         )
 
 
 @app.command(epilog="Examples:  `airis check -s gpu`  ·  `airis check -s 'dept-*'`")
 def check(stack: Stacks) -> None:
-    """Hold the stack against the rules of the policy pack.
+    """Check the stack against the rules of the policy pack.
 
-    Limits, probes, security context, credentials, images, data. Needs neither cluster nor engine. Ends with 1 if a mandatory
-    rule is broken.
+    The rules cover limits, probes, security context, credentials, images and data. Needs neither a cluster nor the Pulumi
+    engine. Exit code 1: a mandatory rule is violated.
     """
     from airis.render.check import check_stack, print_report
     from airis.render.many import for_each

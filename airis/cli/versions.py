@@ -1,4 +1,4 @@
-"""The version of the program, and those of what it deploys and works with."""
+"""The versions of airis, of the images that it deploys, and of the tools that it uses."""
 
 import platform
 from importlib.metadata import version
@@ -8,7 +8,7 @@ from settings import StackSettings
 
 
 def versions() -> str:
-    """One line for `airis --version`. The images are those of a stack that names none."""
+    """One line for `airis --version`. The images are the defaults."""
     settings = StackSettings()
     parts = (
         f"Open WebUI {settings.webui.image}",

@@ -1,1 +1,1 @@
-"""Deploying with the Pulumi engine: `airis up`, `preview`, `refresh`, `destroy` and `open`."""
+"""Deploys with the Pulumi engine: `airis up`, `preview`, `refresh`, `destroy` and `open`."""

@@ -1,4 +1,4 @@
-"""How far Open WebUI's database is prepared, told while `up` waits for it: the migration of a large one takes long."""
+"""Progress of Open WebUI's database migration, reported while `up` waits: a large database takes long to migrate."""
 
 import re
 import time
@@ -11,17 +11,17 @@ from airis.terminal.errors import AirisError
 from components.start import PREPARE, is_preparing
 
 QUIET_SECONDS = 20.0
-"""Before that, there is nothing to tell yet."""
+"""A pod that takes less time than this is not reported."""
 
 TELL_SECONDS = 60.0
-"""How often it is told of one pod."""
+"""The interval between two reports on one pod."""
 
 _PROGRESS = re.compile(r"^airis: (.*\bfor \d+ s\b.*)$", re.MULTILINE)
-"""What prepare.py and one_process.py say from time to time. Other lines may hold what is nobody's business."""
+"""The progress lines of prepare.py and one_process.py. Other lines of the log may hold private data."""
 
 
 class Preparing:
-    """Tells what the containers say that prepare a database, or wait for another pod that does."""
+    """Reports the progress of init containers that prepare a database, or wait for another pod that prepares it."""
 
     def __init__(self, tell: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._tell = tell
@@ -31,18 +31,18 @@ class Preparing:
 
     @property
     def under_way(self) -> bool:
-        """Whether there was such a container at the last look."""
+        """Whether such a container was running at the last observation."""
         return bool(self._next)
 
     def look(self, namespace: Namespace, objects: Sequence[KubeObject]) -> None:
-        """Takes one look at the namespace, of which `objects` are the pods, among others."""
+        """Observes the namespace once. `objects` are its objects, pods included."""
         now = self._clock()
         pods = [each["metadata"]["name"] for each in objects if each["kind"] == "Pod" and is_preparing(each)]
         self._next = {name: self._next.get(name, now + QUIET_SECONDS) for name in pods}
         for name in pods:
             if now < self._next[name]:
                 continue
-            with suppress(AirisError):  # it is asked again
+            with suppress(AirisError):  # retried at the next observation
                 said = _PROGRESS.findall(namespace.run("logs", name, f"--container={PREPARE}", "--tail=50"))
                 if said and said[-1] != self._told.get(name):
                     self._told[name] = said[-1]

@@ -1,4 +1,4 @@
-"""`airis destroy`: takes the stack away, leaves its data, and says what remains."""
+"""`airis destroy`: deletes the stack, keeps its data, and lists what remains."""
 
 import sys
 
@@ -13,9 +13,9 @@ from airis.terminal.errors import ExitCode
 
 
 def destroy(name: str, *, yes: bool) -> int:
-    """Destroys the stack in its cluster, all but what holds data. Returns the exit code.
+    """Destroys the stack in its cluster, except for what holds data. Returns the exit code.
 
-    Raises EnvironmentProblem where no cluster is configured, and AirisError where it is another one than the stack's.
+    Raises EnvironmentProblem if no cluster is configured, and AirisError if the stack is pinned to another cluster.
     """
     stack = read_stack(name)
     ask = Asking(yes=yes)
@@ -35,14 +35,14 @@ def destroy(name: str, *, yes: bool) -> int:
 
 
 def what_remains(stack: StackFile) -> str:
-    """What `destroy` leaves, and how to delete it on purpose."""
+    """The text that lists what `destroy` keeps, and how to delete it."""
     kept = [each for each in in_order(program.run(stack).objects) if each.retain]
     namespace = next(each.name for each in kept if each.kind == "Namespace")
     listed = "\n".join(f"  {each}" for each in kept)
     return f"""
-These remain, with all data, and the session key in the stack's state; the next `up` finds them again:
+These objects remain, with all data. The session key remains in the stack's state. The next `up` reuses them:
 {listed}
-To delete them on purpose, for ever:
+To delete them permanently:
   pulumi state unprotect --all --yes --stack {stack.name}
   pulumi destroy --stack {stack.name}
   kubectl delete namespace {namespace}"""

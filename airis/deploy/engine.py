@@ -1,4 +1,4 @@
-"""Pulumi for one stack, through its Automation API: its operations, and its failures in words for people."""
+"""Pulumi for one stack, through the Automation API: its operations, and its failures as readable errors."""
 
 import json
 import os
@@ -23,46 +23,46 @@ from airis.terminal.errors import AirisError, EnvironmentProblem, ExitCode
 from components.warn import TOLD_VARIABLE
 
 _HISTORY = 20
-"""How many runs are looked at for those that failed."""
+"""How many of the latest runs are searched for failed ones."""
 
-_CONFLICT = "somebody else has changed these fields since: `--force-conflicts` takes them back"
+_CONFLICT = "another field manager has changed these fields: `--force-conflicts` overwrites them"
 _LOCKED_BY = re.compile(r"created by (?P<user>\S+)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<time>\S+)")
 
 FORCE_CONFLICTS = {"PULUMI_K8S_ENABLE_PATCH_FORCE": "true"}
-"""Has the provider take over what somebody else has changed. Source: pulumi/pulumi-kubernetes, provider/pkg/gen/schema.go."""
+"""Makes the provider take over fields of other managers. Source: pulumi/pulumi-kubernetes, provider/pkg/gen/schema.go."""
 
 Changes = Mapping[str, int]
-"""How many resources an operation concerns, by what it does to them: `{"create": 2, "same": 17}`."""
+"""The number of resources by operation: `{"create": 2, "same": 17}`."""
 
 
 class EngineFailed(AirisError):
-    """Pulumi ended with an error, and has told it in its own words."""
+    """Pulumi ended with an error, which it has printed."""
 
     exit_code = ExitCode.NOT_READY
 
 
 class EngineKilled(EngineFailed):
-    """Pulumi did not come to its end: what it had under way is not known to the state."""
+    """Pulumi was killed: the state does not record the outcome of the operations in progress."""
 
 
 class Locked(EngineFailed):
-    """Another update holds the stack, or one was killed and never gave it back."""
+    """Another update has locked the stack, or one was killed and left its lock."""
 
     def __init__(self, message: str, *, dead: bool) -> None:
         super().__init__(
             message,
-            "`pulumi cancel` gives it back; do that only if you know that no update runs any more",
+            "`pulumi cancel` releases the lock; run it only if no update is running",
         )
         self.dead = dead
-        """Whether whoever holds it ran on this machine, and is gone."""
+        """Whether the process that holds the lock ran on this machine, and no longer runs."""
 
 
 @dataclass
 class Engine:
-    """Pulumi for one stack. Every operation streams Pulumi's own words, and raises AirisError when it fails.
+    """Pulumi for one stack. Every operation streams Pulumi's output, and raises AirisError if it fails.
 
-    EngineFailed: Pulumi has told why. EngineKilled: it did not come to its end. Locked: somebody else holds the stack.
-    KeyboardInterrupt: it was told to stop, and has.
+    EngineFailed: Pulumi has printed the reason. EngineKilled: it was killed. Locked: another update has locked the stack.
+    KeyboardInterrupt: it was interrupted, and has stopped.
     """
 
     stack: automation.Stack
@@ -80,11 +80,11 @@ class Engine:
         config: automation.ConfigMap | None = None,
         tell: Output | None = None,
     ) -> "Engine":
-        """The engine for a stack of this project, which is made in the backend if it is new.
+        """The engine for a stack of this project. Creates the stack in the backend if it is new.
 
-        `environment` replaces the backend that the user has chosen; `config` is set by its paths; with `force_conflicts`,
-        fields that somebody else has changed are taken over. The caller has told the program's warnings. Raises
-        EnvironmentProblem where something is missing.
+        `environment` replaces the backend that the user has chosen. The keys of `config` are paths. `force_conflicts`
+        overwrites fields that other managers own. The caller has already printed the program's warnings. Raises
+        EnvironmentProblem if something is missing.
         """
         folder = stack.path.parent
         variables = {"PULUMI_SKIP_UPDATE_CHECK": "true", TOLD_VARIABLE: "true"}
@@ -109,39 +109,39 @@ class Engine:
         return cls(opened, command, tell or _print, colour)
 
     def preview(self, *, diff: bool = False) -> Changes:
-        """What `up` would do."""
+        """Previews `up`."""
         with self._explained("preview"):
             return _changes(self.stack.preview(diff=diff, **self._options()).change_summary)
 
     def up(self) -> None:
-        """Makes the cluster what the program says."""
+        """Brings the cluster to the state that the program describes."""
         with self._explained("up"):
             self.stack.up(show_secrets=False, **self._options())
 
     def preview_refresh(self) -> Changes:
-        """What of the state is not so in the cluster."""
+        """Compares the state with the cluster: returns the drift."""
         with self._explained("refresh"):
             return _changes(self.stack.preview_refresh(**self._options()).change_summary)
 
     def refresh(self) -> None:
-        """Makes the state what the cluster is."""
+        """Writes what is in the cluster to the state."""
         with self._explained("refresh"):
             self.stack.refresh(show_secrets=False, **self._options())
 
     def preview_destroy(self) -> Changes:
-        """What `destroy` would delete."""
+        """Previews `destroy`."""
         with self._explained("destroy"):
             return _changes(self.stack.preview_destroy(exclude_protected=True, **self._options()).change_summary)
 
     def destroy(self) -> None:
-        """Deletes what is not protected: the claims, their namespace and the session key stay."""
+        """Deletes what is not protected. Keeps the claims, their namespace and the session key."""
         with self._explained("destroy"):
             self.stack.destroy(exclude_protected=True, show_secrets=False, **self._options())
 
     def failing_since(self) -> datetime | None:
-        """When the first of the runs began that have failed, or were interrupted, since one succeeded; None if none has.
+        """The start time of the first failed or interrupted run since the last successful one; None if none has failed.
 
-        Only runs that change the cluster count. One that was killed has no entry at all.
+        Counts only runs that change the cluster. A killed run has no history entry.
         """
         with self._explained("stack history"):
             found = self.stack.history(page_size=_HISTORY, page=1, show_secrets=False)
@@ -155,19 +155,19 @@ class Engine:
         return UPSERT_VARIABLE in self.stack.workspace.env_vars
 
     def allow_existing(self) -> None:
-        """Has what follows update objects that exist, where Pulumi would refuse to make them."""
+        """Makes later operations update existing objects. By default, Pulumi refuses to create an object that exists."""
         workspace = self.stack.workspace
         workspace.env_vars = {**workspace.env_vars, UPSERT_VARIABLE: "true"}
 
     def cancel(self) -> None:
-        """Gives back the stack that a killed update holds."""
+        """Releases the lock of a killed update."""
         with self._explained("cancel"):
             self.stack.cancel()
 
     def export_state(self) -> dict[str, Any]:
-        """The state, its secrets encrypted."""
+        """The state, with its secrets encrypted."""
         with self._explained("stack export"):
-            # Not Stack.export_stack, which asks for plain secrets
+            # Not Stack.export_stack, which exports plain-text secrets
             self.command.run(
                 ["stack", "export", "--stack", self.stack.name],
                 self.stack.workspace.work_dir,
@@ -209,11 +209,12 @@ class Engine:
             if result.code < 0:
                 name = signal.Signals(-result.code).name
                 raise EngineKilled(
-                    f"Pulumi was ended by {name}", "run the same command again: it finds out what was under way"
+                    f"Pulumi was killed by {name}",
+                    "run the same command again: it recovers the operations in progress",
                 ) from None
             remedy = _CONFLICT if "field conflict" in result.stdout else ""
-            raise EngineFailed(f"pulumi {what} failed; Pulumi's own words stand above", remedy) from None
-        if self.command.interrupted:  # it had ended already when the signal came
+            raise EngineFailed(f"pulumi {what} failed; see Pulumi's output above", remedy) from None
+        if self.command.interrupted:  # the signal came after it had ended
             raise KeyboardInterrupt
 
 
@@ -233,7 +234,7 @@ def _complain(line: str) -> None:
 def _on_secrets(words: str) -> str:
     if "passphrase" in words:
         return (
-            "its secrets were encrypted with another passphrase: restore .state, or set PULUMI_CONFIG_PASSPHRASE_FILE"
+            "the secrets were encrypted with another passphrase: restore .state, or set PULUMI_CONFIG_PASSPHRASE_FILE"
         )
     return ""
 
@@ -241,11 +242,11 @@ def _on_secrets(words: str) -> str:
 def _locked(words: str) -> Locked:
     found = _LOCKED_BY.search(words)
     if found is None:
-        return Locked("another update holds the stack", dead=False)
+        return Locked("the stack is locked by another update", dead=False)
     holder = f"{found['user']}@{found['host']} (process {found['pid']}) since {found['time']}"
     dead = found["host"] == socket.gethostname() and not _lives(int(found["pid"]))
-    state = "that process is gone: it was killed, and never gave the stack back" if dead else "it may still run"
-    return Locked(f"the stack is held by {holder}; {state}", dead=dead)
+    state = "that process was killed and left its lock" if dead else "it may still be running"
+    return Locked(f"the stack is locked by {holder}; {state}", dead=dead)
 
 
 def _lives(pid: int) -> bool:

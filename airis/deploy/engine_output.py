@@ -1,4 +1,4 @@
-"""Pulumi's words, without what is noise: the traceback of a program that the engine itself has ended."""
+"""Pulumi's output without noise: drops the traceback of a program that the engine has interrupted."""
 
 import re
 from collections.abc import Callable
@@ -11,13 +11,13 @@ _END = "KeyboardInterrupt"
 _PREFIX = re.compile(
     r"(?:(?P<progress>\W*pulumi:pulumi:Stack \S+ \w+(?: \(\w+\))? )| {4}(?!\W*[a-z]+:\S+:\S+ ))(?P<text>.*)"
 )
-"""What stands before the program's own lines: in the progress, and in the diagnostics below it."""
+"""The prefix of the program's own lines, in the progress and in the diagnostics below it."""
 
 
 class Quiet:
-    """Hands lines on, but for tracebacks that end in KeyboardInterrupt: so Python calls the engine's telling it to end.
+    """Passes lines on, except for tracebacks that end in KeyboardInterrupt: Python raises it when the engine interrupts it.
 
-    What the program itself raises is another exception, and is handed on, as is everything else.
+    Everything else is passed on, including any other exception of the program.
     """
 
     def __init__(self, tell: Callable[[str], object]) -> None:
@@ -28,10 +28,10 @@ class Quiet:
     def __call__(self, line: str) -> None:
         """Takes the next line."""
         found = _PREFIX.fullmatch(line)
-        # The progress also tells how many seconds it has taken, which differ from line to line
+        # The progress prefix includes the elapsed seconds, which differ from line to line
         prefix, text = ("progress" if found["progress"] else "diagnostics", found["text"]) if found else ("", line)
         if self._held and line and prefix != self._prefix:
-            self._tell(line)  # another resource's, in between
+            self._tell(line)  # a line of another resource, in between
         elif self._held and text == _END:
             self._held.clear()
         elif text in _BEGINNINGS or (self._held and (not text or text.startswith(" "))):
@@ -42,7 +42,7 @@ class Quiet:
             self._tell(line)
 
     def close(self) -> None:
-        """Hands on what is held back."""
+        """Passes on the lines that are held back."""
         for each in self._held:
             self._tell(each)
         self._held.clear()

@@ -1,4 +1,4 @@
-"""What exists in the cluster and is not the stack's: Pulumi would refuse to create it, and end in the middle of its work."""
+"""Objects that exist in the cluster, but not in the stack's state: Pulumi refuses to create them, and stops halfway."""
 
 import json
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from components.existing import what_to_do
 
 
 def refuse_existing(engine: Engine, cluster: Cluster | None, wanted: Sequence[KubeObject], stack: StackFile) -> None:
-    """Raises AirisError, naming them, where wanted objects exist that the stack's state does not know.
+    """Raises AirisError with the names of wanted objects that exist, but are not in the stack's state.
 
-    Not where the engine takes over what exists, nor where kubectl cannot ask.
+    Does nothing if the engine takes over existing objects, or if kubectl cannot reach the cluster.
     """
     if cluster is None or stack.upserts or engine.takes_existing or not (there := _there(cluster, wanted)):
         return
@@ -23,13 +23,13 @@ def refuse_existing(engine: Engine, cluster: Cluster | None, wanted: Sequence[Ku
     if found:
         names = ", ".join(f"{kind}/{name}" for _, kind, _, name in found)
         raise AirisError(
-            f"already in the cluster, and not made by stack {stack.name}: {names}. Nothing was changed",
+            f"already in the cluster, but not created by stack {stack.name}: {names}. Nothing was changed",
             what_to_do(kind for _, kind, _, _ in found),
         )
 
 
 def _there(cluster: Cluster, wanted: Sequence[KubeObject]) -> set[tuple[str, str]]:
-    """Kind, in small letters, and name of those that exist; none where kubectl cannot tell: Pulumi then does, later."""
+    """Lower-case kind and name of the objects that exist. Empty if kubectl fails: Pulumi then reports the conflict later."""
     inside = [each for each in wanted if each["metadata"].get("namespace", cluster.namespace) == cluster.namespace]
     objects = json.dumps({"apiVersion": "v1", "kind": "List", "items": inside})
     try:

@@ -1,4 +1,4 @@
-"""What a person does first with a stack that is new: open it, sign in, choose a model. Facts of that stack alone."""
+"""The first steps with a new stack, printed after its first `up`: open it, sign in, choose a model."""
 
 import shutil
 import sys
@@ -21,15 +21,15 @@ from settings.stack import StackSettings
 
 @dataclass(frozen=True)
 class Before:
-    """What there was of the WebUI before an `up`."""
+    """What existed of Open WebUI before an `up`."""
 
     deployed: bool
     has_data: bool
-    """Whether there may be accounts: its volume was there, or its database is outside of the stack."""
+    """Whether there may be accounts: its volume existed, or its database is outside of the stack."""
 
 
 def before(cluster: Cluster | None, wanted: Sequence[KubeObject], settings: StackSettings) -> Before | None:
-    """Looks at what is there now; None where that cannot be seen. `wanted` are the objects of the stack."""
+    """Observes what exists now; None if the cluster cannot be reached. `wanted` are the objects of the stack."""
     if cluster is None:
         return None
     deployment = webui_of(wanted)
@@ -60,7 +60,7 @@ def first_steps(stack: StackFile, settings: StackSettings, was: Before) -> str:
         ("Model", [*_models(stack, settings)]),
     ]
     steps = [f"  {title if first else '':8} {text}" for title, texts in lines for first, text in _numbered(texts)]
-    return "\n".join([f"\nStack {stack.name} is up. What comes next:", *steps])
+    return "\n".join([f"\nStack {stack.name} is up. Next steps:", *steps])
 
 
 def _numbered(texts: Sequence[str]) -> Iterator[tuple[bool, str]]:
@@ -74,7 +74,7 @@ def _where(stack: StackFile, settings: StackSettings) -> Iterator[str]:
         yield public[0]
         host = urlsplit(public[0]).hostname or ""
         if resolved([host]).get(host) == ():
-            yield f"This machine does not know the name {host} yet; `{forward}` needs no name."
+            yield f"{host} does not resolve on this machine yet; `{forward}` works without DNS."
         return
     service, namespace = settings.webui.service, settings.namespace
     yield f"`{forward}` opens it in your browser."
@@ -89,32 +89,32 @@ def _where(stack: StackFile, settings: StackSettings) -> Iterator[str]:
 
 def _account(auth: AuthSettings, *, has_data: bool) -> str:
     if auth.enabled is False:
-        return "There are no accounts: whoever reaches it is its administrator."
+        return "Authentication is disabled: everyone who can reach it is an administrator."
     if has_data:
-        return "The accounts in its database stay. If it has none, the first one becomes the administrator's."
+        return "Existing accounts in the database are kept. If there are none, the first account becomes the administrator."
     if auth.first_admin is not None:
         password = auth.first_admin.password_from
-        where = f"the key {password.key} of the Secret {password.name}"
+        where = f"key {password.key} of Secret {password.name}"
         return f"The administrator is {auth.first_admin.email}; the password is in {where}."
     if auth.oauth is None and auth.ldap is None and auth.trusted_header is None:
-        return "Create an account: the first one is the administrator's."
-    return "The first account that signs in is the administrator's."
+        return "Create an account: the first account is the administrator."
+    return "The first user who signs in is the administrator."
 
 
 def _models(stack: StackFile, settings: StackSettings) -> Iterator[str]:
     connections = settings.webui.connections
     names = _chat_models(settings.ollama, connections.embeddings.model if connections.embeddings else None)
     if names:
-        yield f"Ask {' or '.join(names)}."
+        yield f"Chat with {' or '.join(names)}."
     if connections.ollama_urls or connections.openai or connections.pipelines:
-        yield f"{'Also those' if names else 'Those'} of the servers in airis:webui.connections."
+        yield f"{'Also the models' if names else 'The models'} of the servers in airis:webui.connections."
     elif not names and settings.ollama.enabled:
         size = size_of(SMALL_MODEL)
         download = f", {size.printed} to download" if size else ""
-        yield f"There is none yet. In {stack.path.name}, `models: [{SMALL_MODEL}]` under airis:ollama brings one{download}."
-        yield "Or download one in the browser: Admin Panel, Settings, Models."
+        yield f"No model yet. To pull one, set `models: [{SMALL_MODEL}]` under airis:ollama in {stack.path.name}{download}."
+        yield "Or pull one in the browser: Admin Panel, Settings, Models."
     elif not names:
-        yield "There is none yet: connect a server in the browser (Admin Panel, Settings, Connections)."
+        yield "No model yet: connect a server in the browser (Admin Panel, Settings, Connections)."
 
 
 def _chat_models(ollama: OllamaSettings, embeddings: str | None) -> list[str]:
@@ -125,5 +125,5 @@ def _chat_models(ollama: OllamaSettings, embeddings: str | None) -> list[str]:
 
 
 def program() -> str:
-    """How this program is called in the shell that it was started in."""
+    """The command that runs this program: `airis` if it is on PATH, else the path it was started with."""
     return "airis" if shutil.which("airis") else sys.argv[0]

@@ -1,4 +1,4 @@
-"""Which cluster a command is about to touch, and whether that is the one that the stack belongs to."""
+"""Which cluster a command is about to change, and whether the stack is pinned to another one."""
 
 import sys
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ _TIMEOUT_SECONDS = 15.0
 
 @dataclass(frozen=True)
 class Target:
-    """The cluster and the namespace that a command goes to."""
+    """The cluster and the namespace that a command changes."""
 
     address: Address
     uid: str | None
-    """UID of the namespace `kube-system`; None where nobody could be asked."""
+    """UID of the namespace `kube-system`; None if it could not be read."""
     namespace: str
 
     def __str__(self) -> str:
@@ -31,10 +31,10 @@ class Target:
 
 
 def target_of(stack: StackFile) -> Target:
-    """The cluster that the stack goes to, which is the one it belongs to.
+    """The configured cluster, compared with the stack's pin.
 
-    Raises AirisError, naming both, where the stack belongs to another cluster; and EnvironmentProblem where none is
-    configured, the one there is does not answer, or does not say which it is where the stack wants to know.
+    Raises AirisError with the names of both if the stack is pinned to another cluster. Raises EnvironmentProblem if no cluster
+    is configured, the cluster does not answer, or its UID cannot be read although the stack is pinned to one.
     """
     address = configured_cluster(stack)
     if address is None:
@@ -44,7 +44,7 @@ def target_of(stack: StackFile) -> Target:
 
 
 def check(stack: StackFile, settings: StackSettings, address: Address) -> Target:
-    """Compares what the stack says about its cluster with the cluster that is configured."""
+    """Compares the stack's pin (airis:cluster) with the configured cluster."""
     compare_address(stack, settings.cluster, address)
     uid = _uid(stack, settings.cluster)
     compare_uid(stack, settings.cluster, uid)
@@ -52,41 +52,41 @@ def check(stack: StackFile, settings: StackSettings, address: Address) -> Target
 
 
 def compare_address(stack: StackFile, pinned: ClusterSettings, address: Address) -> None:
-    """Raises AirisError where the stack belongs to another context or server. Asks nothing."""
+    """Raises AirisError if the stack is pinned to another context or server. Sends no request."""
     _compare(stack, "context", pinned.context, address.context, "`kubectl config use-context`, or another kubeconfig")
     if pinned.server is not None and _plain(pinned.server) != _plain(address.server or ""):
         _refuse(stack, "server", pinned.server, address.server, "another kubeconfig or context")
 
 
 def compare_uid(stack: StackFile, pinned: ClusterSettings, uid: str | None) -> None:
-    """Raises AirisError where the stack belongs to a cluster of another UID. Asks nothing."""
+    """Raises AirisError if the stack is pinned to another cluster UID. Sends no request."""
     _compare(stack, "uid", pinned.uid, uid, "another kubeconfig or context")
 
 
 def refuse_another(stack: StackFile) -> None:
-    """Raises AirisError where the stack belongs to another cluster than the configured one; asks nothing if it says nothing."""
+    """Raises AirisError if the stack is pinned to another cluster. Sends no request if the stack is not pinned."""
     pinned = settings_of(stack).cluster
     if pinned.uid is not None or pinned.context is not None or pinned.server is not None:
         target_of(stack)
 
 
 def announce(target: Target, stack: StackFile, doing: str) -> None:
-    """Says on stderr where the command goes, before anything is asked or touched."""
+    """Prints the target cluster on stderr, before anything is asked or changed."""
     print(f"{doing} stack {stack.name}: {target}.", file=sys.stderr, flush=True)
     if target.uid is not None and settings_of(stack).cluster.uid is None:
         pin = f"pulumi config set --stack {stack.name} --path airis:cluster.uid {target.uid}"
-        print(f"The stack is not tied to a cluster; this ties it to this one: `{pin}`", file=sys.stderr, flush=True)
+        print(f"This stack is not pinned to a cluster. To pin it: `{pin}`", file=sys.stderr, flush=True)
 
 
 @contextmanager
 def kubectl(stack: StackFile, namespace: str) -> Iterator[Cluster | None]:
-    """The cluster that Pulumi goes to, by kubectl with the user's own credentials; None, with a note, where that cannot be."""
+    """The cluster that Pulumi deploys to, through kubectl and the user's credentials. If that fails: a note, and None."""
     with ExitStack() as opened:
         cluster = None
         try:
             cluster = opened.enter_context(connected(stack, namespace, None))
         except AirisError as error:
-            print(f"note: the cluster cannot be looked at beside Pulumi: {error.message}", file=sys.stderr, flush=True)
+            print(f"note: cannot observe the cluster with kubectl: {error.message}", file=sys.stderr, flush=True)
         yield cluster
 
 
@@ -97,23 +97,23 @@ def _uid(stack: StackFile, pinned: ClusterSettings) -> str | None:
         return str(system["metadata"]["uid"])
     except (AirisError, ValueError) as error:
         if isinstance(error, KubectlError) and "orbidden" not in error.message:
-            # Pulumi's own preview would pass over what it cannot check, and call it a success
+            # Pulumi's own preview would skip what it cannot check, and report success
             raise EnvironmentProblem(
                 f"the cluster does not answer: {error.message}",
                 "nothing was changed; `kubectl get namespaces` must work",
             ) from None
-        if pinned.uid is None:  # nobody asked for it
+        if pinned.uid is None:  # the UID is not needed
             return None
-        message = error.message if isinstance(error, AirisError) else "it has no namespace kube-system"
+        message = error.message if isinstance(error, AirisError) else "there is no namespace kube-system"
         raise EnvironmentProblem(
-            f"{stack.path.name} belongs to the cluster {pinned.uid} (airis:cluster.uid), and the configured one does not say "
-            f"which it is: {message}",
+            f"{stack.path.name} is pinned to the cluster {pinned.uid} (airis:cluster.uid), and the UID of the configured "
+            f"cluster cannot be read: {message}",
             "nothing was changed; `kubectl get namespace kube-system` must work",
         ) from None
 
 
 def _plain(url: str) -> tuple[str, str, int | None, str]:
-    """A URL without what makes no difference: capitals, the usual port, a slash at the end."""
+    """A URL in normal form: lower case, explicit port, no trailing slash."""
     parts = urlsplit(url)
     port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
     return parts.scheme, parts.hostname or "", port, parts.path.rstrip("/")
@@ -126,7 +126,7 @@ def _compare(stack: StackFile, key: str, pinned: str | None, given: str | None, 
 
 def _refuse(stack: StackFile, key: str, pinned: str, given: str | None, remedy: str) -> None:
     raise AirisError(
-        f"{stack.path.name} belongs to another cluster: airis:cluster.{key} is {pinned}, and the configured one has "
+        f"{stack.path.name} is pinned to another cluster: airis:cluster.{key} is {pinned}, and the configured cluster has "
         f"{given or 'none'}. Nothing was changed.",
-        f"choose the stack's own cluster ({remedy}), or another stack for this one",
+        f"select the stack's cluster ({remedy}), or use another stack for this cluster",
     )

@@ -1,4 +1,4 @@
-"""`airis open`: brings a stack's Open WebUI into the browser, by `kubectl port-forward`, until Ctrl-C."""
+"""`airis open`: opens a stack's Open WebUI in the browser through `kubectl port-forward`, until Ctrl-C."""
 
 import http.client
 import os
@@ -31,7 +31,7 @@ _POLL_SECONDS = 0.5
 _LOOK_SECONDS = 3.0
 _ANSWER_SECONDS = 10.0
 _SILENT_SECONDS = 60.0
-"""How long a server that is connected may take to answer: a busy one must not lose its chats."""
+"""How long a connected server may take to answer. Generous, so that a busy server does not lose its chats."""
 
 _REQUEST_TIMEOUT = "--request-timeout=10s"
 
@@ -44,17 +44,17 @@ class Site:
     stack: str
     deployment: str
     labels: Mapping[str, str]
-    """What selects its pods."""
+    """The selector of its pods."""
     service: str
     port: int
 
     def trouble(self) -> str:
-        """Why no pod is ready; empty if one is. Raises AirisError where waiting does not help: not deployed, or paused."""
+        """Why no pod is ready; empty if one is. Raises AirisError if waiting does not help: not deployed, or no replicas."""
         deployments = self.cluster.get("deployment", self.deployment, _REQUEST_TIMEOUT)
         if not deployments:
             raise AirisError(
                 f"stack {self.stack} is not deployed: namespace {self.cluster.namespace} has no Deployment {self.deployment}",
-                f"`airis up --stack {self.stack}` deploys it; is this the cluster that you mean?",
+                f"`airis up --stack {self.stack}` deploys it; check that this is the right cluster",
             )
         selector = ",".join(f"{key}={value}" for key, value in self.labels.items())
         pods = self.cluster.get("pods", f"--selector={selector}", _REQUEST_TIMEOUT)
@@ -62,8 +62,8 @@ class Site:
             return ""
         if deployments[0]["spec"].get("replicas") == 0:
             raise AirisError(
-                f"stack {self.stack} is paused: its Deployment {self.deployment} has no replicas",
-                f"airis:webui.replicas: 1, and `airis up --stack {self.stack}`",
+                f"Open WebUI of stack {self.stack} is scaled to zero: Deployment {self.deployment} has replicas: 0",
+                f"set airis:webui.replicas: 1, and run `airis up --stack {self.stack}`",
             )
         found = next(troubles(pods), None)
         return str(found) if found else f"Deployment {self.deployment} has no ready pod yet"
@@ -72,10 +72,10 @@ class Site:
 def open_webui(
     name: str, *, kubeconfig: Path | None, port: int | None, browser: bool, timeout_seconds: float
 ) -> ExitCode:
-    """Serves the stack's Open WebUI on a port of this machine until Ctrl-C, and opens the browser there.
+    """Serves the stack's Open WebUI on a local port until Ctrl-C, and opens it in the browser.
 
-    When the pod is replaced, the new one is connected. Raises AirisError where the stack is not deployed, and KubectlError,
-    with the reason, where no pod answers within the timeout. EnvironmentProblem: no cluster, no kubectl, or a taken port.
+    Reconnects when the pod is replaced. Raises AirisError if the stack is not deployed, KubectlError with the reason if no pod
+    answers within the timeout, and EnvironmentProblem if there is no cluster, no kubectl, or the port is taken.
     """
     stack = read_stack(name)
     wanted = manifests(stack)
@@ -96,12 +96,12 @@ def open_webui(
             except KeyboardInterrupt:
                 if not session.opened:
                     raise
-                print("\nClosed. Open WebUI runs on in the cluster.", file=sys.stderr)
+                print("\nClosed. Open WebUI keeps running in the cluster.", file=sys.stderr)
     return ExitCode.OK
 
 
 def _origin(deployment: Mapping[str, Any]) -> str | None:
-    """An origin whose websockets the WebUI takes; None where it takes all."""
+    """An origin from which Open WebUI accepts websockets; None if it accepts all."""
     (container,) = [
         each
         for each in deployment["spec"]["template"]["spec"]["containers"]
@@ -122,7 +122,7 @@ class _Session:
         self._told = ""
 
     def run(self, timeout_seconds: float) -> None:
-        """Connects, and connects again whenever the connection ends. Never returns: an exception ends it."""
+        """Connects, and reconnects whenever the connection ends. Never returns: only an exception ends it."""
         deadline = time.monotonic() + timeout_seconds
         while True:
             try:
@@ -137,7 +137,7 @@ class _Session:
             time.sleep(_POLL_SECONDS)
 
     def _connect(self) -> str:
-        """Forwards as long as Open WebUI answers; returns what came in between."""
+        """Forwards as long as Open WebUI answers; returns why it stopped."""
         with forwarded(self._site.cluster, self._site.service, self._site.port) as way:
             upstream, since = way.port(), time.monotonic()
             while _answer(upstream) is not Answer.CAME:
@@ -150,10 +150,10 @@ class _Session:
                 self._stay(way, upstream)
             finally:
                 self._front.upstream = None
-        return "the connection to its pod has ended"
+        return "the connection to its pod was closed"
 
     def _stay(self, way: PortForward, upstream: int) -> None:
-        """Returns when the connection leads nowhere any more."""
+        """Returns when the connection no longer works."""
         came = looked = time.monotonic()
         while not way.ended:
             time.sleep(_POLL_SECONDS)
@@ -170,7 +170,7 @@ class _Session:
             self._tell("Open WebUI answers again.")
             return
         self.opened = True
-        print(f"Open WebUI of stack {self._site.stack}: {self._front.url}  (Ctrl-C ends this)", flush=True)
+        print(f"Open WebUI of stack {self._site.stack}: {self._front.url}  (Ctrl-C to stop)", flush=True)
         if self._browser and _has_display():
             with suppress(webbrowser.Error):
                 webbrowser.open(self._front.url)
@@ -182,10 +182,10 @@ class _Session:
 
 
 class Answer(Enum):
-    """What came of one request."""
+    """The outcome of one request."""
 
-    CAME = "an answer, whatever it says"
-    LATE = "nothing in time"
+    CAME = "an answer, with any status"
+    LATE = "a timeout"
     BROKEN = "no connection"
 
 
@@ -204,7 +204,7 @@ def _answer(port: int) -> Answer:
 
 
 def _has_display() -> bool:
-    """Whether there is somewhere to show a browser; else Python would take one for text, which takes the terminal."""
+    """Whether a graphical browser can be shown; otherwise Python may start a text browser, which takes over the terminal."""
     return not sys.platform.startswith("linux") or any(
         os.environ.get(each) for each in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
     )

@@ -1,4 +1,4 @@
-"""The Pulumi CLI: found or installed, its versions checked, run so that Ctrl-C ends it well."""
+"""The Pulumi CLI: finds or installs it, checks versions, and runs it so that Ctrl-C stops it cleanly."""
 
 import os
 import shutil
@@ -23,25 +23,25 @@ from airis.terminal.progress import step
 from airis.terminal.signals import handled
 
 MINIMUM_CLI = VersionInfo.parse("3.260.0")
-"""The oldest CLI that the tests have run on."""
+"""The oldest CLI that the tests have run with."""
 
-_HOW_TO_INSTALL = "install it as https://www.pulumi.com/docs/install/ says, put `pulumi` on PATH, and run this again"
+_HOW_TO_INSTALL = "install it (https://www.pulumi.com/docs/install/), put `pulumi` on PATH, and run this again"
 _SIGNAL_SECONDS = 0.5
 
 Output = Callable[[str], object]
 
 
 class Command(PulumiCommand):
-    """The CLI as a process that Ctrl-C reaches once, by its own id: it ends what is under way, and keeps the state.
+    """The CLI as a process that gets one SIGINT on Ctrl-C: it finishes the operations in progress, and saves the state.
 
-    The Automation API's own way leaves its process behind when this one is interrupted. Ctrl-C on a terminal would also
-    reach the program and the provider, which then fail instead of ending well.
+    The Automation API's own implementation leaves its process behind on an interrupt. Ctrl-C on a terminal would also reach
+    the program and the provider, which then fail instead of stopping cleanly.
     """
 
     interrupted = False
-    """Whether Ctrl-C, or a signal to end, came during the last run."""
+    """Whether Ctrl-C or a termination signal came during the last run."""
     last = CommandResult("", "", 0)
-    """What the last run wrote, and its exit code."""
+    """The output of the last run, and its exit code."""
     _process: "subprocess.Popen[str] | None" = None
 
     def run(
@@ -54,7 +54,7 @@ class Command(PulumiCommand):
     ) -> CommandResult:
         """Runs one command, as the base class does."""
         environment = {**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true"}
-        if Path(self.command).is_absolute():  # its own language hosts lie beside it
+        if Path(self.command).is_absolute():  # its language hosts are in the same folder
             environment["PATH"] = os.pathsep.join([str(Path(self.command).parent), environment.get("PATH", "")])
         with (
             subprocess.Popen(
@@ -72,9 +72,9 @@ class Command(PulumiCommand):
         ):
             self._process = process
             out, err = _Reader(process.stdout, on_output), _Reader(process.stderr, on_error)
-            # What Pulumi leaves behind may hold its pipes for ever: when it is gone, so is what it had to say
+            # Processes that Pulumi leaves behind may keep its pipes open forever: wait for Pulumi itself, not for EOF
             while process.poll() is None:
-                # A signal may reach another thread: Python sees to it when this one comes back from its wait
+                # A signal may reach another thread: Python handles it when this one returns from its wait
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(_SIGNAL_SECONDS)
             texts = [out.text(), err.text()]
@@ -84,20 +84,20 @@ class Command(PulumiCommand):
         return self.last
 
     def stop(self) -> None:
-        """Does what Ctrl-C does, to a run in another thread."""
+        """Has the effect of Ctrl-C on a run in another thread."""
         if self._process is not None and self._process.poll() is None:
             self.interrupted = True
             self._process.send_signal(signal.SIGINT)
 
     @contextmanager
     def _ending_well(self, process: "subprocess.Popen[str]") -> Iterator[None]:
-        """Hands on the signals that mean the end; Pulumi ends well at the first, and at once at the second."""
+        """Forwards termination signals. Pulumi stops cleanly at the first one, and immediately at the second."""
         self.interrupted = False
 
         def hand_on(number: int, frame: object) -> None:
             first, self.interrupted = not self.interrupted, True
-            text = "Stopping: Pulumi ends what is under way. Once more stops at once, and leaves that unknown."
-            print(f"\n{text}" if first else "\nStopping at once.", file=sys.stderr, flush=True)
+            text = "Stopping: Pulumi finishes the operations in progress. Press Ctrl-C again to stop without recording them."
+            print(f"\n{text}" if first else "\nStopping immediately.", file=sys.stderr, flush=True)
             process.send_signal(signal.SIGINT)
 
         with handled(hand_on, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)):
@@ -122,21 +122,21 @@ class _Reader:
             self._lines.append(text)
 
     def text(self) -> str:
-        """What was read when the writer had ended."""
+        """Everything that was read, once the writer has ended."""
         self._thread.join(5)
         return "\n".join(self._lines)
 
 
 def find_or_install() -> Command:
-    """The Pulumi CLI that fits the SDK.
+    """A Pulumi CLI that is compatible with the SDK. Installs one if necessary.
 
-    Raises EnvironmentProblem with the manual steps where there is none and it cannot be downloaded.
+    Raises EnvironmentProblem with the manual steps if it cannot be downloaded.
     """
     try:
         return Command(version=MINIMUM_CLI)
     except FileNotFoundError:
-        reason = "there is none on PATH"
-    except Exception as found:  # the Automation API raises bare exceptions: too old, not to be started
+        reason = "not found on PATH"
+    except Exception as found:  # the Automation API raises bare exceptions: too old, or cannot be started
         reason = str(found) or type(found).__name__
     try:
         with step(f"Installing the Pulumi CLI ({reason})"):
@@ -149,9 +149,9 @@ def find_or_install() -> Command:
 
 
 def ensure_provider(command: PulumiCommand, environment: Mapping[str, str]) -> str:
-    """Sees that the Kubernetes provider is there which belongs to the pinned package; returns its version.
+    """Installs the Kubernetes provider of the pinned package's version, if it is missing; returns its version.
 
-    Raises EnvironmentProblem with the manual steps where it cannot be downloaded.
+    Raises EnvironmentProblem with the manual steps if it cannot be downloaded.
     """
     version = installed_version("pulumi-kubernetes")
     if provider_is_there(environment):
@@ -170,6 +170,6 @@ def ensure_provider(command: PulumiCommand, environment: Mapping[str, str]) -> s
 
 
 def provider_is_there(environment: Mapping[str, str]) -> bool:
-    """Whether the Kubernetes provider that belongs to the pinned package is where Pulumi looks for it."""
+    """Whether the Kubernetes provider of the pinned package's version is installed where Pulumi looks for it."""
     plugin = pulumi_home(environment) / "plugins" / f"resource-kubernetes-v{installed_version('pulumi-kubernetes')}"
     return plugin.is_dir() or shutil.which("pulumi-resource-kubernetes") is not None

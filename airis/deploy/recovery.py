@@ -1,8 +1,8 @@
-"""What a run that was cut off leaves behind, found and put right before the next one.
+"""Recovers the state after an interrupted run, before the next one.
 
-Pulumi notes each operation before it begins. Killed in the middle, it leaves the note: whether the object was made is for
-somebody to find out. `pulumi refresh` only forgets such notes, and the next `up` then fails, because the object is there.
-Nor is there a note of an object that the API server made, and was gone before it could say so.
+Pulumi records each operation in the state as pending before it begins. If it is killed, the operation stays pending, and it is
+unknown whether the object was created. `pulumi refresh` only drops pending operations, and the next `up` then fails because the
+object exists. An object is in no record at all if the API server created it, but failed before it could answer.
 """
 
 import sys
@@ -22,20 +22,20 @@ Ask = Callable[[str], bool]
 Identity = tuple[str, str, str, str]
 """apiVersion, kind, namespace (or nothing) and name of an object."""
 Live = Callable[[Identity], KubeObject | None]
-"""What there is of an object in the cluster."""
+"""Returns the live object of an identity; None if it does not exist."""
 
 _MANAGER = "pulumi-kubernetes"
-"""Under this name, and a suffix, the provider writes. Source: pulumi/pulumi-kubernetes, provider/pkg/provider/util.go."""
+"""Prefix of the provider's field managers. Source: pulumi/pulumi-kubernetes, provider/pkg/provider/util.go."""
 
 _CLOCKS = timedelta(seconds=30)
-"""How far the clocks of this machine and of the API server may be apart."""
+"""The largest accepted clock skew between this machine and the API server."""
 
-_BY_HAND = "`pulumi stack export` shows the state, and `pulumi stack import` takes one that you have put right"
+_BY_HAND = "`pulumi stack export` prints the state, and `pulumi stack import` imports a corrected one"
 
 
 @dataclass(frozen=True)
 class Pending:
-    """An operation of which nobody knows whether it took place."""
+    """A pending operation: it is unknown whether it took place."""
 
     doing: str
     """`creating`, `updating`, `deleting`, `reading` or `importing`."""
@@ -44,7 +44,7 @@ class Pending:
 
     @property
     def identity(self) -> Identity | None:
-        """Of the object, if it is one of Kubernetes."""
+        """The identity of the object; None if it is not a Kubernetes object."""
         return _resource_identity(self.resource)
 
     def __str__(self) -> str:
@@ -54,16 +54,16 @@ class Pending:
 
 
 def pending(state: Mapping[str, Any]) -> list[Pending]:
-    """The operations that the last run did not finish, as an exported state has them."""
+    """The pending operations in an exported state."""
     found = (state.get("deployment") or {}).get("pending_operations") or []
     return [Pending(each["type"], each["resource"]) for each in found]
 
 
 def repaired(state: Mapping[str, Any], live: Live) -> tuple[dict[str, Any], list[Pending]]:
-    """The state without unfinished operations, and what was found to have been made.
+    """The state without pending operations, and the operations whose objects exist.
 
-    An object that was being created and that Pulumi has made becomes a resource, as it would have; one that is not there,
-    or that somebody else has made, is forgotten. Updates and deletions need a refresh, and nothing else.
+    An object that Pulumi was creating becomes a resource if it exists and Pulumi created it. Otherwise the operation is
+    dropped. Pending updates and deletions only need a refresh.
     """
     deployment = dict(state["deployment"])
     resources = list(deployment.get("resources") or [])
@@ -85,7 +85,7 @@ def _is_ours(live: KubeObject) -> bool:
 
 
 def _resource(each: Pending, live: KubeObject) -> dict[str, Any]:
-    """The resource as the state holds one that was made; a refresh then reads the rest."""
+    """The resource as the state records a created one. A refresh then reads the rest."""
     inputs = each.resource["inputs"]
     namespace, name = live["metadata"].get("namespace"), live["metadata"]["name"]
     manager = {"__fieldManager": _MANAGER, "__initialApiVersion": inputs["apiVersion"]}
@@ -97,17 +97,17 @@ def _resource(each: Pending, live: KubeObject) -> dict[str, Any]:
 
 
 def strangers(state: Mapping[str, Any], wanted: Sequence[KubeObject], live: Live) -> dict[Identity, KubeObject]:
-    """The wanted objects that exist, and that the state does not know: Pulumi would refuse to make them."""
+    """The wanted objects that exist, but are not in the state: Pulumi would refuse to create them."""
     known = {_resource_identity(each) for each in (state.get("deployment") or {}).get("resources") or []}
     found = {each: live(each) for body in wanted if (each := _identity(body)) not in known}
     return {identity: body for identity, body in found.items() if body is not None}
 
 
 def untold(state: Mapping[str, Any], wanted: Sequence[KubeObject], since: datetime, live: Live) -> list[Identity]:
-    """The objects that runs since then have made without hearing of it: Pulumi would now refuse to make them.
+    """The objects that runs since then created without receiving the API server's answer: Pulumi would refuse to create them.
 
-    None, if there is also one that is not from those runs: what other programs or other stacks have made is not taken. Nor is
-    what is inside of a namespace that the state does not know: a run makes nothing there before it has heard of the namespace.
+    Empty if any existing object is not from those runs, because objects of other programs or stacks are not taken over. Also
+    empty if an object is in a namespace that is not in the state: a run creates nothing there before the namespace is recorded.
     """
     there = strangers(state, wanted, live)
     unheard = {name for _, kind, _, name in there if kind == "Namespace"}
@@ -121,7 +121,7 @@ def _made(live: KubeObject) -> datetime:
 
 
 def _resource_identity(resource: Mapping[str, Any]) -> Identity | None:
-    """That of a resource as the state has it; None if it is no object of Kubernetes."""
+    """The identity of a resource in the state; None if it is not a Kubernetes object."""
     inputs = resource.get("inputs") or {}
     is_object = str(resource["type"]).startswith("kubernetes:") and isinstance(inputs.get("metadata"), Mapping)
     return _identity(inputs) if is_object else None
@@ -132,9 +132,9 @@ def _identity(body: Mapping[str, Any]) -> Identity:
 
 
 def recover(engine: Engine, cluster: Cluster | None, ask: Ask, wanted: Sequence[KubeObject] = ()) -> None:
-    """Puts right what a run before left unfinished, if anything, and says what. Raises EngineFailed where the user says no.
+    """Recovers from an interrupted earlier run, if any, and reports what it did. Raises EngineFailed if the user declines.
 
-    `wanted` is what is about to be made: of that, the engine takes over what a failed run made and did not hear of.
+    `wanted` are the objects to deploy. The engine takes over those that a failed run created without getting an answer.
     """
     state = engine.export_state()
     unfinished = pending(state)
@@ -143,23 +143,23 @@ def recover(engine: Engine, cluster: Cluster | None, ask: Ask, wanted: Sequence[
             _read_again(engine, cluster, ask, wanted, since)
         return
     _say(_unknown(unfinished))
-    if not ask("Look what there is in the cluster, and put the state right?"):
+    if not ask("Look up these objects in the cluster, and correct the state?"):
         raise EngineFailed("nothing was changed", _BY_HAND)
     if cluster is None:
-        raise EngineFailed("what became of it cannot be found out: kubectl does not reach the cluster", _BY_HAND)
+        raise EngineFailed("the outcome cannot be looked up: kubectl does not reach the cluster", _BY_HAND)
     after, made = repaired(state, lambda each: _live(each, cluster))
     unlocked(engine, lambda: engine.import_state(after), ask)
     unlocked(engine, engine.refresh, ask)
-    names = ", ".join(str(each).partition(" ")[2] for each in made) or "none of them"
-    _say(f"The state is right again. Made already: {names}.")
+    names = ", ".join(str(each).partition(" ")[2] for each in made) or "none"
+    _say(f"The state is correct again. Already created: {names}.")
 
 
 def _read_again(
     engine: Engine, cluster: Cluster | None, ask: Ask, wanted: Sequence[KubeObject], since: datetime
 ) -> None:
-    # An update that was interrupted while Pulumi waited is in the cluster, and the state holds what was before it: the next
-    # run would see nothing to change
-    _say("The last run did not end well: what there is in the cluster is read first.")
+    # An update that was interrupted while Pulumi waited is in the cluster, but the state has the values from before it: the
+    # next run would find nothing to change
+    _say("The last run failed: refreshing the state from the cluster first.")
     unlocked(engine, engine.refresh, ask)
     _take_untold(engine, cluster, wanted, since)
 
@@ -169,19 +169,17 @@ def _take_untold(engine: Engine, cluster: Cluster | None, wanted: Sequence[KubeO
         return
     if made := untold(engine.export_state(), wanted, since, lambda each: _live_if_known(each, cluster)):
         names = ", ".join(f"{kind}/{name}" for _, kind, _, name in made)
-        _say(
-            f"A failed run made {names}, and the API server was gone before it could say so: this run takes that over."
-        )
+        _say(f"A failed run created {names}, but got no answer from the API server: this run takes over these objects.")
         engine.allow_existing()
 
 
 def tell_unfinished(engine: Engine, cluster: Cluster | None, wanted: Sequence[KubeObject]) -> bool:
-    """Says what a run before left unfinished, and leaves it. Returns whether it is unknown what of `wanted` was made.
+    """Reports what an earlier run left unfinished, and changes nothing. Returns whether there are pending operations.
 
-    Of that, the engine takes over what a failed run made and did not hear of.
+    The engine takes over those of `wanted` that a failed run created without getting an answer.
     """
     if unfinished := pending(engine.export_state()):
-        _say(f"{_unknown(unfinished)}\n`airis up` finds out.")
+        _say(f"{_unknown(unfinished)}\n`airis up` resolves this.")
     elif since := engine.failing_since():
         _take_untold(engine, cluster, wanted, since)
     return bool(unfinished)
@@ -189,18 +187,18 @@ def tell_unfinished(engine: Engine, cluster: Cluster | None, wanted: Sequence[Ku
 
 def _unknown(unfinished: Sequence[Pending]) -> str:
     listed = "\n".join(f"  {each}" for each in unfinished)
-    return f"The last run was cut off, and left unknown what became of:\n{listed}"
+    return f"The last run was interrupted. The outcome of these operations is unknown:\n{listed}"
 
 
 def unlocked(engine: Engine, operation: Callable[[], T], ask: Ask) -> T:
-    """Runs the operation; a lock that a killed process left is given back first. Raises Locked where somebody may hold it."""
+    """Runs the operation, after releasing the lock of a killed process. Raises Locked if the lock may still be in use."""
     try:
         return operation()
     except Locked as locked:
         if not locked.dead:
             raise
         _say(f"{locked.message[:1].upper()}{locked.message[1:]}.")
-        if not ask("Give it back (`pulumi cancel`), and go on?"):
+        if not ask("Release the lock (`pulumi cancel`), and continue?"):
             raise
     engine.cancel()
     return operation()
@@ -215,7 +213,7 @@ def _live(identity: Identity, cluster: Cluster) -> KubeObject | None:
 
 
 def _live_if_known(identity: Identity, cluster: Cluster) -> KubeObject | None:
-    """Nothing as well where the cluster does not know the kind, or does not answer: Pulumi then says so in its own words."""
+    """None also if the cluster does not know the kind, or does not answer: Pulumi then reports the error."""
     with suppress(KubectlError):
         return _live(identity, cluster)
     return None

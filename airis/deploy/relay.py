@@ -1,8 +1,7 @@
-"""A relay on a port of this machine, in front of a server whose port may change: what `airis open` shows the browser.
+"""A relay on a local port, in front of a server whose port may change: the URL that `airis open` opens in the browser.
 
-Open WebUI takes websockets from the pages of listed origins alone (python-engineio, async_server.py), and a page of localhost
-need not be among them. So the relay puts an origin that is listed in the place of its own. Other pages keep theirs, and stay
-refused.
+Open WebUI accepts websockets only from the listed origins (python-engineio, async_server.py), and localhost may not be listed.
+So the relay replaces its own origin with a listed one. The origins of other pages are left alone, and stay refused.
 """
 
 import socket
@@ -18,12 +17,10 @@ _PIECE_BYTES = 64 * 1024
 _HEAD_SECONDS = 120.0
 _CONNECT_SECONDS = 10.0
 _NAMES = ("localhost", "127.0.0.1")
-"""What browsers may call this machine. Under another name, a page of somebody else's could be talking (DNS rebinding)."""
+"""The accepted host names. A request for another name may come from a foreign page (DNS rebinding)."""
 
 _REFUSED = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-_AWAY_PAGE = (
-    b"<!doctype html><title>Open WebUI</title><p>Open WebUI does not answer at the moment. This page tries again."
-)
+_AWAY_PAGE = b"<!doctype html><title>Open WebUI</title><p>Open WebUI does not answer at the moment. This page reloads."
 _AWAY = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/html; charset=utf-8\r\nRefresh: 2\r\n"
     b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(_AWAY_PAGE), _AWAY_PAGE)
@@ -31,7 +28,7 @@ _AWAY = (
 
 
 class Relay(socketserver.ThreadingTCPServer):
-    """Passes HTTP and websockets on. `upstream` is the server's port on 127.0.0.1, or None while there is none."""
+    """Forwards HTTP and websockets. `upstream` is the server's port on 127.0.0.1, or None while there is none."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -47,13 +44,13 @@ class Relay(socketserver.ThreadingTCPServer):
 
     @property
     def url(self) -> str:
-        """Where it is reached."""
+        """The URL of the relay."""
         return f"http://localhost:{self.port}"
 
     def rewritten(self, head: bytes) -> bytes | None:
-        """The head of a request as the server gets it; None for one that is not for this machine.
+        """The head of a request as the server gets it; None if its host name is not accepted.
 
-        One connection is for one request, unless it becomes a websocket: only the first head is looked at.
+        A connection serves one request, unless it becomes a websocket: only the first head is rewritten.
         """
         first, *fields = head.split(b"\r\n")
         names = [field.partition(b":")[0].strip().lower() for field in fields]
@@ -72,11 +69,11 @@ class Relay(socketserver.ThreadingTCPServer):
         return b"\r\n".join(found)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Says nothing: browsers close connections in the middle all the time."""
+        """Ignores the error: browsers often close connections early."""
 
 
 class _Connection(socketserver.BaseRequestHandler):
-    """One connection of a browser's."""
+    """One connection from a browser."""
 
     server: Relay
     request: socket.socket
@@ -100,11 +97,11 @@ class _Connection(socketserver.BaseRequestHandler):
             upstream.settimeout(None)
             upstream.sendall(rewritten + b"\r\n\r\n" + rest)
             threading.Thread(target=_pass_all_on, args=(self.request, upstream), daemon=True).start()
-            if not _pass_on(upstream, self.request):  # it went away at this moment
+            if not _pass_on(upstream, self.request):  # the server went away at this moment
                 self.request.sendall(_AWAY)
 
     def _head(self) -> tuple[bytes, bytes]:
-        """The head of the first request, and what came with it; nothing where none comes."""
+        """The head of the first request, and the bytes received after it; empty if no request comes."""
         read = b""
         while b"\r\n\r\n" not in read:
             piece = self.request.recv(_PIECE_BYTES)
@@ -116,7 +113,7 @@ class _Connection(socketserver.BaseRequestHandler):
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> bool:
-    """Passes everything on until `source` has ended. Returns whether anything came."""
+    """Copies bytes until `source` is closed. Returns whether there were any."""
     came = False
     with suppress(OSError):
         while piece := source.recv(_PIECE_BYTES):
@@ -126,7 +123,7 @@ def _pass_on(source: socket.socket, target: socket.socket) -> bool:
 
 
 def _pass_all_on(source: socket.socket, target: socket.socket) -> None:
-    """Passes everything on, and says so to `target` when `source` has ended."""
+    """Copies bytes until `source` is closed, then shuts down the sending side of `target`."""
     _pass_on(source, target)
     with suppress(OSError):
         target.shutdown(socket.SHUT_WR)
@@ -134,16 +131,16 @@ def _pass_all_on(source: socket.socket, target: socket.socket) -> None:
 
 @contextmanager
 def relay(port: int | None, *, usual: int, origin: str | None) -> Iterator[Relay]:
-    """A relay on `port` while the block runs; without one on the usual port, or on any free one where that is taken.
+    """A relay on `port` while the block runs. Without a port: on the usual one, or on any free one if that is taken.
 
-    `origin` stands in for the relay's own. Raises EnvironmentProblem where `port` is taken or may not be used.
+    `origin` replaces the relay's own. Raises EnvironmentProblem if `port` is taken or not permitted.
     """
     try:
         server = _first_free([usual, 0] if port is None else [port], origin)
     except OSError as error:
         raise EnvironmentProblem(
-            f"port {port} of this machine cannot be used: {error.strerror}",
-            "another --port; without it, a free one is taken",
+            f"local port {port} cannot be used: {error.strerror}",
+            "choose another --port; without --port, a free one is used",
         ) from None
     with server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -162,7 +159,7 @@ def _first_free(ports: list[int], origin: str | None) -> Relay:
 
 
 def _is_taken_by_ipv6(port: int) -> bool:
-    """Whether something answers there by IPv6, which browsers try first under the name `localhost`."""
+    """Whether something listens there on IPv6, which browsers try first for `localhost`."""
     try:
         socket.create_connection(("::1", port), 1.0).close()
     except OSError:

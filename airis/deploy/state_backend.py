@@ -1,4 +1,4 @@
-"""Where Pulumi keeps a stack's state: the user's own choice, or else a folder beside the stack files."""
+"""Where Pulumi keeps a stack's state: the backend that the user has chosen, or a folder next to the stack files."""
 
 import json
 import os
@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 STATE_FOLDER = ".state"
-"""Where the state lives when no other backend is chosen: beside the stack files. Back it up."""
+"""The folder with the state if no other backend is chosen, next to the stack files. Back it up."""
 
 
 def backend(folder: Path) -> dict[str, str]:
-    """The variables that choose a backend: the user's own choice, else a folder beside the stack files.
+    """The variables that select a backend: none if the user has chosen one, else a folder next to the stack files.
 
-    The passphrase for that folder's secrets is made up on first use, in a file that only its owner can read.
+    The passphrase for that folder's secrets is generated on first use, in a file that only its owner can read.
     """
     if "PULUMI_BACKEND_URL" in os.environ or logged_in():
         return {}
@@ -31,7 +31,7 @@ def backend(folder: Path) -> dict[str, str]:
 
 
 def logged_in() -> bool:
-    """Whether `pulumi login` has chosen a backend; after `pulumi logout` the file is there and names none."""
+    """Whether `pulumi login` has chosen a backend. After `pulumi logout`, the file exists without one."""
     try:
         credentials = json.loads((pulumi_home(os.environ) / "credentials.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):

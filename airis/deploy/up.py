@@ -1,4 +1,4 @@
-"""`airis up`, `preview` and `refresh`: to a cluster, by Pulumi and by nothing else."""
+"""`airis up`, `preview` and `refresh`: they change the cluster only through Pulumi."""
 
 import sys
 import time
@@ -28,11 +28,11 @@ _CHANGING_NOTHING = ("same", "read")
 def deploy(stack: StackFile, *, yes: bool, force_conflicts: bool = False) -> int:
     """Deploys the stack to the configured cluster. Returns the exit code.
 
-    With `force_conflicts`, fields that somebody else has changed are taken back.
+    `force_conflicts` overwrites fields that other managers own.
 
-    Raises AirisError for a bad stack before anything is touched, and EnvironmentProblem where a tool or a cluster is missing.
+    Raises AirisError for an invalid stack before anything is changed, and EnvironmentProblem if a tool or a cluster is missing.
     """
-    # a stack that does not hold is refused here, with every reason, before the engine starts
+    # an invalid stack is refused here, with every reason, before the engine starts
     wanted = manifests(stack)
     workloads = [each for each in wanted if each["kind"] in _WORKLOADS]
     settings = settings_of(stack)
@@ -61,7 +61,7 @@ def deploy(stack: StackFile, *, yes: bool, force_conflicts: bool = False) -> int
 
 
 def preview(name: str, *, expect_no_changes: bool = False, diff: bool = False, force_conflicts: bool = False) -> int:
-    """Shows what `up` would do; touches nothing. Returns 3 where it would do something and should not."""
+    """Shows what `up` would do; changes nothing. Returns 3 if there are changes and `expect_no_changes` is set."""
     stack = read_stack(name)
     wanted = manifests(stack)
     target = guard.target_of(stack)
@@ -71,13 +71,13 @@ def preview(name: str, *, expect_no_changes: bool = False, diff: bool = False, f
         if not tell_unfinished(engine, cluster, wanted):
             refuse_existing(engine, cluster, wanted, stack)
     if _any(engine.preview(diff=diff)) and expect_no_changes:
-        print(f"Stack {name} is not what the cluster has.", file=sys.stderr)
+        print(f"Stack {name} differs from the cluster.", file=sys.stderr)
         return ExitCode.NOT_READY
     return ExitCode.OK
 
 
 def refresh(name: str, *, yes: bool) -> int:
-    """Makes the state what the cluster is; changes nothing in the cluster. The next `up` then undoes the difference."""
+    """Writes the cluster's objects to the state; changes nothing in the cluster. The next `up` then reverts the drift."""
     stack = read_stack(name)
     ask = Asking(yes=yes)
     target = guard.target_of(stack)
@@ -85,7 +85,7 @@ def refresh(name: str, *, yes: bool) -> int:
     engine = Engine.open(stack)
     with guard.kubectl(stack, target.namespace) as cluster:
         recover(engine, cluster, ask)
-    if _any(engine.preview_refresh()) and not ask("Write this into the state?"):
+    if _any(engine.preview_refresh()) and not ask("Write this to the state?"):
         print("Nothing was changed.", file=sys.stderr)
         return ExitCode.OK
     unlocked(engine, engine.refresh, ask)
@@ -93,11 +93,11 @@ def refresh(name: str, *, yes: bool) -> int:
 
 
 class Asking:
-    """Asks on the terminal; with `yes`, the answer is yes. Raises AirisError where there is nobody to ask."""
+    """Asks for confirmation on the terminal; with `yes`, the answer is yes. Raises AirisError if there is no terminal."""
 
     def __init__(self, *, yes: bool) -> None:
         if not yes and not sys.stdin.isatty():
-            raise AirisError("this is no terminal: there is nobody to ask", "--yes goes on without asking")
+            raise AirisError("cannot ask for confirmation: stdin is not a terminal", "--yes continues without asking")
         self._yes = yes
 
     def __call__(self, question: str) -> bool:
@@ -109,7 +109,7 @@ class Asking:
 
 
 def _deploy(engine: Engine, ask: Asking, preparing: Preparing, seconds: float) -> None:
-    """Has Pulumi deploy, and wait again where its time was over while a database was being prepared."""
+    """Runs `pulumi up`, and again if it timed out while a database was being prepared."""
     while True:
         started = time.monotonic()
         try:
@@ -119,28 +119,28 @@ def _deploy(engine: Engine, ask: Asking, preparing: Preparing, seconds: float) -
         except EngineFailed:
             if not preparing.under_way or time.monotonic() - started < seconds:
                 raise
-            _tell("The database is still being prepared: waiting on.")
+            _tell("The database is still being prepared: waiting.")
         else:
             return
 
 
 def _await_ready(cluster: Cluster, wanted: Sequence[KubeObject], preparing: Preparing, seconds: float) -> None:
-    """Waits until every pod runs the newest template. Raises EngineFailed when that takes longer, a migration left out.
+    """Waits until every pod of the current template is ready. Raises EngineFailed on a timeout; migration time does not count.
 
-    Pulumi waits only for what it changes: not for a workload that is as it should be, and whose pods are not.
+    Pulumi waits only for objects that it changes, not for the pods of an unchanged workload.
     """
     deadline = time.monotonic() + seconds
     waiting = ["the cluster does not answer"]
     while time.monotonic() < deadline:
         if preparing.under_way:
             deadline = time.monotonic() + seconds
-        with suppress(KubectlError):  # it is asked again
+        with suppress(KubectlError):  # retried at the next poll
             findings = Live(cluster.get("deployments,statefulsets,pods")).findings(wanted)
             waiting = [f"{each.kind}/{each.name}" for each in findings if each.kind in _WORKLOADS and not each.ok]
             if not waiting:
                 return
         time.sleep(_POLL_SECONDS)
-    raise EngineFailed(f"all is made, and not ready within {seconds:g} s: {', '.join(waiting)}")
+    raise EngineFailed(f"deployed, but not ready within {seconds:g} s: {', '.join(waiting)}")
 
 
 def _any(changes: Changes) -> bool:
@@ -153,10 +153,10 @@ def _tell(text: str) -> None:
 
 @contextmanager
 def _summed_up(watch: Watch) -> Iterator[None]:
-    """After a failure, says which pods it was: Pulumi's own words on them are far above by then."""
+    """After a failure, lists the pods that did not start: their errors are far above by then."""
     try:
         yield
     except (AirisError, KeyboardInterrupt):
         if watch.lasting:
-            _tell(f"Not started: {', '.join(watch.lasting)}. The reasons stand above.")
+            _tell(f"{', '.join(watch.lasting)} failed to start; see the errors above.")
         raise

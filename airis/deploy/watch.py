@@ -1,7 +1,8 @@
-"""Why pods do not start, told while Pulumi waits for them, and not when it gives up.
+"""Reports why pods do not start while Pulumi still waits for them, and not only when it gives up.
 
-Pulumi waits for a Deployment until its time is over, whatever its pods report (pulumi/pulumi-kubernetes, provider/pkg/await).
-So the namespace is looked at beside it. Nothing here ends the update: an autoscaler may bring a node, a registry may come back.
+Pulumi waits for a Deployment until its timeout, whatever its pods report (pulumi/pulumi-kubernetes, provider/pkg/await). So
+this module observes the namespace in parallel. It never aborts the update: an autoscaler may add a node, or a registry may
+recover.
 """
 
 import re
@@ -21,7 +22,7 @@ from airis.terminal.errors import AirisError
 POLL_SECONDS = 1.5
 
 SETTLING_SECONDS = 4.0
-"""A new pod is unschedulable for a moment, until its claim is bound: what passes by itself is not told."""
+"""A new pod is unschedulable for a moment, until its claim is bound: problems shorter than this are not reported."""
 
 _BROKEN = frozenset(
     {
@@ -36,38 +37,38 @@ _BROKEN = frozenset(
         "RunContainerError",
     }
 )
-"""What a kubelet gives as the reason of a container that waits and will not run by waiting. A container that merely starts
-has another one: ContainerCreating, PodInitializing. Source: Kubernetes, pkg/kubelet/images/types.go, kuberuntime."""
+"""The kubelet's waiting reasons of a container that cannot start. A container that is merely starting has another reason:
+ContainerCreating, PodInitializing. Source: Kubernetes, pkg/kubelet/images/types.go, kuberuntime."""
 
 _OVERDUE_SECONDS = 10.0
-"""How much later than announced a kubelet may say that a pod has ended."""
+"""How long after the end of its grace period a pod may still be terminating."""
 
 _EVENTS = frozenset(
     {"FailedCreate", "FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "ProvisioningFailed"}
 )
-"""Events that tell what no pod's status does."""
+"""Events with reasons that are in no pod's status."""
 
 _REMEDIES = {
-    r"Insufficient (nvidia|amd|gpu)[\w.]*\.(com|intel)": "no node has so many GPUs free: lower airis:ollama.gpu.count, or add "
-    "a node",
-    r"Insufficient (cpu|memory|ephemeral-storage)": "no node has so much free: lower the workload's resources.requests, or add "
-    "a node",
-    r"untolerated taint": "the nodes that would fit are tainted: give the workload tolerations, or take the taint away",
-    r"node affinity|node selector": "no node has the labels asked for: `kubectl get nodes --show-labels` shows what there is",
-    r"unbound|persistentvolumeclaim|storageclass|ProvisioningFailed": "a claim has no volume: `kubectl get pvc,storageclass`, "
-    "then storage.storageClass",
-    r"OOMKilled": "it needs more memory than it may have: raise resources.limits.memory",
-    r"secret \"|configmap \"|CreateContainerConfigError": "what the pod refers to is missing: make that Secret or ConfigMap",
-    r"exceeded quota": "the namespace's quota is used up: raise it, or lower resources.requests",
-    r"should have ended": "`kubectl get nodes` shows whether the node answers; if its machine is gone for good, `kubectl "
-    "delete node` it",
+    r"Insufficient (nvidia|amd|gpu)[\w.]*\.(com|intel)": "no node has that many free GPUs: lower airis:ollama.gpu.count, or "
+    "add a node",
+    r"Insufficient (cpu|memory|ephemeral-storage)": "no node has enough free resources: lower the workload's "
+    "resources.requests, or add a node",
+    r"untolerated taint": "the matching nodes are tainted: add tolerations to the workload, or remove the taint",
+    r"node affinity|node selector": "no node has the required labels: `kubectl get nodes --show-labels` lists the labels",
+    r"unbound|persistentvolumeclaim|storageclass|ProvisioningFailed": "a claim has no volume: check `kubectl get "
+    "pvc,storageclass`, then set storage.storageClass",
+    r"OOMKilled": "it exceeded its memory limit: raise resources.limits.memory",
+    r"secret \"|configmap \"|CreateContainerConfigError": "the pod refers to a missing Secret or ConfigMap: create it",
+    r"exceeded quota": "the namespace's quota is exhausted: raise it, or lower resources.requests",
+    r"stuck terminating": "check the node with `kubectl get nodes`; if its machine is permanently gone, remove it with "
+    "`kubectl delete node`",
     r"exec format error": f"the image is not built for this node's architecture: {image_pulls.OTHER_ARCHITECTURE}",
-    r"violates PodSecurity": "the namespace allows no such pod: airis:podSecurity",
+    r"violates PodSecurity": "the namespace's Pod Security level forbids this pod: set airis:podSecurity",
 }
-"""What helps, by what the reason says; the first that fits counts. What is about images is in image_pulls.py."""
+"""Remedies by a pattern in the reason; the first match counts. Remedies for image pulls are in image_pulls.py."""
 
 _PULL_FAILED = "Failed to pull image"
-"""Begins the events of a pull that failed. Source: Kubernetes, pkg/kubelet/images/image_manager.go."""
+"""Prefix of the events of a failed pull. Source: Kubernetes, pkg/kubelet/images/image_manager.go."""
 
 
 @dataclass(frozen=True)
@@ -77,17 +78,17 @@ class Trouble:
     what: str
     """The object: `Pod/ollama-0`."""
     reason: str
-    """In the words of scheduler, kubelet or controller."""
+    """The message of the scheduler, the kubelet or a controller."""
     remedy: str
     settling: bool = False
-    """Whether it may well pass by itself within seconds."""
+    """Whether it may resolve itself within seconds."""
 
     def __str__(self) -> str:
         return f"{self.what} does not start: {self.reason}\n  {self.remedy}"
 
 
 class Namespace(Protocol):
-    """Where the objects are asked for, by kubectl."""
+    """Access to the objects of a namespace through kubectl."""
 
     def get(self, *args: str) -> list[dict[str, Any]]:
         """The objects that `kubectl get <args>` finds."""
@@ -97,7 +98,7 @@ class Namespace(Protocol):
 
 
 def troubles(objects: Iterable[KubeObject], since: str = "") -> Iterator[Trouble]:
-    """What keeps pods from starting, by the pods themselves and by events later than `since` (RFC 3339, in UTC)."""
+    """What keeps pods from starting, from the pods' status and from events after `since` (RFC 3339, in UTC)."""
     objects = list(objects)
     living = {f"{each['kind']}/{each['metadata']['name']}" for each in objects if each["kind"] != "Event"}
     failed_pulls = dict(_failed_pulls(objects))
@@ -117,7 +118,7 @@ def troubles(objects: Iterable[KubeObject], since: str = "") -> Iterator[Trouble
 
 
 def _failed_pulls(objects: Iterable[KubeObject]) -> Iterator[tuple[str, str]]:
-    """Why pulls failed, by pod, the latest last. Before Kubernetes 1.32, the status of a pod that backs off does not say."""
+    """Pods with the error of their failed pulls, the latest last. Before Kubernetes 1.32, the status in back-off lacks it."""
     events = [each for each in objects if each["kind"] == "Event" and each.get("reason") == "Failed"]
     for event in sorted(events, key=_seen):
         if (message := str(event.get("message", ""))).startswith(_PULL_FAILED):
@@ -155,11 +156,11 @@ def _unpulled(pod: KubeObject, container: str, reason: str, event: str) -> Troub
 
 
 def _overdue(pod: KubeObject) -> Trouble | None:
-    """A pod that should have ended: its node is gone, and a StatefulSet does not replace it before it has."""
+    """A pod that is stuck terminating because its node is unreachable: a StatefulSet waits for its deletion."""
     due = str(pod["metadata"]["deletionTimestamp"])  # with the grace period in it
     if due[:19] >= time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() - _OVERDUE_SECONDS)):
         return None
-    reason = f"it should have ended at {due}, and its node {pod['spec'].get('nodeName', '')} has not said that it has"
+    reason = f"stuck terminating since {due}: node {pod['spec'].get('nodeName', '')} may be unreachable"
     return _trouble(f"Pod/{pod['metadata']['name']}", reason)
 
 
@@ -183,15 +184,15 @@ def _trouble(what: str, reason: str, *, settling: bool = False, container: str =
     if not remedy:
         name = what.partition("/")[2]
         remedy = (
-            f"`kubectl logs {name} --container={container} --previous` shows its last words"
+            f"see its last output: `kubectl logs {name} --container={container} --previous`"
             if ended
-            else f"`kubectl describe {what.lower().replace('/', ' ', 1)}` shows more"
+            else f"see `kubectl describe {what.lower().replace('/', ' ', 1)}`"
         )
     return Trouble(what, " ".join(reason.split()), remedy, settling)
 
 
 class Watch:
-    """Tells each trouble once, when it has lasted long enough, and when it is over."""
+    """Reports each problem once, after it has lasted long enough, and reports when it is resolved."""
 
     def __init__(self, tell: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self.tell = tell
@@ -201,21 +202,21 @@ class Watch:
 
     @property
     def lasting(self) -> list[str]:
-        """The objects whose trouble has been told, and is not over."""
+        """The objects whose problem has been reported and is not resolved."""
         return sorted(self._told)
 
     def look(self, objects: Sequence[KubeObject], since: str = "") -> None:
-        """Takes one look at the namespace."""
+        """Observes the namespace once."""
         now = self._clock()
         found = {each.what: each for each in troubles(objects, since)}
         for what in [each for each in self._first_seen if each not in found]:
             del self._first_seen[what]
             if self._told.pop(what, None) is not None:
-                self.tell(f"{what}: that is over.")
+                self.tell(f"{what}: resolved.")
         for what, trouble in found.items():
             first = self._first_seen.setdefault(what, now)
-            # The numbers in the reason change (restarts, free nodes), and kubelets alternate between the failure of a pull and
-            # the wait for the next: it is told anew only with a remedy that is new
+            # The numbers in the reason change (restarts, free nodes), and kubelets alternate between a failed pull and its
+            # back-off: report it again only with a new remedy
             told = self._told.get(what, set())
             if trouble.remedy in told or (trouble.settling and now - first < SETTLING_SECONDS):
                 continue
@@ -224,9 +225,9 @@ class Watch:
 
 
 def stuck(objects: Iterable[KubeObject], lasting: Sequence[str]) -> Iterator[str]:
-    """The names of pods that a StatefulSet will not replace by itself: of an older template, and in lasting trouble.
+    """The names of broken pods of an older template, which a StatefulSet does not replace automatically.
 
-    The controller waits for such a pod to become ready before it takes the next step, and that pod never will
+    The controller waits for such a pod to become ready before it continues the rollout, and the pod never becomes ready
     (Kubernetes, "StatefulSets: forced rollback").
     """
     objects = list(objects)
@@ -248,17 +249,19 @@ def stuck(objects: Iterable[KubeObject], lasting: Sequence[str]) -> Iterator[str
 
 def _replace_stuck(namespace: Namespace, objects: Sequence[KubeObject], watch: "Watch") -> None:
     for name in stuck(objects, watch.lasting):
-        watch.tell(f"Pod/{name} is of an older template, and its StatefulSet waits for it in vain: it is replaced now.")
+        watch.tell(
+            f"Pod/{name} is broken and of an older template, and its StatefulSet waits for it: deleting the pod."
+        )
         namespace.run("delete", "pod", name, "--wait=false")
 
 
 Look = Callable[[Namespace, Sequence[KubeObject]], None]
-"""What else is made of the objects in the namespace."""
+"""Another observer of the namespace's objects."""
 
 
 @contextmanager
 def watching(namespace: Namespace | None, tell: Callable[[str], None], *looks: Look) -> Iterator[Watch]:
-    """Watches the namespace while the block runs. That it cannot be looked at is nothing to fail for."""
+    """Watches the namespace while the block runs. Errors while observing are ignored."""
     watch = Watch(tell)
     if namespace is None:
         yield watch

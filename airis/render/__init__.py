@@ -1,1 +1,1 @@
-"""A stack as Kubernetes objects, without engine or cluster: `airis render` and `check`."""
+"""Renders a stack to Kubernetes objects, without a cluster or the Pulumi engine: `airis render` and `check`."""

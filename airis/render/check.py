@@ -1,4 +1,4 @@
-"""Holds a stack against the rules of policy/, as the program registers it: without engine or cluster."""
+"""Checks a stack's objects against the rules of policy/, without a cluster or the Pulumi engine."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _STYLES = {Level.MANDATORY: "bold red", Level.ADVISORY: "yellow"}
 
 @dataclass(frozen=True)
 class Broken:
-    """A rule that an object breaks."""
+    """A rule that an object violates."""
 
     level: Level
     rule: str
@@ -34,24 +34,24 @@ class Report:
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the command returns to the shell: what is only advised is no failure."""
+        """The exit code of the command: violations of advisory rules are no failure."""
         return ExitCode.BAD_INPUT if self._count(Level.MANDATORY) else ExitCode.OK
 
     def summary(self) -> str:
         """The outcome in one sentence."""
         if not self.broken:
-            return f"ok: stack {self.stack} keeps all {len(RULES)} rules, in {self.objects} objects."
+            return f"ok: stack {self.stack} passes all {len(RULES)} rules, in {self.objects} objects."
         mandatory, advisory = self._count(Level.MANDATORY), self._count(Level.ADVISORY)
         if not mandatory:
-            return f"ok: stack {self.stack} keeps what is mandatory; advised against: {advisory}."
-        return f"Stack {self.stack} breaks rules: mandatory {mandatory}, advisory {advisory}."
+            return f"ok: stack {self.stack} passes all mandatory rules; advisory violations: {advisory}."
+        return f"Stack {self.stack} violates rules: {mandatory} mandatory, {advisory} advisory."
 
     def _count(self, wanted: Level) -> int:
         return sum(each.level is wanted for each in self.broken)
 
 
 def check_stack(stack: StackFile) -> Report:
-    """Checks the stack. Raises AirisError when the stack itself is wrong."""
+    """Checks the stack. Raises AirisError if the stack is invalid."""
     objects = manifest.in_order(program.run(stack).objects)
     settings = settings_of(stack)
 
@@ -62,15 +62,15 @@ def check_stack(stack: StackFile) -> Report:
                 strictness = level(rule, production=settings.production, pod_security=settings.pod_security)
                 yield from (Broken(strictness, rule.name, problem) for problem in rule.problems(registered))
 
-    # a stable sort: what is refused first, in the order of the objects
+    # a stable sort: mandatory rules first, in the order of the objects
     found = sorted(broken(), key=lambda each: each.level is Level.ADVISORY)
     return Report(stack.name, len(objects), tuple(found))
 
 
 def opened(value: Any) -> Any:
-    """The same with the mark of secrecy moved down from mappings and lists to the texts in them.
+    """The same value with the secret marker moved from mappings and lists to their texts.
 
-    Rules look at the structure; and names stay readable, because they say where a problem is.
+    Rules inspect the structure. Names stay readable, because findings refer to them.
     """
     return _opened(value, secret=False)
 
@@ -86,7 +86,7 @@ def _opened(value: Any, secret: bool) -> Any:
 
 
 def print_report(report: Report) -> None:
-    """Prints what was found on stdout, a line each; colours only on a terminal."""
+    """Prints the findings on stdout, one per line; colours only on a terminal."""
     console = Console(highlight=False)
     for each in report.broken:
         line = Text.assemble((f"{each.level:9}", _STYLES[each.level]), f"  {each.rule}: {each.problem}")

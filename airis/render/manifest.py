@@ -33,23 +33,23 @@ _ORDER = (
     "Ingress",
     "HTTPRoute",
 )
-"""What others need comes first, as kubectl and Helm order manifests; unknown kinds come last."""
+"""Dependencies come first, as in kubectl and Helm; unknown kinds come last."""
 
 _FIRST_KEYS = ("apiVersion", "kind", "metadata", "name", "namespace")
 
 
 def in_order(objects: Iterable[KubernetesObject]) -> list[KubernetesObject]:
-    """The objects sorted by kind (what others need first), namespace and name: the same in every run."""
+    """The objects sorted by kind (dependencies first), namespace and name: the same in every run."""
     return sorted(objects, key=lambda each: place(each.kind, each.namespace, each.name))
 
 
 def place(kind: str, namespace: str | None, name: str) -> tuple[int, str, str, str]:
-    """Where an object stands in that order."""
+    """The sort key of an object."""
     return _ORDER.index(kind) if kind in _ORDER else len(_ORDER), kind, namespace or "", name
 
 
 def manifest(each: KubernetesObject, *, show_secrets: bool = False) -> dict[str, Any]:
-    """The object as a plain manifest; secret values read `[secret]` unless asked for."""
+    """The object as a plain manifest. Secret values are redacted as `[secret]`, unless `show_secrets`."""
     reveal = each.manifest if show_secrets else _redact_secret_data(each.manifest)
     return dict(_unwrap(reveal, show_secrets))
 
@@ -60,7 +60,7 @@ def to_yaml(objects: Iterable[KubernetesObject], *, show_secrets: bool = False) 
 
 
 def _redact_secret_data(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Whatever a Secret holds is secret, marked as such or not."""
+    """Redacts all data of a Secret, whether or not it is marked as secret."""
     if body["kind"] != "Secret":
         return body
     # data must stay base64, or the API server refuses the object for the wrong reason
@@ -70,12 +70,12 @@ def _redact_secret_data(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _bare(value: Any) -> Any:
-    """The value itself, where it is marked as secret; Pulumi marks the data of a Secret as a whole."""
+    """The value without its secret marker. Pulumi marks the data of a Secret as a whole."""
     return value.value if isinstance(value, Secret) else value
 
 
 def _key_order(key: str) -> tuple[int, str]:
-    """What identifies an object stands first, as people write manifests; a protobuf Struct has no order of its own."""
+    """Sorts the identifying keys first, as in hand-written manifests: a protobuf Struct has no order."""
     return _FIRST_KEYS.index(key) if key in _FIRST_KEYS else len(_FIRST_KEYS), key
 
 

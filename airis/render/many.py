@@ -1,4 +1,4 @@
-"""The same work for many stacks in one command: what they all need is imported once, and two cores work on them."""
+"""Runs a function for many stacks in one command: imports the shared modules once, and uses several cores."""
 
 import gc
 import os
@@ -15,21 +15,22 @@ from airis.terminal.progress import step
 Result = TypeVar("Result")
 
 PAYS_FROM = 24
-"""Stacks. A second process costs as much as a dozen renders: it imports Pulumi and the typed modules once more."""
+"""The number of stacks from which on several processes are faster. A second process costs as much as a dozen renders, because
+it imports Pulumi and the typed modules again."""
 
 _PRELOADED = ["airis.render.program", "components"]
-"""What every render needs, the typed Kubernetes modules among it."""
+"""The modules that every render needs, including the typed Kubernetes modules."""
 
 
 def for_each(
     stacks: Sequence[StackFile], work: Callable[[StackFile], Result], doing: str, *, processes: int | None = None
 ) -> list[Result]:
-    """Calls `work` for each stack, and returns what it returned, in their order.
+    """Calls `work` for each stack, and returns the results in the same order.
 
-    From `PAYS_FROM` stacks on, as many processes as there are cores share them (or `processes`); then `work` has to be a
-    function of a module, and its result plain data. Shows how far it is, as `doing`.
+    From `PAYS_FROM` stacks on, it uses one process per core (or `processes`); `work` must then be a module-level function, and
+    its result plain data. Shows progress, labelled `doing`.
 
-    Raises AirisError with what is wrong with each stack, after all have been tried.
+    Tries all stacks, then raises AirisError with every stack's errors.
     """
     results: list[Result] = []
     wrong: list[AirisError] = []
@@ -44,7 +45,7 @@ def for_each(
     if len(wrong) == 1:
         raise wrong[0]
     if wrong:
-        raise AirisError("\n".join([f"{len(wrong)} of {len(stacks)} stacks are wrong:", *map(str, wrong)]))
+        raise AirisError("\n".join([f"{len(wrong)} of {len(stacks)} stacks are invalid:", *map(str, wrong)]))
     return results
 
 
@@ -55,7 +56,7 @@ def _outcomes(
     if count == 1:
         yield from (_tried(work, stack) for stack in stacks)
         return
-    # A clean process imports everything once, and each worker is a fork of it: a fork of this one might inherit a lock
+    # A clean process imports everything once, and each worker is a fork of it. A fork of this process might inherit a lock
     context = get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
     with ProcessPoolExecutor(count, mp_context=context, initializer=_begin) as pool:
@@ -63,7 +64,7 @@ def _outcomes(
 
 
 def _silent(done: float, detail: str = "") -> None:
-    """What takes a second or two needs no progress."""
+    """No progress: the work takes a second or two."""
 
 
 def _begin() -> None:

@@ -1,4 +1,4 @@
-"""A stack as Kubernetes objects: as plain manifests, and as YAML with a word on what is not in it."""
+"""A stack as Kubernetes objects: as plain manifests, and as YAML with the list of redacted Secrets."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,18 +14,18 @@ class Rendered:
 
     yaml: str
     redacted: tuple[str, ...]
-    """The Secrets that read `[secret]` in it, as `Secret/airis-secrets`."""
+    """The Secrets whose values are redacted, such as `Secret/airis-secrets`."""
 
 
 def rendered(stack: StackFile, *, show_secrets: bool = False) -> Rendered:
     """The stack as multi-document YAML, sorted for kubectl.
 
-    Raises AirisError where secrets should be shown that only Pulumi can decrypt, and when the stack itself is wrong.
+    Raises AirisError if `show_secrets` needs values that only Pulumi can decrypt, and if the stack is invalid.
     """
     if show_secrets and stack.secret_keys:
         raise AirisError(
             f"{stack.path.name}: {', '.join(sorted(stack.secret_keys))} is encrypted, and only Pulumi can decrypt it",
-            f"`pulumi config --show-secrets --stack {stack.name}` shows it",
+            f"use `pulumi config --show-secrets --stack {stack.name}`",
         )
     objects = program.run(stack, generate_secrets=show_secrets).objects
     secrets = () if show_secrets else tuple(str(each) for each in objects if each.kind == "Secret")
@@ -33,5 +33,5 @@ def rendered(stack: StackFile, *, show_secrets: bool = False) -> Rendered:
 
 
 def manifests(stack: StackFile) -> list[dict[str, Any]]:
-    """The stack's objects as plain manifests, those first that others need. Raises AirisError when the stack is wrong."""
+    """The stack's objects as plain manifests, dependencies first. Raises AirisError if the stack is invalid."""
     return [manifest.manifest(each) for each in manifest.in_order(program.run(stack).objects)]

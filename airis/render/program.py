@@ -1,8 +1,7 @@
-"""Runs the Pulumi program without engine or cluster, and records the objects that it registers.
+"""Runs the Pulumi program without a cluster or the Pulumi engine, and records the objects that it registers.
 
-Pulumi's own test seam does it: a mock monitor takes the place of the engine (pulumi/pulumi,
-sdk/python/lib/pulumi/runtime/mocks.py). The program runs in a thread of its own, and so with its own event loop and its own
-context variables: nothing is left of one run when the next one begins.
+It uses Pulumi's test mocks: a mock monitor replaces the engine (pulumi/pulumi, sdk/python/lib/pulumi/runtime/mocks.py). Each
+run has its own thread, and so its own event loop and context variables: no state leaks into the next run.
 """
 
 import asyncio
@@ -31,16 +30,16 @@ from airis.terminal.errors import AirisError
 from airis.terminal.warnings import Once
 
 TIMEOUT_SECONDS = 60.0
-"""A program that waits for an output that never comes would hang for ever."""
+"""The time limit of a program: without one, a program that waits for an output that never resolves would hang."""
 
 GRACE_SECONDS = 5.0
-"""How much longer a program may take that does not even listen to the first limit, because it never waits."""
+"""The extra time after which the thread is abandoned: a program that never awaits does not notice the first limit."""
 
 _KUBERNETES = "kubernetes:"
 
 _log = logging.getLogger("airis.render.program")
 _log.addHandler(Once(logging.WARNING))
-"""What the program logs."""
+"""The logger for the program's messages."""
 
 
 @dataclass(frozen=True)
@@ -52,22 +51,22 @@ class Secret:
 
 @dataclass(frozen=True)
 class KubernetesObject:
-    """An object as the program registers it, before any provider or server has seen it."""
+    """An object as the program registers it, before a provider or API server has processed it."""
 
     manifest: Mapping[str, Any]
-    """The object as it stands in a manifest; secret values are wrapped in `Secret`."""
+    """The manifest of the object; secret values are wrapped in `Secret`."""
     urn: str
-    """Where the object stands in the program: its Pulumi URN."""
+    """The Pulumi URN of the object."""
     protect: bool
     """Whether Pulumi refuses to delete or replace it."""
     retain: bool
-    """Whether it stays in the cluster when it leaves the stack, and after `destroy`."""
+    """Whether it stays in the cluster when it is removed from the stack, and after `destroy`."""
     ignores: tuple[str, ...] = ()
-    """Fields of which Pulumi overlooks changes (`ignore_changes`), as paths such as `spec.accessModes`."""
+    """Fields whose changes Pulumi ignores (`ignore_changes`), as paths such as `spec.accessModes`."""
 
     @property
     def kind(self) -> str:
-        """The kind, as `StatefulSet`."""
+        """The kind, such as `StatefulSet`."""
         return str(self.manifest["kind"])
 
     @property
@@ -77,7 +76,7 @@ class KubernetesObject:
 
     @property
     def namespace(self) -> str | None:
-        """The namespace; none for objects that stand outside of namespaces."""
+        """The namespace; None for cluster-scoped objects."""
         namespace = self.manifest["metadata"].get("namespace")
         return None if namespace is None else str(namespace)
 
@@ -87,7 +86,7 @@ class KubernetesObject:
 
 @dataclass(frozen=True)
 class Rendering:
-    """What a stack amounts to: its objects and its exports. The order of the objects differs between runs."""
+    """A rendered stack: its objects and its exports. The order of the objects differs between runs."""
 
     objects: tuple[KubernetesObject, ...]
     exports: Mapping[str, Any]
@@ -96,10 +95,10 @@ class Rendering:
 def run(stack: StackFile, *, generate_secrets: bool = False) -> Rendering:
     """Runs `__main__.py` with the stack's configuration.
 
-    What the program warns of is told on stderr, once in one run of the command. Values that the program would generate once
-    are the same placeholder in every run, unless `generate_secrets`.
+    Prints each of the program's warnings on stderr, once per run of the command. Values that the program would generate once
+    are a fixed placeholder, unless `generate_secrets`.
 
-    Raises AirisError when the program refuses the stack (with the program's own words), and when it does not end.
+    Raises AirisError with the program's message if it rejects the stack, and if it does not end in time.
     """
     outcome: list[Rendering | BaseException] = []
 
@@ -132,7 +131,7 @@ def _run(stack: StackFile, generate: bool) -> Rendering:
     pulumi.runtime.set_mocks(
         recorder.mocks, project="airis", stack=stack.name, preview=False, logger=_log, monitor=recorder
     )
-    SETTINGS.outputs = set()  # otherwise a run that failed leaves its unfinished outputs to the next one
+    SETTINGS.outputs = set()  # otherwise a failed run leaves its pending outputs to the next one
     program = stack.path.parent / "__main__.py"
 
     def go() -> None:
@@ -169,22 +168,22 @@ def _close_loop() -> None:
 
 
 class _Inline(ThreadPoolExecutor):
-    """Calls at once what the SDK hands to the loop's executor: this monitor answers sooner than a thread takes over."""
+    """An executor that runs the SDK's calls inline: this monitor answers faster than a thread switch."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         called: Future[Any] = Future()
         try:
             called.set_result(fn(*args, **kwargs))
-        except Exception as error:  # raised again where the SDK waits for it
+        except Exception as error:  # raised again when the SDK awaits the result
             called.set_exception(error)
         return called
 
 
 class _Recorder(mocks.MockMonitor):
-    """A monitor that keeps the registrations, and gives every resource its inputs back as its outputs.
+    """A monitor that records the registrations, and returns the inputs of every resource as its outputs.
 
-    So does the API server with what the program reads. `MockMonitor` itself parses and writes all properties for that, which
-    takes as long as everything else, and leaves the resource options out.
+    The API server does the same for the fields that the program reads. `MockMonitor` itself parses and serializes all
+    properties, which doubles the time of a render, and it drops the resource options.
     """
 
     def __init__(self, *, generate: bool) -> None:
@@ -209,7 +208,7 @@ class _Recorder(mocks.MockMonitor):
         outputs = Struct()
         outputs.CopyFrom(request.object)
         if request.type == "pulumi:index:Stash":
-            # A generated value would differ from render to render, and never be the one that the stack keeps
+            # A generated value would differ between renders, and from the value in the stack's state
             kept = request.object.fields["input"] if self._generate else Value(string_value="generated at the first up")
             outputs.fields["output"].CopyFrom(kept)
         return RegisterResourceResponse(urn=urn, id=f"{request.name}-id", object=outputs)
@@ -220,7 +219,7 @@ class _Recorder(mocks.MockMonitor):
 
 
 class _NoMocks(mocks.Mocks):
-    """What `MockMonitor` would ask. The recorder answers itself, and the program calls no functions of providers."""
+    """Mocks that are never called: the recorder answers itself, and the program calls no provider functions."""
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         raise NotImplementedError
@@ -230,7 +229,7 @@ class _NoMocks(mocks.Mocks):
 
 
 def _plain(value: Any) -> Any:
-    """Plain Python from what the SDK sends: secrets wrapped, whole numbers as integers (a protobuf Struct has only floats)."""
+    """Converts the SDK's data to plain Python: wraps secrets, and makes whole numbers integers (protobuf has only floats)."""
     if isinstance(value, Mapping):
         if value.get(rpc._special_sig_key) == rpc._special_secret_sig:
             return Secret(_plain(value["value"]))
@@ -244,7 +243,7 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def _environment(**variables: str) -> Iterator[None]:
-    """Sets environment variables while the block runs: the way in which the engine hands a program its configuration."""
+    """Sets environment variables while the block runs, as the engine does to pass a program its configuration."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:

@@ -1,1 +1,1 @@
-"""Stack files: how they are read, written by `airis init`, completed in editors, and documented."""
+"""Reads and writes stack files, and generates their JSON Schema and their reference."""

@@ -1,4 +1,4 @@
-"""The docstrings below the fields of the settings models: the one description of each key, wherever it is shown."""
+"""The docstrings below the fields of the settings models: the single source for every key's description."""
 
 import ast
 import inspect
@@ -13,9 +13,9 @@ from settings.types.releases import marks
 
 @cache
 def descriptions(model: type[Settings]) -> Mapping[str, str]:
-    """The docstring below each field, in one line, by the field's name, with the releases that support it.
+    """Each field's docstring as one line, by the field's name, with the releases that support it.
 
-    pydantic can do this too (`use_attribute_docstrings`), but at import, where it costs every command 60 ms.
+    Pydantic can do this too (`use_attribute_docstrings`), but at import time, which costs every command 60 ms.
     """
     found: dict[str, str] = {}
     for base in reversed([each for each in model.__mro__ if issubclass(each, Settings)]):

@@ -1,4 +1,4 @@
-"""Where the project is. Light to import: a command may want to know it before anything else."""
+"""Finds the project and its stacks. Light to import: shell completion needs nothing else."""
 
 import re
 from pathlib import Path
@@ -10,14 +10,16 @@ _STACK_FILE = re.compile(r"Pulumi\.(?P<name>[^/]+)\.yaml")
 
 
 def project_root(start: Path | None = None) -> Path:
-    """The folder with Pulumi.yaml: this one or the nearest above. Raises AirisError where there is none."""
+    """The folder with Pulumi.yaml: this one, or the nearest parent. Raises AirisError if there is none."""
     start = (start or Path.cwd()).resolve()
     for folder in (start, *start.parents):
         if (folder / PROJECT_FILE).is_file():
             return folder
-    raise AirisError(f"{start}: no {PROJECT_FILE} here or above", "run airis in the folder of the airis program")
+    raise AirisError(
+        f"{start}: no {PROJECT_FILE} here or in a parent folder", "run airis in the folder of the airis program"
+    )
 
 
 def stack_names(root: Path) -> list[str]:
-    """The stacks that have a file, sorted."""
+    """The names of the stacks that have a stack file, sorted."""
     return sorted(match["name"] for path in root.iterdir() if (match := _STACK_FILE.fullmatch(path.name)))

@@ -1,7 +1,7 @@
-"""What the settings models say about themselves: the config section of Pulumi.yaml, docs/config.md, docs/since.json and the
-JSON Schema of stack files.
+"""Generates the files that follow from the settings models: the config section of Pulumi.yaml, docs/config.md, docs/since.json
+and the JSON Schema of stack files.
 
-`python -m airis.stack_file.reference` writes them; a test keeps them fresh.
+`python -m airis.stack_file.reference` writes them; a test checks that they are up to date.
 """
 
 import inspect
@@ -27,23 +27,23 @@ from settings.types.references import ConfigMapKeyRef, SecretKeyRef
 from settings.types.variables import of_field
 
 SINCE_FILE = Path("docs") / "since.json"
-"""Remembers in which version each key came; only `make reference` writes it."""
+"""Records the version in which each key was added; only `make reference` writes it."""
 
 _REFERENCES: Mapping[type[Settings], str] = {
     SecretKeyRef: "reference (Secret)",
     ConfigMapKeyRef: "reference (ConfigMap)",
 }
-_MARK = "# The keys below follow from settings/ and are written by `make reference`.\n"
+_MARK = "# The keys below are generated from settings/ by `make reference`.\n"
 
 
 def pulumi_config() -> dict[str, dict[str, Any]]:
     """The `config` section of Pulumi.yaml: each key with its type, default and description.
 
-    Every key has a default: the engine asks for those without one in each stack file. An object's default is empty,
-    because its real defaults stand in its model (pulumi/pulumi, pkg/workspace/config.go). A section that is null by default
-    is left out: the engine knows no such default, and hands the program an empty section instead, which is another thing.
+    Every key has a default: the engine requires keys without one in each stack file. An object's default is empty, because its
+    actual defaults are in its model (pulumi/pulumi, pkg/workspace/config.go). A section that is null by default is left out:
+    the engine has no null default, and would pass the program an empty section, which has another meaning.
     """
-    # Secrets with fixed names change in place: replaced, they would be gone for a moment, and pods with them
+    # Secrets with fixed names are updated in place: a replacement would delete them for a moment, and pods would fail
     section: dict[str, dict[str, Any]] = {"kubernetes:enableSecretMutable": {"value": True}}
     for name, field in StackSettings.model_fields.items():
         kind: dict[str, Any]
@@ -60,7 +60,7 @@ def pulumi_config() -> dict[str, dict[str, Any]]:
 
 
 class Row(NamedTuple):
-    """A key of a stack file, as docs/config.md shows it."""
+    """A key of a stack file, as a row of docs/config.md."""
 
     key: str
     type: str
@@ -70,7 +70,7 @@ class Row(NamedTuple):
 
 
 def rows() -> Iterator[Row]:
-    """Every key that a stack file may hold, nested ones included, in the order of the models."""
+    """All keys of a stack file, including nested ones, in the order of the models."""
     for name, field in StackSettings.model_fields.items():
         key = f"airis:{field.alias or name}"
         if (model := _model_in(field.annotation)) is None:
@@ -80,20 +80,20 @@ def rows() -> Iterator[Row]:
 
 
 def config_markdown(since: Mapping[str, str]) -> str:
-    """docs/config.md: every key of a stack file with its type, default, unit and effect, and since which version it exists."""
+    """docs/config.md: every key of a stack file with its type, default, unit, effect, and the version that added it."""
     lines = [
         "# Configuration",
         "",
-        "Every key of a stack file `Pulumi.<stack>.yaml`. A key that is not listed here is an error. What a stack file does",
-        "not say keeps its default, at every depth. This page follows from `settings/`; `make reference` writes it.",
+        "Every key of a stack file `Pulumi.<stack>.yaml`. A key that is not listed here is an error. Keys that a stack file",
+        "does not set keep their defaults, at every depth. This page is generated from `settings/` by `make reference`.",
         "",
-        "A *reference* is `{name: ..., key: ...}`: one key of a Secret, or of a ConfigMap, that exists already in the stack's",
-        "namespace; or of the stack's own Secret, `airis-secrets`, which holds what is in `airis:secrets.values`.",
-        "`Sets` names the environment variable that a key decides on; free `env` maps may not set those.",
+        "A *reference* is `{name: ..., key: ...}`: one key of an existing Secret or ConfigMap in the stack's namespace, or of",
+        "the stack's Secret `airis-secrets`, which contains `airis:secrets.values`.",
+        "`Sets` names the environment variable that a key sets; free `env` maps must not set it.",
         "",
-        "A text needs quotes where YAML would read something else: `'1234e56'`, `'0o14'` and `'08'` are numbers without them,",
+        "Quote a string that YAML would read as another type: without quotes, `'1234e56'`, `'0o14'` and `'08'` are numbers,",
         "`'2026-01-01'` is a date, `'true'` a Boolean. An error shows the quotes to add. airis reads a stack file as the",
-        "Pulumi engine does, where `yes`, `no`, `on`, `off`, `y`, `n` and `1:30` are texts.",
+        "Pulumi engine does, where `yes`, `no`, `on`, `off`, `y`, `n` and `1:30` are strings.",
     ]
     by_section: dict[str, list[Row]] = {}
     for row in rows():
@@ -110,7 +110,7 @@ def config_markdown(since: Mapping[str, str]) -> str:
 
 
 def since(root: Path) -> dict[str, str]:
-    """In which version of airis each key came: what docs/since.json says, and for new keys the version of today."""
+    """The version of airis that added each key: from docs/since.json, or the current version for new keys."""
     known = json.loads((root / SINCE_FILE).read_text(encoding="utf-8")) if (root / SINCE_FILE).is_file() else {}
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     return {row.key: known.get(row.key, project["project"]["version"]) for row in rows()}
@@ -189,7 +189,7 @@ def _default(field: FieldInfo, value: Any) -> str:
 
 
 def _type(annotation: Any) -> str:
-    """The type in the words of a YAML file."""
+    """The name of the type in YAML terms."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _type(arguments[0])
@@ -211,14 +211,14 @@ def _model_in(annotation: Any) -> type[Settings] | None:
 
 
 def _with_config(project: str) -> str:
-    """Pulumi.yaml with its config section written anew; everything above it stays as it is."""
+    """Pulumi.yaml with a new config section; everything above it is kept."""
     above = re.split(r"^(?:# The keys below.*\n)?config:\n", project, maxsplit=1, flags=re.MULTILINE)[0]
     section = dump({"config": pulumi_config()}, width=110)
     return f"{above}{_MARK}{section}"
 
 
 def files(root: Path) -> dict[Path, str]:
-    """The files that follow from the models, with what they must hold."""
+    """The generated files, with their content."""
     project, versions = root / PROJECT_FILE, since(root)
     return {
         project: _with_config(project.read_text(encoding="utf-8")),

@@ -1,6 +1,6 @@
-"""The JSON Schema of a stack file: what an editor completes, explains and marks as wrong while somebody writes one.
+"""The JSON Schema of a stack file, for completion, documentation and validation in editors.
 
-It is as strict as it can be without refusing anything that `settings.load` takes. Rules between keys are not in it.
+It is as strict as possible without rejecting anything that `settings.load` accepts. It has no rules across keys.
 """
 
 import json
@@ -18,16 +18,16 @@ from settings.types.base import Settings
 from settings.types.names import Matching
 
 SCHEMA_FILE = Path("schema") / "stack.schema.json"
-"""Where the schema is kept, from Pulumi.yaml on; only `make reference` writes it."""
+"""The path of the schema, relative to Pulumi.yaml; only `make reference` writes it."""
 
 REFERENCE_LINE = f"# yaml-language-server: $schema={SCHEMA_FILE.as_posix()}"
-"""The first line of a stack file, by which editors find the schema. The path is relative to the file.
+"""The first line of a stack file, with which editors find the schema. The path is relative to the file.
 
 Source: github.com/redhat-developer/yaml-language-server, README, "Using inlined schema".
 """
 
-# The YAML language server documents support for draft 7 and below (README, "Supports JSON Schema 7 and below"), and for nothing
-# newer. In draft 7, a $ref hides what stands beside it.
+# The YAML language server documents support only for draft 7 and below (README, "Supports JSON Schema 7 and below"). In draft
+# 7, a $ref hides its sibling keys.
 _DIALECT = "http://json-schema.org/draft-07/schema#"
 _REF = "#/definitions/"
 _ENCRYPTED, _TEXT, _COMPLETE = "encrypted", "text", "complete:"
@@ -49,7 +49,7 @@ _SHARED: dict[str, _Schema] = {
 
 
 class _Generator(GenerateJsonSchema):
-    """pydantic's own, with descriptions, and with the patterns of names in it."""
+    """Pydantic's generator, plus descriptions and the patterns of names."""
 
     def function_after_schema(self, schema: core_schema.AfterValidatorFunctionSchema) -> _Schema:
         made = super().function_after_schema(schema)
@@ -79,15 +79,15 @@ class _Generator(GenerateJsonSchema):
         return False
 
     def sort(self, value: Any, parent_key: str | None = None) -> Any:
-        return value  # the models' own order is the better one
+        return value  # keep the order of the models
 
 
 def stack_schema() -> _Schema:
     """The schema of a whole stack file, in JSON Schema draft 7.
 
-    Keys of the project may stand with their prefix and without, as the engine has it; those of other namespaces are free.
-    What a section's model has as its default is the default of its keys there, so that each key shows its own. Keys that a
-    section must have are only asked for where no other file can bring them (`airis:base`).
+    As in the engine, the project's keys may have their prefix or not; keys of other namespaces are free. The default of a
+    section is split into defaults of its keys, so that each key shows its own. Required keys of a section are only required
+    if no other file can provide them (`airis:base`).
     """
     raw = StackSettings.model_json_schema(schema_generator=_Generator, ref_template=f"{_REF}{{model}}")
     models = raw["$defs"]
@@ -111,7 +111,7 @@ def stack_schema() -> _Schema:
     return {
         "$schema": _DIALECT,
         "title": "A stack of airis",
-        "description": "Pulumi.<stack>.yaml: what a stack does not say keeps its default. docs/config.md describes every key.",
+        "description": "Pulumi.<stack>.yaml: keys that are not set keep their defaults. docs/config.md describes every key.",
         "type": "object",
         "properties": {
             "config": {
@@ -129,10 +129,10 @@ def stack_schema() -> _Schema:
                     }
                 },
             },
-            "secretsprovider": {"description": "Who keeps the key of encrypted values.", "type": "string"},
-            "encryptedkey": {"description": "That key, encrypted by its keeper.", "type": "string"},
-            "encryptionsalt": {"description": "What checks the passphrase of encrypted values.", "type": "string"},
-            "environment": {"description": "Environments of Pulumi ESC.", "type": ["array", "object"]},
+            "secretsprovider": {"description": "The secrets provider for encrypted values.", "type": "string"},
+            "encryptedkey": {"description": "The secrets provider's encrypted data key.", "type": "string"},
+            "encryptionsalt": {"description": "The salt of the passphrase for encrypted values.", "type": "string"},
+            "environment": {"description": "Pulumi ESC environments.", "type": ["array", "object"]},
         },
         "required": ["config"],
         "definitions": dict(sorted({**{key: _partial(each) for key, each in definitions.items()}, **complete}.items())),
@@ -140,12 +140,12 @@ def stack_schema() -> _Schema:
 
 
 def schema_text() -> str:
-    """The schema as it is kept in the project."""
+    """The schema as the text of its file."""
     return json.dumps(stack_schema(), indent=1, ensure_ascii=False) + "\n"
 
 
 def _as_engine_has_it(section: _Schema) -> _Schema:
-    """A key of the project: the engine hands everything over as text, and `pulumi config set` may write it so."""
+    """A key of the project. Allows strings too: the engine passes values as text, and `pulumi config set` may write text."""
     about: _Schema = {key: section.pop(key) for key in ("description", "default") if key in section}
     kinds = {each.get("type") for each in section.get("anyOf", [section])}
     if "$ref" in str(section.get("anyOf")) or "object" in kinds:
@@ -162,7 +162,7 @@ def _as_engine_has_it(section: _Schema) -> _Schema:
 
 
 def _model(model: _Schema, defaults: Mapping[str, Any], models: Mapping[str, _Schema]) -> _Schema:
-    """A model's schema where these are the defaults of its keys."""
+    """A model's schema with these defaults for its keys."""
     properties = {
         key: _property(each, defaults.get(key, each.get("default", _NOTHING)), models)
         for key, each in model.get("properties", {}).items()
@@ -176,7 +176,7 @@ def _optional(model: _Schema, properties: _Schema) -> _Schema:
 
 
 def _property(found: _Schema, default: Any, models: Mapping[str, _Schema]) -> _Schema:
-    """A key's schema. A section that has a default stands here in full, with its own defaults for its keys."""
+    """A key's schema. A section with a default is inlined, with its own defaults for its keys."""
     about = {"description": found["description"]}
     if "$ref" in found and isinstance(default, Mapping):
         return {**_model(models[found["$ref"].removeprefix(_REF)], default, models), **about}
@@ -187,7 +187,7 @@ def _property(found: _Schema, default: Any, models: Mapping[str, _Schema]) -> _S
 
 
 def _value(found: _Schema) -> _Schema:
-    """A value's schema. Text may be encrypted, but for text of a form that an encrypted one has not; credentials must be."""
+    """A value's schema. Plain strings may be encrypted, strings with a pattern may not, and credentials must be."""
     if found.get("format") == "password":
         return {"$ref": f"{_REF}{_ENCRYPTED}"}
     if found == {"type": "string"}:
@@ -202,7 +202,7 @@ def _value(found: _Schema) -> _Schema:
 
 
 def _complete(node: _Schema, definitions: Mapping[str, _Schema]) -> tuple[_Schema, dict[str, _Schema]]:
-    """Nothing of a schema but which keys must be there; with the definitions that this refers to. {} where none must."""
+    """Only the required keys of a schema, and the definitions that this refers to. {} if no key is required."""
     made: dict[str, _Schema] = {}
 
     def needed(node: Any) -> _Schema:
@@ -214,7 +214,7 @@ def _complete(node: _Schema, definitions: Mapping[str, _Schema]) -> tuple[_Schem
             if name not in made and target not in _SHARED and (found := needed(definitions[target])):
                 made[name] = found
             return {"$ref": f"{_REF}{name}"} if name in made else {}
-        for alternative in (*node.get("anyOf", []), *node.get("allOf", [])):  # what is no mapping needs no keys
+        for alternative in (*node.get("anyOf", []), *node.get("allOf", [])):  # only mappings have required keys
             if found := needed(alternative):
                 return found
         inner = {key: found for key, each in node.get("properties", {}).items() if (found := needed(each))}
@@ -226,7 +226,7 @@ def _complete(node: _Schema, definitions: Mapping[str, _Schema]) -> tuple[_Schem
 
 
 def _partial(node: Any) -> Any:
-    """A schema without the keys that must be there."""
+    """A schema without its required keys."""
     if isinstance(node, list):
         return [_partial(each) for each in node]
     if not isinstance(node, Mapping) or node is _SHARED[_ENCRYPTED]:

@@ -21,7 +21,7 @@ SECRETS_KEY = "airis:secrets"
 
 UPSERT_KEY = "kubernetes:upsertExistingObjects"
 UPSERT_VARIABLE = "PULUMI_K8S_UPSERT_EXISTING_OBJECTS"
-"""Both have the provider update objects that exist already, where it would refuse to make them.
+"""Both make the provider update objects that exist already. By default, it refuses to create them.
 
 Source: pulumi/pulumi-kubernetes, provider/pkg/gen/schema.go.
 """
@@ -31,27 +31,27 @@ _PATTERN = re.compile(r"[*?[]")
 
 @dataclass(frozen=True)
 class StackFile:
-    """A stack's configuration as the engine would hand it to the program."""
+    """A stack's configuration as the engine would pass it to the program."""
 
     name: str
     """The stack's name, as in `--stack gpu`."""
     path: Path
-    """The stack file; the program stands beside it."""
+    """The stack file, which is in the program's folder."""
     config: Mapping[str, str]
     """Values by full key (`airis:ollama`); objects as JSON."""
     secret_keys: frozenset[str]
-    """Keys whose value is encrypted. Their value in `config` is a placeholder: nothing here can decrypt it."""
+    """Keys with encrypted values. Their values in `config` are placeholders: only Pulumi can decrypt them."""
 
     @property
     def upserts(self) -> bool:
-        """Whether `up` takes over objects that exist already, by this configuration or by the environment."""
+        """Whether `up` takes over existing objects, according to this configuration or the environment."""
         return "true" in (self.config.get(UPSERT_KEY), os.environ.get(UPSERT_VARIABLE))
 
 
 def read_stacks(names: Sequence[str], root: Path | None = None) -> list[StackFile]:
-    """Reads the stacks of those names; a name with `*`, `?` or `[` stands for every stack that it fits. None comes twice.
+    """Reads the stacks of those names, each once. A name with `*`, `?` or `[` is a pattern for several stacks.
 
-    Raises AirisError as `read_stack` does, and for a pattern that fits no stack.
+    Raises AirisError as `read_stack` does, and for a pattern without a match.
     """
     root = root or project_root()
     there = stack_names(root)
@@ -59,7 +59,7 @@ def read_stacks(names: Sequence[str], root: Path | None = None) -> list[StackFil
     for name in names:
         fitting = [each for each in there if fnmatchcase(each, name)] if _PATTERN.search(name) else [name]
         if not fitting:
-            raise AirisError(f"no stack is called {name!r}", f"the stacks here are: {', '.join(there) or 'none'}")
+            raise AirisError(f"no stack matches {name!r}", f"available stacks: {', '.join(there) or 'none'}")
         found |= dict.fromkeys(fitting)
     return [read_stack(each, root) for each in found]
 
@@ -67,29 +67,29 @@ def read_stacks(names: Sequence[str], root: Path | None = None) -> list[StackFil
 def read_stack(name: str, root: Path | None = None) -> StackFile:
     """Reads `Pulumi.<name>.yaml`.
 
-    Raises AirisError, naming the file and the place in it, for a stack that does not exist, a file that is empty or does
-    not parse, and keys that stand twice.
+    Raises AirisError with the file and the line for a stack that does not exist, a file that is empty or does not parse, and
+    duplicate keys.
     """
     root = root or project_root()
     path = root / f"Pulumi.{name}.yaml"
     if not path.is_file():
         known = ", ".join(stack_names(root)) or "none"
-        raise AirisError(f"there is no stack {name!r}: {path.name} does not exist", f"the stacks here are: {known}")
+        raise AirisError(f"there is no stack {name!r}: {path.name} does not exist", f"available stacks: {known}")
     document = _parse(path)
     if not isinstance(document, Mapping) or not isinstance(config := document.get("config"), Mapping):
         raise AirisError(
-            f"{path.name}: it holds no configuration",
-            "it needs at least the line `config: {}`; what it does not say keeps its default",
+            f"{path.name}: no configuration",
+            "add at least the line `config: {}`; keys that are not set keep their defaults",
         )
     keys = [_full_key(key) for key in config]
     if twice := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
         raise AirisError(
-            f"{path.name}: {', '.join(twice)} stands twice, with its prefix and without", "every key must stand once"
+            f"{path.name}: duplicate key {', '.join(twice)}, with and without its prefix", "set every key only once"
         )
     if plain := _plain_secrets(config):
         raise AirisError(
-            f"{path.name}: {', '.join(plain)} stands there in plain text",
-            f"`pulumi config set --stack {name} --secret --path {plain[0]}` encrypts it; then change the value that was seen",
+            f"{path.name}: {', '.join(plain)} is in plain text",
+            f"encrypt it with `pulumi config set --stack {name} --secret --path {plain[0]}`; then rotate the credential",
         )
     return StackFile(
         name=name,
@@ -100,7 +100,7 @@ def read_stack(name: str, root: Path | None = None) -> StackFile:
 
 
 def settings_of(stack: StackFile) -> StackSettings:
-    """The stack's settings. Raises AirisError with everything that is wrong with them."""
+    """The stack's settings. Raises AirisError with all of their errors."""
     try:
         return load(stack.config, source=stack.path.name, secret_keys=stack.secret_keys, root=stack.path.parent)
     except SettingsError as error:
@@ -108,7 +108,7 @@ def settings_of(stack: StackFile) -> StackSettings:
 
 
 def _plain_secrets(config: Mapping[str, Any]) -> list[str]:
-    """Paths of credentials that are not encrypted. The engine does not tell: it only knows whether some value is."""
+    """Paths of credentials that are not encrypted. The engine only reports whether a section contains an encrypted value."""
     secrets = next((value for key, value in config.items() if _full_key(key) == SECRETS_KEY), None)
     return list(_plain_at(SECRETS_KEY, secrets)) if isinstance(secrets, Mapping) else []
 

@@ -1,6 +1,6 @@
-"""Writes YAML that every program reads the same: a text stays a text for parsers of YAML 1.1 and 1.2 alike.
+"""Writes YAML that YAML 1.1 and 1.2 parsers read alike: a string stays a string.
 
-What any of them could take for something else is quoted (`settings.reading.yaml_scalars.looks_like_text`), keys included.
+Strings and keys that any parser could read as another type are quoted (`settings.reading.yaml_scalars.looks_like_text`).
 """
 
 from collections.abc import Iterable
@@ -12,19 +12,19 @@ from settings.reading.yaml_scalars import looks_like_text
 
 _TEXT = "tag:yaml.org,2002:str"
 _ONE_LINE = 1000
-"""Columns: what stands in a manifest is hardly ever longer."""
+"""The line width: texts in manifests are hardly ever longer."""
 _LAST_OF_BMP = "\uffff"
-"""What lies beyond is escaped: libyaml does so, and PyYAML's own emitter, which is in its place on some machines, does not."""
+"""Later characters are escaped, as libyaml does. PyYAML's own emitter, the fallback without libyaml, does not."""
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]  # libyaml is not everywhere
     def ignore_aliases(self, data: Any) -> bool:
-        """No anchors: people do not write manifests with them."""
+        """Disables anchors, which are unusual in manifests."""
         return True
 
 
 class _LineDumper(_Dumper):
-    """For what has to stand in one line."""
+    """For values on a single line."""
 
 
 def _represent(dumper: Any, text: str) -> yaml.ScalarNode:
@@ -40,7 +40,7 @@ _LineDumper.add_representer(
 
 
 def _style(text: str) -> str | None:
-    """The quotes around a text; None where it needs none, unless the syntax asks for them."""
+    """The style of a string; None lets the emitter choose plain style or the quotes that the syntax requires."""
     simple = text.replace("\n", "").isprintable() and max(text, default="") <= _LAST_OF_BMP
     if not simple:
         return '"'
@@ -53,12 +53,12 @@ def _style(text: str) -> str | None:
 
 
 def dump(value: Any, *, width: int = _ONE_LINE) -> str:
-    """A document of YAML, made of what JSON has: mappings keep their order. Longer texts are folded at `width` columns."""
+    """A YAML document from JSON-like data. Mappings keep their order. Longer texts are folded at `width` columns."""
     return dump_all([value], width=width, explicit_start=False)
 
 
 def dump_all(values: Iterable[Any], *, width: int = _ONE_LINE, explicit_start: bool = True) -> str:
-    """Several documents, each behind a `---`."""
+    """Several documents, each after a `---`."""
     text: str = yaml.dump_all(
         values, Dumper=_Dumper, sort_keys=False, explicit_start=explicit_start, allow_unicode=True, width=width
     )
@@ -66,7 +66,7 @@ def dump_all(values: Iterable[Any], *, width: int = _ONE_LINE, explicit_start: b
 
 
 def dump_line(value: Any) -> str:
-    """A value in one line, as it may stand behind a key of a block."""
+    """A value on one line, to put after a key of a block mapping."""
     text: str = yaml.dump(
         value, Dumper=_LineDumper, default_flow_style=True, sort_keys=False, width=10**6, allow_unicode=True
     )

@@ -1,1 +1,1 @@
-"""What passes between a person and the command: errors, progress, signals, warnings, and files named by options."""
+"""User interaction: errors, progress, signals, warnings, and input files."""

@@ -1,4 +1,4 @@
-"""Rich's console as every table of the command is printed on."""
+"""The Rich console on which all tables are printed."""
 
 import sys
 
@@ -8,5 +8,5 @@ _PLAIN_WIDTH = 160
 
 
 def console() -> Console:
-    """A console on stdout. Off a terminal Rich would fold at 80 columns, in the middle of a reason."""
+    """A console on stdout. Without a terminal, Rich would wrap at 80 columns, in the middle of a message."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)

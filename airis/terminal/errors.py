@@ -1,30 +1,30 @@
-"""Errors that the command shows without a traceback, and its exit codes."""
+"""Errors that the command prints without a traceback, and its exit codes."""
 
 from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What `airis` returns to the shell; `airis --help` shows the same table."""
+    """The exit codes of `airis`; `airis --help` lists them too."""
 
     OK = 0
     BAD_INPUT = 1
-    """A stack, a file or a setting is wrong. Nothing was touched."""
+    """A stack, a file or a setting is invalid. Nothing was changed."""
     USAGE = 2
-    """The command line itself is wrong (Typer's own code)."""
+    """The command line is invalid (Typer's code)."""
     NOT_READY = 3
-    """It ran, and something did not come up, or broke off."""
+    """Something failed to start, or was aborted."""
     ENVIRONMENT = 4
     """The machine lacks something: a tool, the network, a free port, a running cluster."""
     DATA = 5
-    """A claim with data is touched: `airis diff` ends so, whatever else it found."""
+    """A claim with data is affected. In `airis diff`, this code takes precedence over the others."""
     INTERRUPTED = 130
     """Ctrl-C."""
 
 
 class AirisError(Exception):
-    """Something that the person at the keyboard can mend.
+    """An error that the user can fix.
 
-    `message` says what is wrong and where; `remedy`, what would be right. Neither ever holds a secret.
+    `message` states what is wrong and where; `remedy`, how to fix it. Neither ever contains a secret.
     """
 
     exit_code: ExitCode = ExitCode.BAD_INPUT
@@ -39,6 +39,6 @@ class AirisError(Exception):
 
 
 class EnvironmentProblem(AirisError):
-    """The stack is fine, but this machine lacks something that the command needs."""
+    """The stack is valid, but this machine lacks something that the command needs."""
 
     exit_code = ExitCode.ENVIRONMENT

@@ -1,4 +1,4 @@
-"""Progress of long work: bars on a terminal, a plain line now and then elsewhere. Always on stderr."""
+"""Progress of long operations, on stderr: a bar on a terminal, otherwise a plain line from time to time."""
 
 import sys
 import time
@@ -10,25 +10,25 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 PLAIN_INTERVAL_SECONDS = 15.0
-"""How often a step without a terminal says that it is still going on."""
+"""The interval between progress lines without a terminal."""
 
 QUIET_SECONDS = 2.0
-"""A step that was quicker than this needs no closing line."""
+"""A step that takes less time than this prints no closing line."""
 
 
 class Advance(Protocol):
-    """Tells how far a step is."""
+    """Reports the progress of a step."""
 
     def __call__(self, done: float, detail: str = "") -> None:
-        """Takes the amount done so far, out of the step's total, and a few words on what is being done now."""
+        """Sets the amount done so far, out of the step's total, and a short text on the current action."""
 
 
 @contextmanager
 def step(description: str, total: float | None = None) -> Iterator[Advance]:
-    """Shows one step of work while the block runs.
+    """Shows the progress of one step while the block runs.
 
-    Yields a function to call with (amount done so far, detail). `total` is the amount at the end; without it the
-    bar only pulses. Not on a terminal, the step prints one line when it starts, one every 15 seconds and one when it ends.
+    Yields a function to call with (amount done so far, detail). `total` is the amount at the end; without it, the bar only
+    pulses. Without a terminal, the step prints one line at the start, one every 15 seconds, and one at the end.
     """
     console = Console(stderr=True)
     if console.is_terminal:

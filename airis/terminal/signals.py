@@ -1,4 +1,4 @@
-"""Signals, handled otherwise for a while."""
+"""Temporary signal handlers."""
 
 import signal
 import threading
@@ -11,8 +11,8 @@ Handler = Callable[[int, FrameType | None], object] | signal.Handlers
 
 @contextmanager
 def handled(handler: Handler, numbers: Sequence[signal.Signals]) -> Iterator[None]:
-    """Has these signals handled so while the block runs, and as before afterwards; outside of the main thread, nothing."""
-    if threading.current_thread() is not threading.main_thread():  # only there can it be done
+    """Installs the handler for these signals while the block runs. Does nothing outside of the main thread."""
+    if threading.current_thread() is not threading.main_thread():  # Python sets handlers only there
         yield
         return
     before = {number: signal.signal(number, handler) for number in numbers}
@@ -25,7 +25,7 @@ def handled(handler: Handler, numbers: Sequence[signal.Signals]) -> Iterator[Non
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Makes `kill` and a lost terminal the same as Ctrl-C, after which everything is tidied up."""
+    """Treats SIGTERM and SIGHUP like Ctrl-C while the block runs, so that cleanup takes place."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt

@@ -1,22 +1,22 @@
-"""What the program warns of, each once in one run of the command, however often the command runs the program."""
+"""The program's warnings: each is printed once per run of the command, even if the command runs the program several times."""
 
 import logging
 import sys
 
 TOLD: set[str] = set()
-"""What was told since the command began, which empties it."""
+"""The messages printed since the command started. The command clears it at its start."""
 
 
 class Once(logging.Handler):
-    """Writes messages on stderr, as `warning: ...`; none twice."""
+    """Prints messages on stderr as `warning: ...`, each one once."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Takes the next message."""
+        """Prints the record's message."""
         tell(record.getMessage(), record.levelname.lower())
 
 
 def tell(words: str, level: str = "warning") -> None:
-    """Writes a message on stderr, unless this run of the command has told it."""
+    """Prints a message on stderr, unless this run of the command has already printed it."""
     told = f"{level}: {words}"
     if told not in TOLD:
         TOLD.add(told)

@@ -98,7 +98,7 @@ def test_the_reference_is_taken_over_with_its_data(overlay: str, moving: Project
     assert len(before["markers"]) == 2
 
     # on the GPU nodes the reference's pod stays pending: it lacks a toleration
-    stuck = "its controller would wait for it for ever" in moving.done("adopt", "-s", "moved", "--yes")
+    stuck = "its controller would wait for the pod forever" in moving.done("adopt", "-s", "moved", "--yes")
     moving.done("up", "-s", "moved", "--yes")
 
     assert stuck == (overlay == "gpu")
@@ -159,7 +159,7 @@ def test_stale_fields_of_the_reference_are_removed_and_fields_of_others_kept(mov
     told = moving.done("adopt", "-s", "moved", "--yes")
     moving.done("up", "-s", "moved", "--yes")
 
-    assert "the condition on nvidia.com/gpu.present: only GPU nodes meet it" in told
+    assert "the node condition on nvidia.com/gpu.present: only GPU nodes match it" in told
     pod = one(moving, "statefulset", "ollama")["spec"]["template"]["spec"]
     assert "affinity" not in pod
     assert "tty" not in pod["containers"][0]

@@ -64,7 +64,7 @@ def test_ollama_moves_to_another_claim_and_back(
     project.write("cpu", CONFIG)
     there = project.airis("up", "--stack", "cpu", "--yes")
     assert there.end() == ExitCode.BAD_INPUT
-    assert f"already in the cluster, and not made by stack cpu: PersistentVolumeClaim/{OWN}. Nothing" in there.text
+    assert f"already in the cluster, but not created by stack cpu: PersistentVolumeClaim/{OWN}. Nothing" in there.text
     assert mounted(project) == ["mine"]
 
     run = project.start(*AIRIS, "up", "--stack", "cpu", "--yes", environment={UPSERT_VARIABLE: "true"})

@@ -43,7 +43,7 @@ def test_a_second_stack_is_refused_in_the_namespace_of_a_destroyed_one(project: 
     for command in (["up", "--yes"], ["preview"]):
         code, text = project.run(*AIRIS, *command, "--stack", "second")
         assert code == ExitCode.BAD_INPUT
-        assert f"error: already in the cluster, and not made by stack second: {LEFT}. Nothing was changed\n" in text
+        assert f"error: already in the cluster, but not created by stack second: {LEFT}. Nothing was changed\n" in text
         assert f"{UPSERT_VARIABLE}=true in the environment" in text
         assert "Previewing update" not in text  # Pulumi has not started
         assert "Traceback" not in text
@@ -62,7 +62,7 @@ def test_plain_pulumi_fails_at_the_namespace_with_the_same_advice(project: Proje
     # the failed run of Pulumi does not matter: the existing objects are older
     code, text = project.run(*AIRIS, "preview", "--stack", "second")
     assert code == ExitCode.BAD_INPUT
-    assert f"not made by stack second: {LEFT}." in text
+    assert f"not created by stack second: {LEFT}." in text
 
 
 def test_a_second_stack_adopts_the_data_with_the_upsert_variable(project: Project) -> None:
@@ -82,7 +82,7 @@ def test_two_stacks_cannot_share_a_namespace(project: Project) -> None:
     code, text = project.run(*AIRIS, "up", "--stack", "first", "--yes")
 
     assert code == ExitCode.BAD_INPUT
-    assert "not made by stack first: ServiceAccount/" in text
+    assert "not created by stack first: ServiceAccount/" in text
     assert "Deployment/airis-deployment" in text
     assert "set another airis:namespace for this stack" in text
     assert UPSERT_VARIABLE not in text  # what lives belongs to one stack
@@ -101,7 +101,7 @@ def test_a_foreign_object_is_named(project: Project) -> None:
 
     code, text = project.run(*AIRIS, "up", "--stack", "second", "--yes")
     assert code == ExitCode.BAD_INPUT
-    assert "not made by stack second: Service/airis-redis. Nothing was changed" in text
+    assert "not created by stack second: Service/airis-redis. Nothing was changed" in text
     assert "If it is not needed, delete it." in text
 
     code, text = project.run("pulumi", "up", "--stack", "second", *PLAIN)

@@ -99,7 +99,7 @@ def test_pulumi_is_killed_during_an_up(project: Project) -> None:
     assert run.end() == 3
     assert "SIGKILL" in run.text
     assert "run the same command again" in run.text
-    assert "Not started: Pod/ollama-0" in run.text
+    assert "Pod/ollama-0 failed to start" in run.text
 
 
 def test_the_next_up_finds_out_what_was_under_way_and_goes_on(project: Project) -> None:
@@ -110,10 +110,10 @@ def test_the_next_up_finds_out_what_was_under_way_and_goes_on(project: Project) 
     text = project.done("up", "--stack", "gpu", "--yes")
 
     assert "creating StatefulSet/ollama" in text
-    assert "that process is gone" in text
-    assert "Made already: StatefulSet/ollama" in text
+    assert "that process was killed and left its lock" in text
+    assert "Already created: StatefulSet/ollama" in text
     # the controller would wait forever for the pod that requested eight
-    assert "Pod/ollama-0 is of an older template" in text
+    assert "Pod/ollama-0 is broken and of an older template" in text
     assert {kind: project.uids(kind) for kind in before} == before
     assert digest(session_key(project)) == KNOWN["session key"]
     assert resource(project, "statefulset")["status"]["readyReplicas"] == 1
@@ -194,13 +194,13 @@ def test_ctrl_c_ends_cleanly_and_the_next_up_continues(project: Project) -> None
 
     assert run.end() == 130
     assert time.monotonic() - start < 30
-    assert "Stopping: Pulumi ends what is under way" in run.text
+    assert "Stopping: Pulumi finishes the operations in progress" in run.text
     assert "Traceback" not in run.text
 
     project.write("gpu", GPU)
     text = project.done("up", "--stack", "gpu", "--yes")
-    assert "The last run did not end well" in text
-    assert "cut off" not in text  # it ended cleanly: no pending operations, no lock
+    assert "The last run failed" in text
+    assert "interrupted. The outcome" not in text  # it ended cleanly: no pending operations, no lock
     assert "pulumi cancel" not in text
     assert resource(project, "statefulset")["status"]["readyReplicas"] == 1
 

@@ -1,4 +1,4 @@
-"""As much of GitHub's API as the workflows' scripts use, on loopback, and the scripts run against it."""
+"""A fake of the GitHub API that the workflows' scripts use, on loopback, and a runner for the scripts."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def pull_request(number: int, *, sha: str = SHA, repository: str = "stranger/air
 
 @dataclass
 class FakeGitHub:
-    """What GitHub knows; tests look at it afterwards."""
+    """The state of the fake GitHub, for the tests' assertions."""
 
     runs: dict[int, Any] = field(default_factory=dict)
     pulls: list[Any] = field(default_factory=list)
@@ -40,7 +40,7 @@ class FakeGitHub:
     """By the number of the issue or pull request."""
     issues: list[Any] = field(default_factory=list)
     writes: list[str] = field(default_factory=list)
-    """Every request that changes something, as `POST issues/7/comments`."""
+    """Every modifying request, such as `POST issues/7/comments`."""
     url: str = ""
 
     def run_of(
@@ -56,14 +56,14 @@ class FakeGitHub:
         }
 
     def comment(self, number: int, body: str, login: str = BOT) -> Any:
-        """Adds a comment, as if it had been there."""
+        """Adds an existing comment."""
         ident = 100 + sum(map(len, self.comments.values()))
         made = {"id": ident, "body": body, "user": {"login": login}}
         self.comments.setdefault(number, []).append(made)
         return made
 
     def script(self, name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Runs a script as the workflow does: no package, no other environment."""
+        """Runs a script as the workflow does: without packages, and with only its environment variables."""
         return subprocess.run(
             [sys.executable, str(SCRIPTS / name), *arguments],
             env={

@@ -1,4 +1,4 @@
-"""The agent on a folder of this machine: nothing committed is lost, and nothing that was interrupted is a mixture."""
+"""The agent on a local folder: committed data is never lost, and an interrupted restore never mixes old and new data."""
 
 import errno
 import os
@@ -46,7 +46,7 @@ while True:
 
 @pytest.fixture(autouse=True)
 def power(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It does not fail here: what a process wrote is there for the next one, waiting for the disk or not."""
+    """Disables fsync: the tests simulate no power failure, and the next process sees all writes without it."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
@@ -96,7 +96,7 @@ def size(made: archive.Archive) -> str:
 
 
 def count(acknowledged: Path) -> int:
-    """The last number of which a whole line is there."""
+    """The number in the last complete line."""
     return acknowledged.read_bytes().count(b"\n")
 
 
@@ -131,7 +131,7 @@ def test_a_name_that_is_not_utf8_survives(tmp_path: Path) -> None:
     assert contents(tmp_path / "empty") == {name: b"text"}
 
 
-def test_what_an_unfinished_transaction_wrote_is_not_in_the_backup(tmp_path: Path) -> None:
+def test_an_uncommitted_transaction_is_not_in_the_backup(tmp_path: Path) -> None:
     data = data_folder(tmp_path / "data")
     with closing(sqlite3.connect(data / "webui.db", isolation_level=None)) as database:
         database.execute("PRAGMA journal_mode=WAL")
@@ -153,7 +153,7 @@ def test_a_database_that_stays_locked_is_refused(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(agent, "_BUSY_SECONDS", 0.01)
     with closing(sqlite3.connect(data / "webui.db", isolation_level=None)) as database:
         database.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(agent.Refused, match=r"webui\.db stays locked"):
+        with pytest.raises(agent.Refused, match=r"webui\.db was locked"):
             agent.backup(data, stream(b""))
     assert not (data / ".airis-backup").exists()
 
@@ -174,11 +174,11 @@ def test_a_damaged_database_is_not_backed_up_silently(tmp_path: Path) -> None:
     with (data / "webui.db").open("r+b") as file:
         file.seek(2 * 4096 + 5)
         file.write(b"\xff" * 3000)
-    with pytest.raises(agent.Refused, match=r"webui.db is damaged already"):
+    with pytest.raises(agent.Refused, match=r"webui.db is damaged: "):
         agent.backup(data, stream(b""))
 
 
-def test_without_room_on_the_volume_the_copy_goes_to_the_scratch_folder_or_is_refused(
+def test_on_a_full_volume_the_copy_goes_to_the_scratch_folder_or_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = data_folder(tmp_path / "data")
@@ -190,11 +190,11 @@ def test_without_room_on_the_volume_the_copy_goes_to_the_scratch_folder_or_is_re
     assert listing(scratch) == []
 
     monkeypatch.setattr(agent, "_SCRATCH_BYTES", 1 << 20)
-    with pytest.raises(agent.Refused, match=r"needs 16 MiB, and the volume has 0 MiB left"):
+    with pytest.raises(agent.Refused, match=r"needs 16 MiB, but the volume has 0 MiB left"):
         agent.backup(data, stream(b""))
 
 
-def test_a_file_that_changes_is_named_and_one_that_shrinks_stops_the_backup(
+def test_a_changing_file_is_named_and_a_shrinking_one_stops_the_backup(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = tmp_path / "data"
@@ -225,14 +225,14 @@ def test_a_file_that_changes_is_named_and_one_that_shrinks_stops_the_backup(
         agent.backup(data, stream(b""))
 
 
-def test_a_backup_that_is_killed_leaves_nothing_in_the_way_of_the_next(tmp_path: Path) -> None:
+def test_a_killed_backup_does_not_block_the_next_one(tmp_path: Path) -> None:
     data = data_folder(tmp_path / "data")
     (data / "large").write_bytes(os.urandom(1 << 20))  # more than a pipe holds: the agent waits in the middle
     process = run_agent("backup", str(data))
     assert process.stdout is not None
     process.stdout.read(1000)
     second = run_agent("backup", str(data))
-    assert b"another backup or restore is at work" in second.communicate()[1]
+    assert b"another backup or restore is running" in second.communicate()[1]
     assert second.returncode == 1
     process.kill()
     process.wait()
@@ -244,7 +244,7 @@ def test_a_backup_that_is_killed_leaves_nothing_in_the_way_of_the_next(tmp_path:
     assert not (data / ".airis-backup").exists()
 
 
-def test_an_agent_that_is_told_to_end_removes_its_copy(tmp_path: Path) -> None:
+def test_a_terminated_agent_removes_its_copy(tmp_path: Path) -> None:
     data = data_folder(tmp_path / "data")
     with closing(sqlite3.connect(data / "webui.db", isolation_level=None)) as database:
         database.execute("BEGIN EXCLUSIVE")  # keeps the agent where the copy is there, and not yet whole
@@ -256,13 +256,13 @@ def test_an_agent_that_is_told_to_end_removes_its_copy(tmp_path: Path) -> None:
     assert not (data / ".airis-backup").exists()
 
 
-def test_data_is_never_replaced_without_being_told(tmp_path: Path) -> None:
+def test_data_is_never_replaced_without_overwrite(tmp_path: Path) -> None:
     made = backed_up(data_folder(tmp_path / "data"), tmp_path / "a.tar.gz")
     target = tmp_path / "target"
     target.mkdir()
     (target / "webui.db").write_bytes(b"the only copy")
 
-    with pytest.raises(agent.Refused, match="there is data on the volume already") as refused:
+    with pytest.raises(agent.Refused, match="the volume already has data") as refused:
         restored(target, made)
 
     assert "--overwrite" in refused.value.remedy
@@ -270,7 +270,7 @@ def test_data_is_never_replaced_without_being_told(tmp_path: Path) -> None:
     assert listing(target) == ["webui.db"]
 
 
-def test_old_data_is_kept_aside_and_its_models_serve_the_new_data(tmp_path: Path) -> None:
+def test_old_data_is_kept_and_its_models_move_to_the_new_data(tmp_path: Path) -> None:
     made = backed_up(data_folder(tmp_path / "data"), tmp_path / "a.tar.gz")
     target = data_folder(tmp_path / "target", rows=50)
     (target / "kept").mkdir()
@@ -288,9 +288,7 @@ def test_old_data_is_kept_aside_and_its_models_serve_the_new_data(tmp_path: Path
 
 
 @pytest.mark.parametrize("old", [{}, {"webui.db": b"old", "webui.db-wal": b"old log"}], ids=["empty", "overwrite"])
-def test_killed_before_any_single_step_the_volume_holds_the_old_or_the_new_data(
-    old: dict[str, bytes], tmp_path: Path
-) -> None:
+def test_a_kill_before_any_step_leaves_either_the_old_or_the_new_data(old: dict[str, bytes], tmp_path: Path) -> None:
     new = {"webui.db": b"", "uploads/report.pdf": b"a report"}
     (tmp_path / "new" / "uploads").mkdir(parents=True)
     for name, content in new.items():
@@ -316,7 +314,7 @@ def test_killed_before_any_single_step_the_volume_holds_the_old_or_the_new_data(
 
 
 def killed_at(step: int, work: Callable[[], object]) -> bool:
-    """Runs the work in a process that kills itself before its n-th step in the file system; whether it came to that."""
+    """Runs the work in a process that kills itself before its n-th file system operation; returns whether it was killed."""
     child = os.fork()
     if child == 0:
         steps = 0
@@ -338,8 +336,8 @@ def killed_at(step: int, work: Callable[[], object]) -> bool:
 
 
 @pytest.mark.parametrize("phase", ["clear", "fill"])
-def test_what_was_written_after_an_interruption_is_kept_and_never_mixed_in(phase: str, tmp_path: Path) -> None:
-    """Somebody starts WebUI on a volume that is not whole: its database and log must not meet the new one."""
+def test_files_written_after_an_interruption_are_kept_but_not_mixed_in(phase: str, tmp_path: Path) -> None:
+    """Open WebUI runs on an inconsistent volume: its database and log must not be mixed with the new database."""
     volume = tmp_path / "volume"
     new = volume / ".airis-restore" / "new"
     new.mkdir(parents=True)
@@ -365,7 +363,7 @@ def test_what_was_written_after_an_interruption_is_kept_and_never_mixed_in(phase
 
 
 def test_a_log_that_belongs_to_the_restored_database_stays_with_it(tmp_path: Path) -> None:
-    """WebUI was started after the new database was in its place, and before the rest was."""
+    """Open WebUI was started after the new database was moved into place, but before the other files."""
     (tmp_path / ".airis-restore" / "new" / "uploads").mkdir(parents=True)
     agent._write_journal(tmp_path, {"phase": "fill", "aside": ASIDE, "new": ["uploads", "webui.db"], "receipt": "mine"})
     for name in ("webui.db", "webui.db-wal"):
@@ -375,7 +373,7 @@ def test_a_log_that_belongs_to_the_restored_database_stays_with_it(tmp_path: Pat
     assert listing(tmp_path) == [".airis-restored", "uploads", "webui.db", "webui.db-wal"]
 
 
-def test_a_connection_that_breaks_in_the_middle_leaves_the_old_data(tmp_path: Path) -> None:
+def test_a_broken_connection_leaves_the_old_data(tmp_path: Path) -> None:
     made = backed_up(data_folder(tmp_path / "data"), tmp_path / "a.tar.gz")
     volume = data_folder(tmp_path / "volume", rows=9)
     old = contents(volume)
@@ -390,7 +388,7 @@ def test_a_connection_that_breaks_in_the_middle_leaves_the_old_data(tmp_path: Pa
 
 @pytest.fixture
 def small_volume(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 24 MiB of its own."""
+    """A dedicated file system of 24 MiB."""
     folder = tmp_path / "small"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
@@ -400,7 +398,7 @@ def small_volume(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_full_volume_is_refused_before_and_survived_during_a_restore(
+def test_a_full_volume_is_refused_before_a_restore_and_survived_during_it(
     small_volume: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = data_folder(tmp_path / "data")
@@ -408,7 +406,9 @@ def test_a_full_volume_is_refused_before_and_survived_during_a_restore(
     made = backed_up(data, tmp_path / "a.tar.gz")
     (small_volume / "webui.db").write_bytes(b"old" * (3 << 20))
 
-    with pytest.raises(agent.Refused, match=r"needs 36 MiB beside the old data, and the volume has 15 MiB left"):
+    with pytest.raises(
+        agent.Refused, match=r"needs 36 MiB in addition to the old data, but the volume has 15 MiB left"
+    ):
         restored(small_volume, made, overwrite=True)
     monkeypatch.setattr(agent, "_free", lambda folder: 1 << 40)  # a file system that does not tell
     with pytest.raises(agent.Refused, match="No space left on device"):
@@ -445,7 +445,7 @@ def test_a_disk_that_fails_while_it_unpacks_leaves_the_old_data(
     assert not list(volume.glob(".airis*"))
 
 
-def test_errors_are_words_and_never_a_traceback(tmp_path: Path) -> None:
+def test_errors_are_messages_without_a_traceback(tmp_path: Path) -> None:
     process = run_agent("backup", str(tmp_path / "missing"))
     out, err = process.communicate()
     said = as_json(err)

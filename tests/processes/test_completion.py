@@ -1,4 +1,4 @@
-"""Completion, tried in the shells themselves: installed as a user does it, then asked with Tab."""
+"""Shell completion, tested in the real shells: installed like a user does, then tried with Tab."""
 
 import os
 import pty
@@ -31,7 +31,7 @@ CLEAR_LINE = b"\x15"
 
 
 class Shell:
-    """A shell of its own, with a home of its own, in a folder with two stacks."""
+    """A shell with its own home, in a folder with two stacks."""
 
     def __init__(self, name: str, folder: Path) -> None:
         if shutil.which(name) is None:
@@ -56,7 +56,7 @@ class Shell:
         shutil.copy2(program, folder / "bin" / "airis")
 
     def run(self, script: str) -> str:
-        """What a script prints in it."""
+        """The output of a script in this shell."""
         return subprocess.run(
             [self.name, "-c", script],
             cwd=self.folder,
@@ -68,7 +68,7 @@ class Shell:
         ).stdout
 
     def typed(self, cases: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-        """Types into one interactive shell; yields what came on its screen, up to what was wanted, and that."""
+        """Types into one interactive shell; returns its output up to and including the expected text."""
         rc = {"bash": ".bashrc", "zsh": ".zshrc"}[self.name]
         with (self.folder / "home" / rc).open("a") as file:
             file.write(f"\nPS1='{PROMPT}'\n")
@@ -112,7 +112,7 @@ def test_fish_completes_once_it_is_installed(tmp_path: Path) -> None:
         assert [line.partition("\t")[0] for line in offered] == [wanted.split()[-1]]
 
 
-def test_bash_takes_what_is_shown(tmp_path: Path) -> None:
+def test_bash_accepts_the_printed_script(tmp_path: Path) -> None:
     script = 'source <(airis --show-completion); COMP_WORDS=(airis up -s ""); COMP_CWORD=3; _airis_completion airis; '
     assert Shell("bash", tmp_path).run(f'{script} echo "${{COMPREPLY[@]}}"') == "dept-a gpu\n"
 

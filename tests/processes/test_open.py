@@ -1,4 +1,4 @@
-"""`airis open`: a way to the WebUI that holds while pods come and go. kubectl is a stand-in that serves HTTP itself."""
+"""`airis open`: a connection to Open WebUI that survives the replacement of pods. A fake kubectl serves HTTP."""
 
 import http.client
 import json
@@ -31,7 +31,7 @@ current-context: home
 """
 
 KUBECTL = '''#!{python}
-"""kubectl, as far as `airis open` needs it. What it answers stands in files beside it."""
+"""A fake kubectl with the commands that `airis open` needs. Its answers are in files in the same folder."""
 import http.server, json, os, pathlib, sys, threading, time
 
 place, words = pathlib.Path(__file__).parent, sys.argv[1:]
@@ -77,7 +77,7 @@ def pod(*, ready: bool, waiting: str = "") -> dict[str, Any]:
 
 
 class World:
-    """A cluster that only exists in the answers of its kubectl."""
+    """A cluster that consists of the answers of its fake kubectl."""
 
     def __init__(self, place: Path, project: Path) -> None:
         self.place = place
@@ -91,23 +91,23 @@ class World:
         self.answer("pods", pod(ready=True))
 
     def answer(self, kind: str, body: object) -> None:
-        """What `kubectl get` finds from now on."""
+        """Sets the answer of `kubectl get`."""
         draft = self.place / f"{kind}.draft"
         draft.write_text(json.dumps(body) if body else "")
         draft.rename(self.place / kind)
 
     def calls(self, word: str) -> list[str]:
-        """The calls of kubectl with that word in it."""
+        """The calls of kubectl that contain this word."""
         log = self.place / "log"
         return [line for line in log.read_text().splitlines() if word in line] if log.exists() else []
 
     def living(self) -> list[int]:
-        """The process ids of the port-forwards that run."""
+        """The process ids of the running port-forwards."""
         return [pid for pid in (int(line.split()[0]) for line in self.calls("port-forward")) if _lives(pid)]
 
     @contextmanager
     def opened(self, *args: str) -> Iterator["Opened"]:
-        """`airis open` as a process of its own, which is gone afterwards."""
+        """`airis open` in a separate process, which is killed afterwards."""
         environment = {
             **os.environ,
             "PATH": f"{self.place}:{os.environ['PATH']}",
@@ -138,7 +138,7 @@ class Opened:
         self.port = int(self.line.partition("http://localhost:")[2].split()[0])
 
     def get(self, **headers: str) -> dict[str, str] | None:
-        """The headers that the server got; None where there is no server."""
+        """The headers that the server received; None if there is no server."""
         connection = http.client.HTTPConnection("localhost", self.port, timeout=20)
         connection.request("GET", "/api", headers=headers)
         answer = connection.getresponse()
@@ -177,7 +177,7 @@ def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_it_serves_until_it_is_ended_and_leaves_nothing(world: World, number: signal.Signals) -> None:
+def test_open_serves_until_a_signal_and_leaves_no_process(world: World, number: signal.Signals) -> None:
     with world.opened("--port", str(free_port())) as opened:
         assert "Open WebUI of stack cpu" in opened.line
         own = f"http://localhost:{opened.port}"
@@ -200,7 +200,7 @@ def test_it_serves_until_it_is_ended_and_leaves_nothing(world: World, number: si
     assert call.endswith("service/airis-service :8080")
 
 
-def test_a_new_pod_is_connected_in_the_place_of_the_old_one(world: World) -> None:
+def test_open_reconnects_to_a_new_pod(world: World) -> None:
     with world.opened("--port", str(free_port())) as opened:
         before = opened.get()
         world.answer("pods", pod(ready=False))
@@ -221,7 +221,7 @@ def test_a_new_pod_is_connected_in_the_place_of_the_old_one(world: World) -> Non
     assert world.living() == []
 
 
-def test_what_is_deleted_meanwhile_ends_it(world: World) -> None:
+def test_open_ends_when_the_deployment_is_deleted(world: World) -> None:
     with world.opened("--port", str(free_port())) as opened:
         world.answer("deployment", None)
         (world.place / "lost").touch()
@@ -239,7 +239,7 @@ def test_what_is_deleted_meanwhile_ends_it(world: World) -> None:
         ("pods", None, 3, "Deployment airis-deployment has no ready pod yet"),
     ],
 )
-def test_what_cannot_be_opened_is_said(
+def test_what_cannot_be_opened_is_reported(
     world: World, command: Command, *, kind: str, body: object, code: int, said: str
 ) -> None:
     world.answer(kind, body)
@@ -249,15 +249,15 @@ def test_what_cannot_be_opened_is_said(
     assert world.calls("port-forward") == []
 
 
-def test_a_paused_stack(world: World, command: Command) -> None:
+def test_a_stack_scaled_to_zero_cannot_be_opened(world: World, command: Command) -> None:
     world.answer("deployment", {"kind": "Deployment", "metadata": {}, "spec": {"replicas": 0}})
     world.answer("pods", None)
     ended, _, err = command("open", "--stack", "cpu")
     assert ended == 1
-    assert "is paused" in err
+    assert "Open WebUI of stack cpu is scaled to zero" in err
 
 
-def test_what_kubectl_refuses_is_said_in_its_words(world: World, command: Command) -> None:
+def test_an_error_of_kubectl_is_printed(world: World, command: Command) -> None:
     (world.place / "refusal").write_text(
         'error: pods "airis-1" is forbidden: cannot create resource "pods/portforward"'
     )
@@ -266,11 +266,11 @@ def test_what_kubectl_refuses_is_said_in_its_words(world: World, command: Comman
     assert 'cannot create resource "pods/portforward"' in err
 
 
-def test_a_port_that_is_taken(world: World, command: Command) -> None:
+def test_a_taken_port_is_refused_or_avoided(world: World, command: Command) -> None:
     with listening() as port:
         ended, out, err = command("open", "--stack", "cpu", "--port", str(port))
         assert (ended, out) == (4, "")
-        assert f"port {port} of this machine cannot be used: Address already in use" in err
+        assert f"local port {port} cannot be used: Address already in use" in err
         with relay(None, usual=port, origin=None) as front:
             assert front.port != port
     with relay(None, usual=port, origin=None) as front:
@@ -279,7 +279,7 @@ def test_a_port_that_is_taken(world: World, command: Command) -> None:
         pass
 
 
-def test_a_port_that_only_ipv6_has_taken() -> None:
+def test_a_port_taken_only_on_ipv6_is_avoided() -> None:
     try:
         server = socket.create_server(("::1", 0), family=socket.AF_INET6)
     except OSError as error:
@@ -293,7 +293,7 @@ def test_a_port_that_only_ipv6_has_taken() -> None:
 @pytest.mark.parametrize(
     ("display", "wanted", "opened"), [("DISPLAY", True, 1), ("BROWSER", True, 1), ("", True, 0), ("DISPLAY", False, 0)]
 )
-def test_the_browser_is_opened_once_where_there_is_one(
+def test_the_browser_is_opened_once_if_there_is_one(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *, display: str, wanted: bool, opened: int
 ) -> None:
     shown: list[str] = []
@@ -332,7 +332,7 @@ def listening() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def test_heads_are_for_this_machine_and_one_request(front: Relay) -> None:
+def test_request_heads_are_rewritten_and_foreign_hosts_refused(front: Relay) -> None:
     here = f"localhost:{front.port}".encode()
     lines = b"GET / HTTP/1.1\r\nHost: %s\r\nConnection: keep-alive\r\nOrigin: http://%s\r\nX: y"
     assert front.rewritten(lines % (here, here)) == (
@@ -351,13 +351,13 @@ def test_heads_are_for_this_machine_and_one_request(front: Relay) -> None:
         assert front.rewritten(b"GET / HTTP/1.1\r\nHost: %s" % host) is None
 
 
-def test_without_listed_origins_nothing_is_put_in_their_place() -> None:
+def test_without_listed_origins_the_origin_is_not_replaced() -> None:
     with relay(None, usual=free_port(), origin=None) as front:
         head = b"GET / HTTP/1.1\r\nOrigin: http://localhost:%d\r\nConnection: close" % front.port
         assert front.rewritten(head) == head
 
 
-def test_a_stack_says_which_origin_that_is() -> None:
+def test_the_origin_comes_from_the_stack() -> None:
     def deployment(env: list[dict[str, str]]) -> dict[str, Any]:
         pods = {"spec": {"containers": [{"name": "sidecar"}, {"name": "airis", "env": env}]}}
         return {"metadata": {"labels": {"app": "airis"}}, "spec": {"template": pods}}
@@ -367,7 +367,7 @@ def test_a_stack_says_which_origin_that_is() -> None:
     assert opening._origin(deployment([])) is None
 
 
-def test_what_is_not_there_and_who_is_not_meant(front: Relay) -> None:
+def test_no_upstream_is_503_and_a_foreign_host_403(front: Relay) -> None:
     assert answer(front, b"GET / HTTP/1.1\r\nHost: evil.example.com\r\n\r\n").startswith(b"HTTP/1.1 403 ")
     asked = b"GET / HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % front.port
     assert answer(front, asked).startswith(b"HTTP/1.1 503 ")
@@ -389,7 +389,7 @@ def answer(front: Relay, asked: bytes) -> bytes:
         return found
 
 
-def test_a_server_that_hangs_up_is_away(front: Relay) -> None:
+def test_a_server_that_closes_the_connection_is_503(front: Relay) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         front.upstream = server.getsockname()[1]
 

@@ -1,4 +1,4 @@
-"""The scripts of the workflows, against a stand-in for GitHub: what they write, and what they refuse to."""
+"""The scripts of the workflows, with a fake GitHub: what they write, and what they refuse to write."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ COMMENT = f"{MARKER}\n### What this change does\n\nNothing.\n"
 
 @pytest.fixture
 def github() -> Iterator[FakeGitHub]:
-    """Run 1 is of pull request 7, from a fork."""
+    """Run 1 is for pull request 7, from a fork."""
     with fake_github() as github:
         github.run_of()
         github.pulls.append(pull_request(7))
@@ -43,7 +43,7 @@ def post(github: FakeGitHub, artifact: Path) -> tuple[int, str]:
 
 
 def refusal(github: FakeGitHub, artifact: Path) -> str:
-    """What it says when it posts nothing, because something is not right."""
+    """The message of a script that refuses to post."""
     code, said = post(github, artifact)
     assert code == 1
     assert said.startswith("refused: ")
@@ -51,7 +51,7 @@ def refusal(github: FakeGitHub, artifact: Path) -> str:
     return said.removeprefix("refused: ").strip()
 
 
-def test_the_comment_is_written_once_and_then_edited_in_place(github: FakeGitHub, artifact: Path) -> None:
+def test_the_comment_is_posted_once_and_then_edited(github: FakeGitHub, artifact: Path) -> None:
     code, said = post(github, artifact)
     assert (code, said) == (0, "wrote comment 100 into pull request 7\n")
     (artifact / "comment.md").write_text(f"{COMMENT}And more.\n")
@@ -61,9 +61,7 @@ def test_the_comment_is_written_once_and_then_edited_in_place(github: FakeGitHub
     assert github.writes == ["POST issues/7/comments", "PATCH issues/comments/100"]
 
 
-def test_the_comment_is_found_behind_many_others_and_only_the_bots_own_is_edited(
-    github: FakeGitHub, artifact: Path
-) -> None:
+def test_only_the_bots_own_comment_is_found_and_edited(github: FakeGitHub, artifact: Path) -> None:
     github.comment(7, f"{MARKER}\nI have the same first line", login="stranger")
     github.comment(7, f"quoting: {MARKER}")
     for _ in range(150):
@@ -77,11 +75,11 @@ def test_the_comment_is_found_behind_many_others_and_only_the_bots_own_is_edited
 def test_a_number_of_another_pull_request_is_refused(github: FakeGitHub, artifact: Path) -> None:
     github.pulls.append(pull_request(8, sha="0" * 40, repository="somebody/airis"))
     (artifact / "number").write_text("8")
-    assert refusal(github, artifact) == "the artifact names pull request 8, and the run is of another one"
+    assert refusal(github, artifact) == "the artifact is for pull request 8, but the run is for another one"
 
 
 @pytest.mark.parametrize("number", ["", "7; rm -rf /", "../7", "-7", "\u0667", "7" * 30])
-def test_a_number_that_is_none_is_refused(number: str, github: FakeGitHub, artifact: Path) -> None:
+def test_an_invalid_number_is_refused(number: str, github: FakeGitHub, artifact: Path) -> None:
     (artifact / "number").write_text(number)
     assert "number" in refusal(github, artifact)
 
@@ -93,7 +91,7 @@ def test_the_number_only_chooses_between_pull_requests_of_the_same_commit(github
     assert list(github.comments) == [9]
     (artifact / "number").unlink()
     github.writes.clear()
-    assert "does not say which" in refusal(github, artifact)
+    assert "does not select one of these pull requests" in refusal(github, artifact)
 
 
 def test_a_pull_request_of_the_same_branch_name_in_another_fork_is_not_commented(
@@ -110,7 +108,7 @@ def test_a_review_of_an_older_commit_is_not_posted(github: FakeGitHub, artifact:
     github.pulls[:] = [pull_request(7, sha="1" * 40)]
     code, said = post(github, artifact)
     assert code == 0
-    assert "has moved on" in said
+    assert "it was closed or updated" in said
     assert github.writes == []
 
 
@@ -129,33 +127,35 @@ def test_a_text_without_the_marker_is_refused(github: FakeGitHub, artifact: Path
     assert MARKER in refusal(github, artifact)
 
 
-def test_what_github_does_not_take_is_refused(github: FakeGitHub, artifact: Path) -> None:
+def test_an_oversized_comment_is_refused(github: FakeGitHub, artifact: Path) -> None:
     text = f"{MARKER}\n"
     (artifact / "comment.md").write_text(text + "x" * (LIMIT - len(text) + 1))
-    assert refusal(github, artifact) == f"the artifact's comment has {LIMIT + 1} characters, and GitHub takes {LIMIT}"
+    assert (
+        refusal(github, artifact) == f"the artifact's comment has {LIMIT + 1} characters, but GitHub's limit is {LIMIT}"
+    )
     (artifact / "comment.md").write_text(text + "x" * (5 * LIMIT))
     assert refusal(github, artifact) == f"the artifact's comment.md has more than {4 * LIMIT} bytes"
     (artifact / "comment.md").write_text(text + "ü" * (LIMIT - len(text)), encoding="utf-8")
     assert post(github, artifact)[0] == 0
 
 
-def test_what_is_no_text_or_no_file_is_refused(github: FakeGitHub, artifact: Path, tmp_path: Path) -> None:
+def test_binary_and_non_regular_files_are_refused(github: FakeGitHub, artifact: Path, tmp_path: Path) -> None:
     comment = artifact / "comment.md"
     comment.write_bytes(MARKER.encode() + b"\n\xff")
-    assert "not text" in refusal(github, artifact)
+    assert "not UTF-8 text" in refusal(github, artifact)
     comment.unlink()
     (tmp_path / "secret").write_text(f"{MARKER}\na credential of this machine")
     comment.symlink_to(tmp_path / "secret")
-    assert "no plain file" in refusal(github, artifact)
+    assert "is not a regular file" in refusal(github, artifact)
     comment.unlink()
     comment.mkdir()
-    assert "no plain file" in refusal(github, artifact)
+    assert "is not a regular file" in refusal(github, artifact)
     comment.rmdir()
     os.mkfifo(comment)
-    assert "no plain file" in refusal(github, artifact)
+    assert "is not a regular file" in refusal(github, artifact)
 
 
-def test_nobody_is_called_by_a_comment(github: FakeGitHub, artifact: Path) -> None:
+def test_a_comment_mentions_no_user(github: FakeGitHub, artifact: Path) -> None:
     (artifact / "comment.md").write_text(f"{COMMENT}@everybody (@team/all) `@code` image@sha256:0 mail@example.com\n")
     assert post(github, artifact)[0] == 0
     body = github.comments[7][0]["body"]
@@ -166,7 +166,7 @@ def test_nobody_is_called_by_a_comment(github: FakeGitHub, artifact: Path) -> No
 
 
 @pytest.mark.parametrize("with_number", [True, False])
-def test_a_review_that_broke_off_is_said_in_the_comment(with_number: bool, github: FakeGitHub, tmp_path: Path) -> None:
+def test_an_aborted_review_is_reported_in_the_comment(with_number: bool, github: FakeGitHub, tmp_path: Path) -> None:
     if with_number:
         (tmp_path / "number").write_text("7")
     assert post(github, tmp_path)[0] == 0
@@ -176,7 +176,7 @@ def test_a_review_that_broke_off_is_said_in_the_comment(with_number: bool, githu
     assert github.runs[1]["html_url"] in made["body"]
 
 
-def test_an_answer_that_is_an_error_ends_without_a_traceback(github: FakeGitHub, artifact: Path) -> None:
+def test_an_api_error_is_reported_without_a_traceback(github: FakeGitHub, artifact: Path) -> None:
     github.runs.clear()
     code, said = post(github, artifact)
     assert code == 1
@@ -224,28 +224,28 @@ def test_drift_opens_one_issue_updates_it_and_closes_it(github: FakeGitHub, tmp_
     assert drift(github, tmp_path, 7, CHANGED, stack="cpu") == (0, "opened issue 2\n")
     assert drift(github, tmp_path, 0) == (0, "closed issue 1\n")
     assert [each["state"] for each in github.issues] == ["closed", "open"]
-    assert github.comments[1][0]["body"] == "The cluster is what stack gpu says again."
+    assert github.comments[1][0]["body"] == "Stack gpu matches the cluster again."
 
 
 @pytest.mark.parametrize("output", [CHANGED, "error: no changes were expected but changes occurred\n"])
-def test_a_cli_without_an_exit_code_of_its_own_for_changes_is_understood(
+def test_an_older_cli_without_an_exit_code_for_changes_is_supported(
     output: str, github: FakeGitHub, tmp_path: Path
 ) -> None:
     assert drift(github, tmp_path, 255, output) == (0, "opened issue 1\n")
 
 
 @pytest.mark.parametrize("code", [1, 255, -9])
-def test_a_refresh_that_failed_says_nothing_about_drift(code: int, github: FakeGitHub, tmp_path: Path) -> None:
+def test_a_failed_refresh_does_not_count_as_drift(code: int, github: FakeGitHub, tmp_path: Path) -> None:
     github.issues.append(
         {"number": 1, "state": "open", "user": {"login": BOT}, "body": "<!-- airis-drift: gpu -->\nold"}
     )
     failed, said = drift(github, tmp_path, code, "error: the cluster does not answer\n")
     assert failed == 1
-    assert "is not known" in said
+    assert "the drift of stack gpu is unknown" in said
     assert github.writes == []
 
 
-def test_an_issue_that_somebody_else_wrote_is_left_alone(github: FakeGitHub, tmp_path: Path) -> None:
+def test_an_issue_of_another_author_is_left_alone(github: FakeGitHub, tmp_path: Path) -> None:
     body = "<!-- airis-drift: gpu -->\nmine"
     github.issues.append({"number": 1, "state": "open", "user": {"login": "stranger"}, "body": body})
     github.issues.append({"number": 2, "state": "open", "user": {"login": BOT}, "body": body, "pull_request": {}})
@@ -253,7 +253,7 @@ def test_an_issue_that_somebody_else_wrote_is_left_alone(github: FakeGitHub, tmp
     assert [each["body"] for each in github.issues[:2]] == [body, body]
 
 
-def test_output_cannot_break_out_of_its_block_and_fits(github: FakeGitHub, tmp_path: Path) -> None:
+def test_output_stays_in_its_code_block_and_within_the_limit(github: FakeGitHub, tmp_path: Path) -> None:
     assert drift(github, tmp_path, 7, "````\n@team <!-- " + "x" * 100_000)[0] == 0
     body = github.issues[0]["body"]
     assert len(body) <= LIMIT
@@ -285,9 +285,7 @@ def release(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]"
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30, check=False)
 
 
-def test_a_release_is_the_tags_files_with_their_checksum_and_what_happened_since(
-    repository: Path, tmp_path: Path
-) -> None:
+def test_a_release_has_the_tags_files_checksums_and_notes(repository: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = release(repository, "build", "v0.2.0", str(out))
     assert result.returncode == 0, result.stderr
@@ -298,21 +296,21 @@ def test_a_release_is_the_tags_files_with_their_checksum_and_what_happened_since
     assert (out / "notes.md").read_text() == "## Since v0.1.0\n\n- Mend\n- Add\n"
 
 
-def test_the_first_release_tells_everything(repository: Path, tmp_path: Path) -> None:
+def test_the_notes_of_the_first_release_list_all_commits(repository: Path, tmp_path: Path) -> None:
     git(repository, "checkout", "--quiet", "v0.1.0")
     assert release(repository, "build", "v0.1.0", str(tmp_path / "out")).returncode == 0
     assert (tmp_path / "out" / "notes.md").read_text() == "## The first release\n\n- Begin\n"
 
 
 @pytest.mark.parametrize("tag", ["v0.1.0", "0.2.0", "v0.2", "v0.2.0; true", "--help"])
-def test_a_tag_that_is_not_the_version_is_refused(tag: str, repository: Path, tmp_path: Path) -> None:
+def test_a_tag_that_differs_from_the_version_is_refused(tag: str, repository: Path, tmp_path: Path) -> None:
     result = release(repository, "build", tag, str(tmp_path / "out"))
     assert result.returncode == 1
     assert "the tag must be v0.2.0" in result.stderr
     assert not (tmp_path / "out").exists()
 
 
-def test_the_repository_is_the_one_of_the_run(github: FakeGitHub, artifact: Path) -> None:
+def test_a_pull_request_of_another_repository_is_not_commented(github: FakeGitHub, artifact: Path) -> None:
     github.pulls[0]["base"]["repo"]["full_name"] = "team/elsewhere"
     code, said = post(github, artifact)
     assert (code, github.writes) == (0, [])

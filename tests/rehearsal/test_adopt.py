@@ -136,7 +136,7 @@ def test_a_helm_release_is_described_and_stopped_after_asking(
     settings = written(project)
     text = (project / "Pulumi.moved.yaml").read_text()
     assert "Helm release open-webui (open-webui-16.0.0)" in told
-    assert "left alone: Deployment/open-webui-pipelines, Deployment/open-webui-redis" in told
+    assert "not adopted: Deployment/open-webui-pipelines, Deployment/open-webui-redis" in told
     assert settings["airis:webui"]["storage"] == {"size": "5Gi", "existingClaim": "open-webui"}
     assert settings["airis:ollama"]["storage"] == {"size": "40Gi", "existingClaim": "open-webui-ollama"}
     assert settings["airis:ollama"]["gpu"] == {"count": 1, "nodeLabels": {}}
@@ -177,7 +177,7 @@ def test_a_stack_file_is_never_written_over(adopting: Adopt, project: Path, clea
     (project / "Pulumi.moved.yaml").write_text(own)
     before = versions(clean_sandbox, "airis")
 
-    with pytest.raises(AirisError, match=r"Pulumi\.moved\.yaml exists, and is never written over") as caught:
+    with pytest.raises(AirisError, match=r"Pulumi\.moved\.yaml exists, and is never overwritten") as caught:
         adopting(ask=yes)
     assert caught.value.exit_code is ExitCode.BAD_INPUT
     assert versions(clean_sandbox, "airis") == before
@@ -193,7 +193,7 @@ def test_no_such_namespace_and_an_empty_one(adopting: Adopt, clean_sandbox: Sand
 
     clean_sandbox.kubectl.run("create", "namespace", "empty")
     error = refused(adopting, clean_sandbox, "empty")
-    assert "neither Open WebUI nor Ollama is there" in error.message
+    assert "has neither Open WebUI nor Ollama" in error.message
 
 
 def test_something_else_under_the_same_names(adopting: Adopt, clean_sandbox: Sandbox) -> None:
@@ -201,26 +201,31 @@ def test_something_else_under_the_same_names(adopting: Adopt, clean_sandbox: San
     kubectl.run("create", "namespace", "airis")
     kubectl.run("create", "deployment", "airis-deployment", "--image=nginx:1.27", there)
     error = refused(adopting, clean_sandbox, "airis")
-    assert "Deployment/airis-deployment is there, but it is not Open WebUI" in error.message
+    assert (
+        "Deployment/airis-deployment has the name of Open WebUI or Ollama, but runs another application"
+        in error.message
+    )
 
     kubectl.run("delete", "namespace", "airis")
     apply_reference(clean_sandbox)
     kubectl.run("create", "secret", "generic", "airis-secrets", "--from-literal=a=b", there)
     kubectl.run("create", "service", "clusterip", "ollama", "--tcp=80:80", there)
     error = refused(adopting, clean_sandbox, "airis")
-    assert "Secret/airis-secrets, Service/ollama is there already, and is something else's" in error.message
+    assert "Secret/airis-secrets, Service/ollama exists, but does not belong to this deployment" in error.message
 
 
 @pytest.mark.parametrize(
     ("gone", "words"),
     [
-        (("deployment", "airis-deployment"), "StatefulSet/ollama is Ollama, and there is no Open WebUI with it"),
-        (("statefulset", "ollama"), "the claim ollama-volume-ollama-0 is there, and no Ollama uses it"),
-        (("deployment,statefulset", "--all"), "is there, and no workload uses it: half a deployment"),
+        (("deployment", "airis-deployment"), "namespace airis has Ollama (StatefulSet/ollama), but no Open WebUI"),
+        (("statefulset", "ollama"), "incomplete deployment: no Ollama uses the claim ollama-volume-ollama-0"),
+        (("deployment,statefulset", "--all"), "incomplete deployment: no workload uses PersistentVolumeClaim/"),
         (("persistentvolumeclaim", "airis-pvc", "--wait=false"), "the claim airis-pvc is being deleted"),
     ],
 )
-def test_half_a_deployment(gone: tuple[str, ...], words: str, adopting: Adopt, clean_sandbox: Sandbox) -> None:
+def test_incomplete_deployments_are_refused(
+    gone: tuple[str, ...], words: str, adopting: Adopt, clean_sandbox: Sandbox
+) -> None:
     apply_reference(clean_sandbox)
     clean_sandbox.kubectl.run("delete", *gone, "--namespace=airis")
     if "--all" in gone:
@@ -289,7 +294,7 @@ def test_without_the_rights_nothing_is_done(adopting: Adopt, project: Path, clea
     for rules in ((), LOOK):  # may not even look; may look, and try nothing
         error = refused(adopting, clean_sandbox, "airis", kubeconfig=restricted(clean_sandbox, project, *rules))
         assert error.exit_code is ExitCode.ENVIRONMENT
-        assert "the cluster does not permit it" in error.message
+        assert "permission denied by the cluster" in error.message
         assert "nothing was changed" in error.remedy
 
     tries = (
@@ -298,7 +303,7 @@ def test_without_the_rights_nothing_is_done(adopting: Adopt, project: Path, clea
         ("update,create", "networking.k8s.io", "ingresses,networkpolicies"),
         ("patch", "", "services,namespaces"),
     )
-    with pytest.raises(EnvironmentProblem, match="does not permit it"):  # may hand over some of it
+    with pytest.raises(EnvironmentProblem, match="permission denied by the cluster"):  # may hand over some of it
         adopting(kubeconfig=restricted(clean_sandbox, project, *LOOK, *tries), ask=yes)
     assert versions(clean_sandbox, "airis") == before
     assert written(project)["kubernetes:kubeconfig"] == str(project / "mover.kubeconfig")
@@ -346,13 +351,12 @@ def test_an_api_server_that_goes_away_in_the_middle(
     wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
     with monkeypatch.context() as patched:
         patched.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-        with pytest.raises(KubectlError, match="does not answer any more") as caught:
+        with pytest.raises(KubectlError, match="the API server stopped answering") as caught:
             adopting(ask=yes)
 
     assert caught.value.exit_code is ExitCode.NOT_READY
     assert (
-        "done so far: Namespace/airis is handed over; PersistentVolumeClaim/airis-pvc is handed over"
-        in caught.value.remedy
+        "done so far: Namespace/airis handed over; PersistentVolumeClaim/airis-pvc handed over" in caught.value.remedy
     )
     there = "--namespace=airis"
     assert "airis" not in managers(clean_sandbox.kubectl, "statefulset", "ollama", there)

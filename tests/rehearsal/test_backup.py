@@ -121,7 +121,7 @@ def test_a_backup_through_exec_is_restored_through_a_helper_pod(
         "claim": "airis-pvc",
         "image": place.deployment()["spec"]["template"]["spec"]["containers"][0]["image"],
     }
-    assert "Stopping WebUI" in capsys.readouterr().err
+    assert "Stopping Open WebUI" in capsys.readouterr().err
 
 
 def test_what_the_agent_refuses_comes_through_and_webui_is_not_even_stopped(place: Place) -> None:
@@ -129,7 +129,7 @@ def test_what_the_agent_refuses_comes_through_and_webui_is_not_even_stopped(plac
     backup_stack("cpu", place.file)
     generation = place.deployment()["metadata"]["generation"]
 
-    with pytest.raises(AirisError, match="there is data on the claim airis-pvc already"):
+    with pytest.raises(AirisError, match="the claim airis-pvc already has data"):
         restore_stack("cpu", place.file)
     (place.volume / "webui.db").write_bytes(b"not a database")
     with pytest.raises(AirisError, match="not a SQLite database"):
@@ -145,10 +145,10 @@ def test_a_paused_stack_is_backed_up_and_restored_and_stays_paused(place: Place)
     place.kubectl.run("scale", "deployment/airis-deployment", "--replicas=0", "--namespace=airis")
     place.kubectl.run("wait", "pods", "--selector=app=airis", "--for=delete", "--namespace=airis", "--timeout=60s")
 
-    with pytest.raises(AirisError, match="no pod of airis-deployment runs"):
+    with pytest.raises(AirisError, match="no pod of airis-deployment is running"):
         backup_stack("cpu", place.file)
     backup_stack("cpu", place.file, stop=True)
-    with pytest.raises(AirisError, match="there is data on the volume already"):
+    with pytest.raises(AirisError, match="the volume already has data"):
         restore_stack("cpu", place.file)
     restore_stack("cpu", place.file, overwrite=True)
 
@@ -161,7 +161,7 @@ def test_a_helper_that_is_there_already_is_left_alone(place: Place) -> None:
     data_folder(place.volume)
     (deployment,) = place.get("deployments")
     place.kubectl.apply([pods.helper_pod(target_of(read_stack("cpu", ROOT)), deployment)])
-    with pytest.raises(AirisError, match="another backup or restore is at work") as refused:
+    with pytest.raises(AirisError, match="another backup or restore is running") as refused:
         backup_stack("cpu", place.file, stop=True)
     assert "--replicas=1" in refused.value.remedy
     assert place.deployment()["spec"]["replicas"] == 1

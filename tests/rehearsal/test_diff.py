@@ -132,7 +132,7 @@ def test_a_cluster_that_is_away_or_another_one(clean_sandbox: Sandbox, tmp_path:
     away.write_text(yaml.safe_dump(config))
     with pytest.raises(EnvironmentProblem, match="does not answer"):
         diff_cluster(stack_on(away))
-    with pytest.raises(AirisError, match="belongs to another cluster"):
+    with pytest.raises(AirisError, match="is pinned to another cluster"):
         diff_cluster(stack_on(clean_sandbox.kubeconfig, cluster={"uid": "11111111-2222-3333-4444-555555555555"}))
 
 

@@ -201,7 +201,7 @@ def test_a_gpu_node_is_deleted_while_another_node_is_drained(faulty: Faulty) -> 
     until(lambda: (pod := faulty.pod("ollama-0")) and not pod["spec"].get("nodeName"), "ollama-0 is made anew")
     until(lambda: looked(faulty, config)["ollama-0"].reason, "the scheduler gives its reason")
     assert "node(s) didn't match Pod's node affinity/selector" in looked(faulty, config)["ollama-0"].reason
-    assert "no node has the labels asked for" in told(faulty)["Pod/ollama-0"]
+    assert "no node has the required labels" in told(faulty)["Pod/ollama-0"]
     assert "no node offers nvidia.com/gpu" in doctor(faulty, config)["gpu"]
     assert faulty.answering("ollama-service") == []
     assert len(faulty.answering("airis-service")) == 2
@@ -300,7 +300,9 @@ def test_an_image_that_nobody_has_and_the_next_apply(faulty: Faulty) -> None:
         verdict = rehearsed(wanted(draw(**GPU)), faulty.sandbox)
 
     assert verdict.ok, verdict
-    assert "Pod/ollama-0 is of an older template, and its StatefulSet waits for it in vain: it is replaced now." in said
+    assert (
+        "Pod/ollama-0 is broken and of an older template, and its StatefulSet waits for it: deleting the pod." in said
+    )
     assert lasting(faulty) == before
     until(lambda: faulty.answering("airis-service") and faulty.answering("ollama-service"), "both answer")
 

@@ -1,4 +1,4 @@
-"""Data directories, and archives of them that were tampered with in one way each."""
+"""Data folders, and archives of them with one modification each."""
 
 import gzip
 import hashlib
@@ -21,7 +21,7 @@ SOURCE = Path(agent.__file__).read_bytes()
 
 
 def data_folder(folder: Path, rows: int = 3) -> Path:
-    """A small data directory with everything that matters in it."""
+    """A small data folder with every kind of file that matters."""
     for each in ("uploads", "vector_db", "cache/embedding/models", "cache/image/generations"):
         (folder / each).mkdir(parents=True)
     for name in ("webui.db", "vector_db/chroma.sqlite3"):
@@ -62,7 +62,7 @@ def rows(database: Path) -> list[tuple[Any, ...]]:
 
 
 def run_agent(*arguments: str, stdin: bytes = b"", **options: Any) -> "subprocess.Popen[bytes]":
-    """The agent in a process of its own, started exactly as in a pod; `stdin` follows the agent's own text."""
+    """The agent in a separate process, started exactly as in a pod; `stdin` follows the agent's source."""
     process = subprocess.Popen(
         [sys.executable, "-I", "-B", "-c", START, str(len(SOURCE)), *arguments],
         stdin=subprocess.PIPE,
@@ -78,7 +78,7 @@ def run_agent(*arguments: str, stdin: bytes = b"", **options: Any) -> "subproces
 
 
 def backed_up(data: Path, path: Path) -> Archive:
-    """Backs up a folder of this machine in this process."""
+    """Backs up a local folder in this process."""
     with io.BytesIO() as stream:
         agent.backup(data, stream)
         stream.seek(0)
@@ -86,7 +86,7 @@ def backed_up(data: Path, path: Path) -> Archive:
 
 
 def seal(path: Path, content: bytes) -> Path:
-    """Writes an archive with a checksum that fits, as somebody would who tampers with it."""
+    """Writes an archive with a matching checksum, as an attacker would."""
     path.write_bytes(content)
     archive.checksum_path(path).write_text(f"{hashlib.sha256(content).hexdigest()}  {path.name}\n")
     return path
@@ -97,7 +97,7 @@ def crafted(
     manifest: dict[str, Any] | None = None,
     first: str = agent.MANIFEST,
 ) -> bytes:
-    """An archive of these members; its manifest lists them truly, except for what `manifest` says."""
+    """An archive of these members. Its manifest is correct, except for the keys in `manifest`."""
     made = list(members)
     listed = [
         {"path": info.name.removeprefix(agent.DATA), "size": len(body), "sha256": hashlib.sha256(body).hexdigest()}
@@ -120,7 +120,7 @@ def member(name: str, body: bytes = b"text", kind: bytes = tarfile.REGTYPE, targ
 
 
 def repacked(content: bytes, change: Callable[[bytearray], None]) -> bytes:
-    """The archive with its uncompressed bytes changed, and all of gzip's own checksums right."""
+    """The archive with modified uncompressed bytes, and correct gzip checksums."""
     plain = bytearray(gzip.decompress(content))
     change(plain)
     return gzip.compress(bytes(plain), mtime=0)

@@ -1,4 +1,4 @@
-"""Fixtures: a copy of the project to write stack files into, the command, and what the program registers."""
+"""Fixtures: a copy of the project for stack files, the command, and the registered resources."""
 
 import gc
 import os
@@ -21,20 +21,20 @@ from airis.cli import main as cli
 from airis.render import program
 from tests.unit.drawing import ROOT
 
-# The typed Kubernetes modules are a million objects, and every collection of garbage looks through them
+# The typed Kubernetes modules are a million objects, which every garbage collection scans
 gc.set_threshold(200_000, 20, 20)
 
-# The same command line for every test that runs the command: Typer builds it anew for each call, which takes 8 ms
+# One command line for all tests that run the command: Typer builds it for each call, which takes 8 ms
 typer.main.get_command = cache(typer.main.get_command)
 
-# Where in the program each resource is made interests the engine alone, and takes a tenth of a render
+# Only the engine needs the stack trace of each registration, which takes a tenth of a render
 pulumi.runtime.resource._get_stack_trace = StackTrace
 
-# A shell has what it starts in the background ignore Ctrl-C, and that is handed down to every program that a test interrupts
+# A shell makes its background processes ignore SIGINT, and every program that a test interrupts would inherit that
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# The same examples in every run, and no failure because a machine was busy
+# The same examples in every run, and no failure on a busy machine
 hypothesis.settings.register_profile("airis", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("airis")
 
@@ -45,7 +45,7 @@ Airis = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A folder with the program and the committed stacks, free to write other stack files into."""
+    """A folder with the program and the committed stacks, for other stack files."""
     for file in (ROOT / "__main__.py", *ROOT.glob("Pulumi*.yaml")):
         (tmp_path / file.name).symlink_to(file)
     return tmp_path
@@ -53,7 +53,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine on which no cluster is configured."""
+    """A machine without a configured cluster."""
     monkeypatch.delenv("KUBECONFIG", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "nobody"))
     monkeypatch.setattr("airis.cluster.connection._SERVICE_ACCOUNT", tmp_path / "no-token")
@@ -61,7 +61,7 @@ def no_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def registrations(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """Every request to register a resource, in order, as the engine would receive it; the stack itself left out."""
+    """Every request to register a resource, in order, as the engine would receive it, except for the stack itself."""
     requests: list[Any] = []
 
     class Listener(program._Recorder):
@@ -89,7 +89,7 @@ def command(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 @pytest.fixture
 def refuse(project: Path, registrations: list[Any], command: Command) -> Refuse:
-    """Renders a stack with this configuration, and returns what `airis` says about it.
+    """Renders a stack with this configuration, and returns the error of `airis`.
 
     Asserts what holds for every refusal: exit code 1, nothing on stdout, no traceback, nothing registered.
     """
@@ -110,7 +110,7 @@ def refuse(project: Path, registrations: list[Any], command: Command) -> Refuse:
 
 @pytest.fixture
 def airis(project: Path) -> Airis:
-    """Runs the `airis` command in the project's copy, in a process of its own."""
+    """Runs the `airis` command in the project's copy, in a separate process."""
 
     def run(*args: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(

@@ -1,4 +1,4 @@
-"""Draws stacks under Pulumi's mocks, and finds objects in them. What comes out are plain values to assert on."""
+"""Renders stacks with Pulumi's mocks, and finds objects in them, as plain values to assert on."""
 
 import json
 import re
@@ -16,16 +16,16 @@ ROOT = Path(__file__).parents[2]
 COMMITTED = stack_names(ROOT)
 """The stacks whose files are part of the project."""
 REFERENCE = "reference"
-"""The stack that repeats the Kustomize deployment, with what is insecure in it."""
+"""The stack that repeats the Kustomize deployment, including its insecure parts."""
 RECOMMENDED = [stack for stack in COMMITTED if stack != REFERENCE]
-"""The stacks to run, or to copy from."""
+"""The stacks to use or to copy."""
 
 Manifest = Mapping[str, Any]
 
 
 @cache
 def committed(stack: str) -> Rendering:
-    """A committed stack file, drawn once for all tests."""
+    """A committed stack file, rendered once for all tests."""
     return program.run(read_stack(stack, ROOT))
 
 
@@ -35,7 +35,7 @@ def draw(**settings: object) -> Rendering:
 
 
 def draw_once(**settings: object) -> Rendering:
-    """The same, drawn once for all tests that only look at it."""
+    """The same, rendered once for all tests that only read it."""
     return _drawn(json.dumps(settings))
 
 
@@ -45,13 +45,13 @@ def _drawn(settings: str) -> Rendering:
 
 
 def stack_of(**settings: object) -> StackFile:
-    """The stack with these settings, as the engine hands it over: what is under `secrets` was encrypted."""
+    """The stack with these settings, as the engine passes it: the values under `secrets` were encrypted."""
     config = {f"airis:{key}": value if isinstance(value, str) else json.dumps(value) for key, value in settings.items()}
     return StackFile("test", ROOT / "Pulumi.test.yaml", config, frozenset({"airis:secrets"} & config.keys()))
 
 
 def draw_program(folder: Path, source: str) -> Rendering:
-    """Another Pulumi program, written into `folder` as its `__main__.py`."""
+    """Another Pulumi program, written to `folder` as its `__main__.py`."""
     (folder / "__main__.py").write_text(dedent(source), encoding="utf-8")
     return program.run(StackFile("test", folder / "Pulumi.test.yaml", {}, frozenset()))
 
@@ -71,12 +71,12 @@ def names(rendering: Rendering, kind: str) -> list[str]:
 
 
 def undigested(name: str) -> str:
-    """A name without the digest that ends the names of what is never changed."""
+    """A name without the digest at the end of the names of immutable objects."""
     return re.sub(r"-[0-9a-f]{8}$", "", name)
 
 
 def workloads(rendering: Rendering) -> list[Manifest]:
-    """The objects that make pods."""
+    """The workloads: objects that create pods."""
     return [each.manifest for each in rendering.objects if "template" in each.manifest.get("spec", {})]
 
 

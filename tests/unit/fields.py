@@ -1,4 +1,4 @@
-"""Kubernetes objects as flat fields, so that two of them can be compared field by field."""
+"""Kubernetes objects as flat fields, to compare two of them field by field."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ MERGE_KEYS = {
     "volumeMounts": "mountPath",
     "volumes": "name",
 }
-"""By what Kubernetes tells the items of a list apart. Source: `patchMergeKey` in k8s.io/api, core/v1/types.go."""
+"""The keys by which Kubernetes distinguishes the items of a list. Source: `patchMergeKey` in k8s.io/api, core/v1/types.go."""
 
 _POWERS = {suffix: Decimal(1024) ** power for power, suffix in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), 1)} | {
     suffix: Decimal(1000) ** power for power, suffix in enumerate(("m", "", "k", "M", "G", "T", "P", "E"), -1)
@@ -22,14 +22,14 @@ _POWERS = {suffix: Decimal(1024) ** power for power, suffix in enumerate(("Ki", 
 
 
 def amount(quantity: object) -> Decimal:
-    """What a Kubernetes quantity amounts to, worked out apart from settings/."""
+    """The value of a Kubernetes quantity, computed independently of settings/."""
     match = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", str(quantity))
     assert match, quantity
     return Decimal(match[1]) * _POWERS[match[2]]
 
 
 def merge_key(field: str, item: Mapping[str, Any]) -> str | None:
-    """The key that names the items of a list field, where they have names."""
+    """The key that names the items of a list field, if they have names."""
     if field == "ports":
         return "containerPort" if "containerPort" in item else "port"
     return MERGE_KEYS.get(field)

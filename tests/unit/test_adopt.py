@@ -1,4 +1,4 @@
-"""From what runs to a stack file, and who owns which field, on plain objects."""
+"""`airis adopt` on plain objects: the stack file of a running deployment, and the handover of fields."""
 
 import copy
 from collections.abc import Sequence
@@ -10,8 +10,9 @@ import pytest
 from airis.adopt.changes import _lines
 from airis.adopt.cluster import problem
 from airis.adopt.discovery import Found, look
+from airis.adopt.draft import Draft, settings_of
 from airis.adopt.handover import handed_over, merged
-from airis.adopt.stack_file import Draft, as_yaml, drafted, settings_of
+from airis.adopt.stack_file import as_yaml, drafted
 from airis.cluster.connection import Cluster
 from airis.cluster.kubectl import KubectlError
 from airis.diff.fields import masked
@@ -32,7 +33,7 @@ Objects = list[dict[str, Any]]
 
 
 class Server:
-    """A cluster that only looks: the objects that it was given."""
+    """A read-only cluster with the given objects."""
 
     namespace = "airis"
 
@@ -46,7 +47,7 @@ class Server:
 
 
 def reference(overlay: str = "base") -> Objects:
-    """The Kustomize deployment as the API server has it, as far as that matters here."""
+    """The Kustomize deployment as live objects, with the fields that matter here."""
     objects = copy.deepcopy(kustomize.render(kustomize.REFERENCE / overlay))
     claim = {
         "apiVersion": "v1",
@@ -62,7 +63,7 @@ def reference(overlay: str = "base") -> Objects:
 
 
 def pod_of(objects: Objects, kind: str) -> dict[str, Any]:
-    """The spec of the pods of the one workload of a kind, to be changed."""
+    """The pod spec of the only workload of a kind, to be modified."""
     (found,) = [each for each in objects if each["kind"] == kind]
     return cast(dict[str, Any], found["spec"]["template"]["spec"])
 
@@ -93,8 +94,8 @@ def drawn(config: dict[str, Any]) -> program.Rendering:
 
 
 @pytest.mark.parametrize("overlay", ["base", "gpu"])
-def test_the_stack_file_brings_the_reference_back(overlay: str) -> None:
-    """Every field of the reference is in the render with the same value, but for the limit of 0."""
+def test_the_stack_file_reproduces_the_reference(overlay: str) -> None:
+    """Every field of the reference is in the render with the same value, except for the limit of 0."""
     draft = draft_of(reference(overlay))
     rendering = drawn(draft.config)
     lost = []
@@ -106,7 +107,7 @@ def test_the_stack_file_brings_the_reference_back(overlay: str) -> None:
     assert draft.notes.dropped == []
 
 
-def test_the_written_file_is_read_as_it_was_meant(tmp_path: Any) -> None:
+def test_the_written_file_round_trips(tmp_path: Any) -> None:
     objects = reference("gpu")
     draft = draft_of(objects)
     (tmp_path / "Pulumi.moved.yaml").write_text(as_yaml(draft, found(objects), "moved"))
@@ -134,11 +135,11 @@ def test_a_typed_key_is_found_for_a_variable_and_checked() -> None:
     assert set_there["THREAD_POOL_SIZE"] == "100"
 
 
-def test_a_value_that_no_key_can_say_is_told_and_left_out() -> None:
+def test_a_value_that_no_key_can_set_is_dropped_and_noted() -> None:
     draft = with_env({"name": "DEFAULT_USER_ROLE", "value": "admin"})
     assert "auth" not in draft.config["airis:webui"]
     (told,) = draft.notes.dropped
-    assert told.startswith("the variable DEFAULT_USER_ROLE: airis:webui.auth.defaultRole decides on it")
+    assert told.startswith("variable DEFAULT_USER_ROLE: airis:webui.auth.defaultRole controls it")
 
 
 def test_references_stay_references() -> None:
@@ -153,7 +154,7 @@ def test_references_stay_references() -> None:
     assert webui["sessionKeyFrom"] == {"name": "own", "key": "k"}
     assert webui["secretEnv"] == {"SOME_TOKEN": {"name": "own", "key": "k"}}
     assert webui["configMapEnv"] == {"SOME_TEXT": {"name": "texts", "key": "t"}}
-    assert draft.notes.dropped == ["the variable NODE: it is taken from fieldRef, which no setting covers"]
+    assert draft.notes.dropped == ["variable NODE: its source fieldRef is not supported by any setting"]
     assert draft.notes.credentials == []
 
 
@@ -174,7 +175,7 @@ def test_a_plain_credential_is_never_written(name: str, value: str) -> None:
     assert "hunter2" not in as_yaml(draft, found(objects), "moved") + str(draft.notes)
 
 
-def test_ollama_servers_of_others_stay_and_its_own_follows() -> None:
+def test_external_ollama_servers_are_kept_and_the_stacks_own_is_implied() -> None:
     objects = reference()
     (url,) = pod_of(objects, "Deployment")["containers"][0]["env"]
     url.update(name="OLLAMA_BASE_URLS", value=f"{url['value']};http://gpu.example.com:11434")
@@ -182,7 +183,7 @@ def test_ollama_servers_of_others_stay_and_its_own_follows() -> None:
     assert draft.config["airis:webui"]["connections"] == {"ollamaUrls": ["http://gpu.example.com:11434"]}
 
 
-def test_its_own_server_under_another_name_is_one_of_before() -> None:
+def test_the_old_url_of_its_own_ollama_becomes_a_former_url() -> None:
     objects = reference()
     (url,) = pod_of(objects, "Deployment")["containers"][0]["env"]
     url["value"] = "http://ollama-0.ollama.airis.svc.cluster.local:11434/"
@@ -191,7 +192,7 @@ def test_its_own_server_under_another_name_is_one_of_before() -> None:
     assert draft.config["airis:webui"]["connections"] == {"formerOllamaUrls": former}
 
 
-def test_the_clusters_domain_is_taken_from_the_url() -> None:
+def test_the_cluster_domain_is_read_from_the_url() -> None:
     objects = reference()
     (url,) = pod_of(objects, "Deployment")["containers"][0]["env"]
     url["value"] = "http://ollama-service.airis.svc.corp.example:11434"
@@ -209,17 +210,17 @@ def test_ollamas_own_variables_become_its_settings() -> None:
     assert draft.notes.dropped == []
 
 
-def test_a_stale_gpu_condition_is_dropped_and_told() -> None:
+def test_a_stale_gpu_condition_is_dropped_and_noted() -> None:
     objects = reference("gpu")
     pod_of(objects, "StatefulSet")["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] = "0"
     draft = draft_of(objects)
     assert "gpu" not in draft.config["airis:ollama"]
     assert "nodeAffinity" not in draft.config["airis:ollama"]
     (told,) = draft.notes.dropped
-    assert "the condition on nvidia.com/gpu.present: only GPU nodes meet it" in told
+    assert "the node condition on nvidia.com/gpu.present: only GPU nodes match it" in told
 
 
-def test_placement_is_carried_over() -> None:
+def test_scheduling_settings_are_adopted() -> None:
     objects = reference("gpu")
     pod = pod_of(objects, "StatefulSet")
     pod["tolerations"] = [
@@ -237,7 +238,7 @@ def test_placement_is_carried_over() -> None:
     assert ollama["terminationGracePeriodSeconds"] == 120
 
 
-def test_restricted_is_kept_where_the_volumes_are_known_to_heed_it() -> None:
+def test_restricted_is_kept_if_fsgroup_applies_to_the_volumes() -> None:
     objects = reference()
     for kind in ("Deployment", "StatefulSet"):
         pod_of(objects, kind)["securityContext"] = {"runAsUser": 1001, "runAsNonRoot": True, "fsGroup": 1001}
@@ -264,7 +265,7 @@ def test_ingress_with_an_issuer_and_the_old_annotation_of_the_class() -> None:
     }
 
 
-def test_what_no_setting_covers_is_told() -> None:
+def test_what_no_setting_covers_is_noted() -> None:
     objects = reference()
     pod = pod_of(objects, "Deployment")
     pod["containers"].append({"name": "sidecar", "image": "busybox:1.37"})
@@ -276,7 +277,7 @@ def test_what_no_setting_covers_is_told() -> None:
         assert words in told
 
 
-def test_how_the_stacks_own_pods_start_is_nothing_to_tell() -> None:
+def test_the_stacks_own_start_command_is_not_noted() -> None:
     """A stack that was rendered and applied without Pulumi."""
     objects = reference()
     pod_of(objects, "Deployment").update(pod_spec(rendered(draw_once(), "Deployment", "airis-deployment")))
@@ -286,7 +287,7 @@ def test_how_the_stacks_own_pods_start_is_nothing_to_tell() -> None:
 
 
 @pytest.mark.parametrize("setting", [None, False], ids=["by its pods", "by others"])
-def test_that_the_stacks_own_server_does_not_migrate_is_nothing_to_keep(setting: bool | None) -> None:
+def test_the_migration_setting_of_the_stacks_own_pods_is_adopted(setting: bool | None) -> None:
     database = {"host": "postgres.data.svc", "passwordFrom": {"name": "postgres", "key": "password"}}
     objects = reference()
     applied = draw(webui={"database": {**database, "migrations": setting}})
@@ -294,7 +295,7 @@ def test_that_the_stacks_own_server_does_not_migrate_is_nothing_to_keep(setting:
     assert draft_of(objects).config["airis:webui"]["database"].get("migrations") is setting
 
 
-def test_under_another_name_it_is_stopped_and_its_claim_is_used() -> None:
+def test_a_workload_of_another_name_is_stopped_and_its_claim_is_used() -> None:
     objects = reference()
     (deployment,) = [each for each in objects if each["kind"] == "Deployment"]
     deployment["metadata"]["name"] = "open-webui-deployment"
@@ -306,7 +307,7 @@ def test_under_another_name_it_is_stopped_and_its_claim_is_used() -> None:
     assert config["airis:takeover"]["stopped"] == [{"kind": "Deployment", "name": "open-webui-deployment"}]
 
 
-def test_a_paused_deployment_stays_paused() -> None:
+def test_a_deployment_with_zero_replicas_keeps_zero_replicas() -> None:
     objects = reference()
     (deployment,) = [each for each in objects if each["kind"] == "Deployment"]
     deployment["spec"]["replicas"] = 0
@@ -370,20 +371,20 @@ def by_pulumi(objects: Objects) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (emptied, "its data is in the pod, on no claim"),
-        (on_a_node, "a volume of kind hostPath, which is not a claim"),
-        (in_a_folder, "/app/backend/data is the folder webui of its volume"),
-        (elsewhere, "mounted at /models, and none at a folder .ollama"),
-        (without_claim, "its claim airis-pvc is not: half a deployment"),
-        (twice, "Open WebUI is there 2 times: Deployment/airis-deployment, Deployment/second"),
+        (emptied, "its data is in the pod, not on a claim"),
+        (on_a_node, "a volume of type hostPath, which is not a claim"),
+        (in_a_folder, "/app/backend/data is the subPath webui of its volume"),
+        (elsewhere, "mounted at /models, not at a folder .ollama"),
+        (without_claim, "incomplete deployment: Deployment/airis-deployment exists, but its claim airis-pvc does not"),
+        (twice, "namespace airis has 2 workloads of Open WebUI: Deployment/airis-deployment, Deployment/second"),
         (two_pods, "airis:webui.replicas: 2"),
         (grown, "have different sizes: 30Gi, 60Gi"),
         (two_modes, "has the access modes ReadWriteOnce, ReadOnlyMany"),
-        (by_flux, "is kept as it is by Flux"),
-        (by_pulumi, "is kept as it is by another Pulumi stack"),
+        (by_flux, "is managed by Flux"),
+        (by_pulumi, "is managed by another Pulumi stack"),
     ],
 )
-def test_what_cannot_be_moved_without_harm_is_refused(change: Any, words: str) -> None:
+def test_what_cannot_be_adopted_safely_is_refused(change: Any, words: str) -> None:
     objects = reference()
     change(objects)
     error = refusal(objects)
@@ -402,7 +403,7 @@ def body_of(kind: str, *entries: dict[str, Any]) -> dict[str, Any]:
 WANTED = {"kind": "StatefulSet", "metadata": {"name": "a", "labels": {"app": "a"}}}
 
 
-def test_what_deployers_own_is_handed_over_and_what_controllers_own_is_not() -> None:
+def test_fields_of_deployment_tools_are_handed_over_but_not_of_controllers() -> None:
     controller = entry("kube-controller-manager", {"f:status": {}}, subresource="status")
     own = entry("other-operator", {"f:spec": {"f:paused": {}}})
     body = body_of(
@@ -460,7 +461,7 @@ def lines(before: Any, after: Any) -> Sequence[str]:
     return list(_lines(before, after))
 
 
-def test_changes_are_told_field_by_field() -> None:
+def test_changes_are_listed_field_by_field() -> None:
     before = {"spec": {"replicas": 1, "containers": [{"name": "a", "tty": True}], "gone": {"x": 1}}}
     after = {"spec": {"replicas": 2, "containers": [{"name": "a", "image": "b"}]}}
     assert lines(before, after) == [
@@ -492,7 +493,7 @@ def test_no_credential_is_shown_in_a_change() -> None:
         ("something else", [], KubectlError, "nothing was changed"),
     ],
 )
-def test_errors_say_whether_anything_was_changed(words: str, done: list[str], kind: type, remedy: str) -> None:
+def test_errors_state_whether_anything_was_changed(words: str, done: list[str], kind: type, remedy: str) -> None:
     error = problem(KubectlError(words), done)
     assert type(error) is kind
     assert remedy in error.remedy
@@ -511,7 +512,7 @@ def test_the_takeover_names_its_manager_on_every_object_and_nothing_else_changes
     assert len(plain.objects) == len(taking.objects)
 
 
-def test_workloads_of_before_are_no_objects_of_the_stack() -> None:
+def test_stopped_workloads_are_not_objects_of_the_stack() -> None:
     taking = draw(takeover={"enabled": True, "stopped": [{"kind": "StatefulSet", "name": "open-webui"}]})
     assert len(taking.objects) == len(draw().objects)
     assert all(each.name != "open-webui" for each in taking.objects)
@@ -524,7 +525,7 @@ def test_workloads_of_before_are_no_objects_of_the_stack() -> None:
         ({"replicas": 0}, {"replicas": 1}, True),  # its last pod is still ending
         ({"replicas": 0}, {"replicas": 0}, False),
         ({"replicas": 0}, {}, False),
-        ({}, {}, False),  # no engine, and nobody to ask
+        ({}, {}, False),  # without the engine, kubectl cannot be asked
         (None, None, False),
         ({"serviceName": "a"}, {}, True),  # 1 is Kubernetes' default
     ],
@@ -542,7 +543,7 @@ def test_stopped_workloads_need_the_takeover(refuse: Refuse) -> None:
     )
 
 
-def test_a_stopped_workload_stands_once(refuse: Refuse) -> None:
+def test_a_stopped_workload_is_listed_only_once(refuse: Refuse) -> None:
     same = "{kind: Deployment, name: a}"
     assert "airis:takeover.stopped[1]" in refuse(f"airis:takeover: {{enabled: true, stopped: [{same}, {same}]}}")
 
@@ -554,7 +555,7 @@ def test_only_deployments_and_statefulsets_can_be_stopped(refuse: Refuse) -> Non
 
 
 @pytest.mark.usefixtures("no_cluster")
-def test_without_a_cluster_it_says_so(command: Command, project: Path) -> None:
+def test_without_a_cluster_adopt_reports_it(command: Command, project: Path) -> None:
     code, out, err = command("adopt", "--stack", "moved")
     assert (code, out) == (ExitCode.ENVIRONMENT, "")
     assert "no cluster is configured" in err
@@ -564,8 +565,8 @@ def test_without_a_cluster_it_says_so(command: Command, project: Path) -> None:
     assert not (project / "Pulumi.moved.yaml").exists()
 
 
-def test_a_stack_that_is_there_is_refused_before_anything_is_looked_at(command: Command, project: Path) -> None:
+def test_an_existing_stack_is_refused_before_the_cluster_is_read(command: Command, project: Path) -> None:
     code, out, err = command("adopt", "--stack", "cpu", "--yes")
     assert (code, out) == (ExitCode.BAD_INPUT, "")
-    assert err.startswith("error: Pulumi.cpu.yaml exists, and is never written over\n")
-    assert "--force: it writes Pulumi.cpu-adopted.yaml beside it" in err
+    assert err.startswith("error: Pulumi.cpu.yaml exists, and is never overwritten\n")
+    assert "use --force to write Pulumi.cpu-adopted.yaml instead" in err

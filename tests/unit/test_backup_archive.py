@@ -1,4 +1,4 @@
-"""Archives that are damaged, incomplete, foreign or made to do harm: each is refused, and nothing of it is kept."""
+"""Damaged, incomplete, foreign and malicious archives: each is refused, and nothing of it is kept."""
 
 import gzip
 import hashlib
@@ -51,7 +51,7 @@ def test_a_whole_archive_is_accepted_and_plain_tar_reads_it_too(made: archive.Ar
     subprocess.run(["sha256sum", "--check", "--status", "a.tar.gz.sha256"], cwd=made.path.parent, check=True)
 
 
-def test_every_flipped_bit_is_noticed(made: archive.Archive) -> None:
+def test_every_flipped_bit_is_detected(made: archive.Archive) -> None:
     content = made.path.read_bytes()
     for position in range(len(content)):
         flipped = bytearray(content)
@@ -60,8 +60,8 @@ def test_every_flipped_bit_is_noticed(made: archive.Archive) -> None:
             unpacked(bytes(flipped), made.sha256)
 
 
-def test_a_flipped_bit_does_no_harm_even_where_the_outer_checksum_was_made_afterwards(made: archive.Archive) -> None:
-    """What is accepted then says the same: such a bit was in a field of gzip's that means nothing here."""
+def test_a_flipped_bit_is_harmless_even_if_the_outer_checksum_matches(made: archive.Archive) -> None:
+    """If such an archive is accepted, its content is the same: the bit was in an irrelevant field of the gzip header."""
     content = made.path.read_bytes()
     accepted = 0
     for position in range(len(content)):
@@ -75,7 +75,7 @@ def test_a_flipped_bit_does_no_harm_even_where_the_outer_checksum_was_made_after
     assert accepted < 20
 
 
-def test_every_truncation_is_noticed(made: archive.Archive) -> None:
+def test_every_truncation_is_detected(made: archive.Archive) -> None:
     content = made.path.read_bytes()
     for length in range(len(content)):
         with pytest.raises(agent.Refused):
@@ -86,13 +86,13 @@ def test_every_truncation_is_noticed(made: archive.Archive) -> None:
     ("old", "new", "message"),
     [
         (b"data/settings.json", b"data/settinga.json", "damaged"),  # the tar's own header checksum
-        (bytes(range(40)), bytes(range(39)) + b"?", "'uploads/a.txt' is not what was backed up"),
-        (b'"size": 40', b'"size": 41', "is not what was backed up"),
-        (b'"path": "settings.json"', b'"path": "../etc/passwd"', "leads elsewhere"),
-        (b'"format": 1', b'"format": 9', "format 9, and this airis reads up to 1"),
+        (bytes(range(40)), bytes(range(39)) + b"?", "'uploads/a.txt' differs from what was backed up"),
+        (b'"size": 40', b'"size": 41', "differs from what was backed up"),
+        (b'"path": "settings.json"', b'"path": "../etc/passwd"', "duplicate or unsafe path"),
+        (b'"format": 1', b'"format": 9', "format 9, but this airis reads formats up to 1"),
     ],
 )
-def test_damage_below_intact_compression_is_noticed(
+def test_damage_inside_intact_compression_is_detected(
     old: bytes, new: bytes, message: str, made: archive.Archive
 ) -> None:
     def change(plain: bytearray) -> None:
@@ -112,18 +112,18 @@ def test_damage_below_intact_compression_is_noticed(
         (gzip.compress(b"text" * 1000), "damaged"),
         (gzip.compress(bytes(10240)), "it is empty"),
         (b"\x28\xb5\x2f\xfd" + bytes(100), "damaged"),
-        (crafted([], first="backup.json"), "not a backup made by airis"),
+        (crafted([], first="backup.json"), "not an airis backup"),
         (crafted([], {"application": "other"}), "a backup of 'other'"),
-        (crafted([], {"format": agent.FORMAT + 1}), "newer airis|reads up to"),
-        (crafted([], {"format": "1"}), "reads up to"),
+        (crafted([], {"format": agent.FORMAT + 1}), "newer airis|reads formats up to"),
+        (crafted([], {"format": "1"}), "reads formats up to"),
         (crafted([], {"files": None}), "list of files"),
         (crafted([], {"files": [{"path": "a"}]}), "damaged"),
         (crafted([], {"files": [{"path": "a", "size": 1, "sha256": "0"}]}), "1 files are missing"),
         (crafted([member("data/a")], {"files": []}), "not in its list"),
         (crafted([member("a")]), "not in its list"),
-        (crafted([member("data/a"), member("data/a")]), "twice"),
+        (crafted([member("data/a"), member("data/a")]), "duplicate or unsafe path"),
         *[
-            (crafted([member(f"data/{path}")]), "leads elsewhere")
+            (crafted([member(f"data/{path}")]), "duplicate or unsafe path")
             for path in (
                 "../a",
                 "/etc/a",
@@ -136,7 +136,7 @@ def test_damage_below_intact_compression_is_noticed(
             )
         ],
         *[
-            (crafted([member("data/a", kind=kind, target="/etc/passwd")]), "not a plain file")
+            (crafted([member("data/a", kind=kind, target="/etc/passwd")]), "not a regular file")
             for kind in (
                 tarfile.SYMTYPE,
                 tarfile.LNKTYPE,
@@ -147,11 +147,11 @@ def test_damage_below_intact_compression_is_noticed(
             )
         ],
         (crafted([member("data/a")]) + b"more", "damaged"),
-        (crafted([member("data/a")]) + gzip.compress(b"more"), "something follows its end"),
+        (crafted([member("data/a")]) + gzip.compress(b"more"), "there is data after its end"),
     ],
     ids=lambda value: None if isinstance(value, str) else "archive",  # the bytes hold the time
 )
-def test_what_is_no_backup_or_would_do_harm_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
+def test_foreign_and_malicious_archives_are_refused(content: bytes, message: str, tmp_path: Path) -> None:
     with pytest.raises(agent.Refused, match=message):
         agent.unpack(hashing(content), hashlib.sha256(content).hexdigest(), tmp_path / "inside")
     assert not [each for each in tmp_path.rglob("*") if each.is_file() and each.name != "a"]
@@ -159,14 +159,14 @@ def test_what_is_no_backup_or_would_do_harm_is_refused(content: bytes, message: 
         archive.verify(seal(tmp_path / "a.tar.gz", content))
 
 
-def test_the_checksum_must_be_there_be_one_and_fit(made: archive.Archive, tmp_path: Path) -> None:
+def test_the_checksum_must_exist_be_valid_and_match(made: archive.Archive, tmp_path: Path) -> None:
     path = seal(tmp_path / "a.tar.gz", made.path.read_bytes())
     checksum = archive.checksum_path(path)
     checksum.write_text("0" * 64 + "  a.tar.gz\n")
     with pytest.raises(AirisError, match="its checksum differs"):
         archive.verify(path)
     checksum.write_text("what\n")
-    with pytest.raises(AirisError, match="no SHA-256"):
+    with pytest.raises(AirisError, match="not a SHA-256"):
         archive.verify(path)
     checksum.unlink()
     with pytest.raises(AirisError, match=r"a\.tar\.gz\.sha256 is missing"):
@@ -201,11 +201,11 @@ def test_a_stream_that_was_changed_on_its_way_leaves_no_file(tmp_path: Path) -> 
 def test_a_backup_is_never_overwritten(made: archive.Archive, tmp_path: Path) -> None:
     with pytest.raises(AirisError, match="never overwritten"):
         archive.free_output(made.path)
-    with pytest.raises(AirisError, match="no folder"):
+    with pytest.raises(AirisError, match="not a writable folder"):
         archive.free_output(tmp_path / "missing" / "a.tar.gz")
 
 
-def test_a_full_disk_here_is_told_and_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_local_disk_is_reported_and_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -216,7 +216,7 @@ def test_a_full_disk_here_is_told_and_leaves_no_file(tmp_path: Path, monkeypatch
     assert listing(tmp_path / "out") == []
 
 
-def test_killed_in_the_middle_no_file_is_there_that_looks_whole(tmp_path: Path) -> None:
+def test_a_kill_leaves_no_file_that_looks_complete(tmp_path: Path) -> None:
     out, _ = run_agent("backup", str(data_folder(tmp_path / "data"))).communicate()
     places = tmp_path / "out"
     places.mkdir()

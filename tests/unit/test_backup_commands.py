@@ -56,13 +56,13 @@ SCALE = "scale deployment/airis-deployment --replicas"
 
 @dataclass
 class World:
-    """A cluster made of files: what it answers, what it was asked, and the folder that stands in for the volume."""
+    """A fake cluster made of files: its answers, the recorded calls, and a folder as the volume."""
 
     place: Path
     volume: Path
 
     def does(self, on: str, script: str) -> None:
-        """What happens when the agent is asked for an operation, or at `create` and `scale`; shell, before the answer."""
+        """A shell command that runs before the answer to an agent's operation, `create` or `scale`."""
         (self.place / f"on-{on}").write_text(script)
 
     def answers(self, name: str, *objects: Any) -> None:
@@ -70,7 +70,7 @@ class World:
         (self.place / f"{name}.json").write_text(json.dumps(body) if objects or name == "pods" else "")
 
     def asked(self) -> list[str]:
-        """The commands, without what is the same in each."""
+        """The commands, without their common arguments."""
         log = self.place / "log"
         lines = log.read_text().splitlines() if log.exists() else []
         assert all(each.startswith("--namespace=airis ") for each in lines)
@@ -152,20 +152,20 @@ LOOK = [
 
 
 def restoring(world: World, made: Archive, *options: str) -> list[str]:
-    """What is asked up to the moment at which the archive goes to the helper."""
+    """The calls until the archive is sent to the helper pod."""
     receipt = next(each.split()[-1 - len(options)] for each in world.asked() if " restore " in each)
     size = made.path.stat().st_size
     sent = agent_in(HELPER, "restore", world.volume, size, made.sha256, receipt, *options)
     return [*LOOK, agent_in("airis-1", "inspect", world.volume), *stopping(*helping(sent))]
 
 
-def test_backup_asks_for_three_things(world: World, command: Command, tmp_path: Path) -> None:
+def test_backup_needs_three_kubectl_calls(world: World, command: Command, tmp_path: Path) -> None:
     data_folder(world.volume)
     code, out, err = command("backup", "--stack", "cpu", "--output", str(tmp_path / "b.tar.gz"))
 
     assert (code, world.asked()) == (0, [*LOOK, agent_in("airis-1", "backup", world.volume)])
     assert archive.verify(tmp_path / "b.tar.gz").manifest["stack"] == "cpu"
-    assert out.startswith(f"{tmp_path}/b.tar.gz: 5 files, 0.0 MiB, checked.\n")
+    assert out.startswith(f"{tmp_path}/b.tar.gz: 5 files, 0.0 MiB, verified.\n")
     assert "session key" in out
     assert err == "Backing up stack cpu ...\n"
 
@@ -207,7 +207,7 @@ def test_restore_stops_replaces_and_starts_again(world: World, made: Archive, co
         ('"$@" > /dev/null; exit 1', "the backup's"),  # all is done, and the answer is lost
     ],
 )
-def test_a_restore_whose_connection_breaks_says_which_data_is_there(
+def test_a_restore_with_a_broken_connection_reports_which_data_is_on_the_volume(
     script: str, whose: str, world: World, made: Archive, command: Command
 ) -> None:
     data_folder(world.volume, rows=9)
@@ -217,28 +217,30 @@ def test_a_restore_whose_connection_breaks_says_which_data_is_there(
 
     recovery = helping(agent_in(HELPER, "recover", world.volume))
     assert (code, world.asked()) == (3, [*restoring(world, made, "--overwrite"), *recovery, *BACK])
-    assert f"{whose} data is on the volume, and it is whole" in err
+    assert f"{whose} data is on the volume, and it is consistent" in err
     assert out == ""
     assert contents(world.volume) == (old if whose == "the old" else contents(made.path.parent / "new"))
 
 
 @pytest.fixture
 def heeding_ctrl_c() -> Iterator[None]:
-    """Ctrl-C as in a terminal: a shell makes what it starts in the background deaf to it."""
+    """Restores SIGINT: a shell ignores it in background processes."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("heeding_ctrl_c")
-def test_ctrl_c_makes_the_volume_whole_and_starts_webui_again(world: World, made: Archive, command: Command) -> None:
+def test_ctrl_c_makes_the_volume_consistent_and_starts_webui_again(
+    world: World, made: Archive, command: Command
+) -> None:
     data_folder(world.volume, rows=9)
     world.does("restore", "kill -INT $PPID; sleep 20")
     code, _, err = command("restore", "--stack", "cpu", str(made.path), "--overwrite")
 
     recovery = helping(agent_in(HELPER, "recover", world.volume))
     assert (code, world.asked()) == (130, [*restoring(world, made, "--overwrite"), *recovery, *BACK])
-    assert "the old data is on the volume, and it is whole" in err
+    assert "the old data is on the volume, and it is consistent" in err
 
 
 def test_kill_during_a_backup_starts_webui_again_and_leaves_no_file(
@@ -251,15 +253,15 @@ def test_kill_during_a_backup_starts_webui_again_and_leaves_no_file(
     assert not [each for each in listing(tmp_path) if "b.tar.gz" in each]
 
 
-def test_webui_is_not_started_on_data_that_is_not_whole(world: World, made: Archive, command: Command) -> None:
+def test_webui_is_not_started_on_inconsistent_data(world: World, made: Archive, command: Command) -> None:
     world.does("restore", "kill -9 $$")
     world.does("recover", "echo 'error: the node is gone' >&2; exit 1")
     code, _, err = command("restore", "--stack", "cpu", str(made.path))
 
     assert code == 3
     assert f"{SCALE}=1" not in world.asked()
-    assert "the volume could not be made whole: kubectl exec airis-deployment-data: error: the node is gone" in err
-    assert "WebUI stays stopped, because its data is not whole: run `airis restore` again, then `kubectl" in err
+    assert "the volume could not be made consistent: kubectl exec airis-deployment-data: error: the node is gone" in err
+    assert "Open WebUI stays stopped, because its data is inconsistent: run `airis restore` again, then `kubectl" in err
 
 
 @pytest.mark.parametrize(
@@ -269,7 +271,7 @@ def test_webui_is_not_started_on_data_that_is_not_whole(world: World, made: Arch
         ("restore", 'echo \'{"message": "exceeded quota", "remedy": "", "refused": true}\' >&2; exit 1'),
     ],
 )
-def test_where_nothing_was_touched_webui_only_starts_again(
+def test_webui_starts_again_if_no_data_was_changed(
     on: str, script: str, world: World, made: Archive, command: Command
 ) -> None:
     world.does(on, script)
@@ -280,7 +282,7 @@ def test_where_nothing_was_touched_webui_only_starts_again(
     assert not [each for each in world.asked() if "recover" in each]
 
 
-def test_a_webui_that_cannot_be_started_again_is_told_with_the_command(
+def test_a_webui_that_cannot_be_started_again_is_reported_with_the_command(
     world: World, made: Archive, command: Command
 ) -> None:
     world.does("scale", 'case "$*" in *=1) echo forbidden >&2; exit 1 ;; esac')
@@ -291,15 +293,15 @@ def test_a_webui_that_cannot_be_started_again_is_told_with_the_command(
     assert contents(world.volume) == contents(made.path.parent / "new")
 
 
-def test_a_second_helper_is_refused_and_what_runs_is_left_alone(world: World, made: Archive, command: Command) -> None:
+def test_a_second_helper_is_refused_and_the_first_is_left_alone(world: World, made: Archive, command: Command) -> None:
     world.does("create", "echo 'Error from server (AlreadyExists): pods' >&2; exit 1")
     code, _, err = command("restore", "--stack", "cpu", str(made.path))
     assert code == 3
-    assert "another backup or restore is at work" in err
+    assert "another backup or restore is running" in err
     assert not [each for each in world.asked() if each.startswith("delete") or each == f"{SCALE}=1"]
 
 
-def test_a_damaged_archive_touches_nothing(world: World, made: Archive, command: Command) -> None:
+def test_a_damaged_archive_changes_nothing(world: World, made: Archive, command: Command) -> None:
     with made.path.open("r+b") as file:
         file.seek(100)
         file.write(b"?")
@@ -308,19 +310,19 @@ def test_a_damaged_archive_touches_nothing(world: World, made: Archive, command:
     assert "the archive is damaged" in err
 
 
-def test_data_that_is_there_and_room_that_is_not_are_told_while_webui_runs(
+def test_existing_data_and_missing_space_are_reported_while_webui_runs(
     world: World, made: Archive, command: Command
 ) -> None:
     (world.volume / "webui.db").touch()
-    assert "there is data on the claim airis-pvc already" in command("restore", "-s", "cpu", str(made.path))[2]
+    assert "the claim airis-pvc already has data" in command("restore", "-s", "cpu", str(made.path))[2]
     world.does("inspect", 'echo \'{"empty": true, "free": 7}\'; exit 0')
     assert "the volume has 0 MiB left" in command("restore", "-s", "cpu", str(made.path))[2]
     assert not [each for each in world.asked() if each.startswith("scale")]
 
 
-def test_what_is_not_there_is_told(world: World, command: Command) -> None:
+def test_a_missing_deployment_claim_or_pod_is_reported(world: World, command: Command) -> None:
     world.answers("pods", {**RUNNING, "status": {"containerStatuses": [{"name": "airis", "state": {"waiting": {}}}]}})
-    assert "no pod of airis-deployment runs" in command("backup", "-s", "cpu")[2]
+    assert "no pod of airis-deployment is running" in command("backup", "-s", "cpu")[2]
     other = deployment()
     other["spec"]["template"]["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] = "other"
     world.answers("deployment", other)
@@ -348,14 +350,14 @@ def test_what_is_not_there_is_told(world: World, command: Command) -> None:
         ),
     ],
 )
-def test_data_that_is_elsewhere_is_refused_with_its_own_tools(
+def test_data_outside_of_the_volume_is_refused_with_the_tools_to_use(
     settings: str, said: tuple[str, ...], project: Path, command: Command
 ) -> None:
     (project / "Pulumi.test.yaml").write_text(f"config:\n  {settings}\n")
     for arguments in (["backup"], ["restore", "x.tar.gz"]):
         code, out, err = command(*arguments, "--stack", "test")
         assert (code, out) == (1, "")
-        assert all(each in err for each in ("Pulumi.test.yaml: this stack's data is not on one volume alone", *said))
+        assert all(each in err for each in ("Pulumi.test.yaml: this stack's data is not on a single volume", *said))
 
 
 def test_the_helper_is_webuis_pod_without_its_credentials() -> None:

@@ -336,9 +336,9 @@ def test_show_secrets_prints_a_real_key_in_the_secret_and_nowhere_else(command: 
 @pytest.mark.parametrize("prefix", ["airis:", ""])
 def test_plain_text_in_the_stack_file_is_refused(prefix: str, secrets: str, key: str, refuse: Refuse) -> None:
     assert refuse(f"{prefix}secrets: {secrets}") == (
-        f"Pulumi.test.yaml: airis:secrets.{key} stands there in plain text\n"
-        f"  `pulumi config set --stack test --secret --path airis:secrets.{key}` encrypts it; "
-        "then change the value that was seen"
+        f"Pulumi.test.yaml: airis:secrets.{key} is in plain text\n"
+        f"  encrypt it with `pulumi config set --stack test --secret --path airis:secrets.{key}`; "
+        "then rotate the credential"
     )
 
 
@@ -449,7 +449,7 @@ def test_undecryptable_values_are_accepted(project: Path, command: Command) -> N
     (project / "Pulumi.team.yaml").write_text(json.dumps({"config": config}), encoding="utf-8")
     code, out, err = command("render", "--stack", "team")
     assert code == 0
-    assert err.startswith("note: Secret/airis-secrets reads [secret] here.")
+    assert err.startswith("note: the values of Secret/airis-secrets are redacted as [secret].")
     assert len(err.splitlines()) == 1
     assert "v1:abc" not in out
     (secret,) = [each for each in yaml.safe_load_all(out) if each["kind"] == "Secret"]

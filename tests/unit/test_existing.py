@@ -1,4 +1,4 @@
-"""Existing objects that are not the stack's: refused before Pulumi starts, and explained if Pulumi meets them."""
+"""Existing objects that are not in the stack's state: refused before Pulumi starts, and explained if Pulumi reports them."""
 
 import json
 from collections.abc import Mapping
@@ -21,11 +21,11 @@ pytestmark = pytest.mark.timeout(60)
 
 STACK = stack_of()
 LEFT = ["namespace/airis", "persistentvolumeclaim/airis-pvc", "persistentvolumeclaim/ollama-volume-ollama-0"]
-"""Objects that `destroy` leaves, as `kubectl get --output=name` prints them."""
+"""What `destroy` keeps, as `kubectl get --output=name` prints it."""
 
 
 class FakeCluster:
-    """Returns the objects of these names, and fails if there are none."""
+    """A cluster with objects of these names; fails if there are none."""
 
     namespace = "airis"
 
@@ -58,12 +58,12 @@ def refuse(
     refuse_existing(engine, cluster, wanted(), stack)  # type: ignore[arg-type]
 
 
-def test_objects_left_by_a_destroyed_stack_are_reported_with_the_fix() -> None:
+def test_the_remains_of_a_destroyed_stack_are_listed_with_how_to_take_them_over() -> None:
     cluster = FakeCluster(*LEFT)
     with pytest.raises(AirisError) as error:
         refuse(cluster)
     assert error.value.message == (
-        "already in the cluster, and not made by stack test: Namespace/airis, PersistentVolumeClaim/airis-pvc, "
+        "already in the cluster, but not created by stack test: Namespace/airis, PersistentVolumeClaim/airis-pvc, "
         "PersistentVolumeClaim/ollama-volume-ollama-0. Nothing was changed"
     )
     assert "PULUMI_K8S_UPSERT_EXISTING_OBJECTS=true" in str(error.value)
@@ -72,8 +72,8 @@ def test_objects_left_by_a_destroyed_stack_are_reported_with_the_fix() -> None:
 
 
 @pytest.mark.parametrize("further", ["deployment.apps/airis-deployment", "secret/airis-secrets"])
-def test_adoption_is_not_suggested_for_objects_in_use(further: str) -> None:
-    """If adopted with the variable, a live stack would belong to two stacks."""
+def test_taking_over_a_namespace_in_use_is_never_suggested(further: str) -> None:
+    """With the variable, two stacks would own the same objects."""
     with pytest.raises(AirisError) as error:
         refuse(FakeCluster(*LEFT, further))
     assert further.rpartition("/")[2] in error.value.message
@@ -84,23 +84,23 @@ def test_adoption_is_not_suggested_for_objects_in_use(further: str) -> None:
 def test_objects_in_the_state_belong_to_the_stack() -> None:
     own = [each for each in wanted() if each["kind"] != "Secret"]
     refuse(FakeCluster(*(f"{each['kind'].lower()}/{each['metadata']['name']}" for each in own)), *own)
-    with pytest.raises(AirisError, match="not made by stack test: Secret/airis-secrets"):
+    with pytest.raises(AirisError, match="not created by stack test: Secret/airis-secrets"):
         refuse(FakeCluster("namespace/airis", "secret/airis-secrets"), *own)
 
 
-def test_a_free_namespace_does_not_read_the_state() -> None:
+def test_the_state_is_not_read_if_no_object_exists() -> None:
     engine: Any = SimpleNamespace(takes_existing=False)
     refuse_existing(engine, FakeCluster(), wanted(), STACK)  # type: ignore[arg-type]
 
 
-def test_nothing_is_refused_if_existing_objects_are_adopted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_existing_objects_are_accepted_if_they_are_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
     refuse(FakeCluster(*LEFT), takes_existing=True)
     refuse(FakeCluster(*LEFT), stack=replace(STACK, config={"kubernetes:upsertExistingObjects": "true"}))
     monkeypatch.setenv("PULUMI_K8S_UPSERT_EXISTING_OBJECTS", "true")
     refuse(FakeCluster(*LEFT))
 
 
-def test_without_kubectl_pulumi_reports_existing_objects() -> None:
+def test_if_kubectl_fails_the_conflict_is_left_to_pulumi() -> None:
     refuse(None)
     refuse(FakeCluster(*LEFT, answers=False))
 
@@ -129,7 +129,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ("Deployment", "`airis adopt` adopts it"),
     ],
 )
-def test_an_existing_object_is_reported_with_the_fix(kind: str, remedy: str, logged: list[str]) -> None:
+def test_an_existing_object_is_reported_with_the_remedy(kind: str, remedy: str, logged: list[str]) -> None:
     again = existing._say(error_of(kind, 'was not successfully created by the API server: x "it" already exists'))
     assert again is False
     (line,) = logged
@@ -149,6 +149,6 @@ def test_every_object_has_the_error_hook(registrations: list[Any]) -> None:
     made = [each.name for each in registrations if each.type.startswith("kubernetes:")]
     assert explained == made
     assert len(made) == len(drawn.objects)
-    # existing hooks of an object are kept
+    # an object's other hooks are kept
     (deployment,) = [each for each in registrations if each.name == "airis-deployment"]
     assert "airis-pods" in ",".join(deployment.hooks.on_error)

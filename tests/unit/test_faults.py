@@ -1,4 +1,4 @@
-"""What is said of pods whose node is gone."""
+"""Pods that are stuck terminating because their node is unreachable."""
 
 import time
 from typing import Any
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(60)
 
 
 def ending(seconds: float, **metadata: Any) -> dict[str, Any]:
-    """A pod that is to have ended by then: so many seconds from now."""
+    """A terminating pod whose grace period ends that many seconds from now."""
     due = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
     return {
         "kind": "Pod",
@@ -23,18 +23,18 @@ def ending(seconds: float, **metadata: Any) -> dict[str, Any]:
     }
 
 
-def test_a_pod_that_should_have_ended_long_ago_is_told() -> None:
+def test_a_pod_stuck_terminating_is_reported() -> None:
     (found,) = troubles([ending(-60)])
 
     assert found.what == "Pod/ollama-0"
-    assert "it should have ended at " in found.reason
-    assert "its node gpu-0 has not said that it has" in found.reason
-    assert "`kubectl delete node` it" in found.remedy
+    assert "stuck terminating since " in found.reason
+    assert "node gpu-0 may be unreachable" in found.reason
+    assert "`kubectl delete node`" in found.remedy
     assert not found.settling
 
 
 @pytest.mark.parametrize("seconds", [30, 0])
-def test_a_pod_that_ends_in_time_is_not(seconds: float) -> None:
+def test_a_pod_that_terminates_in_time_is_not_reported(seconds: float) -> None:
     assert list(troubles([ending(seconds)])) == []
 
 

@@ -1,4 +1,4 @@
-"""What `airis up` says after a stack has come up for the first time, and when it says nothing."""
+"""The first steps that `airis up` prints after the first deployment of a stack."""
 
 import json
 from pathlib import Path
@@ -10,8 +10,8 @@ from airis.deploy import first_steps
 from airis.deploy.first_steps import Before
 from airis.rehearse.deploy_or_rehearse import deploy_or_rehearse
 from airis.stack_file.stacks import settings_of
+from tests.unit.deploying import UID, Script, asked, script, write
 from tests.unit.drawing import stack_of
-from tests.unit.test_engine import UID, Script, asked, script, write
 
 __all__ = ["asked", "script"]  # fixtures
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(60)
 
 @pytest.fixture(autouse=True)
 def dns(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[str, ...]]:
-    """The names that this machine knows."""
+    """The names that resolve on this machine."""
     known: dict[str, tuple[str, ...]] = {}
     monkeypatch.setattr(first_steps, "resolved", lambda names: {each: known.get(each, ()) for each in names})
     monkeypatch.setattr(first_steps, "program", lambda: ".venv/bin/airis")
@@ -32,20 +32,20 @@ def told(*, has_data: bool = False, **config: Any) -> str:
     return first_steps.first_steps(stack, settings_of(stack), Before(deployed=False, has_data=has_data))
 
 
-def test_the_whole_text_of_a_small_stack() -> None:
+def test_the_complete_text_for_a_small_stack() -> None:
     assert told(ollama={"models": ["llama3.2:1b"]}).splitlines() == [
         "",
-        "Stack test is up. What comes next:",
+        "Stack test is up. Next steps:",
         "  Open     `.venv/bin/airis open --stack test` opens it in your browser.",
-        "  Sign in  Create an account: the first one is the administrator's.",
-        "  Model    Ask llama3.2:1b.",
+        "  Sign in  Create an account: the first account is the administrator.",
+        "  Model    Chat with llama3.2:1b.",
     ]
 
 
-def test_where_it_is_reached(dns: dict[str, tuple[str, ...]]) -> None:
+def test_the_url_and_how_to_open_it(dns: dict[str, tuple[str, ...]]) -> None:
     host: dict[str, Any] = {"ingress": {"host": "chat.example.com", "tls": {"secretName": "tls"}}}
     assert "Open     https://chat.example.com\n" in told(**host)
-    assert "does not know the name chat.example.com yet; `.venv/bin/airis open --stack test`" in told(**host)
+    assert "chat.example.com does not resolve on this machine yet; `.venv/bin/airis open --stack test`" in told(**host)
     dns["chat.example.com"] = ("203.0.113.7",)
     assert "airis open" not in told(**host)
     assert "Open     http://203.0.113.7\n" in told(webui={"url": "http://203.0.113.7"})
@@ -53,36 +53,40 @@ def test_where_it_is_reached(dns: dict[str, tuple[str, ...]]) -> None:
     assert "address of its load balancer" in told(webui={"service": {"type": "LoadBalancer"}})
 
 
-def test_an_address_needs_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ip_address_needs_no_dns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_steps, "resolved", lambda _: {})  # addresses are not asked for
-    assert "does not know" not in told(webui={"url": "http://203.0.113.7"})
+    assert "does not resolve" not in told(webui={"url": "http://203.0.113.7"})
 
 
 @pytest.mark.parametrize(
     ("auth", "said"),
     [
-        ({}, "Create an account: the first one is the administrator's."),
-        ({"enabled": False}, "whoever reaches it is its administrator"),
+        ({}, "Create an account: the first account is the administrator."),
+        ({"enabled": False}, "everyone who can reach it is an administrator"),
         (
             {"firstAdmin": {"email": "a@example.com", "passwordFrom": {"name": "s", "key": "k"}}},
-            "The administrator is a@example.com; the password is in the key k of the Secret s.",
+            "The administrator is a@example.com; the password is in key k of Secret s.",
         ),
-        ({"trustedHeader": {"email": "X-Email"}}, "The first account that signs in is the administrator's."),
+        ({"trustedHeader": {"email": "X-Email"}}, "The first user who signs in is the administrator."),
     ],
 )
 def test_who_the_administrator_is(auth: dict[str, Any], said: str) -> None:
     assert said in told(webui={"auth": auth})
 
 
-def test_data_that_was_there_may_have_accounts() -> None:
-    assert "The accounts in its database stay." in told(has_data=True)
+def test_existing_data_may_have_accounts() -> None:
+    assert "Existing accounts in the database are kept." in told(has_data=True)
     assert "Create an account" not in told(has_data=True)
 
 
 @pytest.mark.parametrize(
     ("config", "said", "not_said"),
     [
-        ({}, "There is none yet. In Pulumi.test.yaml, `models: [llama3.2:1b]`", "Ask"),
+        (
+            {},
+            "No model yet. To pull one, set `models: [llama3.2:1b]` under airis:ollama in Pulumi.test.yaml",
+            "Chat with",
+        ),
         (
             {
                 "ollama": {
@@ -91,7 +95,7 @@ def test_data_that_was_there_may_have_accounts() -> None:
                 },
                 "webui": {"connections": {"embeddings": {"engine": "ollama", "model": "nomic-embed-text:latest"}}},
             },
-            "Ask llama3.1:8b or helpdesk.",
+            "Chat with llama3.1:8b or helpdesk.",
             "nomic",
         ),
         (
@@ -99,13 +103,13 @@ def test_data_that_was_there_may_have_accounts() -> None:
                 "webui": {"connections": {"openai": [{"url": "https://llm.example.com/v1"}]}},
                 "ollama": {"enabled": False},
             },
-            "Model    Those of the servers in airis:webui.connections.",
-            "none",
+            "Model    The models of the servers in airis:webui.connections.",
+            "No model",
         ),
         ({"ollama": {"enabled": False}}, "connect a server in the browser", "llama"),
     ],
 )
-def test_which_model_to_ask(config: dict[str, Any], said: str, not_said: str) -> None:
+def test_which_models_are_listed(config: dict[str, Any], said: str, not_said: str) -> None:
     text = told(**config)
     assert said in text
     assert not_said not in text
@@ -115,12 +119,12 @@ def test_which_model_to_ask(config: dict[str, Any], said: str, not_said: str) ->
     ("there", "said"),
     [
         ([], "Create an account"),
-        (["PersistentVolumeClaim"], "The accounts in its database stay."),
+        (["PersistentVolumeClaim"], "Existing accounts in the database are kept."),
         (["Deployment", "PersistentVolumeClaim"], ""),
     ],
     ids=["new", "destroyed before", "deployed"],
 )
-def test_up_says_it_when_the_webui_is_new(
+def test_up_prints_the_first_steps_of_a_new_webui(
     asked: list[str], script: Script, capfd: pytest.CaptureFixture[str], there: list[str], said: str
 ) -> None:
     listed = json.dumps({"kind": "List", "items": [{"kind": each} for each in there]})
@@ -137,7 +141,7 @@ def test_up_says_it_when_the_webui_is_new(
     assert ("Stack cpu is up" in out) == bool(said)
 
 
-def test_up_says_nothing_where_it_failed_or_cannot_look(
+def test_up_prints_no_first_steps_if_the_cluster_cannot_be_read(
     asked: list[str], project: Path, script: Script, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script("kubectl", 'case "$*" in *airis-deployment*) exit 1;; *) echo "Forbidden" >&2; exit 1;; esac')
@@ -148,7 +152,7 @@ def test_up_says_nothing_where_it_failed_or_cannot_look(
     assert "is up" not in capfd.readouterr().out
 
 
-def test_a_database_outside_may_have_accounts() -> None:
+def test_an_external_database_may_have_accounts() -> None:
     class Empty:
         def get(self, *_: str) -> list[dict[str, Any]]:
             return []

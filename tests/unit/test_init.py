@@ -1,4 +1,4 @@
-"""`airis init`: what is asked, what is written, and what is not."""
+"""`airis init`: its questions, and the file that it writes."""
 
 import io
 import json
@@ -24,14 +24,14 @@ pytestmark = pytest.mark.timeout(60)
 
 
 class Terminal(io.StringIO):
-    """Somebody at a terminal, who types these lines and then closes it."""
+    """A user at a terminal who types these lines and then closes it."""
 
     def isatty(self) -> bool:
         return True
 
 
 class Interrupted(Terminal):
-    """Somebody who presses Ctrl-C after these lines."""
+    """A user who presses Ctrl-C after these lines."""
 
     def readline(self, *args: Any) -> str:  # type: ignore[override]
         line = super().readline(*args)
@@ -86,7 +86,7 @@ def test_every_vendor_has_nodes_on_every_platform(platform: str, vendor: str, co
     assert gpu.accelerator == ("nvidia-l4" if (platform, vendor) == ("gke", "nvidia") else None)
 
 
-def test_k3s_lets_its_traefik_in(command: Command, project: Path) -> None:
+def test_the_k3s_stack_allows_its_traefik(command: Command, project: Path) -> None:
     command("init", "-s", "mine", "--platform", "k3s", "--host", "a.example.com", "--yes")
     settings = settings_of(read_stack("mine", project))
     assert settings.ingress.controller == "traefik"
@@ -95,13 +95,11 @@ def test_k3s_lets_its_traefik_in(command: Command, project: Path) -> None:
     assert settings_of(read_stack("other", project)).network == StackSettings().network
 
 
-def test_enter_all_the_way_is_a_stack_and_so_is_yes(
-    command: Command, project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_accepting_all_defaults_equals_yes(command: Command, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal("\n" * len(QUESTIONS)))
     code, out, _ = command("init")
     assert code == 0
-    assert "Where does it run" in out
+    assert "Kubernetes platform" in out
     assert "llama3.2:1b: 1.3GB" in out
     monkeypatch.undo()
     assert command("init", "--stack", "same", "--yes")[0] == 0
@@ -112,15 +110,15 @@ def test_enter_all_the_way_is_a_stack_and_so_is_yes(
     assert names(program.run(read_stack("mine", project)), "Ingress") == ["airis-ingress"]
 
 
-def test_a_wrong_answer_is_asked_for_again(command: Command, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_answer_is_asked_again(command: Command, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = ["a/b", "team", "mars", "kind", "some", "0", "none", "many", "50Gi", *[""] * len(QUESTIONS)]
     monkeypatch.setattr(sys, "stdin", Terminal("\n".join(answers)))
     code, out, _ = command("init")
     assert code == 0
-    assert "It must be a stack's name" in out
-    assert "It must be one of minikube, kind" in out
-    assert "It must be a whole number; 0 for none" in out
-    assert "It must be bytes with a Kubernetes suffix" in out
+    assert "Must be a stack name" in out
+    assert "Must be one of minikube, kind" in out
+    assert "Must be a whole number; 0 for none" in out
+    assert "Must be bytes with a Kubernetes suffix" in out
     settings = settings_of(read_stack("team", project))
     assert settings.ollama.models == ()
     assert settings.ollama.storage.size == "50Gi"
@@ -128,11 +126,11 @@ def test_a_wrong_answer_is_asked_for_again(command: Command, project: Path, monk
     assert "port-forward" in (project / "Pulumi.team.yaml").read_text(encoding="utf-8")
 
 
-def test_what_was_given_is_not_asked(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_given_options_are_not_asked(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal("\n" * len(QUESTIONS)))
     _, out, _ = command("init", "--stack", "mine", "--platform", "kind", "--sign-up")
     assert "Name of the stack" not in out
-    assert "Where does it run" not in out
+    assert "Kubernetes platform" not in out
     assert "GPUs of the Ollama pod" in out
     assert "Who made the GPUs" not in out
     assert "account" not in out
@@ -140,7 +138,7 @@ def test_what_was_given_is_not_asked(command: Command, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("typed", ["", "mine\n", "mine\nkind\n1\n"])
 @pytest.mark.parametrize("terminal", [Terminal, Interrupted])
-def test_broken_off_leaves_no_file(
+def test_an_aborted_questionnaire_leaves_no_file(
     terminal: type[Terminal], typed: str, command: Command, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = files(project)
@@ -151,7 +149,7 @@ def test_broken_off_leaves_no_file(
     assert files(project) == before
 
 
-def test_without_a_terminal_everything_must_be_said(
+def test_without_a_terminal_all_answers_are_required(
     command: Command, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = files(project)
@@ -165,15 +163,17 @@ def test_without_a_terminal_everything_must_be_said(
 
 
 @pytest.mark.parametrize("name", ["cpu", "gpu"])
-def test_a_file_that_exists_stays(name: str, command: Command, project: Path) -> None:
+def test_an_existing_file_is_kept(name: str, command: Command, project: Path) -> None:
     before = (project / f"Pulumi.{name}.yaml").read_bytes()
     code, out, err = command("init", "--stack", name, "--yes")
     assert (code, out) == (1, "")
-    assert err.startswith(f"error: Pulumi.{name}.yaml exists, and is never written over\n")
+    assert err.startswith(f"error: Pulumi.{name}.yaml exists, and is never overwritten\n")
     assert (project / f"Pulumi.{name}.yaml").read_bytes() == before
 
 
-def test_a_file_that_comes_meanwhile_stays(command: Command, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_created_in_the_meantime_is_kept(
+    command: Command, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = project / "Pulumi.mine.yaml"
 
     class Slow(Terminal):
@@ -185,7 +185,7 @@ def test_a_file_that_comes_meanwhile_stays(command: Command, project: Path, monk
     monkeypatch.setattr(sys, "stdin", Slow("\n" * len(QUESTIONS)))
     code, _, err = command("init")
     assert code == 1
-    assert "never written over" in err
+    assert "never overwritten" in err
     assert path.read_text(encoding="utf-8") == "config: {}\n"
     assert files(project) == {*before, path.name}
 
@@ -193,25 +193,31 @@ def test_a_file_that_comes_meanwhile_stays(command: Command, project: Path, monk
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--platform", "mars"], "--platform mars: not an answer\n  it must be one of minikube"),
-        (["--vendor", "amd"], "--vendor amd: it has no effect\n  only together with --gpu"),
-        (["--host", "none", "--tls-issuer", "a"], "--tls-issuer a: it has no effect\n  only together with --host"),
-        (["--admin-secret", "a/b"], "--admin-secret a/b: it has no effect\n  only together with --admin-email"),
-        (["--admin-email", "a@b.c", "--admin-secret", "a"], "--admin-secret a: not an answer"),
-        (["--host", "https://a.example.com"], "--host https://a.example.com: not an answer"),
-        (["--model", "a b"], "--model a b: not an answer"),
-        (["--model", "llama3.2:1b", "--no-model"], "it must be names of models, or none alone"),
-        (["--webui-image", "a b"], "--webui-image a b: not an answer"),
-        (["--ollama-image", ""], "--ollama-image : not an answer"),
+        (["--platform", "mars"], "--platform mars: invalid value\n  must be one of minikube"),
+        (["--vendor", "amd"], "--vendor amd: this option has no effect\n  use it together with --gpu"),
+        (
+            ["--host", "none", "--tls-issuer", "a"],
+            "--tls-issuer a: this option has no effect\n  use it together with --host",
+        ),
+        (
+            ["--admin-secret", "a/b"],
+            "--admin-secret a/b: this option has no effect\n  use it together with --admin-email",
+        ),
+        (["--admin-email", "a@b.c", "--admin-secret", "a"], "--admin-secret a: invalid value"),
+        (["--host", "https://a.example.com"], "--host https://a.example.com: invalid value"),
+        (["--model", "a b"], "--model a b: invalid value"),
+        (["--model", "llama3.2:1b", "--no-model"], "must be model names, or only none"),
+        (["--webui-image", "a b"], "--webui-image a b: invalid value"),
+        (["--ollama-image", ""], "--ollama-image : invalid value"),
         (["--ollama-storage", "4GB"], "did you mean 4G?"),
-        (["--stack", "../a"], "--stack ../a: not an answer"),
-        (["--stack", ""], "--stack : not an answer"),
-        # Right each for itself, and refused together by the settings
+        (["--stack", "../a"], "--stack ../a: invalid value"),
+        (["--stack", ""], "--stack : invalid value"),
+        # Each is valid, but the settings reject the combination
         (["--model", "llama3.1:70b", "--ollama-storage", "1Gi"], "airis:ollama.storage.size"),
         (["--platform", "kind", "--gpu", "1", "--accelerator", "a"], "airis:ollama.gpu.accelerator"),
     ],
 )
-def test_what_cannot_be_is_refused(options: list[str], said: str, command: Command, project: Path) -> None:
+def test_invalid_options_are_refused(options: list[str], said: str, command: Command, project: Path) -> None:
     before = files(project)
     stack = [] if "--stack" in options else ["--stack", "mine"]
     code, out, err = command("init", *stack, *options, "--yes")
@@ -221,10 +227,12 @@ def test_what_cannot_be_is_refused(options: list[str], said: str, command: Comma
 
 
 @pytest.mark.parametrize("gpus", ["0", "1"])
-def test_one_small_model_comes_with_its_size_and_can_be_declined(command: Command, project: Path, gpus: str) -> None:
+def test_the_default_model_is_listed_with_its_size_and_can_be_declined(
+    command: Command, project: Path, gpus: str
+) -> None:
     _, out, _ = command("init", "-s", "mine", "--gpu", gpus, "--yes")
     assert settings_of(read_stack("mine", project)).ollama.models == ("llama3.2:1b",)
-    assert "the first up downloads llama3.2:1b: 1.3GB" in out
+    assert "the first `up` pulls llama3.2:1b: 1.3GB" in out
     assert "llama3.2:1b: 1.3GB" in (project / "Pulumi.mine.yaml").read_text(encoding="utf-8")
     for name, options in {"a": ["--no-model"], "b": ["--model", "none"], "c": ["--model", "NONE"]}.items():
         _, out, _ = command("init", "-s", name, "--gpu", gpus, *options, "--yes")
@@ -232,7 +240,7 @@ def test_one_small_model_comes_with_its_size_and_can_be_declined(command: Comman
         assert "models" not in config(project, name)["airis:ollama"]
 
 
-def test_images_are_written_where_they_differ(command: Command, project: Path) -> None:
+def test_images_are_written_if_they_differ_from_the_defaults(command: Command, project: Path) -> None:
     images = [
         "--webui-image",
         "registry.example.com/webui:1.2.3",
@@ -246,7 +254,7 @@ def test_images_are_written_where_they_differ(command: Command, project: Path) -
     assert "image" not in {*config(project, "plain")["airis:webui"], *config(project, "plain")["airis:ollama"]}
 
 
-def test_the_image_for_amd_gpus_is_the_default_there(
+def test_the_default_image_for_amd_gpus_is_the_rocm_image(
     command: Command, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", Terminal("\n" * len(QUESTIONS)))
@@ -259,7 +267,7 @@ def test_the_image_for_amd_gpus_is_the_default_there(
 
 
 @pytest.mark.parametrize("word", ["true", "null", "1e3", "0x1f", "5", "1.5"])
-def test_words_that_are_something_else_in_yaml_are_quoted(word: str, command: Command, project: Path) -> None:
+def test_ambiguous_words_are_quoted(word: str, command: Command, project: Path) -> None:
     options = ["--storage-class", word, "--ingress-class", word, "--tls-issuer", word, "--host", "a.example.com"]
     models = ["--model", f"{word}:{word}", "--model", word]
     code, _, err = command("init", "-s", "mine", "--platform", "aks", *options, *models, "--yes")
@@ -273,7 +281,7 @@ def test_words_that_are_something_else_in_yaml_are_quoted(word: str, command: Co
 
 
 @pytest.mark.parametrize("address", ["a:b@c.d", "#a@b.c", "&a@b.c", "*a@b.c", "'a@b.c", '"a@b.c', "{a}@b.c", "!a@b.c"])
-def test_an_address_of_any_characters_stays_itself(address: str, command: Command, project: Path) -> None:
+def test_an_address_with_special_characters_is_kept(address: str, command: Command, project: Path) -> None:
     code, out, err = command("init", "-s", "mine", "--admin-email", address, "--yes")
     assert (code, err) == (0, "")
     admin = settings_of(read_stack("mine", project)).webui.auth.first_admin
@@ -289,7 +297,7 @@ def test_who_may_sign_up(command: Command, project: Path) -> None:
     assert settings_of(read_stack("open", project)).webui.auth.sign_up is True
 
 
-def test_comments_only_name_pages_that_there_are(command: Command, project: Path) -> None:
+def test_comments_only_name_existing_pages(command: Command, project: Path) -> None:
     command("init", "-s", "mine", "--platform", "k3s", "--gpu", "1", "--host", "a.example.com", "--yes")
     command("init", "-s", "plain", "--platform", "kind", "--yes")
     root = Path(__file__).parents[2]
@@ -330,7 +338,7 @@ def test_on_cpu_the_memory_has_room_for_the_models(models: tuple[str, ...], memo
 
 
 @pytest.mark.parametrize("gpu", [0, 1])
-def test_a_stack_for_large_models_is_one_that_fits_them(command: Command, project: Path, gpu: int) -> None:
+def test_a_stack_for_large_models_has_room_for_them(command: Command, project: Path, gpu: int) -> None:
     command("init", "-s", "large", "--model", "gemma3:12b", "--gpu", str(gpu), "--yes")
     limits = settings_of(read_stack("large", project)).ollama.resources.limits
     assert limits.memory == ("4Gi" if gpu else "12Gi")

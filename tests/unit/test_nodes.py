@@ -161,15 +161,15 @@ GROUP = "name: a, cpu: 1, memory: 1Gi"
         ("# nothing\n---\n", "it describes no node"),
         ("nodes: []", "it describes no node"),
         ("kind: List\nitems: []", "it describes no node"),
-        ("a: [", "it is not YAML: .*line 1"),
-        ("\0", "it is not YAML"),
-        ("hello", "'hello': keys and values"),
-        ("[1]", "keys and values"),
-        ("node: []", r"node: there is no such key"),
-        ("nodes: {name: a}", "nodes: a list is needed"),
-        ("nodes: [gpu]", r"nodes\[0\]: 'gpu': keys and values"),
+        ("a: [", "not valid YAML: .*line 1"),
+        ("\0", "not valid YAML"),
+        ("hello", "'hello': must be a mapping"),
+        ("[1]", "must be a mapping"),
+        ("node: []", r"node: unknown key"),
+        ("nodes: {name: a}", "nodes: must be a list"),
+        ("nodes: [gpu]", r"nodes\[0\]: 'gpu': must be a mapping"),
         ("nodes: [{name: a, cpu: 1}]", r"nodes\[0\].memory: this key is required"),
-        (f"nodes: [{{{GROUP}}}, {{{GROUP}, gpus: 1}}]", r"nodes\[1\].gpus: 1: there is no such key"),
+        (f"nodes: [{{{GROUP}}}, {{{GROUP}, gpus: 1}}]", r"nodes\[1\].gpus: 1: unknown key"),
         ("nodes: [{name: A, cpu: 1, memory: 1Gi}]", r"nodes\[0\].name: 'A': a DNS-1123 label"),
         (f"nodes: [{{name: {'a' * 60}, cpu: 1, memory: 1Gi}}]", r"nodes\[0\].name: .* at most 57"),
         (
@@ -189,13 +189,13 @@ GROUP = "name: a, cpu: 1, memory: 1Gi"
         (f"nodes: [{{{GROUP}, taints: [gpu]}}]", r"nodes\[0\].taints\[0\]: 'gpu': a taint as kubectl writes it"),
         (
             f"nodes: [{{{GROUP}, taints: ['gpu:Never']}}]",
-            r"nodes\[0\].taints\[0\].effect: 'Never': it must be 'NoSchedule'",
+            r"nodes\[0\].taints\[0\].effect: 'Never': must be 'NoSchedule'",
         ),
         (f"nodes: [{{{GROUP}, taints: ['a b:NoExecute']}}]", r"nodes\[0\].taints\[0\].key: 'a b': a label key"),
         (f"nodes: [{{{GROUP}}}, {{{GROUP}}}]", "these nodes stand in it twice: a-0$"),
-        ("kind: Pod", "kind: 'Pod': it must be 'Node'"),
-        ("kind: List\nitems: 3", "items: 3: a list is needed"),
-        ("kind: List\nitems: [{kind: Pod}]", r"items\[0\].kind: 'Pod': it must be 'Node'"),
+        ("kind: Pod", "kind: 'Pod': must be 'Node'"),
+        ("kind: List\nitems: 3", "items: 3: must be a list"),
+        ("kind: List\nitems: [{kind: Pod}]", r"items\[0\].kind: 'Pod': must be 'Node'"),
         ("kind: Node\nstatus: {capacity: {cpu: 1}}", "metadata: this key is required"),
         (NODE, "status: this key is required"),
         (f"{NODE}status: {{allocatable: {{}}}}", r"status: allocatable \(or capacity\) must say what the node offers"),
@@ -203,7 +203,7 @@ GROUP = "name: a, cpu: 1, memory: 1Gi"
         (f"{NODE}status: {{allocatable: {{cpu: true}}}}", "status.allocatable.cpu: True: a Kubernetes quantity"),
         (
             f"{NODE}spec: {{taints: [{{key: x, effect: Never}}]}}\nstatus: {{capacity: {{cpu: 1}}}}",
-            r"spec.taints\[0\].effect: 'Never': it must be 'NoSchedule'",
+            r"spec.taints\[0\].effect: 'Never': must be 'NoSchedule'",
         ),
         (f"{NODE}status: {{capacity: {{cpu: 1}}}}\n---\n{NODE}", "document 2: status: this key is required"),
         (f"{NODE}status: {{capacity: {{cpu: 1}}}}\n---\nnodes: [{{name: x}}]", r"document 2: nodes\[0\].cpu: this key"),
@@ -231,4 +231,4 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     )
     assert refusal(lambda: load_nodes(tmp_path)).startswith(f"{tmp_path}: Is a directory")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\xfa")
-    assert "it is not YAML" in refusal(lambda: load_nodes(tmp_path / "binary"))
+    assert "not valid YAML" in refusal(lambda: load_nodes(tmp_path / "binary"))

@@ -1,4 +1,4 @@
-"""The rules: each has something that keeps and something that breaks it; over manifests, as a policy pack, as a command."""
+"""The policy rules, with objects that pass and violate each: on manifests, as a policy pack, and with `airis check`."""
 
 import copy
 import re
@@ -29,7 +29,7 @@ def rule(name: str) -> Rule:
 
 
 def registered(kind: str, name: str, change: Change = lambda _: None) -> Registered:
-    """An object of the committed gpu stack, which keeps every rule, with a change."""
+    """An object of the committed gpu stack, which passes every rule, with a change."""
     each = find(committed("gpu"), kind, name)
     body = copy.deepcopy(dict(each.manifest))
     change(body)
@@ -66,7 +66,7 @@ CONTEXT = f"{AIRIS}.securityContext"
 
 
 @pytest.mark.parametrize("stack", RECOMMENDED)
-def test_the_recommended_stacks_keep_every_mandatory_rule(stack: str) -> None:
+def test_the_recommended_stacks_pass_every_mandatory_rule(stack: str) -> None:
     for each in committed(stack).objects:
         subject = Registered(each.manifest, protect=each.protect, retain=each.retain)
         for one in RULES:
@@ -119,27 +119,27 @@ def test_the_recommended_stacks_keep_every_mandatory_rule(stack: str) -> None:
         ),
     ],
 )
-def test_a_pod_that_breaks_a_rule(name: str, field: str, change: Change) -> None:
+def test_a_pod_that_violates_a_rule(name: str, field: str, change: Change) -> None:
     found = problems(name, registered("Deployment", "airis-deployment", change))
     assert any(each.startswith(f"Deployment/airis-deployment: {field}: ") for each in found), found
     assert "hunter2" not in "".join(found)
 
 
-def test_a_value_that_only_names_other_variables_holds_no_credential() -> None:
+def test_a_value_that_only_refers_to_other_variables_is_no_credential() -> None:
     for value in ("$(FIRST)", "$(FIRST);$(SECOND)", ";$(SECOND)"):
         change = variable("OPENAI_API_KEYS", value)
         assert problems("no-plain-credentials", registered("Deployment", "airis-deployment", change)) == []
 
 
 @pytest.mark.parametrize("name", [each.name for each in RULES])
-def test_a_pod_that_keeps_a_rule(name: str) -> None:
+def test_a_pod_that_passes_a_rule(name: str) -> None:
     def pin(body: Any) -> None:
         container(body)["image"] = "ghcr.io/airis/airis:1.2.3"
 
     assert problems(name, registered("Deployment", "airis-deployment", pin)) == []
 
 
-def test_an_init_container_and_every_maker_of_pods_are_held_to_the_rules() -> None:
+def test_rules_apply_to_init_containers_and_all_workload_kinds() -> None:
     bare = {"name": "a", "image": "busybox"}
     makers = {
         "Pod": {"initContainers": [bare], "containers": []},
@@ -152,7 +152,7 @@ def test_an_init_container_and_every_maker_of_pods_are_held_to_the_rules() -> No
         assert broken == {"resource-limits", "restricted-context", "immutable-images", "no-api-token"}
 
 
-def test_what_is_secret_as_a_whole_is_no_way_out() -> None:
+def test_a_fully_secret_value_does_not_bypass_the_rules() -> None:
     def hide(body: Any) -> None:
         container(body).pop("resources")
         container(body)["env"].append({"name": "GREETING", "value": "hunter2"})
@@ -187,7 +187,7 @@ def test_a_stateful_set_keeps_its_claims() -> None:
     assert found.startswith("StatefulSet/ollama: spec.persistentVolumeClaimRetentionPolicy.whenScaled: ")
 
 
-def test_ollama_is_open_to_nobody_outside() -> None:
+def test_ollama_may_not_be_exposed_by_its_service() -> None:
     assert rules.OLLAMA_PORT == PORT
     for service_type in ("NodePort", "LoadBalancer"):
         service = registered("Service", "ollama-service", lambda body: body["spec"].update(type=service_type))  # noqa: B023
@@ -232,18 +232,18 @@ def test_ollama_gets_no_route_of_a_gateway(kind: str, name: str | None, port: in
     assert all(each.startswith(f"{kind}/way-in: spec.rules[1].backendRefs[0]: ") for each in said)
 
 
-def test_the_reference_breaks_what_the_stacks_keep() -> None:
+def test_the_reference_violates_rules_that_the_stacks_pass() -> None:
     objects = [Registered(each) for each in kustomize.render(kustomize.REFERENCE / "gpu")]
     broken = {one.name for one in RULES for each in objects if one.problems(each)}
     assert broken == {"probes", "restricted-context", "immutable-images", "data-protected", "no-api-token"}
 
 
-def test_the_page_lists_the_rules() -> None:
+def test_the_security_page_lists_the_rules() -> None:
     section = (ROOT / "docs" / "security.md").read_text(encoding="utf-8").split("\n## The rules\n")[1].split("\n## ")[0]
     assert re.findall(r"^\| `([\w-]+)` \|", section, re.MULTILINE) == [each.name for each in RULES]
 
 
-def test_two_rules_are_as_strict_as_the_stack_wants_them() -> None:
+def test_two_rules_depend_on_the_stacks_settings() -> None:
     usual = {each.name: level(each, production=False, pod_security="restricted") for each in RULES}
     assert [name for name, value in usual.items() if value is Level.ADVISORY] == ["immutable-images"]
     strict = [level(each, production=True, pod_security="restricted") for each in RULES]
@@ -252,7 +252,7 @@ def test_two_rules_are_as_strict_as_the_stack_wants_them() -> None:
 
 
 def pack(monkeypatch: pytest.MonkeyPatch, **config: str) -> dict[str, ResourceValidationPolicy]:
-    """The policies as Pulumi would load them for a stack with this configuration."""
+    """The policies that Pulumi would load for a stack with this configuration."""
     monkeypatch.setattr(pulumi.Config, "get", lambda self, key: config.get(key))
     monkeypatch.setattr(pulumi.Config, "get_bool", lambda self, key: config.get(key) == "true")
     return {each.name: each for each in policies()}
@@ -286,30 +286,30 @@ def test_the_policy_pack_reads_the_stack_s_own_settings(monkeypatch: pytest.Monk
     assert other["restricted-context"].enforcement_level is EnforcementLevel.ADVISORY
 
 
-def test_check_passes_with_advice(command: Command) -> None:
+def test_check_passes_with_advisory_violations(command: Command) -> None:
     code, out, _ = command("check", "--stack", "reference")
     *advice, last = out.splitlines()
     assert code == 0
     assert any(line.startswith("advisory   immutable-images: Deployment/airis-deployment: ") for line in advice)
     assert all(line.startswith("advisory ") for line in advice)
-    assert last == f"ok: stack reference keeps what is mandatory; advised against: {len(advice)}."
+    assert last == f"ok: stack reference passes all mandatory rules; advisory violations: {len(advice)}."
 
 
 @pytest.mark.parametrize("stack", RECOMMENDED)
-def test_the_recommended_stacks_need_no_advice(stack: str, command: Command) -> None:
+def test_the_recommended_stacks_have_no_advisory_violations(stack: str, command: Command) -> None:
     code, out, _ = command("check", "--stack", stack)
     assert (code, out.count("\n")) == (0, 1)
-    assert out.startswith(f"ok: stack {stack} keeps all 8 rules, in ")
+    assert out.startswith(f"ok: stack {stack} passes all 8 rules, in ")
 
 
 def test_check_says_ok(command: Command, project: Path) -> None:
     (project / "Pulumi.test.yaml").write_text("config: {airis:webui: {image: 'a:1.2.3'}}", encoding="utf-8")
     code, out, _ = command("check", "--stack", "test")
     assert (code, out.count("\n")) == (0, 1)
-    assert out.startswith("ok: stack test keeps all 8 rules, in ")
+    assert out.startswith("ok: stack test passes all 8 rules, in ")
 
 
-def test_check_reports_what_is_broken(command: Command, project: Path) -> None:
+def test_check_reports_violations(command: Command, project: Path) -> None:
     text = "config: {airis:podSecurity: baseline, airis:ollama: {resources: {limits: {cpu: null}}}}"
     (project / "Pulumi.test.yaml").write_text(text, encoding="utf-8")
     code, out, _ = command("check", "--stack", "test")
@@ -319,4 +319,4 @@ def test_check_reports_what_is_broken(command: Command, project: Path) -> None:
     assert first == f"mandatory  resource-limits: StatefulSet/ollama: {field}: set an amount"
     assert others
     assert all(line.startswith("advisory ") for line in others)
-    assert last == f"Stack test breaks rules: mandatory 1, advisory {len(others)}."
+    assert last == f"Stack test violates rules: 1 mandatory, {len(others)} advisory."

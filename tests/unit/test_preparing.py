@@ -1,4 +1,4 @@
-"""What `up` tells of a database that is being prepared: how far it is, from time to time, and nothing of a quick one."""
+"""The progress of a database migration, as `up` reports it: from time to time, and only if it takes long."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ class Namespace:
 
 
 class Looking:
-    """Looks at pods at given times, and keeps what was told."""
+    """Observes pods at given times, and records the reports."""
 
     def __init__(self) -> None:
         self.now, self.told, self.namespace = 0.0, list[str](), Namespace()
@@ -61,7 +61,7 @@ def looking() -> Looking:
     return Looking()
 
 
-def test_what_is_quick_is_not_told(looking: Looking) -> None:
+def test_a_quick_preparation_is_not_reported(looking: Looking) -> None:
     assert looking.at(0, pod("airis-1")) == []
     assert looking.preparing.under_way
     assert looking.at(QUIET_SECONDS - 1, pod("airis-1")) == []
@@ -70,13 +70,13 @@ def test_what_is_quick_is_not_told(looking: Looking) -> None:
     assert looking.namespace.asked == []
 
 
-def test_what_takes_long_is_told_in_its_own_words_and_in_no_others(looking: Looking) -> None:
+def test_only_the_progress_lines_of_a_long_preparation_are_reported(looking: Looking) -> None:
     looking.at(0, pod("airis-1"), pod("ollama-0", "terminated"))
     assert looking.at(QUIET_SECONDS, pod("airis-1")) == [f"Pod/airis-1: {SAID}"]
     assert looking.namespace.asked == [("logs", "airis-1", "--container=prepare", "--tail=50")]
 
 
-def test_it_is_told_anew_when_there_is_something_new(looking: Looking) -> None:
+def test_new_progress_is_reported_again(looking: Looking) -> None:
     for seconds in (0, QUIET_SECONDS, QUIET_SECONDS + TELL_SECONDS):
         looking.at(seconds, pod("airis-1"))
     assert len(looking.told) == 1
@@ -98,13 +98,13 @@ def test_it_is_told_anew_when_there_is_something_new(looking: Looking) -> None:
         ("slept for 30 s", False),
     ],
 )
-def test_only_progress_is_told(line: str, told: bool, looking: Looking) -> None:
+def test_only_progress_is_reported(line: str, told: bool, looking: Looking) -> None:
     looking.namespace.log = f"{line}\n"
     looking.at(0, pod("airis-1"))
     assert looking.at(QUIET_SECONDS, pod("airis-1")) == ([f"Pod/airis-1: {line[7:]}"] if told else [])
 
 
-def test_a_log_that_cannot_be_read_is_read_later(looking: Looking) -> None:
+def test_reading_an_unreadable_log_is_retried(looking: Looking) -> None:
     looking.namespace.log = ""
     looking.at(0, pod("airis-1"))
     assert looking.at(QUIET_SECONDS, pod("airis-1")) == []

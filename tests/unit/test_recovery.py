@@ -1,4 +1,4 @@
-"""What a run that was cut off leaves in the state, and what becomes of it."""
+"""Recovery of the state after an interrupted or failed run."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -35,7 +35,7 @@ STASH = {
 OLLAMA: Identity = ("apps/v1", "StatefulSet", "airis", "ollama")
 WANTED: list[dict[str, Any]] = [dict(each["inputs"]) for each in (NAMESPACE, STATEFUL_SET)]
 TEN = datetime(2026, 5, 1, 10, tzinfo=UTC)
-"""When the run began that failed."""
+"""The start time of the failed run."""
 
 
 def state(*operations: tuple[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def test_a_clean_state_has_nothing_pending() -> None:
     assert pending({"version": 3, "deployment": None}) == []
 
 
-def test_what_is_pending_is_told_in_kubernetes_terms() -> None:
+def test_pending_operations_are_named_by_kind_and_name() -> None:
     found = pending(state(("creating", STATEFUL_SET), ("updating", NAMESPACE), ("creating", STASH)))
     assert [str(each) for each in found] == ["creating StatefulSet/ollama", "updating Namespace/airis", "creating key"]
 
@@ -62,7 +62,7 @@ def test_what_is_pending_is_told_in_kubernetes_terms() -> None:
 @pytest.mark.parametrize(
     ("resource", "identifier"), [(STATEFUL_SET, "airis/ollama"), (NAMESPACE, "airis")], ids=["namespaced", "not"]
 )
-def test_what_was_made_becomes_a_resource_as_it_would_have(resource: dict[str, Any], identifier: str) -> None:
+def test_a_created_object_becomes_a_resource_in_the_state(resource: dict[str, Any], identifier: str) -> None:
     after, made = repaired(state(("creating", resource)), live)
 
     (_, added) = after["deployment"]["resources"]
@@ -73,27 +73,27 @@ def test_what_was_made_becomes_a_resource_as_it_would_have(resource: dict[str, A
     assert len(made) == 1
 
 
-def test_what_was_not_made_is_forgotten() -> None:
+def test_a_pending_creation_without_an_object_is_dropped() -> None:
     after, made = repaired(state(("creating", STATEFUL_SET)), lambda each: None)
     assert after["deployment"] == {"resources": [{"urn": "urn:parent"}], "pending_operations": []}
     assert made == []
 
 
-def test_what_somebody_else_has_made_is_not_taken() -> None:
+def test_an_object_of_another_program_is_not_taken_over() -> None:
     after, made = repaired(state(("creating", STATEFUL_SET)), lambda each: live(each, "helm"))
     assert len(after["deployment"]["resources"]) == 1
     assert made == []
 
 
 @pytest.mark.parametrize("doing", ["updating", "deleting", "reading"])
-def test_other_operations_are_left_to_the_refresh(doing: str) -> None:
+def test_pending_updates_and_deletions_are_left_to_the_refresh(doing: str) -> None:
     after, made = repaired(state((doing, STATEFUL_SET)), live)
     assert len(after["deployment"]["resources"]) == 1
     assert after["deployment"]["pending_operations"] == []
     assert made == []
 
 
-def test_a_resource_that_the_state_has_is_not_added_twice() -> None:
+def test_a_resource_in_the_state_is_not_added_twice() -> None:
     before = state(("creating", STATEFUL_SET))
     before["deployment"]["resources"].append(STATEFUL_SET)
     after, _ = repaired(before, live)
@@ -139,7 +139,7 @@ def fakes(exported: dict[str, Any]) -> tuple[Any, Any]:
     return FakeEngine(exported), FakeCluster()
 
 
-def test_recovery_asks_the_cluster_by_version_and_group() -> None:
+def test_recovery_looks_up_objects_by_version_and_group() -> None:
     engine, cluster = fakes(state(("creating", STATEFUL_SET)))
     recovery.recover(engine, cluster, lambda question: True)
     assert cluster.asked == ("StatefulSet.v1.apps", "ollama", "--show-managed-fields", "--namespace=airis")
@@ -147,7 +147,7 @@ def test_recovery_asks_the_cluster_by_version_and_group() -> None:
     assert engine.asked == ["refresh"]
 
 
-def test_nothing_is_written_without_a_yes() -> None:
+def test_the_state_is_not_written_without_confirmation() -> None:
     engine, cluster = fakes(state(("creating", STATEFUL_SET)))
     with pytest.raises(EngineFailed, match="nothing was changed"):
         recovery.recover(engine, cluster, lambda question: False)
@@ -155,20 +155,20 @@ def test_nothing_is_written_without_a_yes() -> None:
     assert engine.asked == []
 
 
-def test_nothing_is_forgotten_where_the_cluster_cannot_be_asked() -> None:
+def test_the_state_is_not_changed_if_the_cluster_is_unreachable() -> None:
     engine, _ = fakes(state(("creating", STATEFUL_SET)))
-    with pytest.raises(EngineFailed, match="cannot be found out"):
+    with pytest.raises(EngineFailed, match="cannot be looked up"):
         recovery.recover(engine, None, lambda question: True)
     assert engine.imported == {}
 
 
-def test_a_state_in_order_is_left_alone() -> None:
+def test_a_clean_state_is_left_alone() -> None:
     engine, cluster = fakes({"version": 3, "deployment": {}})
     recovery.recover(engine, cluster, lambda question: False)
     assert engine.asked == []
 
 
-def test_after_a_run_that_failed_the_cluster_is_read_first() -> None:
+def test_after_a_failed_run_the_state_is_refreshed_first() -> None:
     engine, cluster = fakes({"version": 3, "deployment": {}})
     engine.failing = TEN
     recovery.recover(engine, cluster, lambda question: False)
@@ -180,7 +180,7 @@ def held(*resources: Mapping[str, Any]) -> dict[str, Any]:
     return {"version": 3, "deployment": {"resources": list(resources)}}
 
 
-def test_an_object_that_the_failed_run_made_unheard_is_found() -> None:
+def test_an_object_that_a_failed_run_created_without_an_answer_is_found() -> None:
     asked: list[Identity] = []
 
     def there(identity: Identity) -> KubeObject:
@@ -192,13 +192,13 @@ def test_an_object_that_the_failed_run_made_unheard_is_found() -> None:
 
 
 @pytest.mark.parametrize("made", ["2026-05-01T09:59:45Z", "2026-05-01T12:00:00Z"])
-def test_two_clocks_may_differ_a_little(made: str) -> None:
+def test_a_small_clock_skew_is_tolerated(made: str) -> None:
     assert untold(held(NAMESPACE), WANTED, TEN, lambda each: live(each, made=made)) == [OLLAMA]
 
 
 @pytest.mark.parametrize("other", [{"manager": "helm"}, {"made": "2026-05-01T09:00:00Z"}], ids=["another", "older"])
-def test_nothing_is_taken_over_where_one_object_is_not_from_that_run(other: dict[str, str]) -> None:
-    """What is allowed counts for the whole run; so one object of somebody else's forbids it."""
+def test_nothing_is_taken_over_if_one_object_is_not_from_that_run(other: dict[str, str]) -> None:
+    """The permission to take over applies to the whole run, so a single foreign object forbids it."""
 
     def there(identity: Identity) -> KubeObject:
         return live(identity, **other) if identity == OLLAMA else live(identity)
@@ -208,42 +208,39 @@ def test_nothing_is_taken_over_where_one_object_is_not_from_that_run(other: dict
     assert untold(held(NAMESPACE), wanted, TEN, there) == []
 
 
-def test_what_is_in_a_namespace_that_the_run_never_heard_of_is_another_stacks() -> None:
+def test_objects_in_a_namespace_without_a_record_are_not_taken_over() -> None:
     assert untold(held(), WANTED[:1], TEN, live) == [("v1", "Namespace", "", "airis")]
     assert untold(held(), WANTED, TEN, live) == []
 
 
-def test_a_run_that_failed_and_left_nothing_unheard_of_allows_nothing() -> None:
+def test_a_failed_run_without_unrecorded_objects_takes_nothing_over() -> None:
     assert untold(held(NAMESPACE), WANTED, TEN, lambda each: None) == []
     assert untold({"version": 3, "deployment": None}, [], TEN, live) == []
 
 
-def test_the_next_run_takes_over_what_was_made_unheard_and_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_next_run_takes_over_unrecorded_objects_and_reports_it(capsys: pytest.CaptureFixture[str]) -> None:
     engine, cluster = fakes(held(NAMESPACE))
     engine.failing = TEN
     recovery.recover(engine, cluster, lambda question: False, WANTED)
     assert engine.asked == ["refresh", "allow existing"]
-    assert (
-        "A failed run made StatefulSet/ollama, and the API server was gone before it could say so"
-        in capsys.readouterr().err
-    )
+    assert "A failed run created StatefulSet/ollama, but got no answer from the API server" in capsys.readouterr().err
 
 
-def test_a_preview_takes_over_the_same_and_reads_nothing_into_the_state() -> None:
+def test_a_preview_takes_over_the_same_and_does_not_write_the_state() -> None:
     engine, cluster = fakes(held(NAMESPACE))
     engine.failing = TEN
     assert not recovery.tell_unfinished(engine, cluster, WANTED)
     assert engine.asked == ["allow existing"]
 
 
-def test_a_preview_says_what_was_cut_off_and_leaves_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_preview_reports_pending_operations_and_leaves_them(capsys: pytest.CaptureFixture[str]) -> None:
     engine, cluster = fakes(state(("creating", STATEFUL_SET)))
     assert recovery.tell_unfinished(engine, cluster, WANTED)
-    assert "creating StatefulSet/ollama\n`airis up` finds out." in capsys.readouterr().err
+    assert "creating StatefulSet/ollama\n`airis up` resolves this." in capsys.readouterr().err
     assert (engine.asked, engine.imported) == ([], {})
 
 
-def test_a_kind_that_the_cluster_does_not_know_is_left_to_pulumi() -> None:
+def test_an_unknown_kind_is_left_to_pulumi() -> None:
     engine, cluster = fakes(held(NAMESPACE))
     engine.failing = TEN
 
@@ -256,7 +253,7 @@ def test_a_kind_that_the_cluster_does_not_know_is_left_to_pulumi() -> None:
 
 
 @pytest.mark.parametrize(("dead", "yes", "goes_on"), [(True, True, True), (True, False, False), (False, True, False)])
-def test_only_the_lock_of_a_dead_process_is_given_back(dead: bool, yes: bool, goes_on: bool) -> None:
+def test_only_the_lock_of_a_dead_process_is_released(dead: bool, yes: bool, goes_on: bool) -> None:
     engine, _ = fakes({})
     tries: list[int] = []
 

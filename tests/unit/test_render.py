@@ -1,4 +1,4 @@
-"""What `airis render` prints, and that one run of the program leaves nothing to the next."""
+"""The output of `airis render`, and the isolation of the program's runs."""
 
 import base64
 import json
@@ -30,7 +30,7 @@ HANGS = """
 
 MUTABLE = "warning: airis:ollama.image: ollama/ollama:latest has a mutable tag: pin a release or a digest"
 OBJECTS = 14
-"""How many a stack with only the defaults has."""
+"""The number of objects of a stack with only the defaults."""
 
 
 def an_object(kind: str, name: str = "a", **fields: object) -> KubernetesObject:
@@ -38,7 +38,7 @@ def an_object(kind: str, name: str = "a", **fields: object) -> KubernetesObject:
     return KubernetesObject(body, "", protect=False, retain=False)
 
 
-def test_two_runs_print_the_same_bytes_sorted_and_without_colour(airis: Airis) -> None:
+def test_the_output_is_reproducible_sorted_and_without_colour(airis: Airis) -> None:
     with ThreadPoolExecutor() as both:
         one, other = both.map(lambda _: airis("render", "--stack", "reference"), range(2))
     assert one.returncode == other.returncode == 0
@@ -46,14 +46,14 @@ def test_two_runs_print_the_same_bytes_sorted_and_without_colour(airis: Airis) -
     assert one.stderr == other.stderr
     *warnings, note = one.stderr.splitlines()
     assert MUTABLE in warnings
-    assert note.startswith("note: Secret/airis-secrets reads [secret] here.")
+    assert note.startswith("note: the values of Secret/airis-secrets are redacted as [secret].")
     assert "\x1b" not in one.stdout
     assert MUTABLE not in one.stdout
     assert one.stdout == to_yaml(committed("reference").objects)
 
 
 @pytest.mark.parametrize("stack", COMMITTED)
-def test_what_others_need_comes_first(stack: str) -> None:
+def test_dependencies_come_first(stack: str) -> None:
     documents = list(yaml.safe_load_all(to_yaml(committed(stack).objects)))
     kinds = [each["kind"] for each in documents]
     assert kinds[0] == "Namespace"
@@ -66,7 +66,7 @@ def test_what_others_need_comes_first(stack: str) -> None:
 
 
 @pytest.mark.parametrize("stack", COMMITTED)
-def test_the_text_holds_the_objects(stack: str) -> None:
+def test_the_text_contains_the_objects(stack: str) -> None:
     drawn = committed(stack)
     assert list(yaml.safe_load_all(to_yaml(drawn.objects))) == [manifest(each) for each in in_order(drawn.objects)]
 
@@ -107,7 +107,7 @@ def test_a_marked_value_is_not_printed_anywhere_unless_asked_for() -> None:
     assert shown == {"list": ["open", "hunter2"], "deep": {"a": {"b": "hunter2"}}}
 
 
-def test_a_secret_that_the_program_makes_is_not_printed(tmp_path: Path) -> None:
+def test_a_secret_generated_by_the_program_is_not_printed(tmp_path: Path) -> None:
     drawn = draw_program(
         tmp_path,
         """
@@ -128,7 +128,7 @@ def test_a_secret_that_the_program_makes_is_not_printed(tmp_path: Path) -> None:
     assert "hunter2" not in repr(drawn.exports)
 
 
-def test_no_run_leaves_anything_to_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_state_leaks_into_the_next_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULUMI_CONFIG", '{"other:key": "value"}')
     monkeypatch.delenv("PULUMI_CONFIG_SECRET_KEYS", raising=False)
     before, threads = dict(os.environ), threading.active_count()
@@ -143,13 +143,13 @@ def test_no_run_leaves_anything_to_the_next(tmp_path: Path, monkeypatch: pytest.
     assert threading.active_count() == threads
 
 
-def test_a_refused_stack_leaves_nothing_to_the_next() -> None:
+def test_no_state_of_a_refused_stack_leaks_into_the_next_run() -> None:
     with pytest.raises(AirisError, match=r"airis:webui\.replicas"):
         draw(webui={"replicas": -1})
     assert len(draw().objects) == OBJECTS
 
 
-def test_an_error_in_the_program_comes_out_as_it_is(tmp_path: Path) -> None:
+def test_an_error_in_the_program_is_raised_unchanged(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         draw_program(tmp_path, "1 / 0\n")
     with pytest.raises(ZeroDivisionError):
@@ -158,7 +158,7 @@ def test_an_error_in_the_program_comes_out_as_it_is(tmp_path: Path) -> None:
         )
 
 
-def test_a_program_that_waits_for_ever_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_waits_forever_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "TIMEOUT_SECONDS", 0.2)
     threads = threading.active_count()
     with pytest.raises(AirisError, match=r"^Pulumi\.test\.yaml: the program did not end within 0 s$"):
@@ -168,7 +168,7 @@ def test_a_program_that_waits_for_ever_is_ended(tmp_path: Path, monkeypatch: pyt
     assert len(draw().objects) == OBJECTS
 
 
-def test_a_program_that_never_comes_back_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_never_awaits_is_abandoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "TIMEOUT_SECONDS", 0.1)
     monkeypatch.setattr(program, "GRACE_SECONDS", 0.1)
     stop = tmp_path / "stop"
@@ -193,10 +193,10 @@ def test_help_lists_commands_and_exit_codes_without_colour(airis: Airis) -> None
     for command in ("render", "rehearse", "up", "sandbox"):
         assert f" {command} " in shown.stdout
     for code in (
-        "0 all is well",
-        "1 a stack",
-        "2 the command line",
-        "3 it ran",
+        "0 success",
+        "1 invalid stack",
+        "2 invalid command line",
+        "3 something failed",
         "4 this machine",
         "130 interrupted",
     ):
@@ -205,7 +205,7 @@ def test_help_lists_commands_and_exit_codes_without_colour(airis: Airis) -> None
 
 
 @pytest.mark.parametrize("args", [["render"], ["rendr"], ["render", "--stack", "cpu", "--nonsense"]])
-def test_a_wrong_command_line_ends_with_2(args: list[str], command: Command) -> None:
+def test_an_invalid_command_line_exits_with_2(args: list[str], command: Command) -> None:
     code, out, err = command(*args)
     assert (code, out) == (2, "")
     assert err.startswith("Usage: ")
@@ -219,7 +219,7 @@ def test_an_encrypted_stack_is_rendered_with_its_values_hidden(project: Path, co
     (project / "Pulumi.team.yaml").write_text(json.dumps({"config": config}), encoding="utf-8")
     code, out, err = command("render", "--stack", "team")
     assert code == 0
-    assert err.startswith("note: Secret/airis-secrets reads [secret] here.")
+    assert err.startswith("note: the values of Secret/airis-secrets are redacted as [secret].")
     assert len(err.splitlines()) == 1
     (secret,) = [each for each in yaml.safe_load_all(out) if each["kind"] == "Secret"]
     assert secret["stringData"] == {"DATABASE_URL": "[secret]", "WEBUI_SECRET_KEY": "[secret]"}

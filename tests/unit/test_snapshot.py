@@ -102,7 +102,7 @@ def test_every_error_of_a_file_says_what_is_wrong_and_where(
 ) -> None:
     assert "FILE: it is no snapshot of a cluster\n  `airis snapshot > FILE`" in refusal(lambda it: it.pop("snapshot"))
     assert "version 2, and this airis reads version 1" in refusal(lambda it: it.update(snapshot=2))
-    assert "secretValues: there is no such key" in refusal(lambda it: it.update(secretValues={"a": "hidden"}))
+    assert "secretValues: unknown key" in refusal(lambda it: it.update(secretValues={"a": "hidden"}))
     assert "hidden" not in refusal(lambda it: it.update(secretValues={"a": "hidden"}))
     assert "taken: 'never'" in refusal(lambda it: it.update(taken="never"))
     assert "server: this key is required" in refusal(lambda it: it.pop("server"))
@@ -121,7 +121,7 @@ def test_a_file_that_is_no_yaml_or_not_there_is_an_error(tmp_path: Path) -> None
     with pytest.raises(AirisError, match="No such file"):
         load_snapshot(tmp_path / "none.yaml")
     (tmp_path / "broken.yaml").write_text("a: [", encoding="utf-8")
-    with pytest.raises(AirisError, match="it is not YAML"):
+    with pytest.raises(AirisError, match="not valid YAML"):
         load_snapshot(tmp_path / "broken.yaml")
 
 

@@ -1,4 +1,4 @@
-"""Stack files as files: what is missing, empty, or no YAML; and that they mean what the engine takes them to mean."""
+"""Reading stack files: missing, empty and invalid files; and values, which are read as the engine reads them."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def read(folder: Path, text: str) -> StackFile:
 
 
 def config(folder: Path, text: str) -> object:
-    """What `airis:webui` holds in a stack file with that text."""
+    """The value of `airis:webui` in a stack file with that text."""
     return json.loads(read(folder, f"config:\n  airis:webui: {text}\n").config["airis:webui"])
 
 
@@ -37,14 +37,14 @@ def refusal(folder: Path, text: str) -> str:
 @pytest.mark.parametrize(
     "text", ["", "\n", "# nothing\n", "---\n", "config:\n", "config: 5\n", "config: []\n", "- a\n", "a: b\n"]
 )
-def test_a_file_without_configuration(text: str, tmp_path: Path) -> None:
+def test_a_file_without_configuration_is_refused(text: str, tmp_path: Path) -> None:
     assert refusal(tmp_path, text) == (
-        "Pulumi.test.yaml: it holds no configuration\n"
-        "  it needs at least the line `config: {}`; what it does not say keeps its default"
+        "Pulumi.test.yaml: no configuration\n"
+        "  add at least the line `config: {}`; keys that are not set keep their defaults"
     )
 
 
-def test_an_empty_configuration_is_one(tmp_path: Path) -> None:
+def test_an_empty_configuration_is_accepted(tmp_path: Path) -> None:
     assert read(tmp_path, "config: {}\n").config == {}
 
 
@@ -75,33 +75,33 @@ def test_an_empty_configuration_is_one(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_no_yaml_is_refused_with_line_and_column(text: str, said: str, tmp_path: Path) -> None:
+def test_invalid_yaml_is_refused_with_line_and_column(text: str, said: str, tmp_path: Path) -> None:
     assert refusal(tmp_path, text).startswith(said)
 
 
-def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+def test_a_binary_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "Pulumi.test.yaml").write_bytes(b"\xff\xfe\x00config")
     with pytest.raises(AirisError, match=r"^Pulumi\.test\.yaml: it is not YAML text"):
         read_stack("test", tmp_path)
 
 
-def test_a_key_with_its_prefix_and_without_is_the_same_key_twice(tmp_path: Path) -> None:
+def test_a_key_with_and_without_its_prefix_is_a_duplicate(tmp_path: Path) -> None:
     assert refusal(tmp_path, "config:\n  namespace: a\n  airis:namespace: b\n").startswith(
-        "Pulumi.test.yaml: airis:namespace stands twice"
+        "Pulumi.test.yaml: duplicate key airis:namespace, with and without its prefix"
     )
 
 
-def test_a_stack_that_does_not_exist_names_those_that_do(project: Path) -> None:
+def test_the_error_for_an_unknown_stack_lists_the_available_ones(project: Path) -> None:
     with pytest.raises(AirisError) as caught:
         read_stack("gpus", project)
     assert str(caught.value) == (
-        f"there is no stack 'gpus': Pulumi.gpus.yaml does not exist\n  the stacks here are: {', '.join(COMMITTED)}"
+        f"there is no stack 'gpus': Pulumi.gpus.yaml does not exist\n  available stacks: {', '.join(COMMITTED)}"
     )
-    with pytest.raises(AirisError, match="the stacks here are: none"):
+    with pytest.raises(AirisError, match="available stacks: none"):
         read_stack("gpus", project / "..")
 
 
-def test_the_project_file_is_no_stack(project: Path) -> None:
+def test_the_project_file_is_not_a_stack(project: Path) -> None:
     assert stack_names(project) == COMMITTED
 
 
@@ -111,8 +111,8 @@ def test_the_project_is_found_from_a_folder_below_it(project: Path) -> None:
     assert project_root(below) == project.resolve()
 
 
-def test_a_folder_without_a_project(tmp_path: Path) -> None:
-    with pytest.raises(AirisError, match=r"no Pulumi\.yaml here or above"):
+def test_a_folder_outside_of_a_project_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AirisError, match=r"no Pulumi\.yaml here or in a parent folder"):
         project_root(tmp_path)
 
 
@@ -145,12 +145,12 @@ def test_a_folder_without_a_project(tmp_path: Path) -> None:
         ("1Gi", "1Gi"),
     ],
 )
-def test_plain_values_mean_what_they_mean_to_the_engine(written: str, value: object, tmp_path: Path) -> None:
+def test_plain_values_are_read_as_the_engine_reads_them(written: str, value: object, tmp_path: Path) -> None:
     assert config(tmp_path, f"\n    a: {written}") == {"a": value}
     assert config(tmp_path, f"\n    - {written}") == [value]
 
 
-def test_top_level_values_are_handed_over_as_text(tmp_path: Path) -> None:
+def test_top_level_values_are_passed_as_text(tmp_path: Path) -> None:
     stack = read(
         tmp_path, "config:\n  airis:namespace: apps\n  airis:a: 12\n  airis:b: true\n  kubernetes:context: far\n"
     )
@@ -183,12 +183,12 @@ def test_encrypted_values_are_placeholders_and_their_keys_secret(tmp_path: Path)
     ("stack", "text", "said"),
     [
         ("nope", "", "error: there is no stack 'nope': Pulumi.nope.yaml does not exist\n"),
-        ("test", "", "error: Pulumi.test.yaml: it holds no configuration\n"),
+        ("test", "", "error: Pulumi.test.yaml: no configuration\n"),
         ("test", "config: {a", "error: Pulumi.test.yaml:1:11: "),
     ],
     ids=["no such stack", "empty", "no YAML"],
 )
-def test_the_command_refuses_it_without_a_traceback(
+def test_the_command_reports_a_bad_file_without_a_traceback(
     stack: str, text: str, said: str, project: Path, command: Command
 ) -> None:
     write(project, text)
@@ -198,7 +198,7 @@ def test_the_command_refuses_it_without_a_traceback(
     assert "Traceback" not in err
 
 
-def test_the_shell_sees_exit_code_and_message_and_nothing_else(project: Path, airis: Airis) -> None:
+def test_an_error_prints_only_its_message_and_sets_the_exit_code(project: Path, airis: Airis) -> None:
     write(project, "config: {airis:webui: {replicas: -1}}")
     ended = airis("render", "--stack", "test")
     assert ended.returncode == 1

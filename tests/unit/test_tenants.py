@@ -1,4 +1,4 @@
-"""`airis:base`, and commands for many stacks at once."""
+"""`airis:base`, and commands on several stacks."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -49,7 +49,7 @@ def refused(project: Path, **config: Any) -> str:
     return str(caught.value)
 
 
-def test_the_stacks_own_settings_go_over_the_shared_ones_at_every_depth(
+def test_the_stacks_settings_override_the_shared_ones_at_every_depth(
     project: Path, base: Callable[[Mapping[str, Any]], Path]
 ) -> None:
     base({**BASE, "airis:labels": {"team": "a", "cost": "1"}, "airis:ingress": {"host": "shared.example.org"}})
@@ -65,7 +65,7 @@ def test_the_stacks_own_settings_go_over_the_shared_ones_at_every_depth(
     assert settings.namespace == "one"
 
 
-def test_the_program_takes_the_shared_settings(project: Path, base: Callable[[Mapping[str, Any]], Path]) -> None:
+def test_the_program_reads_the_shared_settings(project: Path, base: Callable[[Mapping[str, Any]], Path]) -> None:
     base(BASE)
     (deployment,) = [
         manifest.manifest(each) for each in program.run(tenant(project, "one")).objects if each.kind == "Deployment"
@@ -74,9 +74,7 @@ def test_the_program_takes_the_shared_settings(project: Path, base: Callable[[Ma
     assert deployment["metadata"]["namespace"] == "one"
 
 
-def test_an_error_says_in_which_of_the_two_files_the_value_stands(
-    project: Path, base: Callable[[Mapping[str, Any]], Path]
-) -> None:
+def test_an_error_names_the_file_that_sets_the_value(project: Path, base: Callable[[Mapping[str, Any]], Path]) -> None:
     base({"airis:webui": {"replicas": "many"}})
     told = refused(project, ollama={"replicas": "more"})
     assert 'airis:webui.replicas (from bases/department.yaml)\n    given    "many"' in told
@@ -94,14 +92,14 @@ def test_an_error_says_in_which_of_the_two_files_the_value_stands(
         ({"airis:webui": {"env": {"A": {"secure": "AAAA"}}}}, "without encrypted values (airis:webui has one)"),
     ],
 )
-def test_what_belongs_to_one_stack_may_not_be_shared(
+def test_stack_specific_keys_may_not_be_shared(
     config: dict[str, Any], told: str, project: Path, base: Callable[[Mapping[str, Any]], Path]
 ) -> None:
     base(config)
     assert told in refused(project)
 
 
-def test_a_shared_file_that_is_none(project: Path, base: Callable[[Mapping[str, Any]], Path]) -> None:
+def test_an_invalid_shared_file_is_refused(project: Path, base: Callable[[Mapping[str, Any]], Path]) -> None:
     assert "department.yaml: No such file" in refused(project)
     path = base({})
     path.write_text("config: {a: 1, a: 2}")
@@ -118,13 +116,13 @@ def test_several_stacks_and_patterns(project: Path) -> None:
         tenant(project, name)
     names = [each.name for each in read_stacks(["dept-*", "dept-a", "cpu"], project)]
     assert names == ["dept-a", "dept-b", "cpu"]
-    with pytest.raises(AirisError, match="no stack is called 'team-\\*'"):
+    with pytest.raises(AirisError, match="no stack matches 'team-\\*'"):
         read_stacks(["cpu", "team-*"], project)
     with pytest.raises(AirisError, match="there is no stack 'nope'"):
         read_stacks(["nope"], project)
 
 
-def test_two_processes_do_what_one_does(project: Path, base: Callable[[Mapping[str, Any]], Path]) -> None:
+def test_several_processes_give_the_same_results(project: Path, base: Callable[[Mapping[str, Any]], Path]) -> None:
     base(BASE)
     stacks = [tenant(project, f"dept-{number}") for number in range(5)]
     apart = for_each(stacks, rendered, "Rendering", processes=2)
@@ -133,20 +131,20 @@ def test_two_processes_do_what_one_does(project: Path, base: Callable[[Mapping[s
     assert for_each(stacks, check_stack, "Checking", processes=2)[0].broken == ()
 
 
-def test_every_wrong_stack_is_named(project: Path, base: Callable[[Mapping[str, Any]], Path]) -> None:
+def test_every_invalid_stack_is_named(project: Path, base: Callable[[Mapping[str, Any]], Path]) -> None:
     base({})
     stacks = [tenant(project, "good"), tenant(project, "bad", typo={}), tenant(project, "worse", replicas=1)]
     for processes in (1, 2):
         with pytest.raises(AirisError) as caught:
             for_each(stacks, rendered, "Rendering", processes=processes)
         told = str(caught.value)
-        assert "2 of 3 stacks are wrong" in told
+        assert "2 of 3 stacks are invalid" in told
         assert "Pulumi.bad.yaml" in told
         assert "Pulumi.worse.yaml" in told
         assert "Pulumi.good.yaml" not in told
 
 
-def test_stacks_that_make_the_same_objects_are_not_rehearsed_together(
+def test_stacks_with_the_same_objects_are_not_rehearsed_together(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project)

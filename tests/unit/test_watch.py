@@ -1,4 +1,4 @@
-"""What keeps a pod from starting: told with reason and remedy, and never of a pod that merely starts."""
+"""Pods that do not start are reported with reason and remedy; pods that are merely starting are not."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ def event(reason: str, message: str, about: str = "Pod/ollama-0", at: str = "202
         (waiting("ImagePullBackOff", "Back-off pulling image"), "ImagePullBackOff", "airis:imagePullSecrets"),
         (waiting("ErrImagePull", "manifest unknown"), "manifest unknown", "does not exist"),
         (waiting("InvalidImageName"), "InvalidImageName", "its name"),
-        (waiting("CreateContainerConfigError", 'secret "keys" not found'), "keys", "make that Secret"),
+        (waiting("CreateContainerConfigError", 'secret "keys" not found'), "keys", "a missing Secret"),
         (waiting("CrashLoopBackOff", lastState=ended(1)), "exit code 1", "kubectl logs ollama-0 --container=ollama --previous"),
         (waiting("CrashLoopBackOff", lastState=ended(137, "OOMKilled")), "OOMKilled", "resources.limits.memory"),
         (pod(containerStatuses=[{"name": "ollama", "state": ended(2)}]), "exit code 2", "--previous"),
@@ -67,7 +67,7 @@ def event(reason: str, message: str, about: str = "Pod/ollama-0", at: str = "202
         (pod(initContainerStatuses=[{"name": "pull", "state": ended(1)}]), "exit code 1", "--container=pull"),
     ],
 )  # fmt: skip
-def test_a_pod_that_does_not_start_is_told_with_a_remedy(body: dict[str, Any], reason: str, remedy: str) -> None:
+def test_a_pod_that_does_not_start_is_reported_with_a_remedy(body: dict[str, Any], reason: str, remedy: str) -> None:
     (found,) = troubles([body])
     assert found.what == "Pod/ollama-0"
     assert reason in found.reason
@@ -87,18 +87,18 @@ def test_a_pod_that_does_not_start_is_told_with_a_remedy(body: dict[str, Any], r
         {**waiting("CrashLoopBackOff"), "status": {"conditions": [{"type": "Ready", "status": "True"}]}},
     ],
 )
-def test_a_pod_that_merely_starts_is_not_called_broken(body: dict[str, Any]) -> None:
+def test_a_starting_pod_is_not_reported(body: dict[str, Any]) -> None:
     assert list(troubles([body])) == []
 
 
-def test_events_tell_what_no_pod_does() -> None:
+def test_events_report_what_is_in_no_pod_status() -> None:
     quota = event("FailedCreate", 'pods "x" is forbidden: exceeded quota: small', "ReplicaSet/airis-1")
     (found,) = troubles([quota], "2026-01-01T00:00:00Z")
     assert found.what == "ReplicaSet/airis-1"
     assert "quota" in found.remedy
 
 
-def test_old_events_and_other_events_are_nothing() -> None:
+def test_old_and_unrelated_events_are_ignored() -> None:
     objects = [
         event("FailedMount", "x", at="2026-01-01T00:00:10Z"),
         {**event("FailedMount", "x", at="2026-01-01T00:00:30Z"), "type": "Normal"},
@@ -116,12 +116,12 @@ class Clock:
         return self.now
 
 
-def test_each_trouble_is_told_once_after_it_has_lasted_and_when_it_is_over() -> None:
+def test_each_problem_is_reported_once_and_when_it_is_resolved() -> None:
     told: list[str] = []
     clock = Clock()
     watch = Watch(told.append, clock)
     watch.look([unschedulable("2 Insufficient cpu.")])
-    assert told == []  # it may pass
+    assert told == []  # it may resolve itself
     clock.now = SETTLING_SECONDS
     watch.look([unschedulable("2 Insufficient cpu.")])
     assert len(told) == 1
@@ -129,11 +129,11 @@ def test_each_trouble_is_told_once_after_it_has_lasted_and_when_it_is_over() -> 
     assert len(told) == 1
     assert watch.lasting == ["Pod/ollama-0"]
     watch.look([pod()])
-    assert told[1:] == ["Pod/ollama-0: that is over."]
+    assert told[1:] == ["Pod/ollama-0: resolved."]
     assert watch.lasting == []
 
 
-def test_what_alternates_is_told_once() -> None:
+def test_alternating_reasons_are_reported_once() -> None:
     told: list[str] = []
     watch = Watch(told.append, Clock())
     for _ in range(3):
@@ -142,10 +142,10 @@ def test_what_alternates_is_told_once() -> None:
     assert len(told) == 2
     watch.look([pod()])
     watch.look([waiting("ErrImagePull", "manifest unknown")])
-    assert len(told) == 4  # that it was over, and that it is back
+    assert len(told) == 4  # that it was resolved, and that it is back
 
 
-def test_what_passes_is_never_told() -> None:
+def test_a_short_problem_is_never_reported() -> None:
     told: list[str] = []
     watch = Watch(told.append, Clock())
     watch.look([unschedulable("pod has unbound immediate PersistentVolumeClaims.")])
@@ -153,7 +153,7 @@ def test_what_passes_is_never_told() -> None:
     assert told == []
 
 
-def test_a_crash_is_told_at_once() -> None:
+def test_a_crash_is_reported_immediately() -> None:
     told: list[str] = []
     Watch(told.append, Clock()).look([waiting("CrashLoopBackOff", lastState=ended(1))])
     assert len(told) == 1
@@ -177,7 +177,7 @@ def stateful_set(revision: str, generation: int = 2) -> dict[str, Any]:
     ],
     ids=["old and stuck", "old and starting", "newest", "unseen"],
 )
-def test_only_a_stuck_pod_of_an_older_template_is_replaced(
+def test_only_a_broken_pod_of_an_older_template_is_replaced(
     owner: dict[str, Any], lasting: list[str], expected: list[str]
 ) -> None:
     body = unschedulable("2 Insufficient nvidia.com/gpu.")

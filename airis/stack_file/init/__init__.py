@@ -1,4 +1,4 @@
-"""`airis init`: a few questions, and a stack file with comments."""
+"""`airis init`: asks a few questions, and writes a commented stack file."""
 
 from airis.stack_file.init.command import init
 

@@ -1,4 +1,4 @@
-"""Where the answers come from: options, somebody at a terminal, or the defaults."""
+"""Collects the answers of `airis init`: from options, from the terminal, or from the defaults."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,16 +7,16 @@ from airis.stack_file.init.questionnaire import QUESTIONS, Answers, Question, si
 from airis.terminal.errors import AirisError
 
 Ask = Callable[[str, str], str]
-"""Puts a question with its default, and returns the answer as it was typed."""
+"""Asks a question with its default, and returns the answer as typed."""
 
 
 def answered(given: Mapping[str, str | None], ask: Ask | None, *, defaults: bool) -> dict[str, Any]:
-    """The answers: as given ahead, else as asked, else the defaults.
+    """The answers: from the options in `given`, else from `ask`, else the defaults.
 
-    `ask` is None where there is nobody to ask. A wrong answer is asked for again, with what would be right.
+    `ask` is None without a terminal. After an invalid answer, it asks again and states what is allowed.
 
-    Raises AirisError for a wrong answer that was given ahead, one that has no effect, and, where nobody can be asked and
-    `defaults` is false, for those that are missing.
+    Raises AirisError for an invalid option, for an option without effect, and for missing answers if there is no terminal and
+    `defaults` is false.
     """
     found: dict[str, Any] = {}
     missing = []
@@ -24,7 +24,9 @@ def answered(given: Mapping[str, str | None], ask: Ask | None, *, defaults: bool
         told = given.get(each.name)
         if not each.applies(found):
             if told is not None:
-                raise AirisError(f"--{each.name} {told}: it has no effect", f"only together with {each.because}")
+                raise AirisError(
+                    f"--{each.name} {told}: this option has no effect", f"use it together with {each.because}"
+                )
             found[each.name] = None
             continue
         default = each.default(found)
@@ -37,8 +39,8 @@ def answered(given: Mapping[str, str | None], ask: Ask | None, *, defaults: bool
             found[each.name] = _asked(each, default, ask, found)
     if missing and not defaults:
         raise AirisError(
-            f"there is no terminal to ask on, and not everything is answered: {', '.join(missing)}",
-            "give them as options, or --yes: it takes the defaults",
+            f"cannot ask for missing answers without a terminal: {', '.join(missing)}",
+            "pass them as options, or use --yes for the defaults",
         )
     return found
 
@@ -47,7 +49,7 @@ def _checked(question: Question, told: str) -> Any:
     try:
         return question.check(told.strip())
     except ValueError as error:
-        raise AirisError(f"--{question.name} {told}: not an answer", f"it must be {error}") from None
+        raise AirisError(f"--{question.name} {told}: invalid value", f"must be {error}") from None
 
 
 def _asked(question: Question, default: str, ask: Ask, found: Answers) -> Any:
@@ -58,4 +60,4 @@ def _asked(question: Question, default: str, ask: Ask, found: Answers) -> Any:
         try:
             return question.check(ask(text, default).strip())
         except ValueError as error:
-            text = f"It must be {error}. {question.text}"
+            text = f"Must be {error}. {question.text}"

@@ -1,4 +1,4 @@
-"""The command: ask, hold the answers against the settings, write the stack file, and say what comes next."""
+"""The command: asks, validates the answers with the settings, writes the stack file, and prints the next steps."""
 
 import os
 import shlex
@@ -15,22 +15,22 @@ from airis.terminal.errors import AirisError
 
 
 def init(given: Mapping[str, str | None], ask: Ask | None, *, defaults: bool) -> Path:
-    """Writes `Pulumi.<stack>.yaml` from the answers, and returns it.
+    """Writes `Pulumi.<stack>.yaml` from the answers, and returns its path.
 
-    `given` are answers by question; what is missing is put to `ask`, or is the default. A file that exists is never written
-    over. What is written is what `settings.load` takes.
+    `given` are answers by question; missing ones come from `ask`, or are the defaults. An existing file is never overwritten.
+    `settings.load` accepts every file that is written.
 
-    Raises AirisError where the file exists, and where the settings refuse what was answered. Then nothing is written.
+    Raises AirisError if the file exists, and if the settings reject the answers. Then nothing is written.
     """
     root = project_root()
 
     def new(name: str) -> Path:
         path = root / f"Pulumi.{name}.yaml"
         if os.path.lexists(path):
-            raise AirisError(f"{path.name} exists, and is never written over", "choose another name with --stack")
+            raise AirisError(f"{path.name} exists, and is never overwritten", "choose another name with --stack")
         return path
 
-    if (told := given.get("stack")) is not None:  # before the other questions
+    if (told := given.get("stack")) is not None:  # fail before the other questions
         new(told.strip())
     answers = answered(given, ask, defaults=defaults)
     path, text = new(answers["stack"]), stack_text(answers)
@@ -44,14 +44,14 @@ def init(given: Mapping[str, str | None], ask: Ask | None, *, defaults: bool) ->
 
 
 def _warnings(stack: str, text: str) -> list[str]:
-    """What the settings have to say about the file. Raises AirisError where they refuse it."""
+    """The settings' warnings on the file. Raises AirisError if the settings reject it."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / f"Pulumi.{stack}.yaml").write_text(text, encoding="utf-8")
         return list(settings_of(read_stack(stack, Path(folder))).warnings())
 
 
 def _write(path: Path, text: str) -> None:
-    """Writes the whole file or none of it; one that came meanwhile stays."""
+    """Writes the file atomically; never replaces one that was created in the meantime."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     draft = Path(name)
     try:
@@ -60,7 +60,7 @@ def _write(path: Path, text: str) -> None:
         draft.chmod(0o644)
         os.link(draft, path)
     except FileExistsError:
-        raise AirisError(f"{path.name} exists, and is never written over", "choose another name with --stack") from None
+        raise AirisError(f"{path.name} exists, and is never overwritten", "choose another name with --stack") from None
     finally:
         draft.unlink()
 
@@ -68,9 +68,9 @@ def _write(path: Path, text: str) -> None:
 def _tell_next(answers: Mapping[str, Any]) -> None:
     stack, platform = shlex.quote(answers["stack"]), platform_of(answers)
     if answers["model"]:
-        print(f"note: the first up downloads {sizes(answers['model'])}; --no-model writes a stack without a model")
-    print("\nNext:")
-    print(f"  airis rehearse --stack {stack}    # on a control plane of your own machine")
+        print(f"note: the first `up` pulls {sizes(answers['model'])}; --no-model writes a stack without a model")
+    print("\nNext steps:")
+    print(f"  airis rehearse --stack {stack}    # on a local control plane")
     if answers["host"] is not None and answers["controller"] == platform.controller:
         for command in platform.before:
             print(f"  {command}")
@@ -79,5 +79,5 @@ def _tell_next(answers: Mapping[str, Any]) -> None:
         if name == "airis-secrets":
             print(f"  pulumi config set --stack {stack} --secret --path 'airis:secrets.values.{key}'")
         else:
-            print(f"  # the Secret {name} must hold the key {key}, in the namespace airis")
+            print(f"  # create the Secret {name} with the key {key} in the namespace airis")
     print(f"  airis up --stack {stack}")

@@ -1,4 +1,4 @@
-"""The stack file that says what was answered, with a word on every line."""
+"""The stack file that `airis init` writes from the answers, with a comment on every key."""
 
 from collections.abc import Iterator
 from textwrap import wrap
@@ -13,7 +13,7 @@ from settings.platform.network import NetworkSettings
 _WIDTH = 110
 
 _Line = tuple[str, str, Any]
-"""A comment, a key and its value; a key alone, without a value to set, is "" and only comments."""
+"""A comment, a key and its value."""
 
 
 def stack_text(answers: Answers) -> str:
@@ -22,8 +22,8 @@ def stack_text(answers: Answers) -> str:
     lines = [
         REFERENCE_LINE,
         *_comment(
-            f"The stack {answers['stack']}, for {platform.title}. It holds what differs from the defaults; docs/config.md has "
-            "every key.",
+            f"The stack {answers['stack']}, for {platform.title}. It sets only what differs from the defaults; docs/config.md "
+            "lists all keys.",
             0,
         ),
         "config:",
@@ -35,17 +35,17 @@ def stack_text(answers: Answers) -> str:
         "airis:ollama": list(_ollama(answers, platform)),
     }
     abouts = {
-        "airis:ingress": "The way in. docs/exposure.md has Gateways, certificates of your own and load balancers as well.",
-        "airis:network": "Who may reach the WebUI from inside the cluster. docs/security.md",
+        "airis:ingress": "The Ingress. For Gateways, existing certificates and load balancers, see docs/exposure.md.",
+        "airis:network": "Network policies: who may reach Open WebUI from inside the cluster. See docs/security.md.",
         "airis:webui": "Open WebUI. More keys: image, resources, service, database, redis, objectStorage, connections, env. "
-        "docs/identity.md has single sign-on, docs/scaling.md several pods.",
-        "airis:ollama": "Ollama. More keys: resources, create, preload, server, replicas. docs/models.md has models of your "
-        "own, docs/gpu.md every kind of GPU.",
+        "For single sign-on, see docs/identity.md. For several replicas, see docs/scaling.md.",
+        "airis:ollama": "Ollama. More keys: resources, create, preload, server, replicas. For custom models, see "
+        "docs/models.md. For GPUs, see docs/gpu.md.",
     }
     if answers["host"] is None:
         lines += _comment(
-            "No Ingress: `kubectl -n airis port-forward service/airis-service 8080` leads to http://localhost:8080. "
-            "airis:ingress: {host: chat.example.com} makes one. docs/exposure.md",
+            "No Ingress. To reach Open WebUI at http://localhost:8080, run `kubectl -n airis port-forward "
+            "service/airis-service 8080`. To add an Ingress: airis:ingress: {host: chat.example.com}. See docs/exposure.md.",
             2,
         )
         lines.append("")
@@ -61,14 +61,14 @@ def stack_text(answers: Answers) -> str:
 def _ingress(answers: Answers, platform: Platform) -> Iterator[_Line]:
     if answers["host"] is None:
         return
-    yield "The name under which people reach it.", "host", answers["host"]
+    yield "The host name of Open WebUI.", "host", answers["host"]
     if answers["ingress-class"] is not None:
-        yield "The IngressClass; the cluster's default one if left out.", "className", answers["ingress-class"]
+        yield "The IngressClass. Default: the cluster's default class.", "className", answers["ingress-class"]
     if answers["controller"] is not None:
-        about = "The software behind the class, which gets the annotations that long answers and uploads need."
+        about = "The Ingress controller. It determines the annotations for long responses and large uploads."
         yield about, "controller", answers["controller"]
     if answers["tls-issuer"] is not None:
-        about = "cert-manager gets the certificate from this ClusterIssuer. {secretName: ...} takes one that exists."
+        about = "cert-manager gets the certificate from this ClusterIssuer. {secretName: ...} uses an existing one."
         yield about, "tls", {"clusterIssuer": answers["tls-issuer"]}
 
 
@@ -76,25 +76,23 @@ def _network(answers: Answers, platform: Platform) -> Iterator[_Line]:
     if answers["host"] is None or answers["controller"] != platform.controller or platform.ingress_namespace is None:
         return
     defaults = NetworkSettings().ingress_namespaces
-    about = f"The ingress controller of {platform.title} runs in {platform.ingress_namespace}."
+    about = f"The Ingress controller of {platform.title} runs in {platform.ingress_namespace}."
     yield about, "ingressNamespaces", [platform.ingress_namespace, *defaults]
 
 
 def _webui(answers: Answers, platform: Platform) -> Iterator[_Line]:
     if answers["webui-image"] != webui_image():
         yield "The image of Open WebUI.", "image", answers["webui-image"]
-    about = f"Chats, users and uploads. It may grow later, never shrink. {platform.storage}"
+    about = f"The volume for chats, users and uploads. It can grow later, but never shrink. {platform.storage}"
     yield about, "storage", _storage(answers["webui-storage"], answers)
     auth: dict[str, Any] = {"signUp": answers["sign-up"]}
-    about = (
-        "Who signs up is `pending` until an administrator says yes. signUp: false: administrators make the accounts."
-    )
+    about = "New users are `pending` until an administrator approves them. With signUp: false, administrators create accounts."
     if answers["admin-email"] is not None:
         name, key = answers["admin-secret"]
         auth["firstAdmin"] = {"email": answers["admin-email"], "passwordFrom": {"name": name, "key": key}}
-        about += " The first administrator is made at the first start, with the password from that Secret."
+        about += " The first administrator is created at the first start, with the password from that Secret."
     else:
-        about += " The first account is the administrator's: it can always be made, and closes sign-up behind it."
+        about += " The first account becomes the administrator: it can always be created, and then disables sign-up."
     yield about, "auth", auth
 
 
@@ -103,14 +101,14 @@ def _ollama(answers: Answers, platform: Platform) -> Iterator[_Line]:
         yield "The image of Ollama.", "image", answers["ollama-image"]
     if answers["model"]:
         about = (
-            f"Models that the first `up` downloads ({sizes(answers['model'])}). https://ollama.com/library has others."
+            f"Models that the first `up` pulls ({sizes(answers['model'])}). For more, see https://ollama.com/library."
         )
         yield about, "models", list(answers["model"])
     yield "The volume for models.", "storage", _storage(answers["ollama-storage"], answers)
     if not answers["gpu"]:
         if memory := memory_for(answers["model"]):
             yield (
-                "Memory of each pod: for these models and what they are told.",
+                "Memory of each pod, for these models and their context.",
                 "resources",
                 {"limits": {"memory": memory}},
             )
@@ -123,7 +121,7 @@ def _ollama(answers: Answers, platform: Platform) -> Iterator[_Line]:
         "runtimeClass": platform.runtime_class if vendor == "nvidia" else None,
     }
     gpu = {"count": answers["gpu"], **{key: value for key, value in optional.items() if value is not None}}
-    yield "GPUs of each pod, and how the nodes that have them are labelled and tainted.", "gpu", gpu
+    yield "GPUs of each pod, and the labels and taints of the GPU nodes.", "gpu", gpu
 
 
 def _storage(size: str, answers: Answers) -> dict[str, str]:

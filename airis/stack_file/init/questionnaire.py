@@ -1,4 +1,4 @@
-"""The questions, their defaults, and what is an answer to each."""
+"""The questions of `airis init`: their texts, their defaults, and the validation of their answers."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -19,17 +19,16 @@ from settings.types.quantity import Bytes, as_bytes
 from settings.webui.webui import WebUISettings
 
 Answers = Mapping[str, Any]
-"""What is answered so far, by question."""
+"""The answers so far, by question."""
 
 NONE = "none"
 
 SMALL_MODEL = "llama3.2:1b"
-"""A model for the first chat, with and without a GPU: small to download, within Ollama's default limits on CPU, and it can
-call tools.
+"""A model for the first chat, with or without a GPU: it is a small download, fits Ollama's default limits on CPU, and supports
+tool calls.
 
-Open WebUI 0.12.4 sends its tools along with a chat unless told otherwise (open_webui/main.py, function_calling), and Ollama
-refuses such a request for a model that cannot call any, such as gemma3:1b (github.com/ollama/ollama, server/images.go,
-CheckCapabilities).
+By default, Open WebUI 0.12.4 sends its tools with a chat (open_webui/main.py, function_calling), and Ollama rejects such a
+request for a model without tool support, such as gemma3:1b (github.com/ollama/ollama, server/images.go, CheckCapabilities).
 """
 
 _GI = 2**30
@@ -38,19 +37,19 @@ _STACK = re.compile(r"[A-Za-z0-9](?:[-_.A-Za-z0-9]{0,98}[A-Za-z0-9])?")
 
 @dataclass(frozen=True)
 class Question:
-    """One question. Its name is that of the option that answers it ahead."""
+    """One question. Its name is the name of the option that answers it."""
 
     name: str
     text: str
     default: Callable[[Answers], str]
     check: Callable[[str], Any]
-    """The answer as a value. Raises ValueError with what would be one."""
+    """Converts the answer to a value. Raises ValueError with what is allowed."""
     applies: Callable[[Answers], bool] = lambda answers: True
-    """Whether it makes sense after these answers."""
+    """Whether the question applies after these answers."""
     because: str = ""
-    """What would make it apply."""
+    """The option that makes it apply."""
     asked: Callable[[Answers], bool] = lambda answers: True
-    """Whether it is worth asking; else the default holds, unless the option says otherwise."""
+    """Whether to ask it. Otherwise the default applies, unless the option is given."""
 
 
 def platform_of(answers: Answers) -> Platform:
@@ -68,7 +67,7 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
 
 
 def _fits(kind: Any) -> Callable[[str], Any]:
-    """A check by the type of a setting."""
+    """Validates with the type of a setting."""
 
     def check(given: str) -> Any:
         try:
@@ -89,7 +88,7 @@ def _is_none(given: str) -> bool:
 
 def _stack(given: str) -> str:
     if _STACK.fullmatch(given) is None:
-        raise ValueError("a stack's name: letters, digits, -, _ and ., at most 100 characters")
+        raise ValueError("a stack name: letters, digits, -, _ and ., at most 100 characters")
     return given
 
 
@@ -102,7 +101,7 @@ def _count(given: str) -> int:
 def _models(given: str) -> tuple[str, ...]:
     names = [] if _is_none(given) else [each.strip() for each in given.split(",")]
     if any(map(_is_none, names)):
-        raise ValueError(f"names of models, or {NONE} alone")
+        raise ValueError(f"model names, or only {NONE}")
     return tuple(dict.fromkeys(_fits(ModelName)(each) for each in names))
 
 
@@ -118,22 +117,22 @@ def _secret(given: str) -> tuple[str, str]:
 
 
 def sizes(models: tuple[str, ...]) -> str:
-    """How large each model is to download, as far as that is known: `llama3.2:1b: 1.3GB`."""
-    return ", ".join(f"{each}: {size.printed if (size := size_of(each)) else 'size not known'}" for each in models)
+    """The download size of each model, if known: `llama3.2:1b: 1.3GB`."""
+    return ", ".join(f"{each}: {size.printed if (size := size_of(each)) else 'unknown size'}" for each in models)
 
 
 def webui_image() -> str:
-    """The image of Open WebUI that a stack file without `image` has."""
+    """The default image of Open WebUI."""
     return str(WebUISettings().image)
 
 
 def ollama_image(answers: Answers) -> str:
-    """The image of Ollama that a stack file without `image` has; it depends on who made the GPUs."""
+    """The default image of Ollama, which depends on the GPU vendor."""
     return str(OllamaSettings.model_validate({"gpu": {"vendor": answers["vendor"]}} if answers["gpu"] else {}).image)
 
 
 def volume_for(models: tuple[str, ...]) -> str:
-    """A size for the volume of these models: twice what is known of them, in steps of 10 GiB, and at least the default."""
+    """A volume size for these models: twice their known sizes, in steps of 10 GiB, and at least the default."""
     known = sum(size.bytes for each in models if (size := size_of(each)) is not None)
     default = OllamaSettings.model_fields["storage"].default.size
     needed = -(-2 * known // (10 * _GI)) * 10
@@ -141,9 +140,7 @@ def volume_for(models: tuple[str, ...]) -> str:
 
 
 def memory_for(models: tuple[str, ...]) -> str | None:
-    """A memory limit for these models on CPU, with a quarter more for prompts; None where the default is enough, as far as
-    sizes are known.
-    """
+    """A memory limit for these models on CPU, plus a quarter for prompts. None if the default is enough for the known sizes."""
     default = OllamaSettings.model_fields["resources"].default.limits.memory
     unlimited = {"limits": {"memory": None}}
     settings = OllamaSettings.model_validate(
@@ -154,7 +151,7 @@ def memory_for(models: tuple[str, ...]) -> str | None:
 
 
 def _accelerator(answers: Answers) -> str | None:
-    """A model of GPU, where the platform says nothing without one."""
+    """The GPU model to suggest, if the platform's preset requires one."""
     nodes = PRESETS.get((platform_of(answers).preset_for(answers["vendor"]) or "gpu-operator", answers["vendor"]))
     return nodes.model_required if nodes else None
 
@@ -170,12 +167,12 @@ def _has_host(answers: Answers) -> bool:
 QUESTIONS = (
     Question("stack", "Name of the stack", lambda answers: "mine", _stack),
     Question(
-        "platform", f"Where does it run ({', '.join(PLATFORMS)})", lambda answers: "minikube", _one_of(*PLATFORMS)
+        "platform", f"Kubernetes platform ({', '.join(PLATFORMS)})", lambda answers: "minikube", _one_of(*PLATFORMS)
     ),
     Question("gpu", "GPUs of the Ollama pod; 0 for none", lambda answers: "0", _count),
     Question(
         "vendor",
-        f"Who made the GPUs ({', '.join(get_args(Vendor))})",
+        f"GPU vendor ({', '.join(get_args(Vendor))})",
         lambda answers: "nvidia",
         _one_of(*get_args(Vendor)),
         applies=_has_gpu,
@@ -183,7 +180,7 @@ QUESTIONS = (
     ),
     Question(
         "accelerator",
-        "Model of the GPU, as the nodes are labelled with it",
+        "GPU model, as in the node labels",
         lambda answers: _accelerator(answers) or NONE,
         _or_none(_fits(LabelValue)),
         applies=_has_gpu,
@@ -192,33 +189,35 @@ QUESTIONS = (
     ),
     Question(
         "model",
-        f"Models to download, commas between them; {NONE} for none ({sizes((SMALL_MODEL,))}, and runs without a GPU)",
+        f"Models to pull, comma-separated; {NONE} for none ({sizes((SMALL_MODEL,))}, runs without a GPU)",
         lambda answers: SMALL_MODEL,
         _models,
     ),
-    Question("ollama-storage", "Volume for models", lambda answers: volume_for(answers["model"]), _fits(Bytes)),
+    Question(
+        "ollama-storage", "Size of the volume for models", lambda answers: volume_for(answers["model"]), _fits(Bytes)
+    ),
     Question(
         "webui-storage",
-        "Volume for chats and uploads",
+        "Size of the volume for chats and uploads",
         lambda answers: str(WebUISettings.model_fields["storage"].default.size),
         _fits(Bytes),
     ),
     Question(
         "storage-class",
-        f"StorageClass of both; {NONE} for the cluster's default",
+        f"StorageClass of both volumes; {NONE} for the cluster's default",
         lambda answers: NONE,
         _or_none(_fits(Dns1123Subdomain)),
         asked=lambda answers: not platform_of(answers).has_storage_class,
     ),
     Question(
         "host",
-        f"Host name under which people reach it; {NONE} for no Ingress",
+        f"Host name of the Ingress; {NONE} for no Ingress",
         lambda answers: platform_of(answers).host or NONE,
         _or_none(_fits(Host)),
     ),
     Question(
         "controller",
-        f"Ingress controller ({', '.join(get_args(Controller))}, {NONE} of these)",
+        f"Ingress controller ({', '.join(get_args(Controller))}, {NONE} for another)",
         lambda answers: platform_of(answers).controller or NONE,
         _or_none(_one_of(*get_args(Controller))),
         applies=_has_host,
@@ -244,16 +243,16 @@ QUESTIONS = (
     ),
     Question("webui-image", "Image of Open WebUI", lambda answers: webui_image(), _fits(ImageReference)),
     Question("ollama-image", "Image of Ollama", ollama_image, _fits(ImageReference)),
-    Question("sign-up", "May people make themselves an account (yes, no)", lambda answers: "yes", _yes_or_no),
+    Question("sign-up", "Allow users to sign up (yes, no)", lambda answers: "yes", _yes_or_no),
     Question(
         "admin-email",
-        f"E-mail address of the first administrator; {NONE}: whoever signs up first",
+        f"E-mail address of the first administrator; {NONE} for the first user who signs up",
         lambda answers: NONE,
         _or_none(_fits(Email)),
     ),
     Question(
         "admin-secret",
-        "Secret and key with the administrator's first password",
+        "Secret and key of the administrator's initial password",
         lambda answers: "airis-secrets/admin",
         _secret,
         applies=lambda answers: answers["admin-email"] is not None,
