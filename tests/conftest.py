@@ -10,6 +10,7 @@ TOGETHER = [
     for each in (
         "engine/test_story",
         "rehearsal/test_faults",
+        "rehearsal/test_snapshot",
         "rehearsal/test_gpu_nodes",
         "rehearsal/test_sandbox",
         "rehearsal/test_soak",
