@@ -21,17 +21,17 @@ _SKEW = 1
     why="Pulumi calls a preview without a cluster a success, and fails in the middle of the update.",
     remedy="`kubectl get namespaces` must work: look at $KUBECONFIG, the context, a VPN, an expired login",
 )
-def cluster(look: Observation) -> Outcomes:
+def cluster(seen: Observation) -> Outcomes:
     """The configuration, and one request."""
-    if look.address is None and look.silence:
-        yield problem(look.silence)
-    elif look.address is None:
+    if seen.address is None and seen.silence:
+        yield problem(seen.silence)
+    elif seen.address is None:
         yield not_checked(NOT_CONFIGURED)
-    elif look.server is None:
-        yield problem(f"{look.address} does not answer: {look.silence}")
+    elif seen.server is None:
+        yield problem(f"{seen.address} does not answer: {seen.silence}")
     else:
-        server = f", server {look.address.server}" if look.address.server else ""
-        yield ok(f"{look.address}{server} answers")
+        server = f", server {seen.address.server}" if seen.address.server else ""
+        yield ok(f"{seen.address}{server} answers")
 
 
 @check(
@@ -42,21 +42,21 @@ def cluster(look: Observation) -> Outcomes:
     why="An older API server drops fields it does not know, without a word: with 1.24 nothing enforces the Pod Security level.",
     remedy="upgrade the cluster; Kubernetes supports its three newest minor versions",
 )
-def version(look: Observation) -> Outcomes:
+def version(seen: Observation) -> Outcomes:
     """What the server says of itself."""
-    server = minor(look.cluster.version)
+    server = minor(seen.cluster.version)
     if server == (0, 0):
-        yield not_checked(f"the server's version reads {look.cluster.version!r}")
+        yield not_checked(f"the server's version reads {seen.cluster.version!r}")
         return
     if server < _OLDEST:
-        yield problem(f"the cluster is {look.cluster.version}; it must be 1.25 or newer")
+        yield problem(f"the cluster is {seen.cluster.version}; it must be 1.25 or newer")
     elif server < _RETAINING:
         yield warning(
-            f"the cluster is {look.cluster.version}: before 1.27 a StatefulSet does not know what becomes of its claims, and "
+            f"the cluster is {seen.cluster.version}: before 1.27 a StatefulSet does not know what becomes of its claims, and "
             "keeps them"
         )
     else:
-        yield ok(f"the cluster is {look.cluster.version}")
+        yield ok(f"the cluster is {seen.cluster.version}")
 
 
 @check(
@@ -67,9 +67,9 @@ def version(look: Observation) -> Outcomes:
     why="Kubernetes supports no more. An older kubectl does not know newer kinds, and a newer one asks for what is not served.",
     remedy="install a kubectl of the cluster's version",
 )
-def kubectl_version(look: Observation) -> Outcomes:
+def kubectl_version(seen: Observation) -> Outcomes:
     """Kubectl's version against the server's (Kubernetes, "Version Skew Policy")."""
-    server, client = look.cluster.version, look.cluster.client
+    server, client = seen.cluster.version, seen.cluster.client
     if (0, 0) in (minor(server), minor(client)):
         yield not_checked(f"the versions read {client!r} and {server!r}")
     elif abs(minor(client)[1] - minor(server)[1]) > _SKEW:
@@ -86,12 +86,12 @@ def kubectl_version(look: Observation) -> Outcomes:
     why="An object of an API that is not served is refused, after others have been made.",
     remedy="install what defines it (Gateway API, a DRA-capable version), or take the setting out that asks for it",
 )
-def api_versions(look: Observation) -> Outcomes:
+def api_versions(seen: Observation) -> Outcomes:
     """The apiVersion of each object."""
     missing: dict[str, str] = {}
-    for each in look.stack.objects:
+    for each in seen.stack.objects:
         group, _, wanted = str(each["apiVersion"]).rpartition("/")
-        if group and wanted not in look.cluster.groups.get(group, ()):
+        if group and wanted not in seen.cluster.groups.get(group, ()):
             missing.setdefault(str(each["apiVersion"]), str(each["kind"]))
     for api, kind in missing.items():
         yield problem(f"the cluster does not serve {api} ({kind})")
@@ -107,13 +107,13 @@ def api_versions(look: Observation) -> Outcomes:
     why="The same names on another cluster are somebody else's data.",
     remedy="choose the stack's own cluster by its context or kubeconfig",
 )
-def identity(look: Observation) -> Outcomes:
+def identity(seen: Observation) -> Outcomes:
     """The pin `airis:cluster` (uid, context, server)."""
-    pinned = look.stack.settings.cluster
+    pinned = seen.stack.settings.cluster
     if pinned.uid is not None:
-        look.known("namespaces")
-    if look.identity:
-        yield problem(look.identity)
+        seen.known("namespaces")
+    if seen.identity:
+        yield problem(seen.identity)
     elif pinned.uid is None and pinned.context is None and pinned.server is None:
         yield warning(
             "the stack is not tied to a cluster: it would deploy to any that is configured",
@@ -131,15 +131,15 @@ def identity(look: Observation) -> Outcomes:
     why="What is forbidden fails in the middle of an update, when other objects have been made already.",
     remedy="ask for a Role with these verbs in the stack's namespace, and for a ClusterRole for what stands outside of it",
 )
-def permissions(look: Observation) -> Outcomes:
+def permissions(seen: Observation) -> Outcomes:
     """SelfSubjectAccessReviews: the API server's own answer."""
-    look.known("rights")
+    seen.known("rights")
     denied: dict[str, list[str]] = {}
-    for each in look.cluster.rights:
+    for each in seen.cluster.rights:
         if not each.allowed:
             denied.setdefault(each.resource, []).append(each.verb)
     for resource, verbs in denied.items():
         yield problem(f"not permitted: {', '.join(verbs)} {resource}")
     if not denied:
-        kinds = len({each.resource for each in look.cluster.rights})
+        kinds = len({each.resource for each in seen.cluster.rights})
         yield ok(f"everything that `up` does with {kinds} kinds of objects is permitted")

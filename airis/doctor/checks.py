@@ -91,11 +91,11 @@ class Check:
     """What helps in general."""
     run: Callable[[Observation], Outcomes]
 
-    def findings(self, look: Observation) -> list[Finding]:
+    def findings(self, seen: Observation) -> list[Finding]:
         """What the check finds; nothing where it does not apply."""
         outcomes: list[Outcome] = []
         try:
-            for each in self.run(look):
+            for each in self.run(seen):
                 outcomes.append(each)
         except NotChecked as unknown:
             outcomes.append(Outcome(State.NOT_CHECKED, f"{self.asks} {unknown}"))

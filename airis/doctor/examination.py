@@ -75,28 +75,28 @@ def examine(name: str | None, kubeconfig: Path | None = None, *, probing: bool =
     stack = no_stack() if name is None else read_stack(name)
     wanted = None if name is None else wanted_of(stack)
     with step("Looking at this machine and the cluster"):
-        look = take(stack, wanted, kubeconfig)
-    if probing and look.server is not None and wanted is not None:
-        look = replace(look, probed=_probed(stack, wanted, kubeconfig, look))
-    needed = name is not None or kubeconfig is not None or (look.address is None and bool(look.silence))
-    return Examination(name, findings(look), needed, look.server is not None)
+        seen = take(stack, wanted, kubeconfig)
+    if probing and seen.server is not None and wanted is not None:
+        seen = replace(seen, probed=_probed(stack, wanted, kubeconfig, seen))
+    needed = name is not None or kubeconfig is not None or (seen.address is None and bool(seen.silence))
+    return Examination(name, findings(seen), needed, seen.server is not None)
 
 
-def findings(look: Observation) -> list[Finding]:
+def findings(seen: Observation) -> list[Finding]:
     """What every check that applies finds, in the order of the checks."""
     scopes = {Scope.MACHINE}
     found: list[Finding] = []
-    if look.server is not None:
+    if seen.server is not None:
         scopes.add(Scope.CLUSTER)
-        if look.wanted is not None:
+        if seen.wanted is not None:
             scopes.add(Scope.STACK)
-            if look.deployed:
+            if seen.deployed:
                 scopes.add(Scope.DEPLOYED)
-            if look.probed is not None:
+            if seen.probed is not None:
                 scopes.add(Scope.PROBED)
     for each in CHECKS.values():
         if each.scope in scopes:
-            found += each.findings(look)
+            found += each.findings(seen)
     if Scope.STACK in scopes and Scope.DEPLOYED not in scopes:
         found.append(
             CHECKS["pods"].finding(Outcome(State.NOT_CHECKED, "the stack is not deployed: nothing of it runs"))
@@ -104,10 +104,10 @@ def findings(look: Observation) -> list[Finding]:
     return found
 
 
-def _probed(stack: StackFile, wanted: Requirements, kubeconfig: Path | None, look: Observation) -> Probed:
+def _probed(stack: StackFile, wanted: Requirements, kubeconfig: Path | None, seen: Observation) -> Probed:
     try:
         with connected(stack, wanted.namespace, kubeconfig) as cluster:
-            return probe(cluster, look)
+            return probe(cluster, seen)
     except EnvironmentProblem as error:
         return Probed(obstacle=error.message)
 
@@ -129,13 +129,13 @@ def take(stack: StackFile, wanted: Requirements | None, kubeconfig: Path | None)
         return Observation(here, address, silence=_last_line(error.message), wanted=wanted)
     except EnvironmentProblem as error:  # there is no kubectl
         return Observation(here, address, silence=error.message, wanted=wanted)
-    look = Observation(here, address, server=server, wanted=wanted)
+    seen = Observation(here, address, server=server, wanted=wanted)
     if wanted is None:
-        return look
+        return seen
     return replace(
-        look,
-        identity=_identity(stack, look),
-        resolved=resolved([*wanted.hosts, *hosts.addresses(look)]),
+        seen,
+        identity=_identity(stack, seen),
+        resolved=resolved([*wanted.hosts, *hosts.addresses(seen)]),
         images=registry.look_up(wanted.images),
     )
 
@@ -163,12 +163,12 @@ def _in_use(cluster: Cluster, address: Address) -> Address:
     return address
 
 
-def _identity(stack: StackFile, look: Observation) -> str:
+def _identity(stack: StackFile, seen: Observation) -> str:
     """How the cluster differs from the one that the stack belongs to; empty where it does not."""
-    pinned = look.stack.settings.cluster
-    system = named(look.cluster.objects.get("namespaces", ()), "kube-system")
+    pinned = seen.stack.settings.cluster
+    system = named(seen.cluster.objects.get("namespaces", ()), "kube-system")
     try:
-        guard.compare_address(stack, pinned, look.address or Address(""))
+        guard.compare_address(stack, pinned, seen.address or Address(""))
         guard.compare_uid(stack, pinned, None if system is None else str(system["metadata"]["uid"]))
     except AirisError as error:
         return error.message

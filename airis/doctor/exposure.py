@@ -36,9 +36,9 @@ GATEWAYS = "gateways.gateway.networking.k8s.io"
 """The resource, with its group."""
 
 
-def _class(look: Observation) -> KubeObject | None:
-    wanted = look.stack.settings.ingress.class_name
-    classes = look.all("ingressclasses.networking.k8s.io")
+def _class(seen: Observation) -> KubeObject | None:
+    wanted = seen.stack.settings.ingress.class_name
+    classes = seen.all("ingressclasses.networking.k8s.io")
     if wanted is not None:
         return named(classes, wanted)
     return next((each for each in classes if is_default(each, _DEFAULT)), None)
@@ -49,10 +49,10 @@ def _known(found: KubeObject) -> tuple[Controller | None, tuple[str, ...]]:
     return next((value for name, value in _CONTROLLERS.items() if controller.startswith(name)), (None, ()))
 
 
-def _controller_pods(look: Observation, words: Sequence[str]) -> list[KubeObject]:
+def _controller_pods(seen: Observation, words: Sequence[str]) -> list[KubeObject]:
     return [
         pod
-        for pod in living(look.all("pods"))
+        for pod in living(seen.all("pods"))
         if any(word in str(each.get("image", "")) for each in pod["spec"]["containers"] for word in words)
         or (pod["metadata"].get("labels") or {}).get("app.kubernetes.io/name") in words
     ]
@@ -66,12 +66,12 @@ def _controller_pods(look: Observation, words: Sequence[str]) -> list[KubeObject
     remedy="`kubectl get ingressclasses` shows what there is: set airis:ingress.className, or install an ingress controller "
     "(`minikube addons enable ingress`)",
 )
-def ingress_class(look: Observation) -> Outcomes:
+def ingress_class(seen: Observation) -> Outcomes:
     """The class, and whether the preset of annotations is for its controller."""
-    settings = look.stack.settings.ingress
+    settings = seen.stack.settings.ingress
     if settings.host is None:
         return
-    found, others = _class(look), listed(map(name_of, look.all("ingressclasses.networking.k8s.io"))) or "none"
+    found, others = _class(seen), listed(map(name_of, seen.all("ingressclasses.networking.k8s.io"))) or "none"
     if found is None:
         missing = f"no IngressClass {settings.class_name}" if settings.class_name else "no default IngressClass"
         yield problem(f"there is {missing}; there are: {others}")
@@ -92,9 +92,9 @@ def ingress_class(look: Observation) -> Outcomes:
     why="A class is only a name: without its controller nobody answers. And the NetworkPolicy lets in the namespaces it knows.",
     remedy="install the controller, or name its namespace in airis:network.ingressNamespaces",
 )
-def ingress_controller(look: Observation) -> Outcomes:
+def ingress_controller(seen: Observation) -> Outcomes:
     """Pods with the controller's image or label; their namespace against the NetworkPolicy."""
-    if look.stack.settings.ingress.host is None or (found := _class(look)) is None:
+    if seen.stack.settings.ingress.host is None or (found := _class(seen)) is None:
         return
     controller = found["spec"]["controller"]
     _, words = _known(found)
@@ -103,7 +103,7 @@ def ingress_controller(look: Observation) -> Outcomes:
             f"how the pods of {controller} are called is not known here; a cloud's own controller has none"
         )
         return
-    pods = _controller_pods(look, words)
+    pods = _controller_pods(seen, words)
     running = [each for each in pods if condition(each, "Ready").get("status") == "True"]
     if not running:
         yield problem(
@@ -113,11 +113,11 @@ def ingress_controller(look: Observation) -> Outcomes:
         )
         return
     yield ok(f"{controller} runs: {listed(map(name_of, running))}")
-    yield from _admitted(look, sorted({str(each["metadata"]["namespace"]) for each in running}))
+    yield from _admitted(seen, sorted({str(each["metadata"]["namespace"]) for each in running}))
 
 
-def _admitted(look: Observation, namespaces: Sequence[str]) -> Outcomes:
-    network = look.stack.settings.network
+def _admitted(seen: Observation, namespaces: Sequence[str]) -> Outcomes:
+    network = seen.stack.settings.network
     if network.policies and not set(namespaces) & set(network.ingress_namespaces):
         yield problem(
             f"the controller runs in {listed(namespaces)}, and the stack's NetworkPolicy lets in "
@@ -133,25 +133,25 @@ def _admitted(look: Observation, namespaces: Sequence[str]) -> Outcomes:
     why="An HTTPRoute whose Gateway does not exist, or does not admit the namespace, is accepted and leads nowhere.",
     remedy="airis:gateway.parentRefs must name a Gateway with a listener that allows the stack's namespace (allowedRoutes)",
 )
-def gateway(look: Observation) -> Outcomes:
+def gateway(seen: Observation) -> Outcomes:
     """Definitions, Gateways, their listeners."""
-    settings = look.stack.settings.gateway
+    settings = seen.stack.settings.gateway
     if settings is None:
         return
-    if not look.cluster.groups.get("gateway.networking.k8s.io"):
+    if not seen.cluster.groups.get("gateway.networking.k8s.io"):
         yield problem(
             "the definitions of the Gateway API are not installed", "install the Gateway API and a controller for it"
         )
         return
-    there = look.all(GATEWAYS)
+    there = seen.all(GATEWAYS)
     for parent in (*settings.parent_refs, *settings.redirect_from):
-        yield _gateway(look, parent, there)
+        yield _gateway(seen, parent, there)
 
 
-def _gateway(look: Observation, parent: ParentRefSettings, there: Sequence[KubeObject]) -> Outcome:
-    mine = look.stack.namespace
+def _gateway(seen: Observation, parent: ParentRefSettings, there: Sequence[KubeObject]) -> Outcome:
+    mine = seen.stack.namespace
     namespace = parent.namespace or mine
-    body = named(look.cluster.objects.get("namespaces", ()), mine)
+    body = named(seen.cluster.objects.get("namespaces", ()), mine)
     labels = None if body is None else body["metadata"].get("labels") or {}
     words = gateway_trouble(
         there, namespace, parent.name, section=parent.section_name, port=parent.port, mine=mine, labels=labels

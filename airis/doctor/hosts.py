@@ -14,18 +14,18 @@ _WAY_IN = (Group.EXPOSURE, Scope.STACK)
     why="Without them nobody makes the certificate: visitors get the controller's own, and a warning of their browser.",
     remedy="install cert-manager and make the issuer; or airis:ingress.tls.secretName with a certificate of your own",
 )
-def issuer(look: Observation) -> Outcomes:
+def issuer(seen: Observation) -> Outcomes:
     """ClusterIssuer or Issuer, and its condition Ready."""
-    tls = look.stack.settings.ingress.tls
-    if look.stack.settings.ingress.host is None or tls is None or not tls.issuers:
+    tls = seen.stack.settings.ingress.tls
+    if seen.stack.settings.ingress.host is None or tls is None or not tls.issuers:
         return
-    if not look.cluster.groups.get("cert-manager.io"):
+    if not seen.cluster.groups.get("cert-manager.io"):
         yield problem("cert-manager is not installed: the cluster does not serve cert-manager.io")
         return
     name = tls.cluster_issuer or tls.issuer or ""
     kind = "ClusterIssuer" if tls.cluster_issuer else "Issuer"
     resource = f"{kind.lower()}s.cert-manager.io"
-    found = named(look.all(resource) if tls.cluster_issuer else look.own(resource), name)
+    found = named(seen.all(resource) if tls.cluster_issuer else seen.own(resource), name)
     if found is None:
         yield problem(f"{kind} {name} does not exist")
     elif condition(found, "Ready").get("status") != "True":
@@ -43,13 +43,13 @@ def issuer(look: Observation) -> Outcomes:
     why="Without it visitors get the controller's own certificate, and a warning of their browser.",
     remedy="`kubectl create secret tls NAME --namespace=NAMESPACE --cert=FILE --key=FILE`",
 )
-def tls_secret(look: Observation) -> Outcomes:
+def tls_secret(seen: Observation) -> Outcomes:
     """airis:ingress.tls.secretName, of type kubernetes.io/tls."""
-    for name in look.stack.tls_secrets:
-        look.known("secrets")
-        there = next((each for each in look.cluster.secrets if each.name == name), None)
+    for name in seen.stack.tls_secrets:
+        seen.known("secrets")
+        there = next((each for each in seen.cluster.secrets if each.name == name), None)
         if there is None:
-            yield problem(f"Secret {name} does not exist in namespace {look.stack.namespace}")
+            yield problem(f"Secret {name} does not exist in namespace {seen.stack.namespace}")
         elif not {"tls.crt", "tls.key"} <= there.keys:
             yield problem(f"Secret {name} (type {there.type}) has no tls.crt and tls.key")
         else:
@@ -63,15 +63,15 @@ def tls_secret(look: Observation) -> Outcomes:
     why="A browser that cannot resolve the host, or goes elsewhere, never reaches the WebUI, however healthy it is.",
     remedy="make a DNS record of the host for the address of the Ingress or Gateway; on minikube or kind, a line in /etc/hosts",
 )
-def dns(look: Observation) -> Outcomes:
+def dns(seen: Observation) -> Outcomes:
     """Addresses by the resolver of this machine, against the addresses in the status of Ingress and Gateway."""
-    for host in look.stack.hosts:
-        found, wanted = look.resolved.get(host, ()), addresses(look)
+    for host in seen.stack.hosts:
+        found, wanted = seen.resolved.get(host, ()), addresses(seen)
         towards = f": its address is {listed(wanted)}" if wanted else ""
         if not found:
             local = '`echo "$(minikube ip) HOST" | sudo tee -a /etc/hosts`' if host.endswith(".local") else ""
             yield warning(f"nobody knows the name {host} here{towards}", local.replace("HOST", host))
-        elif wanted and not set(found) & {address for each in wanted for address in look.resolved.get(each) or [each]}:
+        elif wanted and not set(found) & {address for each in wanted for address in seen.resolved.get(each) or [each]}:
             yield warning(
                 f"{host} leads to {listed(found)}, and the way in is at {listed(wanted)}",
                 "correct where a load balancer or tunnel stands in front; else change the record",
@@ -80,23 +80,23 @@ def dns(look: Observation) -> Outcomes:
             yield ok(f"{host} leads to {listed(found)}")
 
 
-def addresses(look: Observation) -> list[str]:
+def addresses(seen: Observation) -> list[str]:
     """Where the way in is, by the status of the stack's Ingress and Gateways: addresses, or names of load balancers."""
     try:
         balancers = [
             entry
-            for each in look.own("ingresses.networking.k8s.io")
-            if look.stack.makes("Ingress", name_of(each))
+            for each in seen.own("ingresses.networking.k8s.io")
+            if seen.stack.makes("Ingress", name_of(each))
             for entry in ((each.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
         ]
     except NotChecked:
         return []
     named_here = [str(each.get("ip") or each.get("hostname")) for each in balancers]
-    gateway = look.stack.settings.gateway
+    gateway = seen.stack.settings.gateway
     parents = (
-        {(each.namespace or look.stack.namespace, each.name) for each in gateway.parent_refs} if gateway else set()
+        {(each.namespace or seen.stack.namespace, each.name) for each in gateway.parent_refs} if gateway else set()
     )
-    for each in look.cluster.objects.get(GATEWAYS, ()):
+    for each in seen.cluster.objects.get(GATEWAYS, ()):
         if (each["metadata"]["namespace"], name_of(each)) in parents:
             named_here += [str(one["value"]) for one in (each.get("status") or {}).get("addresses") or []]
     return list(dict.fromkeys(named_here))

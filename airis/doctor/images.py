@@ -31,31 +31,31 @@ kubelet's credential providers: ecr-credential-provider, gcp-credential-provider
     "stays in ImagePullBackOff or CrashLoopBackOff.",
     remedy="a release that the registry lists; a private image takes a pull secret (airis:imagePullSecrets)",
 )
-def images(look: Observation) -> Outcomes:
+def images(seen: Observation) -> Outcomes:
     """What the registries say, asked by this machine and without credentials; and which images the nodes have."""
-    for image, users in look.stack.images.items():
-        nodes = _nodes(look, users)
+    for image, users in seen.stack.images.items():
+        nodes = _nodes(seen, users)
         if nodes and not _always_pulled(image, users) and all(_has(each, image) for each in nodes):
             yield ok(f"image {image} is on the nodes")
             continue
-        said = look.images.get(image, Answer(Presence.UNKNOWN, why="nobody was asked"))
+        said = seen.images.get(image, Answer(Presence.UNKNOWN, why="nobody was asked"))
         match said.presence:
             case Presence.THERE:
                 yield _built(image, said.platforms, nodes)
             case Presence.UNKNOWN:
                 yield not_checked(f"image {image}: {said.why}")
             case _:
-                yield _not_shown(look, image, users, said.presence)
+                yield _not_shown(seen, image, users, said.presence)
 
 
-def _not_shown(look: Observation, image: str, users: Sequence[Workload], presence: Presence) -> Outcome:
+def _not_shown(seen: Observation, image: str, users: Sequence[Workload], presence: Presence) -> Outcome:
     if is_local(image):
         return not_checked(f"image {image}: this machine's registry does not show it; the nodes may mean another")
     remedy = instead(image, {"metadata": {"labels": users[0].labels}, "spec": users[0].pod})
     if presence is Presence.MISSING:
         return problem(f"image {image} does not exist", remedy)
     words = f"image {image} needs credentials, or does not exist"
-    if secrets := look.stack.pull_secrets:
+    if secrets := seen.stack.pull_secrets:
         return not_checked(f"{words}: pull secret {listed(secrets)} is named")
     if _OWN_CREDENTIALS.fullmatch(located(image)[0]):
         return not_checked(f"{words}: nodes of that cloud may have some")
@@ -78,11 +78,11 @@ def _built(image: str, platforms: Sequence[str], nodes: Sequence[KubeObject]) ->
     return warning(f"{words}, which is what {listed(map(name_of, unfit))} is", OTHER_ARCHITECTURE)
 
 
-def _nodes(look: Observation, users: Sequence[Workload]) -> list[KubeObject]:
+def _nodes(seen: Observation, users: Sequence[Workload]) -> list[KubeObject]:
     """The nodes that the pods may go to, as far as nodes may be listed."""
     return [
         node
-        for node in look.cluster.objects.get("nodes", ())
+        for node in seen.cluster.objects.get("nodes", ())
         if ready(node) and any(_admits(node, each) for each in users)
     ]
 

@@ -15,10 +15,10 @@ _MACHINE = (Group.MACHINE, Scope.MACHINE)
     why="The program and the command use what Python 3.11 brought; an older one ends with a syntax or import error.",
     remedy="install Python 3.11 or newer, and make the virtual environment anew",
 )
-def python(look: Observation) -> Outcomes:
+def python(seen: Observation) -> Outcomes:
     """Python's version."""
-    running = ".".join(map(str, look.machine.python))
-    fits = look.machine.python >= _PYTHON
+    running = ".".join(map(str, seen.machine.python))
+    fits = seen.machine.python >= _PYTHON
     yield ok(f"Python {running}") if fits else problem(f"Python is {running}; it must be 3.11 or newer")
 
 
@@ -30,11 +30,11 @@ def python(look: Observation) -> Outcomes:
     "which a machine without internet cannot.",
     remedy="install it as https://www.pulumi.com/docs/install/ says, and put `pulumi` on PATH",
 )
-def pulumi(look: Observation) -> Outcomes:
+def pulumi(seen: Observation) -> Outcomes:
     """The CLI on PATH against the pinned one."""
     from semver import VersionInfo  # noqa: PLC0415  (only here)
 
-    found, least = look.machine.pulumi, look.machine.minimum_pulumi
+    found, least = seen.machine.pulumi, seen.machine.minimum_pulumi
     if found is None:
         yield warning("there is no Pulumi CLI on PATH: the first `airis up` downloads one")
     elif not VersionInfo.is_valid(found):
@@ -52,12 +52,12 @@ def pulumi(look: Observation) -> Outcomes:
     why="Package and provider must be of one version. Where the provider is missing, `airis up` downloads it.",
     remedy="`pulumi plugin install resource kubernetes` with the version above; docs/engine.md says how without internet",
 )
-def provider(look: Observation) -> Outcomes:
+def provider(seen: Observation) -> Outcomes:
     """The plugin in Pulumi's own folder, or on PATH."""
-    wanted = look.machine.provider
+    wanted = seen.machine.provider
     if wanted is None:
         yield problem("the package pulumi-kubernetes is not installed", "`pip install -r requirements.txt`")
-    elif look.machine.provider_there:
+    elif seen.machine.provider_there:
         yield ok(f"Kubernetes provider {wanted}")
     else:
         yield warning(f"the Kubernetes provider {wanted} is not there: the first `airis up` downloads it")
@@ -70,9 +70,9 @@ def provider(look: Observation) -> Outcomes:
     why="airis looks at the cluster with it, beside Pulumi: for its identity, for pods that do not start, for backups.",
     remedy="install it, or `airis sandbox build`, which brings one along",
 )
-def kubectl(look: Observation) -> Outcomes:
+def kubectl(seen: Observation) -> Outcomes:
     """The one that airis uses."""
-    found = look.machine.kubectl
+    found = seen.machine.kubectl
     yield ok(f"kubectl: {found}") if found else problem("there is no kubectl")
 
 
@@ -83,9 +83,9 @@ def kubectl(look: Observation) -> Outcomes:
     why="Without the state Pulumi does not know what it has made; without the passphrase nobody can read the stack's secrets.",
     remedy="restore the folder .state from its backup, or set PULUMI_CONFIG_PASSPHRASE_FILE",
 )
-def state(look: Observation) -> Outcomes:
+def state(seen: Observation) -> Outcomes:
     """The backend and the passphrase of a local one."""
-    yield problem(look.machine.passphrase) if look.machine.passphrase else ok(f"state: {look.machine.backend}")
+    yield problem(seen.machine.passphrase) if seen.machine.passphrase else ok(f"state: {seen.machine.backend}")
 
 
 @check(
@@ -95,7 +95,7 @@ def state(look: Observation) -> Outcomes:
     why="`airis rehearse` needs them, and gets them once: that takes minutes and needs internet.",
     remedy="`airis sandbox build`",
 )
-def sandbox(look: Observation) -> Outcomes:
+def sandbox(seen: Observation) -> Outcomes:
     """The cached programs."""
-    missing = look.machine.sandbox_missing
+    missing = seen.machine.sandbox_missing
     yield warning(f"not built yet: {listed(missing)}") if missing else ok("the sandbox's programs are built")

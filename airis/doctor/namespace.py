@@ -26,29 +26,29 @@ _COUNTED_ELSEWHERE = "exceeded quota"
     remedy="where Open WebUI runs in it, `airis adopt`; where it is empty, holds Secrets alone or what a destroyed stack left, "
     f'the setting `{UPSERT_KEY}: "true"` for the first `up`; or another airis:namespace',
 )
-def namespace(look: Observation) -> Outcomes:
+def namespace(seen: Observation) -> Outcomes:
     """Who applied it."""
-    name = look.stack.namespace
-    look.known("owned")
-    owned = next((each for each in look.cluster.owned if each.kind == "Namespace"), None)
+    name = seen.stack.namespace
+    seen.known("owned")
+    owned = next((each for each in seen.cluster.owned if each.kind == "Namespace"), None)
     if owned is None:
         yield ok(f"namespace {name} does not exist yet: `up` makes it")
     elif owned.deployed:
         yield ok(f"namespace {name} is the stack's own")
     else:
-        body = named(look.cluster.objects.get("namespaces", ()), name)
+        body = named(seen.cluster.objects.get("namespaces", ()), name)
         if body is not None and (body.get("status") or {}).get("phase") == "Terminating":
             yield problem(
                 f"namespace {name} is being deleted", "wait until it is gone, or look for the finalizer that keeps it"
             )
             return
         by = listed(sorted(owned.managers)) or "somebody"
-        yield _existing(look, f"namespace {name} exists, and {by} made it")
+        yield _existing(seen, f"namespace {name} exists, and {by} made it")
 
 
-def _existing(look: Observation, words: str) -> Outcome:
+def _existing(seen: Observation, words: str) -> Outcome:
     """Since provider 4.29 a create is refused where the object exists, unless the stack says otherwise."""
-    if look.stack.upserts:
+    if seen.stack.upserts:
         return warning(f"{words}; `up` takes it over ({UPSERT_KEY})")
     return problem(words)
 
@@ -60,15 +60,15 @@ def _existing(look: Observation, words: str) -> Outcome:
     why="Pulumi refuses to make what exists already: `up` ends in the middle.",
     remedy="`airis adopt` takes over what runs; or choose another airis:namespace",
 )
-def same_names(look: Observation) -> Outcomes:
+def same_names(seen: Observation) -> Outcomes:
     """Who applied the objects that are there already."""
-    look.known("owned")
-    foreign = [each for each in look.cluster.owned if each.kind != "Namespace" and not each.deployed]
+    seen.known("owned")
+    foreign = [each for each in seen.cluster.owned if each.kind != "Namespace" and not each.deployed]
     for each in foreign:
         by = listed(sorted(each.managers)) or "somebody"
-        yield _existing(look, f"{each.kind}/{each.name} exists already, and {by} made it")
+        yield _existing(seen, f"{each.kind}/{each.name} exists already, and {by} made it")
     if not foreign:
-        mine = sum(each.deployed for each in look.cluster.owned)
+        mine = sum(each.deployed for each in seen.cluster.owned)
         yield ok(f"{mine} objects are the stack's own" if mine else "every name is free")
 
 
@@ -80,15 +80,15 @@ def same_names(look: Observation) -> Outcomes:
     remedy="airis:podSecurity at the level that the namespace enforces, with the settings that this level asks for; or have "
     "the namespace's label changed",
 )
-def pod_security(look: Observation) -> Outcomes:
+def pod_security(seen: Observation) -> Outcomes:
     """A server-side dry run of a pod of each workload; and the label of a namespace that is somebody else's."""
-    look.known("owned")
-    owned = next((each for each in look.cluster.owned if each.kind == "Namespace"), None)
-    wanted = look.stack.settings.pod_security
+    seen.known("owned")
+    owned = next((each for each in seen.cluster.owned if each.kind == "Namespace"), None)
+    wanted = seen.stack.settings.pod_security
     if owned is None:
         yield ok(f"the namespace does not exist yet: `up` makes it with the level {wanted}")
         return
-    body = named(look.all("namespaces"), look.stack.namespace)
+    body = named(seen.all("namespaces"), seen.stack.namespace)
     enforced = ((body or {}).get("metadata", {}).get("labels") or {}).get(_ENFORCE, "privileged")
     if owned.deployed and enforced != wanted:
         yield ok(f"the namespace enforces {enforced}; `up` makes it {wanted}")
@@ -97,8 +97,8 @@ def pod_security(look: Observation) -> Outcomes:
         yield problem(
             f"the namespace enforces {enforced}, the stack is made for {wanted}, and the label is somebody else's"
         )
-    look.known("trials")
-    refused = {name: match for name, words in look.cluster.trials.items() if (match := _VIOLATION.search(words))}
+    seen.known("trials")
+    refused = {name: match for name, words in seen.cluster.trials.items() if (match := _VIOLATION.search(words))}
     for name, match in refused.items():
         yield problem(f"{name}: its pods violate {match['level']}: {match['reasons'].strip()}")
     if not refused:
@@ -113,17 +113,17 @@ def pod_security(look: Observation) -> Outcomes:
     "LimitRange.",
     remedy="the API server's own words above name the rule: change the setting, or ask whoever made the rule",
 )
-def admission(look: Observation) -> Outcomes:
+def admission(seen: Observation) -> Outcomes:
     """A server-side dry run of a pod of each workload."""
-    look.known("trials")
+    seen.known("trials")
     refused = {
         name: words
-        for name, words in look.cluster.trials.items()
+        for name, words in seen.cluster.trials.items()
         if words and not _VIOLATION.search(words) and _COUNTED_ELSEWHERE not in words
     }
     for name, words in refused.items():
         yield problem(f"{name}: {words}")
-    if not refused and look.cluster.trials:
+    if not refused and seen.cluster.trials:
         yield ok("the API server takes a pod of each workload")
 
 
@@ -134,10 +134,10 @@ def admission(look: Observation) -> Outcomes:
     why="What exceeds a ResourceQuota is refused: pods are missing, or a claim is not made.",
     remedy="have the ResourceQuota raised, or lower replicas, resources.requests or storage.size",
 )
-def quota(look: Observation) -> Outcomes:
+def quota(seen: Observation) -> Outcomes:
     """What the stack takes beyond what it has already, against what each ResourceQuota has left."""
-    quotas = look.own("resourcequotas")
-    wanted, has = totals(look.stack), _has(look) if quotas else {}
+    quotas = seen.own("resourcequotas")
+    wanted, has = totals(seen.stack), _has(seen) if quotas else {}
     for each in quotas:
         if each["spec"].get("scopes") or each["spec"].get("scopeSelector"):
             continue  # of pods of some kind only: the API server decides which
@@ -171,17 +171,17 @@ def totals(stack: Requirements) -> Amounts:
     return added(*each, objects, claims)
 
 
-def _has(look: Observation) -> Amounts:
+def _has(seen: Observation) -> Amounts:
     """What the stack has already."""
-    pods = [_counted(each["spec"]) for each in living(look.pods())]
+    pods = [_counted(each["spec"]) for each in living(seen.pods())]
     mine = [
-        each for each in look.own("persistentvolumeclaims") if look.stack.makes("PersistentVolumeClaim", name_of(each))
+        each for each in seen.own("persistentvolumeclaims") if seen.stack.makes("PersistentVolumeClaim", name_of(each))
     ]
     claims = {
         "persistentvolumeclaims": Decimal(len(mine)),
         "requests.storage": sum(map(_storage, mine), Decimal(0)),
     }
-    there = [each for each in look.cluster.owned if each.deployed]
+    there = [each for each in seen.cluster.owned if each.deployed]
     kinds = {"services": "Service", "secrets": "Secret", "configmaps": "ConfigMap"}
     objects = {key: Decimal(sum(each.kind == kind for each in there)) for key, kind in kinds.items()}
     return added(*pods, claims, objects)
@@ -211,16 +211,16 @@ def _plain(value: Decimal) -> str:
     why="A claim outside of it is refused. Containers outside of it are found by the check `admission`.",
     remedy="change storage.size of the stack, or have the LimitRange changed",
 )
-def limit_range(look: Observation) -> Outcomes:
+def limit_range(seen: Observation) -> Outcomes:
     """The claims' sizes."""
-    for each in look.own("limitranges"):
+    for each in seen.own("limitranges"):
         for limit in each["spec"].get("limits") or []:
             if limit["type"] != "PersistentVolumeClaim":
                 continue
             least, most = ((limit.get(key) or {}).get("storage") for key in ("min", "max"))
             outside = [
                 name_of(claim)
-                for claim in look.stack.claims
+                for claim in seen.stack.claims
                 if (most and _storage(claim) > amount(most)) or (least and _storage(claim) < amount(least))
             ]
             words = f"LimitRange {name_of(each)} allows claims from {least or 'nothing'} to {most or 'any size'}"

@@ -36,11 +36,11 @@ _PLUGINS = ("device-plugin", "dra-driver", "gpu-feature-discovery")
     why="A pod that waits for a node stays Pending for ever.",
     remedy="`kubectl describe node` names the reason: a kubelet that is gone, a full disk, a network plugin that does not run",
 )
-def nodes(look: Observation) -> Outcomes:
+def nodes(seen: Observation) -> Outcomes:
     """Every node's own word."""
-    there = look.all("nodes")
+    there = seen.all("nodes")
     broken = [name_of(each) for each in there if not ready(each)]
-    if not there and _scales(look):
+    if not there and _scales(seen):
         yield warning("there is no node; the cluster brings one when pods wait for it")
     elif not there or len(broken) == len(there):
         yield problem("no node is ready" if there else "there is no node")
@@ -57,17 +57,17 @@ def nodes(look: Observation) -> Outcomes:
     why="A pod whose requests fit on no node stays Pending, and `up` waits for it until its time is over.",
     remedy="lower the workload's resources.requests, give it tolerations for the taints, or add a node",
 )
-def room(look: Observation) -> Outcomes:
+def room(seen: Observation) -> Outcomes:
     """Places the pods that do not run yet, the largest first, into what is free."""
-    waiting = [(each, count) for each in look.stack.workloads if (count := _missing(look, each)) > 0]
-    left = rooms([each for each in look.all("nodes") if ready(each)], look.all("pods"))
+    waiting = [(each, count) for each in seen.stack.workloads if (count := _missing(seen, each)) > 0]
+    left = rooms([each for each in seen.all("nodes") if ready(each)], seen.all("pods"))
     failed = False
     for workload, count in sorted(waiting, key=lambda each: -asked(each[0].pod).get("memory", Decimal(0))):
         for number in range(count):
             if reasons := _place(workload, left):
                 failed = True
                 words = f"{workload}: no node has room for pod {number + 1} of {count}: {reasons}"
-                yield _unless_scaled(look, words)
+                yield _unless_scaled(seen, words)
                 break
     if not failed:
         yield ok("every pod has room on a node" if waiting else "every pod has its node")
@@ -81,14 +81,14 @@ def room(look: Observation) -> Outcomes:
     "other: models answer more slowly than with fewer threads.",
     remedy="lower resources.limits.cpu to the cores of the node, or let the pods go to nodes with more (nodeSelector)",
 )
-def cores(look: Observation) -> Outcomes:
+def cores(seen: Observation) -> Outcomes:
     """The limit of each Deployment and StatefulSet, against the nodes of its pods; without pods, every node they may go to."""
-    for workload in look.stack.workloads:
+    for workload in seen.stack.workloads:
         limit = asked(workload.pod, "limits").get("cpu")
         if workload.kind == "Job" or limit is None:
             continue
-        on = {each["spec"].get("nodeName") for each in living(look.own("pods")) if workload.owns(each)} - {None}
-        nodes = [each for each in look.all("nodes") if (name_of(each) in on if on else _may_go_to(workload, each))]
+        on = {each["spec"].get("nodeName") for each in living(seen.own("pods")) if workload.owns(each)} - {None}
+        nodes = [each for each in seen.all("nodes") if (name_of(each) in on if on else _may_go_to(workload, each))]
         has = {name_of(each): capacity(each).get("cpu", Decimal(0)) for each in nodes}
         short = {name: number for name, number in has.items() if number < limit}
         if short and (on or len(short) == len(has)):
@@ -103,13 +103,13 @@ def _may_go_to(workload: Workload, node: KubeObject) -> bool:
     return not taints_refusing(workload.pod, node) and not labels_missing(workload.pod, node)
 
 
-def _missing(look: Observation, workload: Workload) -> int:
+def _missing(seen: Observation, workload: Workload) -> int:
     if workload.kind == "Job" and any(
         name_of(each) == workload.name and (each.get("status") or {}).get("succeeded")
-        for each in look.own("jobs.batch")
+        for each in seen.own("jobs.batch")
     ):
         return 0
-    bound = [each for each in living(look.own("pods")) if workload.owns(each) and each["spec"].get("nodeName")]
+    bound = [each for each in living(seen.own("pods")) if workload.owns(each) and each["spec"].get("nodeName")]
     return workload.replicas - len(bound)
 
 
@@ -153,15 +153,15 @@ def _admits(place: Room, workload: Workload) -> bool:
     return not taints_refusing(workload.pod, place.node) and not labels_missing(workload.pod, place.node)
 
 
-def _scales(look: Observation) -> bool:
-    if any(group in look.cluster.groups for group in _AUTOSCALERS):
+def _scales(seen: Observation) -> bool:
+    if any(group in seen.cluster.groups for group in _AUTOSCALERS):
         return True
-    return any("cluster-autoscaler" in name_of(each) for each in look.cluster.objects.get("pods", ()))
+    return any("cluster-autoscaler" in name_of(each) for each in seen.cluster.objects.get("pods", ()))
 
 
-def _unless_scaled(look: Observation, words: str) -> Outcome:
+def _unless_scaled(seen: Observation, words: str) -> Outcome:
     """Where the cluster makes nodes on demand, what has no room may get one."""
-    if _scales(look):
+    if _scales(seen):
         return warning(f"{words}. The cluster brings nodes on demand: whether it has such a kind is not known here")
     return problem(words)
 
@@ -174,27 +174,27 @@ def _unless_scaled(look: Observation, words: str) -> Outcome:
     "holds it. Otherwise Ollama stays Pending.",
     remedy="docs/gpu.md says which labels, taints and resource names the clouds and operators use (airis:ollama.gpu)",
 )
-def gpu(look: Observation) -> Outcomes:
+def gpu(seen: Observation) -> Outcomes:
     """Resource, labels, taints, free pieces: the first that fails is told."""
-    for workload in look.stack.workloads:
+    for workload in seen.stack.workloads:
         for resource, count in asked(workload.pod).items():
             if _is_extended(resource):
-                yield _extended(look, workload, resource, int(count))
+                yield _extended(seen, workload, resource, int(count))
 
 
-def _extended(look: Observation, workload: Workload, resource: str, count: int) -> Outcome:
-    there = [each for each in look.all("nodes") if allocatable(each).get(resource)]
-    bound = [each for each in living(look.own("pods")) if workload.owns(each) and each["spec"].get("nodeName")]
+def _extended(seen: Observation, workload: Workload, resource: str, count: int) -> Outcome:
+    there = [each for each in seen.all("nodes") if allocatable(each).get(resource)]
+    bound = [each for each in living(seen.own("pods")) if workload.owns(each) and each["spec"].get("nodeName")]
     if len(bound) >= workload.replicas:
         return ok(
             f"{workload}: {listed(sorted({str(each['spec']['nodeName']) for each in bound}))} gives it {resource}"
         )
     if not there:
-        plugins = _plugins(look)
-        seen = f"there is {listed(plugins)}" if plugins else "no device plugin's DaemonSet was found either"
-        others = sorted({key for each in look.all("nodes") for key in allocatable(each) if "/" in key})
+        plugins = _plugins(seen)
+        plugin = f"there is {listed(plugins)}" if plugins else "no device plugin's DaemonSet was found either"
+        others = sorted({key for each in seen.all("nodes") for key in allocatable(each) if "/" in key})
         offered = f"; offered are {listed(others)}" if others else ""
-        outcome = _unless_scaled(look, f"{workload}: no node offers {resource}; {seen}{offered}")
+        outcome = _unless_scaled(seen, f"{workload}: no node offers {resource}; {plugin}{offered}")
         return Outcome(
             outcome.state, outcome.what, "install the vendor's device plugin or GPU operator, or set resourceName"
         )
@@ -202,30 +202,30 @@ def _extended(look: Observation, workload: Workload, resource: str, count: int) 
     fitting = [each for each in there if not lacking[name_of(each)]]
     if not fitting:
         words = listed(f"{name} ({label})" for name, label in lacking.items())
-        return _unless_scaled(look, f"{workload}: no node with {resource} has the label asked for: {words}")
+        return _unless_scaled(seen, f"{workload}: no node with {resource} has the label asked for: {words}")
     refused = {name_of(each): taints_refusing(workload.pod, each) for each in fitting}
     open_to = [each for each in fitting if not refused[name_of(each)]]
     if not open_to:
         words = listed(f"{name} ({', '.join(taints)})" for name, taints in refused.items())
-        return _unless_scaled(look, f"{workload}: every node with {resource} has a taint it does not tolerate: {words}")
-    free = {name_of(each.node): int(each.free.get(resource, 0)) for each in rooms(open_to, look.all("pods"))}
+        return _unless_scaled(seen, f"{workload}: every node with {resource} has a taint it does not tolerate: {words}")
+    free = {name_of(each.node): int(each.free.get(resource, 0)) for each in rooms(open_to, seen.all("pods"))}
     places = sum(each // count for each in free.values())
     if places < workload.replicas - len(bound):
         words = ", ".join(f"{name}: {each}" for name, each in free.items())
-        holders = listed(_holders(look, resource, set(free))) or "nobody"
+        holders = listed(_holders(seen, resource, set(free))) or "nobody"
         needs = f"{workload} needs {count} x {resource} for each of {workload.replicas} pods"
-        return _unless_scaled(look, f"{needs}; free are {words}; held by {holders}")
+        return _unless_scaled(seen, f"{needs}; free are {words}; held by {holders}")
     return ok(f"{workload}: {resource} is free on {listed(name for name, each in free.items() if each >= count)}")
 
 
-def _holders(look: Observation, resource: str, names: set[str]) -> Iterator[str]:
-    for pod in living(look.all("pods")):
+def _holders(seen: Observation, resource: str, names: set[str]) -> Iterator[str]:
+    for pod in living(seen.all("pods")):
         if pod["spec"].get("nodeName") in names and asked(pod["spec"]).get(resource):
             yield f"{pod['metadata'].get('namespace')}/{name_of(pod)}"
 
 
-def _plugins(look: Observation) -> list[str]:
-    known: Sequence[KubeObject] = look.cluster.objects.get("daemonsets.apps", ())
+def _plugins(seen: Observation) -> list[str]:
+    known: Sequence[KubeObject] = seen.cluster.objects.get("daemonsets.apps", ())
     return [name_of(each) for each in known if any(word in name_of(each) for word in _PLUGINS)]
 
 
@@ -236,13 +236,13 @@ def _plugins(look: Observation) -> list[str]:
     why="A claim of a DeviceClass that does not exist, or whose driver publishes no devices, is never allocated.",
     remedy="Kubernetes 1.34 or newer, and the vendor's DRA driver (docs/gpu.md)",
 )
-def dra(look: Observation) -> Outcomes:
+def dra(seen: Observation) -> Outcomes:
     """API resource.k8s.io/v1 (Kubernetes 1.34), DeviceClasses, ResourceSlices."""
-    settings = look.stack.settings.ollama.gpu
-    if not look.stack.settings.ollama.enabled or settings is None or settings.dra is None:
+    settings = seen.stack.settings.ollama.gpu
+    if not seen.stack.settings.ollama.enabled or settings is None or settings.dra is None:
         return
-    if "v1" not in look.cluster.groups.get("resource.k8s.io", ()):
-        version = look.cluster.version
+    if "v1" not in seen.cluster.groups.get("resource.k8s.io", ()):
+        version = seen.cluster.version
         older = minor(version) < _DRA_SINCE
         yield problem(
             f"the cluster ({version}) does not serve resource.k8s.io/v1"
@@ -254,18 +254,18 @@ def dra(look: Observation) -> Outcomes:
         ("resourceclaimtemplates.resource.k8s.io", settings.dra.existing_claim_template),
     ):
         if existing is not None:
-            there = named(look.own(resource), existing) is not None
+            there = named(seen.own(resource), existing) is not None
             words = f"{resource.partition('.')[0]}/{existing}"
-            yield ok(f"{words} exists") if there else problem(f"{words} does not exist in {look.stack.namespace}")
+            yield ok(f"{words} exists") if there else problem(f"{words} does not exist in {seen.stack.namespace}")
     if settings.dra.existing_claim or settings.dra.existing_claim_template:
         return
     wanted = settings.device_class
-    if named(look.all("deviceclasses.resource.k8s.io"), wanted) is None:
-        others = listed(map(name_of, look.all("deviceclasses.resource.k8s.io")))
+    if named(seen.all("deviceclasses.resource.k8s.io"), wanted) is None:
+        others = listed(map(name_of, seen.all("deviceclasses.resource.k8s.io")))
         yield problem(f"there is no DeviceClass {wanted}; there are: {others or 'none'}")
         return
     try:
-        slices = look.all("resourceslices.resource.k8s.io")
+        slices = seen.all("resourceslices.resource.k8s.io")
     except NotChecked:
         yield ok(f"DeviceClass {wanted} exists; which devices there are may not be listed")
         return

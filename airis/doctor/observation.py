@@ -56,7 +56,7 @@ class Killed:
     """What one pod of Ollama says of models whose servers have ended."""
 
     kills: int | None
-    """Processes that the kernel has killed for memory; None where nobody could look."""
+    """Processes that the kernel has killed for memory; None where it could not be read."""
     servers: Sequence[tuple[str, Ended]]
     """The models by their names, as far as these are known, with what the log says of them."""
 

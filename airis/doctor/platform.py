@@ -35,12 +35,12 @@ _NOT_ENFORCING = ("kube-flannel",)
     why="A HorizontalPodAutoscaler without metrics stays at the number of pods it has. `kubectl top` needs it, too.",
     remedy="install metrics-server (`minikube addons enable metrics-server`), or leave out airis:webui.autoscaling",
 )
-def metrics(look: Observation) -> Outcomes:
+def metrics(seen: Observation) -> Outcomes:
     """The APIService v1beta1.metrics.k8s.io and its condition Available."""
-    autoscalers = [] if look.wanted is None else look.wanted.of_kind("HorizontalPodAutoscaler")
-    if look.wanted is not None and not autoscalers:
+    autoscalers = [] if seen.wanted is None else seen.wanted.of_kind("HorizontalPodAutoscaler")
+    if seen.wanted is not None and not autoscalers:
         return
-    found = named(look.all("apiservices.apiregistration.k8s.io"), _METRICS)
+    found = named(seen.all("apiservices.apiregistration.k8s.io"), _METRICS)
     available = {} if found is None else condition(found, "Available")
     if available.get("status") == "True":
         yield ok("the metrics server answers")
@@ -67,17 +67,17 @@ def metrics(look: Observation) -> Outcomes:
     "authentication.",
     remedy="a network plugin that does, such as Calico or Cilium (`minikube start --cni=calico`); or take it as it is",
 )
-def network_policies(look: Observation) -> Outcomes:
+def network_policies(seen: Observation) -> Outcomes:
     """With --probe, what two pods tried. Else the names of the plugins' DaemonSets; of k3s, the version of its nodes.
 
     There is no API that tells.
     """
-    if look.wanted is not None and not look.wanted.settings.network.policies:
+    if seen.wanted is not None and not seen.wanted.settings.network.policies:
         return
-    if look.probed is not None and not look.probed.obstacle:
-        yield _proven(look.probed)
+    if seen.probed is not None and not seen.probed.obstacle:
+        yield _proven(seen.probed)
         return
-    plugin, enforces = network_plugin(look.all("daemonsets.apps"), look.cluster.objects.get("nodes", ()))
+    plugin, enforces = network_plugin(seen.all("daemonsets.apps"), seen.cluster.objects.get("nodes", ()))
     if enforces is None:
         yield warning("whether NetworkPolicies are enforced is not known: no plugin that is known to do it was found")
     elif not enforces:

@@ -66,11 +66,11 @@ _VOLUMES = ("configMap", "secret", "projected", "downwardAPI", "emptyDir")
 """Volumes that several pods can have."""
 
 
-def probe(cluster: Cluster, look: Observation) -> Probed:
+def probe(cluster: Cluster, seen: Observation) -> Probed:
     """Has the pods try, and deletes them. Nothing of the stack is made or changed."""
-    wanted = look.stack
-    if look.identity:
-        return Probed(obstacle=f"this is not the cluster of the stack: {look.identity}")
+    wanted = seen.stack
+    if seen.identity:
+        return Probed(obstacle=f"this is not the cluster of the stack: {seen.identity}")
     webui = workload_of(wanted, "open-webui")
     if webui is None:
         return Probed(obstacle="the stack has no WebUI")

@@ -31,40 +31,40 @@ _ELSE = "the server's own words above say what it misses"
     "and again, or errors without a reason.",
     remedy=_ELSE,
 )
-def reach(look: Observation) -> Outcomes:
+def reach(seen: Observation) -> Outcomes:
     """What the pods of the probe said of each target."""
-    probed = look.probe
+    probed = seen.probe
     if probed.obstacle:
         raise NotChecked(f"No pod could try: {probed.obstacle}.")
-    if look.stack.settings.network.policies and not probed.policies:
+    if seen.stack.settings.network.policies and not probed.policies:
         yield not_checked("what the stack's own NetworkPolicies let through: they are not in the cluster yet")
     for role in (Role.WEBUI, Role.OLLAMA):
         if role in probed.silent:
             yield not_checked(f"the pod in the place of {_PLACES[role]} said nothing: {probed.silent[role]}")
-        yield from (_outcome(look, each) for each in probed.of(role) if each.key != GUARDED)
+        yield from (_outcome(seen, each) for each in probed.of(role) if each.key != GUARDED)
 
 
 _PLACES = {Role.WEBUI: "the WebUI's", Role.OLLAMA: "Ollama's"}
 
 
-def _outcome(look: Observation, found: Reached) -> Outcome:
+def _outcome(seen: Observation, found: Reached) -> Outcome:
     """What one target amounts to."""
     name = f"{found.key}: {found.what}{f' at {found.at}' if found.at else ''}"
     passed = f" ({', '.join(found.passed)})" if found.passed else ""
     if not found.failed:
         return ok(f"{name}{passed}{f'; {found.note}' if found.note else ''}")
-    if not look.deployed and _is_own(look, found.at):
+    if not seen.deployed and _is_own(seen, found.at):
         return not_checked(f"{name}: it is a part of the stack, which is not deployed")
     spoils = problem
-    if found.role is Role.OLLAMA and look.stack.settings.ollama.model_pull_policy != "Always":
+    if found.role is Role.OLLAMA and seen.stack.settings.ollama.model_pull_policy != "Always":
         spoils = warning  # models that are there already need no registry
     after = f", after {', '.join(found.passed)}" if found.passed else ""
-    return spoils(f"{name}: {found.failed} fails: {found.why}{after}", _remedy(look, found))
+    return spoils(f"{name}: {found.failed} fails: {found.why}{after}", _remedy(seen, found))
 
 
-def _remedy(look: Observation, found: Reached) -> str:
-    network = look.stack.settings.network
-    if found.failed == CONNECTION and network.policies and network.restrict_egress and not _is_own(look, found.at):
+def _remedy(seen: Observation, found: Reached) -> str:
+    network = seen.stack.settings.network
+    if found.failed == CONNECTION and network.policies and network.restrict_egress and not _is_own(seen, found.at):
         ranges = [ipaddress.ip_network(each) for each in network.egress_to]
         shut = [each for each in _addresses(found) if not any(each in one for one in ranges)]
         if shut:
@@ -80,8 +80,8 @@ def _addresses(found: Reached) -> Iterator[ipaddress.IPv4Address | ipaddress.IPv
         yield ipaddress.ip_address(each.partition("%")[0])
 
 
-def _is_own(look: Observation, at: str) -> bool:
+def _is_own(seen: Observation, at: str) -> bool:
     """Whether an address is one of the stack's own Services."""
     host = at.rpartition(":")[0]
-    own = {f"{each['metadata']['name']}.{look.stack.namespace}.svc" for each in look.stack.of_kind("Service")}
+    own = {f"{each['metadata']['name']}.{seen.stack.namespace}.svc" for each in seen.stack.of_kind("Service")}
     return any(host == each or host.startswith(f"{each}.") for each in own)

@@ -15,15 +15,15 @@ _PULL_TYPES = ("kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg")
     "be pulled.",
     remedy="`kubectl create secret docker-registry NAME --namespace=NAMESPACE --docker-server=... --docker-username=...`",
 )
-def pull_secrets(look: Observation) -> Outcomes:
+def pull_secrets(seen: Observation) -> Outcomes:
     """airis:imagePullSecrets."""
-    wanted = look.stack.pull_secrets
+    wanted = seen.stack.pull_secrets
     if wanted:
-        look.known("secrets")
-    there = {each.name: each for each in look.cluster.secrets}
+        seen.known("secrets")
+    there = {each.name: each for each in seen.cluster.secrets}
     for name in wanted:
         if name not in there:
-            yield problem(f"pull secret {name} does not exist in namespace {look.stack.namespace}")
+            yield problem(f"pull secret {name} does not exist in namespace {seen.stack.namespace}")
         elif there[name].type not in _PULL_TYPES:
             yield problem(f"Secret {name} is of type {there[name].type}, and a pull secret is of type {_PULL_TYPES[0]}")
         else:
@@ -37,18 +37,18 @@ def pull_secrets(look: Observation) -> Outcomes:
     why="A container that refers to a missing key does not start: CreateContainerConfigError.",
     remedy="make it in the stack's namespace, with that key: before `up`, or while the pods of the first `up` wait for it",
 )
-def references(look: Observation) -> Outcomes:
+def references(seen: Observation) -> Outcomes:
     """Every reference to what the stack does not make itself. Values are not read."""
-    wanted = [each for each in look.stack.references if not each.optional]
+    wanted = [each for each in seen.stack.references if not each.optional]
     found = 0
     for each in wanted:
         source = "secrets" if each.kind == "Secret" else "configmaps"
-        look.known(source)
-        known = look.cluster.secrets if each.kind == "Secret" else look.cluster.config_maps
+        seen.known(source)
+        known = seen.cluster.secrets if each.kind == "Secret" else seen.cluster.config_maps
         there = next((one for one in known if one.name == each.name), None)
         if there is None:
             key = f" (key {each.key})" if each.key else ""
-            yield problem(f"{each} does not exist in namespace {look.stack.namespace}{key}")
+            yield problem(f"{each} does not exist in namespace {seen.stack.namespace}{key}")
         elif each.key and each.key not in there.keys:
             yield problem(f"{each} has no key {each.key}; it has: {', '.join(sorted(there.keys)) or 'none'}")
         else:

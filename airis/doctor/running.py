@@ -33,15 +33,15 @@ _RESTARTS = 3
     why="A Service leads to ready pods alone: without one, visitors get 503.",
     remedy="`kubectl describe pod` and `kubectl logs --previous` show more",
 )
-def pods(look: Observation) -> Outcomes:
+def pods(seen: Observation) -> Outcomes:
     """What scheduler, kubelet and controllers say of each pod; and the number of pods."""
     from components.start import PREPARE, is_preparing  # noqa: PLC0415  (heavy, and not needed without a stack)
 
-    there = look.pods()
-    failed = [each for each in look.cluster.own.get("events", ()) if each.get("reason") == "Failed"]  # pulls among them
+    there = seen.pods()
+    failed = [each for each in seen.cluster.own.get("events", ()) if each.get("reason") == "Failed"]  # pulls among them
     told = {each.what: each for each in troubles([*there, *failed])}
     waiting = 0
-    silent = _silent_nodes(look)
+    silent = _silent_nodes(seen)
     for pod in there:
         finding = pod_finding(pod)
         ending = "deletionTimestamp" in pod["metadata"]
@@ -61,7 +61,7 @@ def pods(look: Observation) -> Outcomes:
         reason = trouble.reason if trouble else finding.reason or "it is starting, or a probe fails"
         yield problem(f"Pod/{finding.name} is not ready: {reason}", trouble.remedy if trouble else "")
     missing = 0
-    for workload in look.stack.workloads:
+    for workload in seen.stack.workloads:
         count = sum(workload.owns(pod) for pod in there)
         if workload.kind in ("Deployment", "StatefulSet") and count < workload.replicas:
             missing += 1
@@ -69,8 +69,8 @@ def pods(look: Observation) -> Outcomes:
                 f"{workload} has {count} of {workload.replicas} pods",
                 f"`kubectl describe {workload.kind.lower()} {workload.name}` says what refuses them",
             )
-    for job in look.own("jobs.batch"):
-        if look.stack.makes("Job", name_of(job)) and condition(job, "Failed").get("status") == "True":
+    for job in seen.own("jobs.batch"):
+        if seen.stack.makes("Job", name_of(job)) and condition(job, "Failed").get("status") == "True":
             missing += 1
             yield problem(
                 f"Job/{name_of(job)} has failed: {condition(job, 'Failed').get('message', '')}",
@@ -80,10 +80,10 @@ def pods(look: Observation) -> Outcomes:
         yield ok(f"{len(there)} pods are ready")
 
 
-def _silent_nodes(look: Observation) -> set[str]:
+def _silent_nodes(seen: Observation) -> set[str]:
     """Nodes whose kubelet reports nothing, or nothing good. None, where nodes may not be listed."""
     try:
-        return {name_of(each) for each in look.all("nodes") if not ready(each)}
+        return {name_of(each) for each in seen.all("nodes") if not ready(each)}
     except NotChecked:
         return set()
 
@@ -95,18 +95,18 @@ def _silent_nodes(look: Observation) -> set[str]:
     why="Volumes that cannot be mounted and pods that are refused are told by events alone.",
     remedy="`kubectl get events --field-selector=type=Warning` shows all of them",
 )
-def events(look: Observation) -> Outcomes:
+def events(seen: Observation) -> Outcomes:
     """Warnings of the last hour about objects of the stack that are not as they should be, those of probes left out."""
     named: dict[str, KubeObject] = {}
-    pods, own = look.pods(), look.cluster.own
+    pods, own = seen.pods(), seen.cluster.own
     claims = [each for each in own.get("persistentvolumeclaims", ()) if each.get("status", {}).get("phase") == "Bound"]
     workloads = [*own.get("deployments.apps", ()), *own.get("statefulsets.apps", ())]
     ready = [each for each in Live([*pods, *workloads]).findings(workloads) if each.state is State.READY]
     ready += [each for each in map(pod_finding, pods) if each.state is State.READY]
     # What is over is of no account
     fine = {(each.kind, each.name) for each in ready} | {("PersistentVolumeClaim", name_of(each)) for each in claims}
-    living = {name_of(each) for each in (*pods, *look.stack.objects)}
-    for event in look.own("events"):
+    living = {name_of(each) for each in (*pods, *seen.stack.objects)}
+    for event in seen.own("events"):
         kind, _, name = subject_of(event)
         if event.get("type") != "Warning" or event.get("reason") == _PROBE or _CONFLICT in event.get("message", ""):
             continue
@@ -126,16 +126,16 @@ def events(look: Observation) -> Outcomes:
     "that it was doing.",
     remedy="`kubectl logs` shows why it does not answer; slow starts: airis:webui.probes, airis:ollama.probes",
 )
-def probes(look: Observation) -> Outcomes:
+def probes(seen: Observation) -> Outcomes:
     """Events of the reason Unhealthy for pods that are not ready now; restarts."""
-    unready = {name_of(each) for each in look.pods() if pod_finding(each).state is not State.READY}
+    unready = {name_of(each) for each in seen.pods() if pod_finding(each).state is not State.READY}
     found = False
-    for event in look.own("events"):
+    for event in seen.own("events"):
         _, _, name = subject_of(event)
         if event.get("reason") == _PROBE and name in unready:
             found = True
             yield problem(f"Pod/{name}: {' '.join(str(event.get('message', '')).split())}")
-    for pod in look.pods():
+    for pod in seen.pods():
         status = pod.get("status") or {}
         for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
             if container.get("restartCount", 0) >= _RESTARTS:
@@ -154,20 +154,20 @@ def probes(look: Observation) -> Outcomes:
     why="On a full volume SQLite cannot write, so that nobody can chat, and models cannot be pulled.",
     remedy="raise storage.size, where the class allows expansion; or delete models and uploads",
 )
-def claims(look: Observation) -> Outcomes:
+def claims(seen: Observation) -> Outcomes:
     """The claims' phase, and the kubelet's statistics of mounted volumes."""
     mine = [
-        each for each in look.own("persistentvolumeclaims") if look.stack.makes("PersistentVolumeClaim", name_of(each))
+        each for each in seen.own("persistentvolumeclaims") if seen.stack.makes("PersistentVolumeClaim", name_of(each))
     ]
     unbound = [name_of(each) for each in mine if (each.get("status") or {}).get("phase") != "Bound"]
     if unbound:
         yield problem(f"without a volume: {listed(unbound)}", "`kubectl describe pvc` names the reason")
-    for name, (used, size) in look.cluster.fill.items():
+    for name, (used, size) in seen.cluster.fill.items():
         share = used / size if size else 0.0
         words = f"claim {name} is {share:.0%} full ({used / 2**30:.1f} of {size / 2**30:.1f} GiB)"
         yield problem(words) if share >= _FULL else warning(words) if share >= _FILLING else ok(words)
-    if untold := [name_of(each) for each in mine if name_of(each) not in {*look.cluster.fill, *unbound}]:
-        reason = look.cluster.unknown.get("kubelets", "no kubelet says")
+    if untold := [name_of(each) for each in mine if name_of(each) not in {*seen.cluster.fill, *unbound}]:
+        reason = seen.cluster.unknown.get("kubelets", "no kubelet says")
         yield not_checked(f"how full these claims are: {listed(untold)}: {reason}")
 
 
@@ -179,12 +179,12 @@ def claims(look: Observation) -> Outcomes:
     remedy="raise resources.limits.memory; or for Ollama, lower server.promptCache, contextLength, parallel or "
     "maxLoadedModels (docs/models.md)",
 )
-def memory(look: Observation) -> Outcomes:
+def memory(seen: Observation) -> Outcomes:
     """The kubelets' count for each container with a limit; for Ollama's, with the models that GET /api/ps names."""
-    loaded = _loaded(look)
+    loaded = _loaded(seen)
     told = False
-    for pod in look.pods():
-        used = look.cluster.memory.get(name_of(pod), {})
+    for pod in seen.pods():
+        used = seen.cluster.memory.get(name_of(pod), {})
         for container in pod["spec"]["containers"]:
             limit = ((container.get("resources") or {}).get("limits") or {}).get("memory")
             if limit is None or container["name"] not in used:
@@ -196,18 +196,18 @@ def memory(look: Observation) -> Outcomes:
             if models := loaded.get(name_of(pod)):
                 words += f"; loaded: {listed(models)}"
             yield warning(words) if share >= _FILLING else ok(words)
-    if not told and look.pods():
-        yield not_checked(f"how much memory the pods use: {look.cluster.unknown.get('kubelets', 'no kubelet says')}")
+    if not told and seen.pods():
+        yield not_checked(f"how much memory the pods use: {seen.cluster.unknown.get('kubelets', 'no kubelet says')}")
 
 
-def _loaded(look: Observation) -> dict[str, list[str]]:
+def _loaded(seen: Observation) -> dict[str, list[str]]:
     """The models in memory with their sizes, by the pod of Ollama that has them."""
     return {
         host: [
             f"{each['name']} ({each['size'] / 10**9:.1f} GB, {each['context_length']} tokens of context)"
             for each in said.get("loaded") or []
         ]
-        for url, said in look.cluster.inside.get("ollama", {}).items()
+        for url, said in seen.cluster.inside.get("ollama", {}).items()
         if (host := url.partition("://")[2].partition(".")[0])
     }
 
@@ -219,9 +219,9 @@ def _loaded(look: Observation) -> dict[str, list[str]]:
     why="A pod may be ready and still fail its users: a database that is away, a migration under way.",
     remedy="`kubectl logs deployment/NAME` of the WebUI shows why",
 )
-def webui(look: Observation) -> Outcomes:
+def webui(seen: Observation) -> Outcomes:
     """GET /health, asked from inside its pod."""
-    said = _inside(look).get("health")
+    said = _inside(seen).get("health")
     yield problem(f"the WebUI does not answer: {said}") if said else ok("the WebUI answers")
 
 
@@ -232,9 +232,9 @@ def webui(look: Observation) -> Outcomes:
     why="Otherwise the list of models is empty, and nobody can chat.",
     remedy="look at NetworkPolicies, the Service's endpoints (`kubectl get endpointslices`), and airis:clusterDomain",
 )
-def ollama(look: Observation) -> Outcomes:
+def ollama(seen: Observation) -> Outcomes:
     """GET /api/tags of every Ollama that the WebUI knows, asked from inside its pod."""
-    for url, said in _inside(look).get("ollama", {}).items():
+    for url, said in _inside(seen).get("ollama", {}).items():
         error = said["error"]
         yield problem(f"the WebUI does not reach {url}: {error}") if error else ok(f"the WebUI reaches {url}")
 
@@ -246,12 +246,12 @@ def ollama(look: Observation) -> Outcomes:
     why="An Ollama that finds no GPU it can use computes on the CPU: its pod is ready, and answers many times slower.",
     remedy=REMEDY,
 )
-def gpu_in_use(look: Observation) -> Outcomes:
+def gpu_in_use(seen: Observation) -> Outcomes:
     """What Ollama logged when it started: `inference compute`."""
-    if not look.stack.settings.ollama.enabled or look.stack.settings.ollama.gpu is None:
+    if not seen.stack.settings.ollama.enabled or seen.stack.settings.ollama.gpu is None:
         return
-    look.known("computing")
-    for name, found in look.cluster.computing.items():
+    seen.known("computing")
+    for name, found in seen.cluster.computing.items():
         if found is None:
             yield not_checked(f"Pod/{name}: Ollama's log does not tell on what it computes")
         elif found.on_cpu:
@@ -269,13 +269,13 @@ def gpu_in_use(look: Observation) -> Outcomes:
     remedy="raise airis:ollama.resources.limits.memory; or lower airis:ollama.server.promptCache, contextLength, parallel or "
     "maxLoadedModels (docs/models.md)",
 )
-def model_servers(look: Observation) -> Outcomes:
+def model_servers(seen: Observation) -> Outcomes:
     """Ollama's log, and the memory events of its container, since it has started."""
-    if not look.stack.settings.ollama.enabled:
+    if not seen.stack.settings.ollama.enabled:
         return
-    look.known("killed")
-    limit = look.stack.settings.ollama.resources.limits.memory
-    for pod, found in look.cluster.killed.items():
+    seen.known("killed")
+    limit = seen.stack.settings.ollama.resources.limits.memory
+    for pod, found in seen.cluster.killed.items():
         for name, each in found.servers:
             what = f"Pod/{pod}: the server of {name or each.blob or 'a model'} "
             times = f"{each.count} {'time' if each.count == 1 else 'times'}"
@@ -296,14 +296,14 @@ def model_servers(look: Observation) -> Outcomes:
     why="A model that is not there cannot be chosen; whoever asks for it by its name gets an error.",
     remedy="`kubectl logs job/...` of the Job that pulls them says why; `airis up` starts it again",
 )
-def models(look: Observation) -> Outcomes:
+def models(seen: Observation) -> Outcomes:
     """airis:ollama.models and .create, against what each Ollama says it has."""
-    settings = look.stack.settings.ollama
+    settings = seen.stack.settings.ollama
     wanted = [_full(each) for each in (*settings.models, *(one.name for one in settings.create))]
     if not wanted or not settings.enabled:
         return
-    for url, said in _inside(look).get("ollama", {}).items():
-        if said["error"] or f".{look.stack.namespace}.svc." not in url:  # others' servers have models of their own
+    for url, said in _inside(seen).get("ollama", {}).items():
+        if said["error"] or f".{seen.stack.namespace}.svc." not in url:  # others' servers have models of their own
             continue
         there = {_full(each) for each in said.get("models") or []}
         missing = [each for each in wanted if each not in there]
@@ -315,9 +315,9 @@ def _full(model: str) -> str:
     return model if ":" in model.rpartition("/")[2] else f"{model}:latest"
 
 
-def _inside(look: Observation) -> Mapping[str, Any]:
+def _inside(seen: Observation) -> Mapping[str, Any]:
     """The answer of webui_script.py."""
-    look.known("inside")
-    if not look.cluster.inside:
+    seen.known("inside")
+    if not seen.cluster.inside:
         raise NotChecked("No pod of the WebUI is ready to be asked.")
-    return look.cluster.inside
+    return seen.cluster.inside

@@ -10,7 +10,7 @@ from airis.doctor.checks import CHECKS, Finding, State
 from airis.doctor.probe import LABEL, probe
 from airis.doctor.probe_results import Probed
 from tests.cluster.stacks import Stack
-from tests.unit.doctors import look, wanted
+from tests.unit.doctors import observed, wanted
 
 _MOST_SECONDS = 120
 
@@ -20,7 +20,7 @@ def probed(stack: Stack, settings: Mapping[str, Any]) -> dict[str, Finding]:
 
     Asserts that meanwhile no Service leads to its pods and no controller takes them over, and that none is left.
     """
-    seen = look(wanted(namespace=stack.namespace, **settings))
+    seen = observed(wanted(namespace=stack.namespace, **settings))
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(lambda: probe(stack.cluster, seen))
         met = 0

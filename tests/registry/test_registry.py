@@ -8,7 +8,7 @@ from airis.doctor.checks import State
 from airis.doctor.registry import Answer, Presence, look_up
 from airis.terminal.errors import EnvironmentProblem
 from tests.registry.registry import Registry, running
-from tests.unit.doctors import look, node, says, wanted
+from tests.unit.doctors import node, observed, outcomes, wanted
 
 pytestmark = pytest.mark.timeout(600)  # the first run builds it
 
@@ -102,8 +102,8 @@ def test_the_stack_s_images_and_the_nodes(outside: Registry) -> None:
 
     def found(chat: str) -> dict[str, tuple[State, str]]:
         stack = wanted(webui={"image": f"ghcr.io/{chat}"}, ollama={"image": "ghcr.io/team/ollama:2.0.0"})
-        seen = look(stack, objects={"nodes": [arm]}, images=look_up(stack.images))
-        return {what.split()[1].rpartition("/")[2]: (state, what) for state, what in says("images", seen)}
+        seen = observed(stack, objects={"nodes": [arm]}, images=look_up(stack.images))
+        return {what.split()[1].rpartition("/")[2]: (state, what) for state, what in outcomes("images", seen)}
 
     here = found("team/chat:2.0.0")
     assert here["chat:2.0.0"][0] is State.PROBLEM

@@ -85,7 +85,7 @@ def pod(name: str, place: str = "airis", on: str = "", **more: Any) -> dict[str,
     return body("Pod", name, spec, place=place, metadata=metadata, status=status)
 
 
-def look(
+def observed(
     stack: Requirements | None = None,
     *,
     objects: Mapping[str, Sequence[KubeObject]] | None = None,
@@ -107,7 +107,7 @@ def look(
     )
 
 
-def says(name: str, seen: Observation) -> Found:
+def outcomes(name: str, seen: Observation) -> Found:
     """What one check says."""
     return [(each.state, each.what) for each in CHECKS[name].findings(seen)]
 

@@ -24,7 +24,7 @@ from airis.doctor.this_machine import this_machine
 from airis.stack_file.stacks import read_stack
 from airis.terminal.errors import ExitCode
 from tests.unit.conftest import Command
-from tests.unit.doctors import MACHINE, look, on_machine, pod, serving, wanted
+from tests.unit.doctors import MACHINE, observed, on_machine, pod, serving, wanted
 from tests.unit.drawing import ROOT
 from tests.unit.test_ollama_log import killed_in_log
 
@@ -296,7 +296,7 @@ def test_the_report_says_what_why_and_what_helps(capsys: pytest.CaptureFixture[s
 
 
 def test_what_is_well_needs_no_remedy() -> None:
-    found = examined(replace(look(), address=Address("a cluster")))
+    found = examined(replace(observed(), address=Address("a cluster")))
 
     for each in found.findings:
         assert bool(each.remedy) == (each.state in (State.PROBLEM, State.WARNING)), each
@@ -338,7 +338,7 @@ def test_the_documentation_lists_every_check() -> None:
 
 
 def test_the_documentation_lists_every_key_of_the_json() -> None:
-    data = as_data(examined(look()))
+    data = as_data(examined(observed()))
     first: Any = data["findings"]
     keys = [*data, *(f"findings[].{key}" for key in first[0])]
 

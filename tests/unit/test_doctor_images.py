@@ -11,7 +11,7 @@ from airis.doctor.observation import Observation
 from airis.doctor.registry import Answer, Presence
 from airis.doctor.requirements import Requirements
 from settings.webui.webui import WebUISettings
-from tests.unit.doctors import look, node, says, wanted
+from tests.unit.doctors import node, observed, outcomes, wanted
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -37,7 +37,7 @@ def machine(name: str, architecture: str, *images: str, **more: Any) -> KubeObje
 
 def seen(answer: Answer, *nodes: KubeObject, image: str = IMAGE, **more: Any) -> Observation:
     """What is seen where the registry answers so for the WebUI's image, and has Ollama's for everything."""
-    return look(stack(image, **more), objects={"nodes": nodes}, images={image: answer, OLLAMA: there(*BOTH)})
+    return observed(stack(image, **more), objects={"nodes": nodes}, images={image: answer, OLLAMA: there(*BOTH)})
 
 
 def said(found: Observation) -> tuple[State, str, str]:
@@ -133,12 +133,12 @@ def test_nodes_that_a_pod_may_not_go_to_do_not_count() -> None:
     tainted = machine("b", "arm64", "team=research")
 
     assert said(seen(there("linux/amd64"), AMD, {**tainted, "spec": node("b", "team").get("spec", {})}))[0] is OK
-    gpu = look(
+    gpu = observed(
         wanted(ollama={"image": OLLAMA, "gpu": {"count": 1, "preset": "device-plugin"}}),
         objects={"nodes": [AMD, machine("g", "arm64", gpu="1")]},
         images={OLLAMA: there("linux/amd64")},
     )
-    found = [what for state, what in says("images", gpu) if OLLAMA in what and state is PROBLEM]
+    found = [what for state, what in outcomes("images", gpu) if OLLAMA in what and state is PROBLEM]
     assert len(found) == 1
     assert "not for linux/arm64" in found[0]
 
@@ -155,7 +155,7 @@ def test_a_mirror_that_lacks_the_default() -> None:
     mirrored = wanted(registry={"mirror": "mirror.example.com/hub"})
     answers: Mapping[str, Answer] = dict.fromkeys(mirrored.images, MISSING)
 
-    remedies = [each.remedy for each in CHECKS["images"].findings(look(mirrored, images=answers))]
+    remedies = [each.remedy for each in CHECKS["images"].findings(observed(mirrored, images=answers))]
 
     assert len(remedies) == 2
     assert all(each.startswith("copy ") and each.endswith("or correct airis:registry.mirror") for each in remedies)

@@ -32,7 +32,7 @@ from settings.types.variables import declared
 from settings.webui.webui import WebUISettings
 from tests.cluster.node.certificates import certificate
 from tests.unit.conftest import Command
-from tests.unit.doctors import Found, look, says, serving, wanted
+from tests.unit.doctors import Found, observed, outcomes, serving, wanted
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -176,7 +176,7 @@ STACK = {
 def test_pods_have_what_policies_select_and_nothing_that_services_or_controllers_take() -> None:
     on = cluster()
     stack = wanted(**STACK)
-    probe(on, look(stack))
+    probe(on, observed(stack))
 
     pods = {each["metadata"]["name"].split("-probe-")[1].rpartition("-")[0]: each for each in on.made}
     assert pods.keys() == {"webui", "stranger", "ollama"}
@@ -204,7 +204,7 @@ def test_pods_have_what_policies_select_and_nothing_that_services_or_controllers
 
 def test_pods_read_secrets_where_they_are() -> None:
     on = cluster()
-    probe(on, look(wanted(**STACK)))
+    probe(on, observed(wanted(**STACK)))
 
     (pod,) = [each for each in on.made if each["metadata"]["labels"].get("app") == "airis"]
     references = {each["name"]: each["valueFrom"]["secretKeyRef"] for each in _env(pod) if "valueFrom" in each}
@@ -236,9 +236,9 @@ def test_pods_are_deleted_however_it_ends(how: str) -> None:
     on = cluster(refusal="pods is forbidden" if how == "refused" else "", interrupted=how == "interrupted")
     if how == "interrupted":
         with pytest.raises(KeyboardInterrupt):
-            probe(on, look(wanted()))
+            probe(on, observed(wanted()))
     else:
-        probe(on, look(wanted()))
+        probe(on, observed(wanted()))
     assert on.made
     assert on.deleted == {each["metadata"]["name"] for each in on.made}
     assert {args[0] for args in on.told} <= {"get", "create", "logs", "delete"}
@@ -247,15 +247,15 @@ def test_pods_are_deleted_however_it_ends(how: str) -> None:
 def test_what_a_probe_left_that_was_killed_goes_and_no_other() -> None:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     on = cluster(left={"old": "2026-01-01T00:00:00Z", "somebody-elses": now})
-    probe(on, look(wanted()))
+    probe(on, observed(wanted()))
     assert on.deleted == {"old", *(each["metadata"]["name"] for each in on.made)}
 
 
 def test_before_the_first_deployment_it_says_what_to_do() -> None:
     on = cluster(refusal='Error from server (NotFound): namespaces "airis" not found')
-    seen = look(wanted())
+    seen = observed(wanted())
     seen = replace(seen, probed=probe(on, seen))
-    ((state, what),) = says("reach", seen)
+    ((state, what),) = outcomes("reach", seen)
     assert state is State.NOT_CHECKED
     assert {each["kind"] for each in on.made} == {"Pod"}  # it does not make the namespace
     assert "namespace airis does not exist yet" in what
@@ -263,7 +263,7 @@ def test_before_the_first_deployment_it_says_what_to_do() -> None:
 
 def test_another_cluster_gets_no_pods() -> None:
     on = cluster()
-    seen = replace(look(wanted()), identity="it has another uid")
+    seen = replace(observed(wanted()), identity="it has another uid")
     assert "it has another uid" in probe(on, seen).obstacle
     assert on.told == []
 
@@ -288,8 +288,8 @@ def test_the_step_that_fails_is_named_with_what_helps() -> None:
         reached(Role.WEBUI, "airis:webui.database", "db:5432", "TLS", "self-signed certificate"),
         reached(Role.OLLAMA, "airis:ollama.models", "registry.ollama.ai:443", "name", "no such name"),
     ]
-    seen = replace(look(wanted()), probed=Probed(found, policies=True))
-    assert says("reach", seen) == [
+    seen = replace(observed(wanted()), probed=Probed(found, policies=True))
+    assert outcomes("reach", seen) == [
         (State.OK, "airis:webui.redis: a server at redis:6379 (name, connection, PING)"),
         (State.PROBLEM, "airis:webui.database: a server at db:5432: TLS fails: self-signed certificate, after name"),
         (
@@ -298,7 +298,7 @@ def test_the_step_that_fails_is_named_with_what_helps() -> None:
         ),
     ]
     always = replace(seen, wanted=wanted(ollama={"modelPullPolicy": "Always"}))
-    assert [state for state, _ in says("reach", always)] == [State.OK, State.PROBLEM, State.PROBLEM]
+    assert [state for state, _ in outcomes("reach", always)] == [State.OK, State.PROBLEM, State.PROBLEM]
     assert "airis:caBundle" in CHECKS["reach"].findings(seen)[1].remedy
 
 
@@ -306,14 +306,14 @@ def test_the_step_that_fails_is_named_with_what_helps() -> None:
 def test_an_address_that_the_stack_itself_shuts_out(ranges: list[str], named: bool) -> None:
     stack = wanted(network={"restrictEgress": True, "egressTo": ranges})
     found = reached(Role.WEBUI, "airis:webui.database", "db:5432", "connection", "no answer", addresses=["192.0.2.7"])
-    (finding,) = CHECKS["reach"].findings(replace(look(stack), probed=Probed([found], policies=True)))
+    (finding,) = CHECKS["reach"].findings(replace(observed(stack), probed=Probed([found], policies=True)))
     assert ("airis:network.egressTo does not have 192.0.2.7" in finding.remedy) is named
 
 
 def test_a_part_of_the_stack_cannot_be_reached_before_it_is_there() -> None:
     found = reached(Role.WEBUI, "airis:ollama", "ollama-service.airis.svc.cluster.local:11434", "name", "no such name")
-    seen = replace(look(wanted()), probed=Probed([found]))
-    assert [state for state, _ in says("reach", seen)] == [State.NOT_CHECKED, State.NOT_CHECKED]
+    seen = replace(observed(wanted()), probed=Probed([found]))
+    assert [state for state, _ in outcomes("reach", seen)] == [State.NOT_CHECKED, State.NOT_CHECKED]
 
 
 def enforced(webui: str, stranger: str, **more: Any) -> Found:
@@ -321,7 +321,7 @@ def enforced(webui: str, stranger: str, **more: Any) -> Found:
     at = "ollama-service:11434"
     found = [reached(Role.WEBUI, GUARDED, at, webui), reached(Role.STRANGER, GUARDED, at, stranger)]
     given = {"guarded": at, "policies": True, **more}
-    return says("network-policies", replace(look(wanted()), probed=Probed(found, **given)))
+    return outcomes("network-policies", replace(observed(wanted()), probed=Probed(found, **given)))
 
 
 def test_two_pods_tell_whether_policies_are_enforced() -> None:
@@ -525,7 +525,7 @@ def test_what_hides_a_secret_hides_each_form_of_it(monkeypatch: pytest.MonkeyPat
 def test_probe_without_a_cluster_of_its_own_raises_nothing() -> None:
     """What kubectl says becomes the reason."""
     on = cluster(refusal="pods is forbidden: no quota")
-    seen = look(wanted())
+    seen = observed(wanted())
     seen = replace(seen, probed=probe(on, seen))
-    ((state, what),) = says("reach", seen)
+    ((state, what),) = outcomes("reach", seen)
     assert (state, "no quota" in what) == (State.NOT_CHECKED, True)

@@ -8,7 +8,7 @@ from airis.cluster.kubectl import KubeObject
 from airis.doctor.checks import CHECKS, Finding, State
 from airis.doctor.network_storage import of_provisioner, of_volume
 from airis.doctor.requirements import Requirements
-from tests.unit.doctors import body, look, wanted
+from tests.unit.doctors import body, observed, wanted
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -110,7 +110,7 @@ def claim(name: str, **spec: Any) -> KubeObject:
 
 def found(stack: Requirements, *, own: tuple[KubeObject, ...] = (), **objects: Any) -> list[Finding]:
     known = {CLASSES: objects.get("classes", ()), VOLUMES: objects.get("volumes", ())}
-    return list(CHECKS["sqlite-storage"].findings(look(stack, objects=known, own={CLAIMS: own})))
+    return list(CHECKS["sqlite-storage"].findings(observed(stack, objects=known, own={CLAIMS: own})))
 
 
 def test_a_class_of_network_storage_is_named_with_a_remedy() -> None:
