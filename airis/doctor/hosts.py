@@ -1,4 +1,4 @@
-"""Checks of the names that lead in: certificates, and DNS."""
+"""Checks of the host names: certificates and DNS."""
 
 from airis.doctor.checks import Group, Outcomes, Scope, check, listed, ok, problem, warning
 from airis.doctor.exposure import GATEWAYS
@@ -10,12 +10,12 @@ _WAY_IN = (Group.EXPOSURE, Scope.STACK)
 @check(
     "issuer",
     *_WAY_IN,
-    "Are cert-manager and the issuer there that the stack names?",
-    why="Without them nobody makes the certificate: visitors get the controller's own, and a warning of their browser.",
-    remedy="install cert-manager and make the issuer; or airis:ingress.tls.secretName with a certificate of your own",
+    "Are cert-manager and the issuer that the stack names installed?",
+    why="Without them no certificate is issued: the controller serves its default certificate, and browsers warn.",
+    remedy="install cert-manager and create the issuer; or provide a certificate in airis:ingress.tls.secretName",
 )
 def issuer(seen: Observation) -> Outcomes:
-    """ClusterIssuer or Issuer, and its condition Ready."""
+    """Checks that the ClusterIssuer or Issuer is Ready."""
     tls = seen.stack.settings.ingress.tls
     if seen.stack.settings.ingress.host is None or tls is None or not tls.issuers:
         return
@@ -29,9 +29,7 @@ def issuer(seen: Observation) -> Outcomes:
     if found is None:
         yield problem(f"{kind} {name} does not exist")
     elif condition(found, "Ready").get("status") != "True":
-        yield problem(
-            f"{kind} {name} is not ready: {condition(found, 'Ready').get('message') or 'it does not say why'}"
-        )
+        yield problem(f"{kind} {name} is not ready: {condition(found, 'Ready').get('message') or 'it gives no reason'}")
     else:
         yield ok(f"{kind} {name} is ready")
 
@@ -39,12 +37,12 @@ def issuer(seen: Observation) -> Outcomes:
 @check(
     "tls-secret",
     *_WAY_IN,
-    "Does the Secret with the certificate exist, if nobody issues one?",
-    why="Without it visitors get the controller's own certificate, and a warning of their browser.",
+    "Does the Secret with the certificate exist, if no issuer creates it?",
+    why="Without it the controller serves its default certificate, and browsers warn.",
     remedy="`kubectl create secret tls NAME --namespace=NAMESPACE --cert=FILE --key=FILE`",
 )
 def tls_secret(seen: Observation) -> Outcomes:
-    """airis:ingress.tls.secretName, of type kubernetes.io/tls."""
+    """Checks airis:ingress.tls.secretName for the keys of type kubernetes.io/tls."""
     for name in seen.stack.tls_secrets:
         seen.known("secrets")
         there = next((each for each in seen.cluster.secrets if each.name == name), None)
@@ -59,29 +57,29 @@ def tls_secret(seen: Observation) -> Outcomes:
 @check(
     "dns",
     *_WAY_IN,
-    "Does the host's name lead to the way in?",
-    why="A browser that cannot resolve the host, or goes elsewhere, never reaches the WebUI, however healthy it is.",
-    remedy="make a DNS record of the host for the address of the Ingress or Gateway; on minikube or kind, a line in /etc/hosts",
+    "Does the host name resolve to the Ingress or Gateway?",
+    why="If the host does not resolve, or resolves to another address, browsers do not reach a healthy WebUI either.",
+    remedy="create a DNS record for the host with the address of the Ingress or Gateway; on minikube or kind, edit /etc/hosts",
 )
 def dns(seen: Observation) -> Outcomes:
-    """Addresses by the resolver of this machine, against the addresses in the status of Ingress and Gateway."""
+    """Compares the addresses from this machine's resolver with those in the status of Ingress and Gateway."""
     for host in seen.stack.hosts:
         found, wanted = seen.resolved.get(host, ()), addresses(seen)
-        towards = f": its address is {listed(wanted)}" if wanted else ""
+        towards = f"; its address is {listed(wanted)}" if wanted else ""
         if not found:
             local = '`echo "$(minikube ip) HOST" | sudo tee -a /etc/hosts`' if host.endswith(".local") else ""
-            yield warning(f"nobody knows the name {host} here{towards}", local.replace("HOST", host))
+            yield warning(f"{host} does not resolve on this machine{towards}", local.replace("HOST", host))
         elif wanted and not set(found) & {address for each in wanted for address in seen.resolved.get(each) or [each]}:
             yield warning(
-                f"{host} leads to {listed(found)}, and the way in is at {listed(wanted)}",
-                "correct where a load balancer or tunnel stands in front; else change the record",
+                f"{host} resolves to {listed(found)}, but the Ingress or Gateway is at {listed(wanted)}",
+                "expected behind a load balancer or tunnel; otherwise, correct the DNS record",
             )
         else:
-            yield ok(f"{host} leads to {listed(found)}")
+            yield ok(f"{host} resolves to {listed(found)}")
 
 
 def addresses(seen: Observation) -> list[str]:
-    """Where the way in is, by the status of the stack's Ingress and Gateways: addresses, or names of load balancers."""
+    """The addresses in the status of the stack's Ingress and Gateways: IP addresses, or host names of load balancers."""
     try:
         balancers = [
             entry

@@ -1,4 +1,4 @@
-"""Checks of what pods refer to and others make: pull secrets, Secrets and ConfigMaps."""
+"""Checks of Secrets and ConfigMaps that pods refer to and the stack does not create."""
 
 from airis.doctor.checks import Group, Outcomes, Scope, check, ok, problem
 from airis.doctor.observation import Observation
@@ -10,13 +10,12 @@ _PULL_TYPES = ("kubernetes.io/dockerconfigjson", "kubernetes.io/dockercfg")
 @check(
     "pull-secrets",
     *_REFERENCES,
-    "Do the pull secrets exist in the stack's namespace, and are they of the right type?",
-    why="Kubernetes passes over a pull secret that does not exist, without a word; the image of a private registry then cannot "
-    "be pulled.",
+    "Do the pull secrets exist in the stack's namespace, with the right type?",
+    why="Kubernetes silently ignores a missing pull secret; pulls from a private registry then fail.",
     remedy="`kubectl create secret docker-registry NAME --namespace=NAMESPACE --docker-server=... --docker-username=...`",
 )
 def pull_secrets(seen: Observation) -> Outcomes:
-    """airis:imagePullSecrets."""
+    """Checks airis:imagePullSecrets."""
     wanted = seen.stack.pull_secrets
     if wanted:
         seen.known("secrets")
@@ -25,7 +24,7 @@ def pull_secrets(seen: Observation) -> Outcomes:
         if name not in there:
             yield problem(f"pull secret {name} does not exist in namespace {seen.stack.namespace}")
         elif there[name].type not in _PULL_TYPES:
-            yield problem(f"Secret {name} is of type {there[name].type}, and a pull secret is of type {_PULL_TYPES[0]}")
+            yield problem(f"Secret {name} has type {there[name].type}, but a pull secret has type {_PULL_TYPES[0]}")
         else:
             yield ok(f"pull secret {name} exists")
 
@@ -33,12 +32,12 @@ def pull_secrets(seen: Observation) -> Outcomes:
 @check(
     "references",
     *_REFERENCES,
-    "Do the Secrets and ConfigMaps exist that the pods refer to, with the keys?",
+    "Do the Secrets and ConfigMaps that the pods refer to exist, with the keys?",
     why="A container that refers to a missing key does not start: CreateContainerConfigError.",
-    remedy="make it in the stack's namespace, with that key: before `up`, or while the pods of the first `up` wait for it",
+    remedy="create it in the stack's namespace, with that key: before `up`, or while the pods of the first `up` wait for it",
 )
 def references(seen: Observation) -> Outcomes:
-    """Every reference to what the stack does not make itself. Values are not read."""
+    """Checks every reference to an object that the stack does not create. Does not read values."""
     wanted = [each for each in seen.stack.references if not each.optional]
     found = 0
     for each in wanted:
@@ -54,4 +53,4 @@ def references(seen: Observation) -> Outcomes:
         else:
             found += 1
     if found and found == len(wanted):
-        yield ok(f"all {found} keys that the pods refer to are there")
+        yield ok(f"all {found} keys that the pods refer to exist")

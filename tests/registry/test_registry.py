@@ -107,7 +107,7 @@ def test_the_stack_s_images_and_the_nodes(outside: Registry) -> None:
 
     here = found("team/chat:2.0.0")
     assert here["chat:2.0.0"][0] is State.PROBLEM
-    assert "is built for linux/amd64, and not for linux/arm64" in here["chat:2.0.0"][1]
+    assert "is built for linux/amd64, not for linux/arm64" in here["chat:2.0.0"][1]
     assert here["ollama:2.0.0"][0] is State.OK
     assert found("team/chat:2.0.1")["chat:2.0.1"] == (State.PROBLEM, "image ghcr.io/team/chat:2.0.1 does not exist")
     assert found("hidden/chat:1")["chat:1"][0] is State.PROBLEM
@@ -119,7 +119,7 @@ def test_a_certificate_that_nobody_trusts_tells_nothing(outside: Registry, monke
     found = asked("ghcr.io/open-webui/open-webui:v0.12.4")
 
     assert found.presence is Presence.UNKNOWN
-    assert found.why == "ghcr.io: this machine does not trust its certificate, or it does not speak TLS"
+    assert found.why == "ghcr.io: this machine does not trust its certificate, or it does not use TLS"
 
 
 def test_a_bundle_that_does_not_exist_is_named(outside: Registry, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,9 +152,9 @@ def of(found: list[Finding], state: State) -> dict[str, str]:
 
 @contextmanager
 def put(kubectl: Kubectl, *objects: KubeObject) -> Iterator[None]:
-    """Somebody else makes these; afterwards they are gone."""
+    """Applies these as another field manager, and deletes them afterwards."""
     for each in objects:
-        kubectl.apply([each], field_manager="somebody")
+        kubectl.apply([each], field_manager="another-tool")
     try:
         yield
     finally:
@@ -170,12 +170,12 @@ def test_a_healthy_stack_has_no_problem(cluster: Sandbox) -> None:
 
     assert of(found, State.PROBLEM) == {}
     fine = of(found, State.OK)
-    assert fine["permissions"].startswith("everything that `up` does")
+    assert fine["permissions"].startswith("the user has the permissions")
     assert fine["default-storage-class"] == "the default StorageClass is standard"
-    assert fine["same-names"] == "18 objects are the stack's own"
-    assert fine["pod-security"] == "the namespace enforces restricted, and admits the stack's pods"
-    assert fine["admission"] == "the API server takes a pod of each workload"
-    assert fine["gpu"] == "StatefulSet/ollama: gpu-0 gives it nvidia.com/gpu"
+    assert fine["same-names"] == "the stack manages all 18 existing objects"
+    assert fine["pod-security"] == "the namespace enforces restricted and admits the stack's pods"
+    assert fine["admission"] == "the API server admits a pod of each workload"
+    assert fine["gpu"] == "StatefulSet/ollama has nvidia.com/gpu on gpu-0"
     assert fine["ingress-controller"] == "k8s.io/ingress-nginx runs: controller"
     assert fine["gpu-in-use"] == "Pod/ollama-0 computes on CUDA"
     assert fine["sqlite-storage"].startswith("claim airis-pvc, with chats and embeddings in SQLite: volume pvc-")
@@ -235,7 +235,7 @@ def test_what_an_empty_cluster_lacks(cluster: Sandbox) -> None:
     assert found["pull-secrets"] == "pull secret registry does not exist in namespace chat"
     assert "ConfigMap/authorities does not exist in namespace chat (key bundle.pem)" in found["references"]
     assert "Secret/postgres does not exist in namespace chat (key password)" in found["references"]
-    assert "held by airis/ollama-0" in found["gpu"]
+    assert "in use by airis/ollama-0" in found["gpu"]
     assert found["ingress-class"] == "there is no IngressClass haproxy; there are: nginx"
     assert found["issuer"].startswith("cert-manager is not installed")
     assert found["metrics"] == "there is no metrics server, and HorizontalPodAutoscaler/airis needs it"
@@ -280,18 +280,18 @@ def test_what_is_there_and_wrong(cluster: Sandbox) -> None:
         kubectl.run("annotate", "ingressclass/nginx", "ingressclass.kubernetes.io/is-default-class=true")
         kubectl.run("taint", "nodes", "gpu-0", "team-")
 
-    assert found["pull-secrets"].startswith("Secret registry is of type Opaque")
+    assert found["pull-secrets"].startswith("Secret registry has type Opaque")
     assert found["references"] == "Secret/session has no key right; it has: wrong"
     assert found["tls-secret"] == "Secret certificate (type Opaque) has no tls.crt and tls.key"
     assert found["storage-class"] == "claim airis-pvc: there is no StorageClass fast; there are: standard"
     assert found["existing-claim"] == "claim models does not exist in namespace other"
     assert found["ingress-class"] == "there is no default IngressClass; there are: nginx"
-    assert found["gateway"] == "the definitions of the Gateway API are not installed"
+    assert found["gateway"] == "the CRDs of the Gateway API are not installed"
     assert found["api-versions"] == "the cluster does not serve gateway.networking.k8s.io/v1 (HTTPRoute)"
-    assert "a taint it does not tolerate: gpu-0 (team=research:NoSchedule)" in found["gpu"]
+    assert "an untolerated taint: gpu-0 (team=research:NoSchedule)" in found["gpu"]
     assert "airis:cluster.uid is 00000000-0000-4000-8000-000000000000" in found["identity"]
     assert plain == {
-        "default-storage-class": "there is no default StorageClass, and these claims name none: "
+        "default-storage-class": "there is no default StorageClass, and these claims set none: "
         "airis-pvc, ollama-volume-ollama-0"
     }
 
@@ -327,11 +327,11 @@ def test_a_namespace_of_somebody_else(cluster: Sandbox) -> None:
         found = examined(stack, cluster.kubeconfig)
 
     problems = of(found, State.PROBLEM)
-    assert problems["namespace"] == "namespace taken exists, and somebody made it"
-    assert problems["same-names"] == "Service/ollama exists already, and somebody made it"
-    assert problems["pod-security"].startswith("the namespace enforces restricted, the stack is made for privileged")
-    assert problems["quota"] == "ResourceQuota small: requests.memory: 3Gi wanted, 1Gi left of 1Gi"
-    assert problems["limit-range"].endswith("claims from nothing to 10Gi: ollama-volume-ollama-0")
+    assert problems["namespace"] == "namespace taken already exists, created by another-tool"
+    assert problems["same-names"] == "Service/ollama already exists, created by another-tool"
+    assert problems["pod-security"].startswith("the namespace enforces restricted, the stack is set to privileged")
+    assert problems["quota"] == "ResourceQuota small: requests.memory: 3Gi needed, 1Gi of 1Gi left"
+    assert problems["limit-range"].endswith("claims from 0 to 10Gi: ollama-volume-ollama-0")
     assert "StatefulSet/ollama" in problems["admission"]
     assert "maximum cpu usage per Container is 2" in problems["admission"]
 

@@ -144,7 +144,7 @@ def test_the_only_gpu_node_falls_silent_and_comes_back(faulty: Faulty) -> None:
     assert (ollama.state, ollama.node) == (State.PENDING, "gpu-0")
     assert ollama.reason == "it is to end, and its node has not said that it has"
     said = doctor(faulty, GPU)
-    assert said["pods"] == "Pod/ollama-0 cannot end, nor be replaced: its node gpu-0 does not answer"
+    assert said["pods"] == "Pod/ollama-0 is stuck terminating: node gpu-0 is unreachable"
     assert said["nodes (warning)"] == "not ready: gpu-0; 1 of 2 nodes are"
 
     faulty.revive("gpu-0")
@@ -178,7 +178,7 @@ def test_a_drain_takes_single_pods_and_they_come_back(faulty: Faulty) -> None:
     assert faulty.answering("airis-service") == faulty.answering("ollama-service") == []
     said = doctor(faulty, GPU)
     assert "gpu-0 (node.kubernetes.io/unschedulable:NoSchedule)" in said["gpu"]
-    assert "with the untolerated taint node.kubernetes.io/unschedulable" in said["room"]
+    assert "with untolerated taint node.kubernetes.io/unschedulable" in said["room"]
     assert said["pods"].count("is not ready") == 2
 
     for node in ("cpu-0", "gpu-0"):
@@ -259,7 +259,7 @@ def test_a_claim_waits_for_its_class_and_goes_on(faulty: Faulty) -> None:
     said = doctor(faulty, config)
     assert "claim airis-pvc: there is no StorageClass fast; there are: local, standard" in said["storage-class"]
     assert "local" in said["storage-class (warning)"]
-    assert said["claims"] == "without a volume: airis-pvc, ollama-volume-ollama-0"
+    assert said["claims"] == "not bound: airis-pvc, ollama-volume-ollama-0"
     claims = faulty.identities()
 
     volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "disk"}}

@@ -180,7 +180,7 @@ def test_without_a_stack_only_the_cluster_is_asked(place: Path, command: Command
     log = (place / "log").read_text()
     assert code == 0
     assert "context mine" in out
-    assert "Would the API server take the pods?" not in out
+    assert "Does the API server admit the pods?" not in out
     assert not re.search(r"create|secrets|exec", log)
 
 
@@ -252,7 +252,7 @@ def test_the_state_and_its_passphrase(place: Path, tmp_path: Path, monkeypatch: 
     stacks = tmp_path / ".state" / ".pulumi" / "stacks" / "airis"
     stacks.mkdir(parents=True)
     (stacks / "gpu.json").write_text("{}")
-    assert "its file `passphrase` is gone" in this_machine(tmp_path).passphrase
+    assert "its file `passphrase` is missing" in this_machine(tmp_path).passphrase
     (tmp_path / ".state" / "passphrase").write_text("x")
     assert this_machine(tmp_path).passphrase == ""
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE_FILE", str(tmp_path / "missing"))
@@ -270,7 +270,7 @@ def test_a_probe_makes_pods_and_deletes_them(place: Path, command: Command) -> N
     assert len(re.findall(r" airis-deployment-probe-(?:webui|ollama|stranger)-[a-z]+", deleted)) >= 2
     found = [each for each in json.loads(out)["findings"] if each["check"] == "reach"]
     assert [each["state"] for each in found].count("not checked") == len(found) > 0  # this kubectl loses pods
-    assert any("somebody else has deleted it" in each["what"] for each in found)
+    assert any("the pod was deleted by another user or controller" in each["what"] for each in found)
     assert ended == json.loads(out)["exit_code"]
 
 
@@ -290,7 +290,7 @@ def test_the_report_says_what_why_and_what_helps(capsys: pytest.CaptureFixture[s
         f"             why: {CHECKS['python'].why}",
         f"             remedy: {CHECKS['python'].remedy}",
     ]
-    assert lines[4].startswith("warning      not built yet: etcd")
+    assert lines[4].startswith("warning      not installed yet: etcd")
     assert lines[-1] == "This machine and its cluster: 1 problem, 1 warning, 1 not checked, 4 ok."
     assert found.exit_code is ExitCode.NOT_READY
 

@@ -25,16 +25,16 @@ CLAIMS = "persistentvolumeclaims"
         ("pulumi", {}, OK, "Pulumi CLI 3.300.0"),
         ("pulumi", {"pulumi": "3.100.0"}, PROBLEM, "is 3.100.0; it must be 3.260.0 or newer"),
         ("pulumi", {"pulumi": None}, WARNING, "there is no Pulumi CLI on PATH"),
-        ("pulumi", {"pulumi": ""}, UNKNOWN, "does not say its version"),
+        ("pulumi", {"pulumi": ""}, UNKNOWN, "reports no version"),
         ("provider", {}, OK, "Kubernetes provider 4.0.0"),
-        ("provider", {"provider_there": False}, WARNING, "4.0.0 is not there"),
+        ("provider", {"provider_there": False}, WARNING, "4.0.0 is not installed"),
         ("provider", {"provider": None}, PROBLEM, "pulumi-kubernetes is not installed"),
         ("kubectl", {}, OK, "/usr/bin/kubectl"),
-        ("kubectl", {"kubectl": None}, PROBLEM, "there is no kubectl"),
+        ("kubectl", {"kubectl": None}, PROBLEM, "kubectl is not installed"),
         ("state", {}, OK, "state: .state"),
         ("state", {"passphrase": "the file is gone"}, PROBLEM, "the file is gone"),
-        ("sandbox", {}, OK, "are built"),
-        ("sandbox", {"sandbox_missing": ("etcd",)}, WARNING, "not built yet: etcd"),
+        ("sandbox", {}, OK, "are installed"),
+        ("sandbox", {"sandbox_missing": ("etcd",)}, WARNING, "not installed yet: etcd"),
     ],
 )
 def test_this_machine(check: str, machine: dict[str, Any], state: State, words: str) -> None:
@@ -94,7 +94,7 @@ def test_the_default_storage_class() -> None:
     [
         ("k8s.io/minikube-hostpath", {}, OK, "binds Immediate"),
         ("ebs.csi.aws.com", {}, PROBLEM, "its driver ebs.csi.aws.com is not installed"),
-        ("kubernetes.io/no-provisioner", {}, WARNING, "makes no volumes by itself"),
+        ("kubernetes.io/no-provisioner", {}, WARNING, "does not provision volumes dynamically"),
         ("k8s.io/minikube-hostpath", {"volumeBindingMode": "WaitForFirstConsumer"}, OK, "binds WaitForFirstConsumer"),
     ],
 )
@@ -127,7 +127,7 @@ def test_a_class_whose_volumes_are_for_one_node() -> None:
     found = outcomes("storage-class", observed(stack, objects={CLASSES: [made], **drivers}))
 
     assert [state for state, _ in found] == [PROBLEM, OK]
-    assert "claim airis-pvc wants ReadWriteMany" in found[0][1]
+    assert "claim airis-pvc requests ReadWriteMany" in found[0][1]
 
 
 def test_claims_that_shall_grow() -> None:
@@ -140,7 +140,10 @@ def test_claims_that_shall_grow() -> None:
     assert outcomes("expansion", observed(wanted(), objects={CLASSES: [grows]}))[0][0] is OK
     assert outcomes("expansion", observed(wanted(), objects={CLASSES: [fixed]}))[0][0] is WARNING
     found = outcomes("expansion", observed(wanted(), objects={CLASSES: [fixed]}, own={CLAIMS: [live]}))
-    assert found[0] == (PROBLEM, "claim airis-pvc has 1Gi and shall have 2Gi, and its class a allows no expansion")
+    assert found[0] == (
+        PROBLEM,
+        "claim airis-pvc has 1Gi, the stack requests 2Gi, and its class a does not allow expansion",
+    )
 
 
 def test_claims_of_somebody_else() -> None:
@@ -163,9 +166,7 @@ def test_pull_secrets_and_references() -> None:
     ]
 
     assert outcomes("pull-secrets", observed(stack, secrets=good)) == [(OK, "pull secret registry exists")]
-    assert outcomes("references", observed(stack, secrets=good)) == [
-        (OK, "all 1 keys that the pods refer to are there")
-    ]
+    assert outcomes("references", observed(stack, secrets=good)) == [(OK, "all 1 keys that the pods refer to exist")]
     assert outcomes("pull-secrets", observed(stack))[0][0] is PROBLEM
     assert outcomes("references", observed(stack))[0][0] is PROBLEM
     assert outcomes("references", observed(stack, unknown={"secrets": "No permission."}))[0][0] is UNKNOWN
@@ -180,10 +181,10 @@ LABEL = {"nvidia.com/gpu.present": "true"}
     [
         ([node("a", "nvidia.com/gpu", labels=LABEL, gpu="1")], OK, "nvidia.com/gpu is free on a"),
         ([node("a", labels=LABEL)], PROBLEM, "no node offers nvidia.com/gpu; no device plugin's DaemonSet was found"),
-        ([node("a", gpu="1")], PROBLEM, "the label asked for: a (nvidia.com/gpu.present In true)"),
-        ([node("a", "mine", labels=LABEL, gpu="1")], PROBLEM, "a taint it does not tolerate: a (mine:NoSchedule)"),
-        ([node("taken", labels=LABEL, gpu="1")], PROBLEM, "free are taken: 0; held by other/greedy"),
-        ([node("a", amd="1")], PROBLEM, "offered are amd.com/gpu"),
+        ([node("a", gpu="1")], PROBLEM, "the required label: a (nvidia.com/gpu.present In true)"),
+        ([node("a", "mine", labels=LABEL, gpu="1")], PROBLEM, "an untolerated taint: a (mine:NoSchedule)"),
+        ([node("taken", labels=LABEL, gpu="1")], PROBLEM, "free on taken: 0; in use by other/greedy"),
+        ([node("a", amd="1")], PROBLEM, "nodes offer amd.com/gpu"),
     ],
 )
 def test_gpus(there: list[Any], state: State, words: str) -> None:
@@ -233,10 +234,10 @@ def test_what_is_about_gpus_is_not_told_twice() -> None:
     ):
         objects: dict[str, Any] = {"nodes": there, "pods": [greedy]}
         assert outcomes("gpu", observed(stack, objects=objects))[0][0] is PROBLEM
-        assert outcomes("room", observed(stack, objects=objects)) == [(OK, "every pod has room on a node")]
+        assert outcomes("room", observed(stack, objects=objects)) == [(OK, "every pod fits on a node")]
     small = {"nodes": [node("a"), node("g", labels=labels, gpu="1", memory="1Gi")]}
     assert outcomes("gpu", observed(stack, objects=small))[0][0] is OK
-    assert "too little memory free" in outcomes("room", observed(stack, objects=small))[0][1]
+    assert "insufficient memory" in outcomes("room", observed(stack, objects=small))[0][1]
 
 
 def test_the_models_job_needs_a_node_of_ollamas_kind() -> None:
@@ -244,16 +245,14 @@ def test_the_models_job_needs_a_node_of_ollamas_kind() -> None:
     tolerant = wanted(ollama={"tolerations": [{"key": "team"}], "models": ["llama3.2:1b"]}, webui={"replicas": 0})
     fits = node("g", "nvidia.com/gpu", labels={"nvidia.com/gpu.present": "true"}, gpu="1")
 
-    assert outcomes("room", observed(gpu, objects={"nodes": [node("a"), fits]})) == [
-        (OK, "every pod has room on a node")
-    ]
+    assert outcomes("room", observed(gpu, objects={"nodes": [node("a"), fits]})) == [(OK, "every pod fits on a node")]
     assert outcomes("room", observed(tolerant, objects={"nodes": [node("t", "team")]})) == [
-        (OK, "every pod has room on a node")
+        (OK, "every pod fits on a node")
     ]
     # that there is no such node is for the check of GPUs to say
     for there in ([node("a")], [node("a"), node("g", "closed", labels={"nvidia.com/gpu.present": "true"}, gpu="1")]):
         assert outcomes("gpu", observed(gpu, objects={"nodes": there}))[0][0] is PROBLEM
-        assert outcomes("room", observed(gpu, objects={"nodes": there})) == [(OK, "every pod has room on a node")]
+        assert outcomes("room", observed(gpu, objects={"nodes": there})) == [(OK, "every pod fits on a node")]
 
 
 def test_what_runs_needs_no_room() -> None:
@@ -263,7 +262,7 @@ def test_what_runs_needs_no_room() -> None:
     ]
     seen = observed(wanted(), objects={"nodes": [node("a", cpu="1")], "pods": running})
 
-    assert outcomes("room", seen) == [(OK, "every pod has its node")]
+    assert outcomes("room", seen) == [(OK, "every pod is on a node")]
 
 
 def test_devices_by_claims() -> None:
@@ -278,7 +277,7 @@ def test_devices_by_claims() -> None:
         (found,) = outcomes("dra", observed(stack, version=version, groups=groups, objects={**empty, **objects}))
         return found
 
-    assert "that came with Kubernetes 1.34" in say({}, "v1.33.2")[1]
+    assert "new in Kubernetes 1.34" in say({}, "v1.33.2")[1]
     assert say({}) == (PROBLEM, "there is no DeviceClass gpu.nvidia.com; there are: none")
     assert say(classes)[1].startswith("no driver publishes a device")
     assert say({**classes, "resourceslices.resource.k8s.io": [devices]})[0] is OK

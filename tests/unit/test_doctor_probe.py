@@ -102,7 +102,7 @@ def test_a_production_stack_is_reached_for_by_what_it_names() -> None:
         "airis:ollama",
     }
     assert found["airis:webui.database"]["variables"] == {"url": "DATABASE_URL", "password": "PGPASSWORD"}
-    assert found["airis:webui.database"]["kept"] == {"PGPASSWORD": "Secret/db has no key password, or is not there"}
+    assert found["airis:webui.database"]["kept"] == {"PGPASSWORD": "Secret/db does not exist, or has no key password"}
     assert found["airis:webui.telemetry"]["kind"] == "connection"
 
 
@@ -307,7 +307,7 @@ def test_an_address_that_the_stack_itself_shuts_out(ranges: list[str], named: bo
     stack = wanted(network={"restrictEgress": True, "egressTo": ranges})
     found = reached(Role.WEBUI, "airis:webui.database", "db:5432", "connection", "no answer", addresses=["192.0.2.7"])
     (finding,) = CHECKS["reach"].findings(replace(observed(stack), probed=Probed([found], policies=True)))
-    assert ("airis:network.egressTo does not have 192.0.2.7" in finding.remedy) is named
+    assert ("add 192.0.2.7 to airis:network.egressTo" in finding.remedy) is named
 
 
 def test_a_part_of_the_stack_cannot_be_reached_before_it_is_there() -> None:
@@ -328,8 +328,8 @@ def test_two_pods_tell_whether_policies_are_enforced() -> None:
     for (webui, stranger), state, words in (
         (("", "connection"), State.OK, "are enforced"),
         (("", ""), State.WARNING, "are not enforced"),
-        (("connection", "connection"), State.NOT_CHECKED, "is not known"),
-        (("", "name"), State.NOT_CHECKED, "is not known"),
+        (("connection", "connection"), State.NOT_CHECKED, "cannot tell whether"),
+        (("", "name"), State.NOT_CHECKED, "cannot tell whether"),
     ):
         ((said, what),) = enforced(webui, stranger)
         assert said is state, what
@@ -393,7 +393,7 @@ def test_a_name_a_port_a_path_and_a_url_that_are_wrong() -> None:
     assert said(URL, {"URL": f"http://127.0.0.1:{unused()}"}) == ("connection", "Connection refused")
     with serving({}) as port:
         assert said(URL, {"URL": f"http://127.0.0.1:{port}"})[0] == "answer"
-    assert said(URL, {"URL": "http://host:port"}) == ("variable", "it is no URL")
+    assert said(URL, {"URL": "http://host:port"}) == ("variable", "it is not a valid URL")
 
 
 def test_a_variable_without_a_value_names_where_it_should_be() -> None:
@@ -408,7 +408,7 @@ def test_a_variable_without_a_value_names_where_it_should_be() -> None:
     (found,) = json.loads(done)
     assert (found["failed"], found["why"]) == (
         "variable",
-        "URL has no value: Secret/where has no key url, or is not there",
+        "URL has no value: Secret/where does not exist, or has no key url",
     )
 
 
@@ -499,7 +499,7 @@ def test_tls_by_the_authority_that_the_stack_trusts_and_no_other(tmp_path: Path)
     with serving({"/health": "{}"}) as port:
         assert said(URL, {"URL": f"https://localhost:{port}", **trusting}) == (
             "TLS",
-            "the server does not speak TLS here",
+            "the server does not use TLS on this port",
         )
 
 

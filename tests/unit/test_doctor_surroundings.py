@@ -21,12 +21,12 @@ def test_whose_the_namespace_is() -> None:
     theirs = [Owned("Namespace", "airis", frozenset({"kubectl"}))]
     going = {"namespaces": [body("Namespace", "airis", status={"phase": "Terminating"})]}
 
-    assert outcomes("namespace", observed(wanted())) == [(OK, "namespace airis does not exist yet: `up` makes it")]
+    assert outcomes("namespace", observed(wanted())) == [(OK, "namespace airis does not exist yet: `up` creates it")]
     assert outcomes("namespace", observed(wanted(), owned=mine("Namespace/airis"))) == [
-        (OK, "namespace airis is the stack's own")
+        (OK, "namespace airis is managed by the stack")
     ]
     assert outcomes("namespace", observed(wanted(), owned=theirs)) == [
-        (PROBLEM, "namespace airis exists, and kubectl made it")
+        (PROBLEM, "namespace airis already exists, created by kubectl")
     ]
     assert outcomes("namespace", observed(wanted(), owned=theirs, objects=going)) == [
         (PROBLEM, "namespace airis is being deleted")
@@ -37,12 +37,12 @@ def test_names_that_are_taken() -> None:
     helm = [Owned("Service", "ollama", frozenset({"helm"})), *mine("Secret/airis-secrets")]
 
     assert outcomes("same-names", observed(wanted(), owned=helm)) == [
-        (PROBLEM, "Service/ollama exists already, and helm made it")
+        (PROBLEM, "Service/ollama already exists, created by helm")
     ]
     assert outcomes("same-names", observed(wanted(), owned=mine("Service/ollama"))) == [
-        (OK, "1 objects are the stack's own")
+        (OK, "the stack manages all 1 existing objects")
     ]
-    assert outcomes("same-names", observed(wanted())) == [(OK, "every name is free")]
+    assert outcomes("same-names", observed(wanted())) == [(OK, "all names are unused")]
 
 
 def test_what_the_stack_may_write_over_is_only_told() -> None:
@@ -52,7 +52,7 @@ def test_what_the_stack_may_write_over_is_only_told() -> None:
     for check in ("namespace", "same-names"):
         ((state, what),) = outcomes(check, observed(stack, owned=theirs))
         assert state is WARNING
-        assert "`up` takes it over" in what
+        assert "`up` adopts it" in what
 
 
 def enforcing(level: str) -> dict[str, Any]:
@@ -71,8 +71,8 @@ def test_what_the_namespace_lets_pods_do() -> None:
     assert [state for state, _ in found] == [PROBLEM, PROBLEM]
     assert found[1][1] == "Deployment/airis-deployment: its pods violate restricted: runAsNonRoot != true"
     own = observed(baseline, owned=mine("Namespace/airis"), objects=enforcing("restricted"), trials=refused)
-    assert outcomes("pod-security", own) == [(OK, "the namespace enforces restricted; `up` makes it baseline")]
-    assert outcomes("admission", own) == [(OK, "the API server takes a pod of each workload")]
+    assert outcomes("pod-security", own) == [(OK, "the namespace enforces restricted; `up` changes it to baseline")]
+    assert outcomes("admission", own) == [(OK, "the API server admits a pod of each workload")]
 
 
 def test_pods_that_are_refused_for_another_reason() -> None:
@@ -150,7 +150,7 @@ GATEWAYS = "gateways.gateway.networking.k8s.io"
     ("there", "words"),
     [
         ([], "Gateway infra/shared does not exist"),
-        ([("web", "Same", "True")], "takes no routes from namespace airis"),
+        ([("web", "Same", "True")], "does not allow routes from namespace airis"),
         ([("other", "All", "True")], "has no listener web"),
         ([("web", "All", "False")], "is not programmed: nobody does it"),
         ([("web", "All", "True")], ""),
@@ -303,8 +303,8 @@ def test_a_pod_whose_database_is_being_prepared_is_told_as_such() -> None:
 
     assert [(each.what, each.remedy) for each in found if "airis-1" in each.what] == [
         (
-            "Pod/airis-1 is not ready: its database is being prepared for its release",
-            "`kubectl logs airis-1 --container=prepare` says how far it is; nothing ends it",
+            "Pod/airis-1 is not ready: it is migrating its database to its release",
+            "wait; `kubectl logs airis-1 --container=prepare` shows the progress, and there is no timeout",
         )
     ]
 
@@ -326,8 +326,8 @@ def test_restarts() -> None:
     ]
 
     assert outcomes("probes", observed(wanted(), objects={"pods": pods})) == [
-        (WARNING, "Pod/ollama-0: ollama was restarted 7 times; last time: OOMKilled"),
-        (WARNING, "Pod/airis-1: prepare was restarted 9 times; last time: Error"),
+        (WARNING, "Pod/ollama-0: ollama was restarted 7 times; last reason: OOMKilled"),
+        (WARNING, "Pod/airis-1: prepare was restarted 9 times; last reason: Error"),
     ]
 
 
@@ -338,9 +338,9 @@ def test_how_full_claims_are() -> None:
         return {"persistentvolumeclaims": [body("PersistentVolumeClaim", "airis-pvc", status={"phase": phase})]}
 
     assert [state for state, _ in outcomes("claims", observed(wanted(), fill=fill))] == [OK, WARNING, PROBLEM]
-    assert outcomes("claims", observed(wanted(), own=claim("Pending"))) == [(PROBLEM, "without a volume: airis-pvc")]
+    assert outcomes("claims", observed(wanted(), own=claim("Pending"))) == [(PROBLEM, "not bound: airis-pvc")]
     assert outcomes("claims", observed(wanted(), own=claim("Bound"), unknown={"kubelets": "No permission."})) == [
-        (UNKNOWN, "how full these claims are: airis-pvc: No permission.")
+        (UNKNOWN, "usage of airis-pvc: No permission.")
     ]
 
 
@@ -383,7 +383,7 @@ def test_on_what_ollama_computes() -> None:
         (OK, "Pod/ollama-0 computes on CUDA"),
         (PROBLEM, "Pod/ollama-1 has a GPU, and Ollama computes on the CPU"),
         (PROBLEM, f"Pod/ollama-2 has a GPU, and Ollama computes on the CPU: {old}"),
-        (UNKNOWN, "Pod/ollama-3: Ollama's log does not tell on what it computes"),
+        (UNKNOWN, "Pod/ollama-3: Ollama's log does not show which devices it uses"),
     ]
     assert "nvidia-smi" in found[1].remedy
     assert "newer NVIDIA driver" in found[2].remedy
@@ -413,29 +413,29 @@ def test_how_near_pods_are_to_their_memory_limits() -> None:
     assert [(each.state, each.what) for each in found] == [
         (
             WARNING,
-            "Pod/ollama-0: ollama has 88% of its memory limit in use (3.5 of 4.0 GiB); loaded: llama3.2:1b (1.5 GB, 4096 "
-            "tokens of context)",
+            "Pod/ollama-0: ollama uses 88% of its memory limit (3.5 of 4.0 GiB); loaded: llama3.2:1b (1.5 GB, context "
+            "length 4096)",
         ),
-        (OK, "Pod/ollama-1: ollama has 25% of its memory limit in use (1.0 of 4.0 GiB)"),
+        (OK, "Pod/ollama-1: ollama uses 25% of its memory limit (1.0 of 4.0 GiB)"),
     ]
     assert "server.promptCache" in found[0].remedy
     unknown = observed(wanted(), objects={"pods": pods}, unknown={"kubelets": "No permission."})
-    assert outcomes("memory", unknown) == [(UNKNOWN, "how much memory the pods use: No permission.")]
+    assert outcomes("memory", unknown) == [(UNKNOWN, "memory usage of the pods: No permission.")]
 
 
 def test_cpu_limits_that_are_more_than_the_cores_of_the_node() -> None:
     stack = wanted(ollama={"nodeSelector": {"size": "small"}})
     small = node("a", labels={"size": "small"}, cpu="2")
     large, tainted = node("b", cpu="16"), node("c", "gpu", labels={"size": "small"}, cpu="64")
-    words = "StatefulSet/ollama: its CPU limit is 4, and {} has 2 cores at most"
+    words = "StatefulSet/ollama: its CPU limit is 4, but {} has at most 2 cores"
     webui = (OK, "Deployment/airis-deployment: its CPU limit of 1 is within the cores of its nodes")
 
     def said(*pods: Any) -> Found:
         return outcomes("cores", observed(stack, objects={"nodes": [small, large, tainted], "pods": list(pods)}))
 
-    assert sorted(said()) == sorted([webui, (WARNING, words.format("each node that it may go to"))])
+    assert sorted(said()) == sorted([webui, (WARNING, words.format("every eligible node"))])
     runs = said(pod("ollama-0", on="a", labels={"app": "ollama"}))
-    assert (WARNING, words.format("a, where it runs,")) in runs
+    assert (WARNING, words.format("its node a")) in runs
     elsewhere = said(pod("ollama-0", on="b", labels={"app": "ollama"}))
     assert (OK, "StatefulSet/ollama: its CPU limit of 4 is within the cores of its nodes") in elsewhere
     assert outcomes("cores", observed(wanted(ollama={"resources": {"limits": {"cpu": None}}}))) == []
@@ -458,12 +458,12 @@ def test_a_model_whose_server_was_killed_is_named() -> None:
     found = CHECKS["model-servers"].findings(seen)
 
     assert [(each.state, each.what) for each in found] == [
-        (PROBLEM, "Pod/ollama-0: the server of llama3.2:1b was killed 2 times: the pod's memory ran out (1200Mi)"),
-        (PROBLEM, f"Pod/ollama-1: the server of {blob} was killed 1 time: the pod's memory ran out (1200Mi)"),
-        (PROBLEM, "Pod/ollama-2: the server of a model has ended 1 time by itself"),
-        (PROBLEM, "Pod/ollama-3: 3 of its processes were killed, because the pod's memory ran out"),
-        (OK, "Pod/ollama-4: no server of a model has ended by itself"),
-        (OK, "Pod/ollama-5: no server of a model has ended by itself"),
+        (PROBLEM, "Pod/ollama-0: the server of llama3.2:1b was OOM-killed 2 times (memory limit 1200Mi)"),
+        (PROBLEM, f"Pod/ollama-1: the server of {blob} was OOM-killed 1 time (memory limit 1200Mi)"),
+        (PROBLEM, "Pod/ollama-2: the server of a model ended unexpectedly 1 time"),
+        (PROBLEM, "Pod/ollama-3: 3 of its processes were OOM-killed"),
+        (OK, "Pod/ollama-4: no model server ended unexpectedly"),
+        (OK, "Pod/ollama-5: no model server ended unexpectedly"),
     ]
     for helps in ("resources.limits.memory", "server.promptCache", "contextLength", "parallel", "maxLoadedModels"):
         assert helps in found[0].remedy

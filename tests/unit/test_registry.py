@@ -82,19 +82,19 @@ def around(handler: BaseHTTPRequestHandler) -> None:
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (endless, "its answer is larger than 4 MiB"),
+        (endless, "its response is larger than 4 MiB"),
         (trickle, "did not answer within 1 s"),
-        (around, "it redirects without end"),
+        (around, "too many redirects"),
         (reply(302, Location="file:///etc/passwd"), "neither HTTPS nor its own"),
         (reply(302, Location="http://registry.example.com/"), "neither HTTPS nor its own"),
         (reply(401, WWW_Authenticate='Bearer realm="file:///etc/passwd"'), "neither HTTPS nor its own"),
         (reply(401, WWW_Authenticate='Bearer realm="gopher://x"'), "neither HTTPS nor its own"),
-        (reply(200, b"<html>"), "its answer cannot be read"),
-        (reply(200, b"[" * 100_000), "its answer cannot be read"),
-        (reply(200, []), "its answer cannot be read"),
-        (reply(429), "limits how often it is asked (429)"),
-        (reply(500), "answers with status 500"),
-        (reply(200, gzip.compress(bytes(1 << 24)), Content_Encoding="gzip"), "its answer cannot be read"),
+        (reply(200, b"<html>"), "its response is not a JSON object"),
+        (reply(200, b"[" * 100_000), "its response is not a JSON object"),
+        (reply(200, []), "its response is not a JSON object"),
+        (reply(429), "limits the request rate (429)"),
+        (reply(500), "returns status 500"),
+        (reply(200, gzip.compress(bytes(1 << 24)), Content_Encoding="gzip"), "its response is not a JSON object"),
     ],
 )
 def test_a_bad_answer_is_no_answer(answer: Serve, why: str) -> None:
@@ -113,7 +113,7 @@ def test_a_port_that_nobody_listens_on() -> None:
         found = asked(f"127.0.0.1:{unused.getsockname()[1]}/a/b:1")
 
     assert found.presence is Presence.UNKNOWN
-    assert "this machine does not reach it" in found.why
+    assert "this machine cannot connect to it" in found.why
 
 
 def test_a_name_that_nobody_knows() -> None:
@@ -129,7 +129,7 @@ def test_a_name_that_nobody_knows() -> None:
 def test_what_is_no_name_of_an_image_is_not_asked_for(image: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_request", lambda *args: pytest.fail("it was asked for"))
 
-    assert asked(image) == Answer(Presence.UNKNOWN, why="this is not the name of an image")
+    assert asked(image) == Answer(Presence.UNKNOWN, why="this is not a valid image reference")
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_a_proxy_s_password_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.delenv("no_proxy", raising=False)
         found = asked("registry.example.com/a/b:1")
 
-    assert found.why == "registry.example.com: the proxy of the environment does not lead there"
+    assert found.why == "registry.example.com: the environment's proxy does not reach it"
 
 
 def test_images_are_asked_for_side_by_side() -> None:

@@ -222,9 +222,9 @@ def test_a_gateway_must_take_routes_of_the_namespace() -> None:
         return lacks(seen, gateway=route).get("HTTPRoute/airis-route", "")
 
     assert said({"from": "All"}) == ""
-    assert said({"from": "Same"}) == "Gateway infra/public takes no routes from namespace airis"
+    assert said({"from": "Same"}) == "Gateway infra/public does not allow routes from namespace airis"
     assert said({"from": "Selector", "selector": {"matchLabels": {"team": "chat"}}}) == ""
-    assert "takes no routes" in said({"from": "Selector", "selector": {"matchLabels": {"team": "other"}}})
+    assert "does not allow routes" in said({"from": "Selector", "selector": {"matchLabels": {"team": "other"}}})
     assert "is not programmed" in said({"from": "All"}, status="False")
     assert "no matches for kind" in lacks(snapshot(), gateway=route)["HTTPRoute/airis-route"]
 
