@@ -155,7 +155,7 @@ def test_who_may_only_look_sees_what_the_stack_says_and_who_may_not_is_told(depl
 
     with pytest.raises(EnvironmentProblem) as refused:
         diff_cluster(stack)
-    assert "does not permit it" in refused.value.message
+    assert "missing permission in the cluster" in refused.value.message
     assert token not in str(refused.value)
 
     deployed.run("set", "image", "deployment/airis-deployment", "airis=ghcr.io/airis/airis:other", NAMESPACED)

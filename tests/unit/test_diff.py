@@ -110,7 +110,7 @@ class TestReplacement:
         (found,) = whole("test", service("None"), service("10.0.0.1")).changes
         assert found.action is Action.REPLACED
         assert found.fields[0].forces_replacement
-        assert "it is deleted first" in found.downtime[0]
+        assert "the old object is deleted first" in found.downtime[0]
 
 
 class TestOverlooked:
@@ -166,23 +166,23 @@ class TestPods:
         diff = diff_of({}, HOST)
         webui = change(diff, "Deployment", "airis-deployment")
         assert webui.restarts == ("1 pod of Deployment/airis-deployment: all stop, then the new ones start (Recreate)",)
-        assert "Open WebUI answers nobody until a new pod is ready" in webui.downtime[0]
+        assert "Open WebUI is unavailable until a new pod is ready" in webui.downtime[0]
         assert change(diff, "Ingress", "airis-ingress").action is Action.CREATED
         assert "ollama" not in words(diff, "restarts")
 
     def test_a_host_that_goes_stops_answering(self) -> None:
         diff = diff_of({"ingress": {"host": "old.example.com"}}, HOST)
         assert change(diff, "Ingress", "airis-ingress").downtime == (
-            "old.example.com stops answering: people need the new URL",
+            "old.example.com is no longer served: users need the new URL",
         )
 
     def test_one_pod_of_a_stateful_set_is_away_several_one_by_one(self) -> None:
         flash = {"server": {"flashAttention": True}}
         one = diff_of({}, {"ollama": flash})
         two = diff_of({"ollama": {"replicas": 2}}, {"ollama": {"replicas": 2, **flash}})
-        assert words(one, "downtime") == "Ollama answers nobody until its one pod is ready again"
+        assert words(one, "downtime") == "Ollama is unavailable until its only pod is ready again"
         assert "one at a time" in words(two, "downtime")
-        assert "the last one first" in words(two, "restarts")
+        assert "the highest ordinal first" in words(two, "restarts")
 
     def test_more_pods_restart_none_of_their_own(self) -> None:
         found = change(diff_of({}, {"ollama": {"replicas": 2}}), "StatefulSet", "ollama")
@@ -191,7 +191,7 @@ class TestPods:
 
     def test_a_pause_is_downtime_and_its_end_is_none(self) -> None:
         paused: dict[str, Any] = {"webui": {"replicas": 0}}
-        assert "paused" in words(diff_of({}, paused), "downtime")
+        assert "unavailable while replicas is 0" in words(diff_of({}, paused), "downtime")
         assert words(diff_of(paused, {}), "downtime") == ""
         assert words(diff_of(paused, {}), "restarts") == "1 pod of Deployment/airis-deployment start"
 
@@ -222,17 +222,17 @@ class TestPods:
             for each in after.items
         )
         diff = whole("test", before, Side("", closed))
-        assert "Open WebUI no longer reaches Ollama" in words(diff, "downtime")
-        assert "no longer reaches" not in words(whole("test", before, after), "downtime")
+        assert "Open WebUI can no longer reach Ollama" in words(diff, "downtime")
+        assert "can no longer reach" not in words(whole("test", before, after), "downtime")
 
     def test_pods_that_may_no_longer_reach_everything_are_said(self) -> None:
         diff = diff_of({}, {"network": {"restrictEgress": True, "egressTo": ["10.0.0.0/8"]}})
-        assert "Open WebUI reaches only what the egress rules of NetworkPolicy/airis list" in words(diff, "downtime")
+        assert "Open WebUI can only reach what the egress rules of NetworkPolicy/airis list" in words(diff, "downtime")
         assert words(diff_of({"network": {"restrictEgress": True, "egressTo": ["10.0.0.0/8"]}}, {}), "downtime") == ""
 
     def test_another_session_key_signs_everybody_out(self) -> None:
         diff = diff_of({}, {"webui": {"sessionKeyFrom": {"name": "mine", "key": "k"}}})
-        assert "everybody has to sign in again" in words(diff, "downtime")
+        assert "all users must sign in again" in words(diff, "downtime")
 
     def test_models_run_a_job_once(self) -> None:
         diff = diff_of({"ollama": {"models": ["a"]}}, {"ollama": {"models": ["b"]}})
@@ -254,7 +254,7 @@ class TestData:
         assert words(diff, "refused") == ""
 
     def test_shrinking_and_another_class_are_refused(self) -> None:
-        for storage, told in (({"size": "1Gi"}, "never shrink"), ({"storageClass": "fast"}, "class fast")):
+        for storage, told in (({"size": "1Gi"}, "volumes can only grow"), ({"storageClass": "fast"}, "class fast")):
             diff = diff_of({}, {"webui": {"storage": storage}})
             assert diff.touches_data
             assert told in words(diff, "refused")
@@ -262,7 +262,7 @@ class TestData:
 
     def test_another_claim_leaves_the_old_data_behind(self) -> None:
         diff = diff_of({}, {"webui": {"storage": {"existingClaim": "other"}}})
-        assert "mounts other at /app/backend/data, and no longer airis-pvc" in words(diff, "data")
+        assert "mounts other instead of airis-pvc at /app/backend/data" in words(diff, "data")
         kept = change(diff, "PersistentVolumeClaim", "airis-pvc")
         assert kept.action is Action.KEPT
         assert "is protected" in kept.refused[0]
@@ -294,7 +294,9 @@ class TestData:
     def test_another_namespace_replaces_everything_and_is_refused(self) -> None:
         diff = diff_of({}, {"namespace": "chat"})
         assert {each.action for each in diff.changes} == {Action.REPLACED}
-        assert "airis-pvc in chat is new and empty; the data of airis-pvc in airis stays behind" in words(diff, "data")
+        assert "airis-pvc in chat is new and empty; the data of airis-pvc in airis is left behind" in words(
+            diff, "data"
+        )
         assert "PersistentVolumeClaim/airis-pvc is protected" in words(diff, "refused")
         assert "Namespace/airis is protected" in words(diff, "refused")
 
@@ -308,7 +310,7 @@ class TestData:
     def test_a_claim_that_nothing_retains_is_deleted_with_its_data(self) -> None:
         before = Side("", tuple(Item(each.body, each.urn) for each in side().items))
         diff = whole("test", before, Side("", ()))
-        assert "the claim airis-pvc is deleted, and its data with it" in words(diff, "data")
+        assert "the claim airis-pvc is deleted with its data" in words(diff, "data")
         assert words(diff, "refused") == ""
 
     def test_a_name_for_the_default_moves_nothing(self) -> None:
@@ -416,7 +418,7 @@ class TestReasons:
 def test_the_summary_says_the_whole_in_one_sentence() -> None:
     assert diff_of({}, {}).summary() == "Stack test: no object changes."
     assert diff_of({}, {"ollama": {"storage": {"size": "1Gi"}}}).summary() == (
-        "Stack test: 2 changed; a claim with data is touched, `up` refuses it."
+        "Stack test: 2 changed; a claim with data is touched, `up` rejects it."
     )
 
 
@@ -431,4 +433,4 @@ def test_a_workload_that_moved_in_the_program_is_replaced() -> None:
     moved = tuple(Item(each.body, f"{each.urn}-moved", each.protect, each.retain) for each in before.items[:1])
     diff: Diff = whole("test", Side("", before.items[:1]), Side("", moved))
     assert diff.changes[0].action is Action.REPLACED
-    assert "moved in the program" in diff.changes[0].refused[-1]
+    assert "has a new URN" in diff.changes[0].refused[-1]

@@ -49,7 +49,7 @@ class TestMarkdown:
         text = written(diff_of({}, {"ollama": {"storage": {"size": "1Gi"}, "gpu": {"count": 1}}}, why=True), 60_000)
         lines = text.splitlines()
         assert lines[0].startswith("### Stack test: 2 changed;")
-        assert text.index("[!CAUTION]") < text.index("| object |") < text.index("| in all |") < text.index("<details>")
+        assert text.index("[!CAUTION]") < text.index("| object |") < text.index("| total |") < text.index("<details>")
         assert "| nvidia.com/gpu | 0 | **1** |" in lines
         assert text.count("<details>") == text.count("</details>") == 2
         assert "# forces replacement" not in text
@@ -86,7 +86,7 @@ class TestMarkdown:
         assert len(text.encode()) <= limit
         assert text.startswith("### Stack test: 100 changed.")
         assert text.count("<details>") == text.count("</details>") < 100
-        assert "are left out: there is no room for them here" in text
+        assert "omitted to stay within the size limit" in text
         left = int(re.findall(r"The fields of (\d+) more objects", text)[0])
         assert left + text.count("<details>") == 100
 
@@ -203,10 +203,10 @@ class TestAgainstFile:
         ("text", "told"),
         [
             ("a: [", "bad.yaml:"),
-            ("", "it holds no objects"),
-            ("just text", "no Kubernetes object with a name"),
-            ("{apiVersion: v1, kind: Service, metadata: {}}", "no Kubernetes object with a name"),
-            ("{apiVersion: v1, kind: A, metadata: {name: b}}\n---\n" * 2, "A/b stands in it twice"),
+            ("", "contains no objects"),
+            ("just text", "something other than a named Kubernetes object"),
+            ("{apiVersion: v1, kind: Service, metadata: {}}", "something other than a named Kubernetes object"),
+            ("{apiVersion: v1, kind: A, metadata: {name: b}}\n---\n" * 2, "duplicate object A/b"),
             (None, "No such file"),
         ],
     )

@@ -80,7 +80,7 @@ def test_a_claim_that_is_touched_ends_with_5_and_one_that_grows_does_not(reposit
     write(repository / "Pulumi.test.yaml", stack(ollama="{storage: {size: 10Gi}}"))
     code, out, _ = command("diff", "--stack", "test", "--expect-no-changes")
     assert code == 5
-    assert "a volume can grow, never shrink" in out
+    assert "volumes can only grow" in out
 
 
 def test_a_stack_that_one_side_does_not_have(repository: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_stack_that_one_side_does_not_have(repository: Path) -> None:
     new, gone = diff_stacks(["new", "test"], "HEAD", repository)
 
     assert {each.action for each in new.changes} == {Action.CREATED}
-    assert new.before.endswith("where the stack does not exist")
+    assert new.before.endswith("(the stack does not exist there)")
     assert new.totals_before.pods.high == 0
     assert new.totals_after.pods.high == 2
     assert {each.action for each in gone.changes} == {Action.DELETED, Action.KEPT}
@@ -128,9 +128,9 @@ def test_a_base_whose_settings_are_refused_is_told_in_its_own_words(repository: 
     assert told["problems"][0]["side"] == "before"
     assert "airis:ollama.replicas" in told["problems"][0]["words"]
     assert told["totals"]["after"]["pods"] == {"min": 2, "max": 2}
-    assert told["summary"] == "Stack test: what changes is not known."
+    assert told["summary"] == "Stack test: the changes are unknown."
     assert told["settings"] == ["airis:ollama.replicas"]
-    assert "what changes is not known" in command("diff", "--stack", "test")[1]
+    assert "the changes are unknown" in command("diff", "--stack", "test")[1]
 
 
 def test_this_side_refused_is_an_error_like_any_other(repository: Path, command: Command) -> None:
@@ -179,7 +179,7 @@ def test_a_base_whose_code_breaks_is_compared_by_its_settings(tmp_path: Path) ->
 
     assert diff.broken
     assert [str(each) for each in diff.changes] == ["Deployment/airis-deployment", "Ingress/airis-ingress"]
-    assert "as this side's program renders them" in diff.problems[1].words
+    assert "rendered with this side's program instead" in diff.problems[1].words
     assert diff.problems[0].side == "before"
     assert "RuntimeError: half done (ollama.py, line 1)" in diff.problems[0].words
     assert diff.totals_after.pods.high == 2
@@ -268,7 +268,7 @@ class TestBadInput:
     def test_an_unknown_revision(self, repository: Path, command: Command) -> None:
         code, out, err = command("diff", "--stack", "test", "--base", "nowhere")
         assert (code, out) == (1, "")
-        assert "--base nowhere: git knows no such revision here" in err
+        assert "--base nowhere: there is no such revision in this repository" in err
         assert "`git branch --all`" in err
 
     def test_an_unknown_revision_that_a_remote_has(self, repository: Path, command: Command) -> None:
@@ -281,7 +281,7 @@ class TestBadInput:
     def test_a_revision_that_is_none(self, ref: str, repository: Path, command: Command) -> None:
         code, out, err = command("diff", "--stack", "test", f"--base={ref}")
         assert (code, out) == (1, "")
-        assert "git knows no such revision here" in err
+        assert "there is no such revision in this repository" in err
 
     def test_a_shallow_clone(self, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
         first = git(repository, "rev-parse", "HEAD")
@@ -290,14 +290,14 @@ class TestBadInput:
         git(repository, "clone", "--quiet", "--depth=1", repository.as_uri(), str(clone))
         with pytest.raises(AirisError) as refused:
             diff_stacks(["test"], first, clone)
-        assert "git knows no such revision here" in refused.value.message
+        assert "there is no such revision in this repository" in refused.value.message
         assert "`git fetch --unshallow`" in refused.value.remedy
         assert "fetch-depth: 0" in refused.value.remedy
 
     def test_both_sides_named(self, repository: Path, command: Command) -> None:
         code, out, err = command("diff", "--stack", "test", "--base", "HEAD", "--against", "cluster")
         assert (code, out) == (2, "")
-        assert "--base and --against exclude each other" in err
+        assert "--base and --against are mutually exclusive" in err
 
 
 def test_no_hook_runs_and_the_worktree_goes_also_after_a_failure(repository: Path) -> None:

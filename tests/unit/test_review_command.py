@@ -268,7 +268,7 @@ def test_a_touched_claim_ends_with_5_whatever_else_fails(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--base", "nowhere"), "git knows no such revision"),
+        (("--base", "nowhere"), "there is no such revision"),
         (("--base", "main", "--stack", "three"), "there is no stack 'three'"),
         (("--base", "main", "--nodes", "nowhere.yaml"), "there is no such file or folder"),
     ],

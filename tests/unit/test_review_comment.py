@@ -79,7 +79,7 @@ def test_it_begins_with_the_marker_and_the_table() -> None:
 def test_a_row_tells_what_happens() -> None:
     told = diff(
         "gpu",
-        change(restarts=("ollama-0: stopped, then started again",), downtime=("Ollama answers nobody",)),
+        change(restarts=("ollama-0: restarted",), downtime=("Ollama is unavailable",)),
         change(kind="Service", action=Action.CREATED),
         totals_before=Totals(devices={"nvidia.com/gpu": Amount(1, 1)}),
         totals_after=Totals(devices={"nvidia.com/gpu": Amount(2, 4)}),

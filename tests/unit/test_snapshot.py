@@ -341,11 +341,11 @@ def test_a_diff_is_held_against_a_snapshot(project: Path, command: Command) -> N
     problems = [each["words"] for each in json.loads(out)["problems"] if each["side"] == "cluster"]
     assert problems == [
         'Deployment/airis-deployment: CreateContainerConfigError: secret "session" not found',
-        "PersistentVolumeClaim/airis-pvc: it has 2Gi and becomes 5Gi, and its class local allows no expansion",
+        "PersistentVolumeClaim/airis-pvc: would grow from 2Gi to 5Gi; its class local does not allow expansion",
     ]
     assert code == 0
     _, out, _ = command("diff", "-s", "mine", "--against", "empty.yaml", "--cluster", "cluster.yaml")
-    assert f"does not come up in the cluster: {problems[0]}" in out
+    assert f"fails in the cluster: {problems[0]}" in out
 
 
 def test_options_that_exclude_each_other_are_refused_before_anything_is_started(
