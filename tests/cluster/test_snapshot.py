@@ -82,4 +82,4 @@ def test_a_rehearsal_says_what_a_node_shows(cluster: Target, namespace: str, req
     assert 'persistentvolumeclaim "data" not found' in said("no-claim", "Pod")
     assert 'storageclass.storage.k8s.io "fast" not found' in said("no-class", "PersistentVolumeClaim")
     assert "failed to provision volume" in said("shared", "PersistentVolumeClaim")
-    assert "nothing in this cluster gives LoadBalancers addresses" in said("balanced", "Service")
+    assert "this cluster has no controller for LoadBalancer Services" in said("balanced", "Service")

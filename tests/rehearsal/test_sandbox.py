@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from airis.cluster.programs.cache import cache_root
-from airis.rehearse.sandbox import Sandbox, borrowed_sandbox, control_plane, load_nodes
+from airis.rehearse.sandbox import Sandbox, borrowed_sandbox, kwokctl, load_nodes
 from airis.rehearse.sandbox.control_plane import COMPONENTS
 from airis.terminal.errors import EnvironmentProblem
 from tests.rehearsal.conftest import remove, remove_abandoned
@@ -346,7 +346,7 @@ def test_two_sandboxes_started_at_once_do_not_choose_the_same_ports(idle: Sandbo
         starters = [in_background("sandbox.up()", each.name) for each in (idle, other)]
         errors = [each.communicate()[1] for each in starters]
         assert [each.returncode for each in starters] == [0, 0], errors
-        assert "once more" not in "".join(errors)
+        assert "retrying" not in "".join(errors)
         assert idle.status().server != other.status().server
     finally:
         remove(other)
@@ -362,7 +362,7 @@ def test_a_port_that_somebody_took_is_noticed_and_others_are_chosen(
     idle: Sandbox, busy_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between choosing and using it; kwokctl itself takes no notice of a dead scheduler."""
-    original, attempts = control_plane._kwokctl_config, []
+    original, attempts = kwokctl.configuration, []
 
     def first_time_with_busy_port(binaries: Any) -> dict[str, Any]:
         config = original(binaries)
@@ -371,7 +371,7 @@ def test_a_port_that_somebody_took_is_noticed_and_others_are_chosen(
             config["options"]["kubeSchedulerPort"] = busy_port
         return config
 
-    monkeypatch.setattr(control_plane, "_kwokctl_config", first_time_with_busy_port)
+    monkeypatch.setattr(kwokctl, "configuration", first_time_with_busy_port)
     idle.up()
     assert len(attempts) == 2
     assert idle.status().running
@@ -382,17 +382,15 @@ def test_a_port_that_somebody_took_is_noticed_and_others_are_chosen(
 def test_one_that_never_starts_says_why_and_leaves_nothing(
     idle: Sandbox, busy_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = control_plane._kwokctl_config
+    original = kwokctl.configuration
 
     def with_busy_port(binaries: Any) -> dict[str, Any]:
         config = original(binaries)
         config["options"]["etcdPort"] = busy_port
         return config
 
-    monkeypatch.setattr(control_plane, "_kwokctl_config", with_busy_port)
-    with pytest.raises(
-        EnvironmentProblem, match=rf"etcd ended at once(.|\n)*{busy_port}: bind: address already in use"
-    ):
+    monkeypatch.setattr(kwokctl, "configuration", with_busy_port)
+    with pytest.raises(EnvironmentProblem, match=rf"etcd exited(.|\n)*{busy_port}: bind: address already in use"):
         idle.up()
     assert processes_of(idle.name) == {}
     assert not idle.kubeconfig.exists()

@@ -408,7 +408,9 @@ def test_what_a_pod_refers_to_and_is_missing_is_the_pods_failure(stack: str, wor
 def test_a_load_balancer_stays_pending_where_nothing_gives_addresses(rehearsed: Rehearsed) -> None:
     service = rehearsed.finding("balanced", "Service", "airis-service")
     assert service.state is State.PENDING
-    assert service.reason.startswith("nothing in this cluster gives LoadBalancers addresses: no Service has one")
+    assert service.reason.startswith(
+        "this cluster has no controller for LoadBalancer Services: no Service has an address"
+    )
     assert rehearsed.finding("balanced", "Deployment", "airis-deployment").state is State.READY
 
 
@@ -416,7 +418,7 @@ def test_a_way_in_that_is_not_there_is_missed(rehearsed: Rehearsed) -> None:
     ingress = rehearsed.finding("ingress", "Ingress", "airis-ingress")
     assert (ingress.state, ingress.reason) == (
         State.PENDING,
-        "there is no IngressClass nginx, so no controller takes it; there are: edge",
+        "there is no IngressClass nginx, so no controller serves it; there are: edge",
     )
     route = rehearsed.finding("route", "HTTPRoute", "airis-route")
     assert (route.state, route.reason) == (
@@ -556,7 +558,7 @@ def test_what_the_user_may_not_list_is_left_out_and_assumed(clean_sandbox: Sandb
     objects = wanted(draw(**settings_of("there")))
     around = surroundings({"test": objects}, snapshot)
     verdict = rehearse("test", objects, kubectl, timeout_seconds=60, around=around)
-    assert "Nodes: the sandbox's own" in verdict.assumed
+    assert "Nodes: the sandbox's default ones" in verdict.assumed
     assert "Secret registry, session (key key)" in verdict.assumed
     assert "StorageClass the default" in verdict.assumed
     # that claim is known not to be there

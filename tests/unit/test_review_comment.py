@@ -145,7 +145,7 @@ def test_a_stack_that_does_not_validate_says_why() -> None:
 def test_a_base_that_does_not_render_is_not_called_unchanged() -> None:
     broken = diff("gpu", changes=(), problems=(Problem("before", "it was wrong before"),))
     text = comment([StackReview(broken, verdict(READY), report())], "main")
-    assert row(text)["changes"].startswith("not known")
+    assert row(text)["changes"].startswith("unknown")
     assert row(text)["data"] == ""
     assert row(text)["rehearsal"] == "comes up"
     assert "it was wrong before" in text
@@ -216,7 +216,7 @@ def test_it_is_cut_at_the_limit_with_the_table_whole_and_says_what_is_left_out()
     assert LIMIT * 0.8 < len(text.encode()) <= LIMIT
     for number in range(9):
         assert f"| stack-{number} | 40 changed |" in text
-    assert "**Cut** to the 65,536 characters" in text
+    assert "**Cut** to GitHub's limit of 65,536 characters" in text
     assert "stack-0, stack-1, stack-2 and of 6 more" in text
     # what is small is whole
     assert "+ spec.replicas: 2" in text

@@ -100,18 +100,20 @@ def test_objects_stand_in_their_order_whatever_the_cluster_says(tmp_path: Path) 
 def test_every_error_of_a_file_says_what_is_wrong_and_where(
     refusal: Callable[[Callable[[dict[str, Any]], object]], str],
 ) -> None:
-    assert "FILE: it is no snapshot of a cluster\n  `airis snapshot > FILE`" in refusal(lambda it: it.pop("snapshot"))
-    assert "version 2, and this airis reads version 1" in refusal(lambda it: it.update(snapshot=2))
+    assert "FILE: this is not a snapshot of a cluster\n  `airis snapshot > FILE`" in refusal(
+        lambda it: it.pop("snapshot")
+    )
+    assert "version 2, but this airis reads version 1" in refusal(lambda it: it.update(snapshot=2))
     assert "secretValues: there is no such key" in refusal(lambda it: it.update(secretValues={"a": "hidden"}))
     assert "hidden" not in refusal(lambda it: it.update(secretValues={"a": "hidden"}))
     assert "taken: 'never'" in refusal(lambda it: it.update(taken="never"))
     assert "server: this key is required" in refusal(lambda it: it.pop("server"))
     assert "network.policies: 'perhaps'" in refusal(lambda it: it["network"].update(policies="perhaps"))
     assert "loadBalancers.given" in refusal(lambda it: it["loadBalancers"].update(given=True))
-    assert "objects[0]: a snapshot holds no Secret" in refusal(
+    assert "objects[0]: a snapshot cannot contain Secret" in refusal(
         lambda it: it.update(objects=[body("Secret", "session")])
     )
-    assert "objects[0]: a Kubernetes object is needed" in refusal(lambda it: it.update(objects=[{"kind": "Node"}]))
+    assert "objects[0]: must be a Kubernetes object" in refusal(lambda it: it.update(objects=[{"kind": "Node"}]))
     two = refusal(lambda it: [it.pop("server"), it.pop("taken")])
     assert "server: " in two
     assert "taken: " in two
@@ -236,9 +238,9 @@ def test_notes_say_what_is_not_as_in_the_cluster() -> None:
     assert notes() == ()
     assert notes(taken=date(2026, 10, 28)) == ()
     assert notes(taken=date(2026, 10, 27)) == (
-        "the snapshot is 32 days old, of 2026-10-27: take it anew with `airis snapshot`",
+        "the snapshot is 32 days old (2026-10-27): take a new one with `airis snapshot`",
     )
-    assert notes(server="v1.30.1")[0].startswith("the cluster is Kubernetes v1.30.1, the rehearsal's control plane v")
+    assert notes(server="v1.30.1")[0].startswith("the cluster runs Kubernetes v1.30.1, the sandbox v")
     assert notes(webhooks=("ValidatingWebhookConfiguration/kyverno",)) == (
         "not rehearsed, admission webhooks: ValidatingWebhookConfiguration/kyverno",
     )
@@ -313,7 +315,7 @@ VERDICT = Verdict(
 
 
 def test_a_verdict_says_what_it_assumed_in_every_format(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = ["assumed to be there: Secret session (key key)", "note: not rehearsed, admission webhooks: kyverno"]
+    lines = ["assumed to exist: Secret session (key key)", "note: not rehearsed, admission webhooks: kyverno"]
     print_verdict(VERDICT)
     assert [each for each in capsys.readouterr().out.splitlines() if each in lines] == lines
     print_verdicts([VERDICT, VERDICT])
@@ -353,13 +355,13 @@ def test_options_that_exclude_each_other_are_refused_before_anything_is_started(
 ) -> None:
     (project / "cluster.yaml").write_text(written(snapshot()), encoding="utf-8")
     code, _, err = command("rehearse", "-s", "cpu", "--engine", "--cluster", "cluster.yaml")
-    assert (code, "with --cluster or with --engine, not with both" in err) == (1, True)
+    assert (code, "--engine and --cluster are mutually exclusive" in err) == (1, True)
     code, _, err = command("rehearse", "-s", "cpu", "--nodes", "cluster.yaml")
-    assert (code, "it is a snapshot of a cluster" in err, "--cluster" in err) == (1, True, True)
+    assert (code, "this is a snapshot of a cluster" in err, "--cluster" in err) == (1, True, True)
     (project / "nodes.yaml").write_text("nodes: [{name: a, cpu: 1, memory: 1Gi}]", encoding="utf-8")
     code, _, err = command("rehearse", "-s", "cpu", "--cluster", "nodes.yaml")
-    assert (code, "it is no snapshot of a cluster" in err, "--nodes" in err) == (1, True, True)
+    assert (code, "this is not a snapshot of a cluster" in err, "--nodes" in err) == (1, True, True)
     code, out, err = command("snapshot", "-s", "cpu", "--namespace", "chat")
-    assert (code, out, "exclude each other" in err) == (1, "", True)
+    assert (code, out, "mutually exclusive" in err) == (1, "", True)
     code, out, err = command("snapshot", "-s", "cpu")
     assert (code, out, "no cluster is configured" in err) == (4, "", True)
