@@ -206,7 +206,7 @@ def test_an_ollama_with_a_gpu_that_computes_on_the_cpu(cluster: AnsweringSandbox
     finally:
         cluster.says("CUDA")
 
-    assert of(found, State.PROBLEM) == {"gpu-in-use": "Pod/ollama-0 has a GPU, and Ollama computes on the CPU"}
+    assert of(found, State.PROBLEM) == {"gpu-in-use": "Pod/ollama-0 has a GPU, but Ollama computes on the CPU"}
 
 
 def test_a_volume_of_nfs_with_sqlite_on_it(cluster: Sandbox) -> None:

@@ -142,7 +142,7 @@ def test_the_only_gpu_node_falls_silent_and_comes_back(faulty: Faulty) -> None:
     assert len(faulty.answering("airis-service")) == 1  # people still get in; the list of models is empty
     ollama = looked(faulty, GPU)["ollama-0"]
     assert (ollama.state, ollama.node) == (State.PENDING, "gpu-0")
-    assert ollama.reason == "it is to end, and its node has not said that it has"
+    assert ollama.reason == "the pod is terminating, and its node has not confirmed its end"
     said = doctor(faulty, GPU)
     assert said["pods"] == "Pod/ollama-0 is stuck terminating: node gpu-0 is unreachable"
     assert said["nodes (warning)"] == "not ready: gpu-0; 1 of 2 nodes are"
@@ -290,7 +290,7 @@ def test_an_image_that_nobody_has_and_the_next_apply(faulty: Faulty) -> None:
         assert (pod.state, bool(pod.node)) == (State.PENDING, True)
         assert pod.reason == f'Back-off pulling image "{MISSING}": ErrImagePull: manifest unknown'
     assert faulty.answering("airis-service") == faulty.answering("ollama-service") == []  # nobody gets in: 503
-    assert f"{MISSING} does not exist: take ollama/ollama:" in told(faulty)["Pod/ollama-0"]
+    assert f"{MISSING} does not exist: use ollama/ollama:" in told(faulty)["Pod/ollama-0"]
     assert doctor(faulty, broken)["pods"].count("is not ready: ImagePullBackOff") == 2
     assert lasting(faulty) == before
 

@@ -82,7 +82,7 @@ def test_an_image_and_the_nodes(answer: Answer, nodes: list[KubeObject], state: 
 def test_the_remedy_names_the_image_to_take(answer: Answer) -> None:
     _, _, remedy = said(seen(answer, AMD))
 
-    assert remedy.startswith(f"take {WebUISettings().image}, the default of airis:webui.image")
+    assert remedy.startswith(f"use {WebUISettings().image}, the default of airis:webui.image")
 
 
 def test_what_needs_credentials_is_no_problem_where_a_pull_secret_is_named() -> None:

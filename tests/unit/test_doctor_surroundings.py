@@ -381,8 +381,8 @@ def test_on_what_ollama_computes() -> None:
 
     assert [(each.state, each.what) for each in found] == [
         (OK, "Pod/ollama-0 computes on CUDA"),
-        (PROBLEM, "Pod/ollama-1 has a GPU, and Ollama computes on the CPU"),
-        (PROBLEM, f"Pod/ollama-2 has a GPU, and Ollama computes on the CPU: {old}"),
+        (PROBLEM, "Pod/ollama-1 has a GPU, but Ollama computes on the CPU"),
+        (PROBLEM, f"Pod/ollama-2 has a GPU, but Ollama computes on the CPU: {old}"),
         (UNKNOWN, "Pod/ollama-3: Ollama's log does not show which devices it uses"),
     ]
     assert "nvidia-smi" in found[1].remedy

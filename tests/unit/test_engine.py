@@ -155,7 +155,7 @@ def test_up_says_when_ollama_has_a_gpu_and_does_not_use_it(
     assert deploy_or_rehearse(stack, yes=True) == 0
 
     said = capfd.readouterr().err
-    assert ("Pod/ollama-0 has a GPU, and Ollama computes on the CPU.\n  check on the node" in said) == told
+    assert ("Pod/ollama-0 has a GPU, but Ollama computes on the CPU.\n  check that the node" in said) == told
 
 
 def test_up_does_not_mind_a_log_that_cannot_be_read(asked: list[str], script: Script) -> None:

@@ -38,21 +38,21 @@ def waiting(reason: str, message: str, **spec: Any) -> dict[str, Any]:
     ("message", "words"),
     [
         # containerd
-        (f"{RPC.format(code='NotFound')}{RESOLVE}{IMAGE}: not found", f"{IMAGE} does not exist: take {DEFAULT}"),
+        (f"{RPC.format(code='NotFound')}{RESOLVE}{IMAGE}: not found", f"{IMAGE} does not exist: use {DEFAULT}"),
         (
             f"{RESOLVE}pull access denied, repository does not exist or may require authorization: server message: "
             "insufficient_scope: authorization failed",
-            f"{IMAGE} does not exist, or not without other credentials: take {DEFAULT}",
+            f"{IMAGE} does not exist, or needs other credentials: use {DEFAULT}",
         ),
         (
             f"{RESOLVE}failed to authorize: failed to fetch anonymous token: unexpected status from GET request to "
             "https://ghcr.io/token?scope=repository%3Aopen-webui%2Fopen-webui%3Apull&service=ghcr.io: 403 Forbidden",
-            "a private image takes a pull secret (airis:imagePullSecrets)",
+            "for a private image, set a pull secret (airis:imagePullSecrets)",
         ),
         (
             f"{RESOLVE}unexpected status from HEAD request to https://ghcr.io/v2/open-webui/open-webui/manifests/v9.9.9: "
             "401 Unauthorized",
-            "not without other credentials",
+            "needs other credentials",
         ),
         (
             f"{RPC.format(code='NotFound')}failed to pull and unpack image \"{IMAGE}\": no match for platform in manifest "
@@ -64,25 +64,28 @@ def waiting(reason: str, message: str, **spec: Any) -> dict[str, Any]:
             "signed by unknown authority",
             "airis:caBundle is for pods",
         ),
-        (f'{RESOLVE}failed to do request: Head "https://x/": http: server gave HTTP response to HTTPS client', "agree on TLS"),
+        (
+            f'{RESOLVE}failed to do request: Head "https://x/": http: server gave HTTP response to HTTPS client',
+            "TLS between node and registry fails",
+        ),
         (
             f'{RESOLVE}failed to do request: Head "https://ghcr.io/v2/": dial tcp: lookup ghcr.io on 10.0.0.10:53: no such '
             "host",
-            "does not reach the registry",
+            "cannot reach the registry",
         ),
         (
             f'{RESOLVE}failed to authorize: failed to fetch anonymous token: Get "https://ghcr.io/token": dial tcp '
             "192.0.2.1:443: i/o timeout",
-            "does not reach the registry",
+            "cannot reach the registry",
         ),
-        (f"{RESOLVE}unexpected status from HEAD request to https://ghcr.io/v2/: 503 Service Unavailable", "does not reach"),
+        (f"{RESOLVE}unexpected status from HEAD request to https://ghcr.io/v2/: 503 Service Unavailable", "cannot reach"),
         (
             f"{RESOLVE}unexpected status from HEAD request to https://registry-1.docker.io/v2/: 429 Too Many Requests",
             "limits anonymous pulls",
         ),
         (f"{RESOLVE}write /var/lib/containerd/x: no space left on device", "the node's disk is full"),
         # CRI-O, Docker, and the codes of the specification
-        ("reading manifest v9.9.9 in ghcr.io/open-webui/open-webui: manifest unknown", "does not exist: take"),
+        ("reading manifest v9.9.9 in ghcr.io/open-webui/open-webui: manifest unknown", "does not exist: use"),
         ("reading manifest v9.9.9 in x: denied: requested access to the resource is denied", "other credentials"),
         ("toomanyrequests: You have reached your pull rate limit.", "limits anonymous pulls"),
         (
@@ -106,7 +109,7 @@ def test_each_message_gets_the_remedy_that_fits(message: str, words: str) -> Non
         (
             "InvalidImageName",
             f'Failed to apply default image tag "{IMAGE}": couldn\'t parse image name "{IMAGE}": invalid reference format',
-            f"{IMAGE} is not the name of an image",
+            f"{IMAGE} is not a valid image name",
         ),
         (
             "ErrImageNeverPull",
@@ -159,7 +162,7 @@ def test_where_the_pod_does_not_say_why_its_last_event_does() -> None:
 
     (found,) = troubles([waiting("ImagePullBackOff", f'Back-off pulling image "{IMAGE}"'), *events])
 
-    assert f"{IMAGE} does not exist: take {DEFAULT}" in found.remedy
+    assert f"{IMAGE} does not exist: use {DEFAULT}" in found.remedy
     assert "not found" in found.reason
 
 
@@ -187,10 +190,10 @@ def test_which_image_to_take_follows_from_the_component() -> None:
     ollama = OllamaSettings().image
     amd = {"ollama": {"gpu": {"vendor": "amd"}}}
 
-    assert advice("x/y:1", "Deployment") == f"take {DEFAULT}, the default of airis:webui.image"
-    assert advice("x/y:1", "StatefulSet") == f"take {ollama}, the default of airis:ollama.image"
-    assert advice("x/y:1", "StatefulSet", **amd) == f"take {ollama}-rocm, the default of airis:ollama.image"
-    assert advice("x/y:1", "Job", ollama={"models": ["tiny"]}) == f"take {ollama}, the default of airis:ollama.image"
+    assert advice("x/y:1", "Deployment") == f"use {DEFAULT}, the default of airis:webui.image"
+    assert advice("x/y:1", "StatefulSet") == f"use {ollama}, the default of airis:ollama.image"
+    assert advice("x/y:1", "StatefulSet", **amd) == f"use {ollama}-rocm, the default of airis:ollama.image"
+    assert advice("x/y:1", "Job", ollama={"models": ["tiny"]}) == f"use {ollama}, the default of airis:ollama.image"
     mirror = f"mirror.example.com/hub/{ollama}"
     assert advice(mirror, "StatefulSet") == f"copy {ollama} there, or correct airis:registry.mirror"
     assert "it is the default of airis:ollama.image" in advice(ollama, "StatefulSet")

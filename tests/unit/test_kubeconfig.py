@@ -23,9 +23,9 @@ BAD = {
     "": "has no contexts",
     "contexts: null\ncurrent-context: ''": "has no contexts",
     "current-context: home": "has no contexts",
-    "- a\n- b": "holds a list",
-    "just words": "holds a text",
-    "5": "holds a number",
+    "- a\n- b": "contains a list",
+    "just words": "contains a text",
+    "5": "contains a number",
     "contexts: {name: home}": "has a mapping as its contexts",
     "contexts: [home]": "an entry without a name: contexts[0]",
     "contexts: [{name: home}, {context: {cluster: a}}]": "an entry without a name: contexts[1]",
@@ -33,7 +33,7 @@ BAD = {
     "contexts: [{name: home, context: [a]}]": "has a list as the context of 'home'",
     "contexts: [{name: home}]\nclusters: [{cluster: {}}]": "an entry without a name: clusters[0]",
     "contexts: [{name: home}]\ncurrent-context: 5": "has a number as its current-context",
-    "contexts: [{name: home}]\ncurrent-context: work": "current-context is 'work', and there is no such context",
+    "contexts: [{name: home}]\ncurrent-context: work": "current-context is 'work', but there is no such context",
     "contexts: [{name: home}]": "has no current-context",
     "users: [{user: {token: s3cret}": "is not YAML",
     "[" * 1000: "is not YAML",
@@ -147,13 +147,13 @@ def test_what_is_no_file_of_text_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(EnvironmentProblem, match=f"{path}: .*{said}"):
         configured_cluster(stack(tmp_path))
     monkeypatch.delenv("KUBECONFIG")
-    with pytest.raises(EnvironmentProblem, match=f"kubernetes:kubeconfig names a file .*{path}: .*{said}"):
+    with pytest.raises(EnvironmentProblem, match=f"kubernetes:kubeconfig names an unusable file: .*{path}: .*{said}"):
         configured_cluster(stack(tmp_path, kubeconfig=str(path)))
 
 
 def test_a_list_of_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", os.pathsep)
-    with pytest.raises(EnvironmentProblem, match="names no file"):
+    with pytest.raises(EnvironmentProblem, match="does not name a file"):
         configured_cluster(stack(tmp_path))
 
 
@@ -163,7 +163,7 @@ def test_a_home_without_contexts_is_no_cluster(tmp_path: Path, text: str | None)
         (tmp_path / "nobody" / ".kube").mkdir(parents=True)
         (tmp_path / "nobody" / ".kube" / "config").write_text(text)
     assert configured_cluster(stack(tmp_path)) is None
-    with pytest.raises(AirisError, match="kubernetes:context is 'home', which no kubeconfig has"):
+    with pytest.raises(AirisError, match="kubernetes:context is 'home', but no kubeconfig has that context"):
         configured_cluster(stack(tmp_path, context="home"))
 
 
