@@ -162,7 +162,7 @@ class TestCache:
 
     def test_a_cache_that_cannot_be_made_is_an_environment_problem(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
-        with pytest.raises(EnvironmentProblem, match=f"cannot make the folder {tmp_path}/file.*\n.*AIRIS_CACHE"):
+        with pytest.raises(EnvironmentProblem, match=f"cannot create the folder {tmp_path}/file.*\n.*AIRIS_CACHE"):
             ensure([Shop().source], tmp_path / "file" / "cache")
 
 
@@ -326,7 +326,7 @@ class TestDownload:
     )  # fmt: skip
     def test_an_archive_without_the_program_is_refused(self, serve: Serve, tmp_path: Path, content: bytes) -> None:
         url = serve({"/a.tar.gz": content})
-        with pytest.raises(Refused, match=f"{url}/a.tar.gz is no archive with etcd in it"):
+        with pytest.raises(Refused, match=f"{url}/a.tar.gz is not an archive that contains etcd"):
             download(program_at(f"{url}/a.tar.gz"), tmp_path / "etcd", ignore)
 
     @pytest.mark.parametrize("problem", ["missing", "no checksum", "breaks off", "no network"])
@@ -436,7 +436,7 @@ class TestBuild:
     ) -> None:
         self.use_go(tmp_path, monkeypatch, build=f"touch {tmp_path}/built")
         monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10**9))
-        with pytest.raises(EnvironmentProblem, match=rf"needs 6 GB of disk, and {tmp_path} has 1\.0 GB left") as error:
+        with pytest.raises(EnvironmentProblem, match=rf"needs 6 GB of disk, but {tmp_path} has 1\.0 GB left") as error:
             self.build(tmp_path, tmp_path / "target")
         assert "AIRIS_CACHE" in error.value.remedy
         assert not (tmp_path / "built").exists()
