@@ -62,14 +62,14 @@ def test_a_single_image_is_for_the_platform_of_its_configuration(registry: Regis
     assert asked(f"{registry.plain}/team/single") == Answer(Presence.THERE, ("linux/arm64",))
 
 
-def test_what_is_not_there_is_missing(registry: Registry) -> None:
+def test_a_missing_image_is_reported_as_missing(registry: Registry) -> None:
     registry.push("team/chat", "1.0.0", *BOTH)
 
     for name in ("team/chat:1.0.1", f"team/chat@{DIGEST}", "team/nothing:1.0.0"):
         assert asked(f"{registry.plain}/{name}") == Answer(Presence.MISSING), name
 
 
-def test_names_of_docker_hub_lead_to_docker_hub(outside: Registry) -> None:
+def test_docker_hub_names_are_looked_up_on_docker_hub(outside: Registry) -> None:
     outside.push("library/redis", "8", *BOTH)
     outside.push("ollama/ollama", "0.34.4", "linux/amd64")
 
@@ -79,7 +79,7 @@ def test_names_of_docker_hub_lead_to_docker_hub(outside: Registry) -> None:
     assert asked("ollama/ollama:0.34.5") == Answer(Presence.MISSING)
 
 
-def test_anybody_gets_a_token_and_sees_what_is_public(outside: Registry) -> None:
+def test_public_images_are_visible_with_an_anonymous_token(outside: Registry) -> None:
     outside.push("open-webui/open-webui", "v0.12.4", *BOTH)
     outside.push("private/chat", "1.0.0", *BOTH)
     outside.push("hidden/chat", "1.0.0", *BOTH)
@@ -113,7 +113,7 @@ def test_the_stack_s_images_and_the_nodes(outside: Registry) -> None:
     assert found("hidden/chat:1")["chat:1"][0] is State.PROBLEM
 
 
-def test_a_certificate_that_nobody_trusts_tells_nothing(outside: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_untrusted_certificate_is_unknown(outside: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
 
     found = asked("ghcr.io/open-webui/open-webui:v0.12.4")

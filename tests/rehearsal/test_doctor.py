@@ -187,7 +187,7 @@ def test_a_healthy_stack_has_no_problem(cluster: Sandbox) -> None:
     assert set(of(found, State.NOT_CHECKED)) == {"claims", "memory"}  # no kubelet counts
 
 
-def test_a_webui_that_is_ill_and_does_not_reach_ollama(cluster: Sandbox, answers: dict[str, str]) -> None:
+def test_an_unhealthy_webui_that_cannot_reach_ollama(cluster: Sandbox, answers: dict[str, str]) -> None:
     answers.clear()
     try:
         found = of(examined(gpu(), cluster.kubeconfig), State.PROBLEM)
@@ -209,7 +209,7 @@ def test_an_ollama_with_a_gpu_that_computes_on_the_cpu(cluster: AnsweringSandbox
     assert of(found, State.PROBLEM) == {"gpu-in-use": "Pod/ollama-0 has a GPU, but Ollama computes on the CPU"}
 
 
-def test_a_volume_of_nfs_with_sqlite_on_it(cluster: Sandbox) -> None:
+def test_sqlite_on_nfs_is_a_warning(cluster: Sandbox) -> None:
     nfs = {
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",
@@ -229,7 +229,7 @@ def test_a_volume_of_nfs_with_sqlite_on_it(cluster: Sandbox) -> None:
     assert "claim airis-pvc, with chats and embeddings in SQLite, is on NFS" in found["sqlite-storage"]
 
 
-def test_what_an_empty_cluster_lacks(cluster: Sandbox) -> None:
+def test_the_problems_of_an_empty_cluster(cluster: Sandbox) -> None:
     found = of(examined(read_stack("production", ROOT), cluster.kubeconfig), State.PROBLEM)
 
     assert found["pull-secrets"] == "pull secret registry does not exist in namespace chat"
@@ -260,7 +260,7 @@ BROKEN = {
 }
 
 
-def test_what_is_there_and_wrong(cluster: Sandbox) -> None:
+def test_misconfigured_objects_are_problems(cluster: Sandbox) -> None:
     kubectl = cluster.kubectl
     kubectl.run("annotate", "storageclass/standard", "storageclass.kubernetes.io/is-default-class-")
     kubectl.run("annotate", "ingressclass/nginx", "ingressclass.kubernetes.io/is-default-class-")
@@ -321,7 +321,7 @@ SERVICE = {
 }
 
 
-def test_a_namespace_of_somebody_else(cluster: Sandbox) -> None:
+def test_a_namespace_that_the_stack_does_not_manage(cluster: Sandbox) -> None:
     stack = stack_of(namespace="taken", podSecurity="privileged")
     with put(cluster.kubectl, namespace("taken", enforce="restricted"), QUOTA, LIMITS, SERVICE):
         found = examined(stack, cluster.kubeconfig)
@@ -336,7 +336,7 @@ def test_a_namespace_of_somebody_else(cluster: Sandbox) -> None:
     assert "maximum cpu usage per Container is 2" in problems["admission"]
 
 
-def test_pods_that_the_level_forbids(cluster: Sandbox) -> None:
+def test_pods_that_violate_the_pod_security_level(cluster: Sandbox) -> None:
     stack = stack_of(namespace="strict", podSecurity="baseline")
     with put(cluster.kubectl, namespace("strict", enforce="restricted")):
         found = of(examined(stack, cluster.kubeconfig), State.PROBLEM)
@@ -346,7 +346,7 @@ def test_pods_that_the_level_forbids(cluster: Sandbox) -> None:
     assert "admission" not in found
 
 
-def test_a_user_who_may_not_see_the_cluster(cluster: Sandbox, tmp_path: Path) -> None:
+def test_a_user_without_cluster_permissions(cluster: Sandbox, tmp_path: Path) -> None:
     config = yaml.safe_load(cluster.kubeconfig.read_text(encoding="utf-8"))
     config["users"][0]["user"]["as"] = "jane"
     kubeconfig = tmp_path / "jane.yaml"

@@ -133,7 +133,7 @@ def test_a_second_up_keeps_the_control_plane(sandbox: Sandbox) -> None:
     assert sandbox.status().processes == before
 
 
-def test_status_tells_what_runs_and_what_it_costs(clean_sandbox: Sandbox) -> None:
+def test_status_has_processes_and_memory(clean_sandbox: Sandbox) -> None:
     status = clean_sandbox.status()
     assert status.running
     assert set(status.processes) == set(COMPONENTS)
@@ -190,7 +190,7 @@ def test_set_nodes_again_writes_nothing(clean_sandbox: Sandbox) -> None:
     assert written() == before
 
 
-def test_nodes_that_somebody_closed_are_open_for_the_next_rehearsal(clean_sandbox: Sandbox) -> None:
+def test_cordoned_nodes_are_recreated_for_the_next_rehearsal(clean_sandbox: Sandbox) -> None:
     clean_sandbox.kubectl.run("cordon", "cpu-0")
     clean_sandbox.kubectl.run("taint", "node", "gpu-0", "tests.airis.dev/mine:NoSchedule")
     clean_sandbox.set_nodes(load_nodes())
@@ -199,7 +199,7 @@ def test_nodes_that_somebody_closed_are_open_for_the_next_rehearsal(clean_sandbo
     assert {name: node["spec"] for name, node in after.items()} == wanted
 
 
-def test_a_clusters_own_nodes_can_be_given_back(clean_sandbox: Sandbox, tmp_path: Path) -> None:
+def test_nodes_read_from_a_cluster_can_be_set(clean_sandbox: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "nodes.yaml"
     file.write_text(clean_sandbox.kubectl.run("get", "nodes", "--output=yaml"))
     nodes = {each["metadata"]["name"]: each for each in load_nodes(file)}
@@ -210,7 +210,7 @@ def test_a_clusters_own_nodes_can_be_given_back(clean_sandbox: Sandbox, tmp_path
         assert again["status"]["allocatable"] == {"pods": "110", **default["status"]["allocatable"]}
 
 
-def test_hold_makes_a_second_process_wait_and_say_so(sandbox: Sandbox, in_background: Start) -> None:
+def test_a_second_process_waits_for_the_sandbox_with_a_message(sandbox: Sandbox, in_background: Start) -> None:
     use = f"process {os.getpid()}: it uses the sandbox {sandbox.name}"
     with ExitStack() as mine:
         mine.enter_context(sandbox.hold())
@@ -226,7 +226,7 @@ def test_hold_makes_a_second_process_wait_and_say_so(sandbox: Sandbox, in_backgr
             assert patient.communicate()[0] == "my turn\n"
 
 
-def test_a_killed_holder_holds_nothing(sandbox: Sandbox, in_background: Start) -> None:
+def test_a_killed_holder_releases_the_lock(sandbox: Sandbox, in_background: Start) -> None:
     with in_background("with sandbox.hold():\n  print('held', flush=True)\n  time.sleep(100)", sandbox.name) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
@@ -248,7 +248,7 @@ def test_a_dead_component_is_noticed_and_repaired(running: Sandbox) -> None:
     assert not set(before.values()) & alive()
 
 
-def test_a_machine_restart_is_survived_and_no_stranger_is_killed(running: Sandbox) -> None:
+def test_after_a_machine_restart_no_foreign_process_is_killed(running: Sandbox) -> None:
     """After it, the process ids on record belong to others: to a program that only names the sandbox's folder, too."""
     folder = running.kubeconfig.parent / "clusters" / running.name
     kill(running.status().processes)
@@ -263,7 +263,7 @@ def test_a_machine_restart_is_survived_and_no_stranger_is_killed(running: Sandbo
         stranger.kill()
 
 
-def test_a_sandbox_whose_name_begins_alike_is_another_one(sandbox: Sandbox) -> None:
+def test_sandboxes_with_a_common_name_prefix_are_distinct(sandbox: Sandbox) -> None:
     shorter = Sandbox(sandbox.name[:-1])
     assert shorter.status().processes == {}
     remove(shorter)
@@ -284,7 +284,7 @@ def test_down_leaves_no_process_no_file_and_no_volume(running: Sandbox) -> None:
     running.down()
 
 
-def test_it_runs_on_without_its_starter_and_what_is_the_users_neither_changes_nor_counts(
+def test_it_outlives_its_starter_and_ignores_the_users_configuration(
     idle: Sandbox, tmp_path: Path, in_background: Start
 ) -> None:
     home = {
@@ -340,7 +340,7 @@ def test_two_ups_at_once_make_one_control_plane(idle: Sandbox, in_background: St
     assert len(processes_of(idle.name)) == len(COMPONENTS)
 
 
-def test_two_sandboxes_started_at_once_do_not_choose_the_same_ports(idle: Sandbox, in_background: Start) -> None:
+def test_concurrently_started_sandboxes_use_different_ports(idle: Sandbox, in_background: Start) -> None:
     other = Sandbox(f"{idle.name}-b")
     try:
         starters = [in_background("sandbox.up()", each.name) for each in (idle, other)]
@@ -358,9 +358,7 @@ def busy_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def test_a_port_that_somebody_took_is_noticed_and_others_are_chosen(
-    idle: Sandbox, busy_port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_taken_port_is_replaced_by_another(idle: Sandbox, busy_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between choosing and using it; kwokctl itself takes no notice of a dead scheduler."""
     original, attempts = kwokctl.configuration, []
 
@@ -379,7 +377,7 @@ def test_a_port_that_somebody_took_is_noticed_and_others_are_chosen(
 
 
 @pytest.mark.timeout(60)  # kwokctl itself waits two minutes for an etcd that is gone, three times over
-def test_one_that_never_starts_says_why_and_leaves_nothing(
+def test_a_failed_start_has_a_reason_and_leaves_nothing(
     idle: Sandbox, busy_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = kwokctl.configuration
@@ -414,7 +412,7 @@ def test_ctrl_c_and_sigterm_during_up_leave_no_process(
 
 
 @pytest.mark.parametrize("kwokctl_may_finish", [False, True])
-def test_what_a_killed_up_left_behind_goes_with_the_next(
+def test_leftovers_of_a_killed_up_are_deleted_by_the_next(
     idle: Sandbox, kwokctl_may_finish: bool, in_background: Start
 ) -> None:
     with in_background("sandbox.up()", idle.name) as starter:
@@ -434,7 +432,7 @@ def test_what_a_killed_up_left_behind_goes_with_the_next(
     assert not left & alive()
 
 
-def test_a_borrowed_sandbox_goes_even_if_its_borrower_is_ended(idle: Sandbox, in_background: Start) -> None:
+def test_a_borrowed_sandbox_is_stopped_if_its_borrower_is_terminated(idle: Sandbox, in_background: Start) -> None:
     code = "from airis.rehearse.sandbox import borrowed_sandbox\nwith borrowed_sandbox(sandbox.name) as borrowed:\n"
     code += "  print(borrowed.status().running, flush=True); time.sleep(100)"
     with in_background(code, idle.name) as borrower:
@@ -446,14 +444,14 @@ def test_a_borrowed_sandbox_goes_even_if_its_borrower_is_ended(idle: Sandbox, in
     assert processes_of(idle.name) == {}
 
 
-def test_a_borrowed_sandbox_that_ran_before_is_given_back(sandbox: Sandbox) -> None:
+def test_a_borrowed_sandbox_that_ran_before_keeps_running(sandbox: Sandbox) -> None:
     before = sandbox.status().processes
     with borrowed_sandbox(sandbox.name) as borrowed:
         assert borrowed.status().processes == before
     assert sandbox.status().processes == before
 
 
-def test_what_a_killed_test_run_left_behind_goes_with_the_next(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_test_run_are_deleted_by_the_next(tmp_path: Path) -> None:
     with subprocess.Popen(["true"]) as gone:
         gone.wait()
     clusters = tmp_path / "clusters" / "clusters"

@@ -296,7 +296,7 @@ def rehearsed(sandbox: Sandbox, stacks: dict[str, list[dict[str, Any]]]) -> Iter
     clean(kubectl)
 
 
-def test_a_snapshot_has_what_is_there_and_no_value_of_it(rehearsed: Rehearsed) -> None:
+def test_a_snapshot_has_all_objects_and_no_secret_values(rehearsed: Rehearsed) -> None:
     text = written(rehearsed.snapshot)
     assert VALUE not in text
     assert VALUE.replace(" ", "-") not in text
@@ -332,14 +332,14 @@ def test_a_snapshot_has_what_is_there_and_no_value_of_it(rehearsed: Rehearsed) -
     assert set(found.unknown) == {"domain"}
 
 
-def test_a_snapshot_is_the_same_each_time_and_comes_back_from_its_file(rehearsed: Rehearsed, tmp_path: Any) -> None:
+def test_a_snapshot_is_deterministic_and_readable(rehearsed: Rehearsed, tmp_path: Any) -> None:
     assert written(rehearsed.again) == written(rehearsed.snapshot)
     file = tmp_path / "cluster.yaml"
     file.write_text(written(rehearsed.snapshot), encoding="utf-8")
     assert load_snapshot(file) == rehearsed.snapshot
 
 
-def test_what_exists_in_the_cluster_is_there(rehearsed: Rehearsed) -> None:
+def test_objects_of_the_snapshot_are_found(rehearsed: Rehearsed) -> None:
     verdict = rehearsed.verdicts["there"]
     assert verdict.ok, verdict
     assert rehearsed.finding("there", "Deployment", "airis-deployment").state is State.READY
@@ -347,11 +347,11 @@ def test_what_exists_in_the_cluster_is_there(rehearsed: Rehearsed) -> None:
     assert verdict.assumed == ()
 
 
-def test_a_default_class_makes_volumes_for_the_first_pod(rehearsed: Rehearsed) -> None:
+def test_a_default_class_provisions_for_the_first_consumer(rehearsed: Rehearsed) -> None:
     assert rehearsed.verdicts["default-class"].ok, rehearsed.verdicts["default-class"]
 
 
-def test_a_provisioner_makes_no_volume_of_a_mode_that_it_has_not(rehearsed: Rehearsed) -> None:
+def test_an_unsupported_access_mode_is_not_provisioned(rehearsed: Rehearsed) -> None:
     claim = rehearsed.finding("shared", "PersistentVolumeClaim", "airis-pvc")
     assert claim.state is State.PENDING
     assert 'failed to provision volume with StorageClass "local-path"' in claim.reason
@@ -363,7 +363,7 @@ def test_a_provisioner_makes_no_volume_of_a_mode_that_it_has_not(rehearsed: Rehe
     assert rehearsed.finding("shared", "StatefulSet", "ollama").state is State.READY
 
 
-def test_a_class_that_is_not_there_is_missed(rehearsed: Rehearsed) -> None:
+def test_a_missing_class_is_reported(rehearsed: Rehearsed) -> None:
     claim = rehearsed.finding("no-class", "PersistentVolumeClaim", "airis-pvc")
     assert (claim.state, claim.reason) == (
         State.PENDING,
@@ -375,9 +375,7 @@ def test_a_class_that_is_not_there_is_missed(rehearsed: Rehearsed) -> None:
     ("stack", "words"),
     [("no-claim", 'persistentvolumeclaim "data" not found'), ("lost-claim", "bound to non-existent persistentvolume")],
 )
-def test_an_existing_claim_that_does_not_serve_keeps_the_pod_pending(
-    stack: str, words: str, rehearsed: Rehearsed
-) -> None:
+def test_an_unusable_existing_claim_keeps_the_pod_pending(stack: str, words: str, rehearsed: Rehearsed) -> None:
     pod = rehearsed.finding(stack, "Pod", "airis-deployment")
     assert pod.state is State.PENDING
     assert words in pod.reason
@@ -396,7 +394,7 @@ def test_an_existing_claim_that_does_not_serve_keeps_the_pod_pending(
         ("no-pull-secret", "FailedToRetrieveImagePullSecret: Unable to retrieve some image pull secrets (registry)"),
     ],
 )
-def test_what_a_pod_refers_to_and_is_missing_is_the_pods_failure(stack: str, words: str, rehearsed: Rehearsed) -> None:
+def test_a_missing_reference_fails_the_pod(stack: str, words: str, rehearsed: Rehearsed) -> None:
     pod = rehearsed.finding(stack, "Pod", "airis-deployment")
     assert pod.state is State.PENDING
     assert pod.reason.startswith(words)
@@ -405,7 +403,7 @@ def test_what_a_pod_refers_to_and_is_missing_is_the_pods_failure(stack: str, wor
     assert rehearsed.finding(stack, "PersistentVolumeClaim", "airis-pvc").state is State.BOUND
 
 
-def test_a_load_balancer_stays_pending_where_nothing_gives_addresses(rehearsed: Rehearsed) -> None:
+def test_a_load_balancer_stays_pending_without_a_controller(rehearsed: Rehearsed) -> None:
     service = rehearsed.finding("balanced", "Service", "airis-service")
     assert service.state is State.PENDING
     assert service.reason.startswith(
@@ -414,7 +412,7 @@ def test_a_load_balancer_stays_pending_where_nothing_gives_addresses(rehearsed: 
     assert rehearsed.finding("balanced", "Deployment", "airis-deployment").state is State.READY
 
 
-def test_a_way_in_that_is_not_there_is_missed(rehearsed: Rehearsed) -> None:
+def test_a_missing_ingress_class_or_gateway_is_reported(rehearsed: Rehearsed) -> None:
     ingress = rehearsed.finding("ingress", "Ingress", "airis-ingress")
     assert (ingress.state, ingress.reason) == (
         State.PENDING,
@@ -427,7 +425,7 @@ def test_a_way_in_that_is_not_there_is_missed(rehearsed: Rehearsed) -> None:
     )
 
 
-def test_the_api_server_refuses_what_that_of_the_cluster_refuses(rehearsed: Rehearsed) -> None:
+def test_the_sandbox_rejects_what_the_cluster_rejects(rehearsed: Rehearsed) -> None:
     assert "machines" in rehearsed.finding("no-priority", "Deployment", "airis-deployment").reason
     for name, kind, called, words in (
         (
@@ -444,14 +442,14 @@ def test_the_api_server_refuses_what_that_of_the_cluster_refuses(rehearsed: Rehe
     assert rehearsed.owners == ["policy", "None"]
 
 
-def test_a_quota_counts(rehearsed: Rehearsed) -> None:
+def test_a_quota_is_enforced(rehearsed: Rehearsed) -> None:
     pods = [each for each in rehearsed.verdicts["quota"].findings if each.kind == "Pod"]
     (refused,) = [each for each in rehearsed.verdicts["quota"].findings if "exceeded quota: few" in each.reason]
     assert [each.state for each in pods] == [State.READY]
     assert refused.state is State.PENDING
 
 
-def test_what_is_not_rehearsed_is_said(rehearsed: Rehearsed) -> None:
+def test_notes_list_what_is_not_rehearsed(rehearsed: Rehearsed) -> None:
     for verdict in rehearsed.verdicts.values():
         assert verdict.notes == (
             "not rehearsed, admission webhooks: ValidatingWebhookConfiguration/kyverno",
@@ -459,7 +457,9 @@ def test_what_is_not_rehearsed_is_said(rehearsed: Rehearsed) -> None:
         )
 
 
-def test_nothing_of_a_snapshot_is_left_for_the_next_rehearsal(rehearsed: Rehearsed, clean_sandbox: Sandbox) -> None:
+def test_objects_of_a_snapshot_are_removed_before_the_next_rehearsal(
+    rehearsed: Rehearsed, clean_sandbox: Sandbox
+) -> None:
     names = {(each["kind"], each["metadata"]["name"]) for each in rehearsed.left}
     assert {each for each in names if each[0] not in ("Namespace", "PriorityClass")} == {("StorageClass", "standard")}
     assert {name for kind, name in names if kind == "PriorityClass"} == {
@@ -471,7 +471,7 @@ def test_nothing_of_a_snapshot_is_left_for_the_next_rehearsal(rehearsed: Rehears
     assert rehearse("policy", objects, clean_sandbox.kubectl, timeout_seconds=60).ok
 
 
-def test_a_kind_that_the_cluster_does_not_serve_is_refused(rehearsed: Rehearsed, clean_sandbox: Sandbox) -> None:
+def test_an_unserved_kind_is_rejected(rehearsed: Rehearsed, clean_sandbox: Sandbox) -> None:
     without = rehearsed.snapshot.model_copy(update={"definitions": (), "objects": ()})
     objects = wanted(draw(**settings_of("route"), webui=PAUSED))
     around = surroundings({"route": objects}, without)
@@ -484,7 +484,7 @@ def test_a_kind_that_the_cluster_does_not_serve_is_refused(rehearsed: Rehearsed,
     assert find(verdict, "Deployment", "airis-deployment").state is State.READY
 
 
-def test_without_a_snapshot_what_is_referred_to_is_assumed(clean_sandbox: Sandbox) -> None:
+def test_without_a_snapshot_references_are_assumed_to_exist(clean_sandbox: Sandbox) -> None:
     settings = {
         **STACKS["there"],
         "webui": {
@@ -517,7 +517,7 @@ def test_without_a_snapshot_what_is_referred_to_is_assumed(clean_sandbox: Sandbo
     assert left["metadata"]["name"] == "standard"
 
 
-def test_what_the_user_may_not_list_is_left_out_and_assumed(clean_sandbox: Sandbox, tmp_path: Any) -> None:
+def test_unlistable_resources_are_assumed(clean_sandbox: Sandbox, tmp_path: Any) -> None:
     kubectl = clean_sandbox.kubectl
     reader = {"name": "reader", "namespace": "there"}
     rights = [{"apiGroups": [""], "resources": ["configmaps", "persistentvolumeclaims"], "verbs": ["list"]}]

@@ -66,7 +66,7 @@ def test_apis_that_are_not_served() -> None:
     ]
 
 
-def test_what_is_not_permitted_is_told_by_kind() -> None:
+def test_missing_permissions_are_grouped_by_kind() -> None:
     rights = [Right("get", "secrets", True), Right("create", "secrets", False), Right("delete", "secrets", False)]
 
     assert outcomes("permissions", observed(wanted(), rights=rights[:1]))[0][0] is OK
@@ -98,7 +98,7 @@ def test_the_default_storage_class() -> None:
         ("k8s.io/minikube-hostpath", {"volumeBindingMode": "WaitForFirstConsumer"}, OK, "binds WaitForFirstConsumer"),
     ],
 )
-def test_who_makes_volumes(provisioner: str, more: dict[str, Any], state: State, words: str) -> None:
+def test_the_provisioner_of_a_class(provisioner: str, more: dict[str, Any], state: State, words: str) -> None:
     made = body("StorageClass", "a", metadata=DEFAULT, provisioner=provisioner, **more)
 
     ((found, what),) = outcomes("storage-class", observed(wanted(), objects={CLASSES: [made]}))
@@ -107,7 +107,7 @@ def test_who_makes_volumes(provisioner: str, more: dict[str, Any], state: State,
     assert words in what
 
 
-def test_volumes_that_bind_at_once_in_one_of_several_zones() -> None:
+def test_immediate_binding_in_several_zones_is_a_warning() -> None:
     zones = [node(each, labels={"topology.kubernetes.io/zone": each}) for each in ("a", "b")]
     made = body("StorageClass", "a", metadata=DEFAULT, provisioner="k8s.io/minikube-hostpath")
     waits = {**made, "volumeBindingMode": "WaitForFirstConsumer"}
@@ -119,7 +119,7 @@ def test_volumes_that_bind_at_once_in_one_of_several_zones() -> None:
     assert outcomes("storage-class", observed(wanted(), objects={CLASSES: [waits], "nodes": zones}))[0][0] is OK
 
 
-def test_a_class_whose_volumes_are_for_one_node() -> None:
+def test_read_write_many_needs_a_shared_file_system() -> None:
     made = body("StorageClass", "a", metadata=DEFAULT, provisioner="ebs.csi.aws.com")
     stack = wanted(webui={"storage": {"accessMode": "ReadWriteMany"}})
     drivers = {"csidrivers.storage.k8s.io": [body("CSIDriver", "ebs.csi.aws.com")]}
@@ -130,7 +130,7 @@ def test_a_class_whose_volumes_are_for_one_node() -> None:
     assert "claim airis-pvc requests ReadWriteMany" in found[0][1]
 
 
-def test_claims_that_shall_grow() -> None:
+def test_growing_a_claim_needs_a_class_with_expansion() -> None:
     fixed = body("StorageClass", "a", metadata=DEFAULT, provisioner="x")
     grows = {**fixed, "allowVolumeExpansion": True}
     live = body(
@@ -146,7 +146,7 @@ def test_claims_that_shall_grow() -> None:
     )
 
 
-def test_claims_of_somebody_else() -> None:
+def test_existing_claims() -> None:
     stack = wanted(ollama={"storage": {"existingClaim": "models"}})
     claim = body("PersistentVolumeClaim", "models")
 
@@ -199,7 +199,7 @@ def test_gpus(there: list[Any], state: State, words: str) -> None:
     assert words in what
 
 
-def test_a_cluster_that_brings_nodes_is_only_warned_of() -> None:
+def test_an_autoscaling_cluster_gets_a_warning_instead_of_a_problem() -> None:
     stack = wanted(ollama={"gpu": {"count": 1}})
 
     assert outcomes("gpu", observed(stack, groups={"karpenter.sh": ["v1"]}))[0][0] is WARNING
@@ -222,7 +222,7 @@ def test_room_for_every_pod(there: list[Any], states: list[State]) -> None:
     assert [state for state, _ in outcomes("room", observed(wanted(), objects={"nodes": there}))] == states
 
 
-def test_what_is_about_gpus_is_not_told_twice() -> None:
+def test_missing_gpus_are_not_also_reported_as_missing_room() -> None:
     stack = wanted(ollama={"gpu": {"count": 1}})
     labels = {"nvidia.com/gpu.present": "true"}
     greedy = pod("greedy", on="g", containers=[{"resources": {"limits": {"nvidia.com/gpu": "1"}}}])
@@ -240,7 +240,7 @@ def test_what_is_about_gpus_is_not_told_twice() -> None:
     assert "insufficient memory" in outcomes("room", observed(stack, objects=small))[0][1]
 
 
-def test_the_models_job_needs_a_node_of_ollamas_kind() -> None:
+def test_the_models_job_needs_a_node_that_ollama_can_use() -> None:
     gpu = wanted(ollama={"gpu": {}, "models": ["llama3.2:1b"]})
     tolerant = wanted(ollama={"tolerations": [{"key": "team"}], "models": ["llama3.2:1b"]}, webui={"replicas": 0})
     fits = node("g", "nvidia.com/gpu", labels={"nvidia.com/gpu.present": "true"}, gpu="1")
@@ -255,7 +255,7 @@ def test_the_models_job_needs_a_node_of_ollamas_kind() -> None:
         assert outcomes("room", observed(gpu, objects={"nodes": there})) == [(OK, "every pod fits on a node")]
 
 
-def test_what_runs_needs_no_room() -> None:
+def test_running_pods_need_no_further_room() -> None:
     running = [
         pod("ollama-0", on="a", labels={"app": "ollama"}),
         pod("airis-1", on="a", labels={"app": "airis"}),
@@ -265,7 +265,7 @@ def test_what_runs_needs_no_room() -> None:
     assert outcomes("room", seen) == [(OK, "every pod is on a node")]
 
 
-def test_devices_by_claims() -> None:
+def test_devices_by_dynamic_resource_allocation() -> None:
     stack = wanted(ollama={"gpu": {"dra": {}}})
     served = {"resource.k8s.io": ["v1"]}
     classes: dict[str, Any] = {"deviceclasses.resource.k8s.io": [body("DeviceClass", "gpu.nvidia.com")]}
@@ -284,7 +284,7 @@ def test_devices_by_claims() -> None:
     assert outcomes("dra", observed(wanted())) == []
 
 
-def test_what_a_pod_asks_for() -> None:
+def test_the_requests_of_a_pod() -> None:
     spec = {
         "initContainers": [
             {"resources": {"requests": {"cpu": "3"}}},

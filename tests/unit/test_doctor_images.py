@@ -79,13 +79,13 @@ def test_an_image_and_the_nodes(answer: Answer, nodes: list[KubeObject], state: 
 
 
 @pytest.mark.parametrize("answer", [MISSING, HIDDEN])
-def test_the_remedy_names_the_image_to_take(answer: Answer) -> None:
+def test_the_remedy_names_the_default_image(answer: Answer) -> None:
     _, _, remedy = said(seen(answer, AMD))
 
     assert remedy.startswith(f"use {WebUISettings().image}, the default of airis:webui.image")
 
 
-def test_what_needs_credentials_is_no_problem_where_a_pull_secret_is_named() -> None:
+def test_an_image_that_needs_credentials_is_not_checked_with_a_pull_secret() -> None:
     state, what, _ = said(seen(HIDDEN, AMD, imagePullSecrets=["registry"]))
 
     assert state is UNKNOWN
@@ -112,7 +112,7 @@ def test_nodes_of_a_cloud_have_credentials_for_its_registry(registry: str, state
     assert said(seen(MISSING, AMD, image=image))[0] is PROBLEM
 
 
-def test_an_image_that_the_nodes_have_needs_no_registry() -> None:
+def test_an_image_on_all_nodes_is_not_looked_up() -> None:
     """As `kind load docker-image` and `minikube image load` put it there."""
     here, digest = (
         machine("a", "amd64", IMAGE),
@@ -129,7 +129,7 @@ def test_an_image_that_the_nodes_have_needs_no_registry() -> None:
     )  # pulled always
 
 
-def test_nodes_that_a_pod_may_not_go_to_do_not_count() -> None:
+def test_ineligible_nodes_are_ignored() -> None:
     tainted = machine("b", "arm64", "team=research")
 
     assert said(seen(there("linux/amd64"), AMD, {**tainted, "spec": node("b", "team").get("spec", {})}))[0] is OK
@@ -144,7 +144,7 @@ def test_nodes_that_a_pod_may_not_go_to_do_not_count() -> None:
 
 
 @pytest.mark.parametrize("answer", [MISSING, HIDDEN])
-def test_what_localhost_has_is_not_what_a_node_s_has(answer: Answer) -> None:
+def test_a_missing_image_on_localhost_is_not_checked(answer: Answer) -> None:
     state, what, _ = said(seen(answer, AMD, image="localhost:5001/chat:1"))
 
     assert state is UNKNOWN
@@ -161,7 +161,7 @@ def test_a_mirror_that_lacks_the_default() -> None:
     assert all(each.startswith("copy ") and each.endswith("or correct airis:registry.mirror") for each in remedies)
 
 
-def test_each_image_is_asked_for_once() -> None:
+def test_each_image_is_looked_up_once() -> None:
     found = wanted(ollama={"models": ["tiny", "small"], "image": OLLAMA}).images
 
     assert list(found).count(OLLAMA) == 1

@@ -41,7 +41,7 @@ SECRET = "p@ss:w/rd%41?#"
 # --- the table
 
 
-def test_every_variable_with_an_address_is_reached_for() -> None:
+def test_every_variable_with_an_address_is_a_target() -> None:
     """Or is no address of a server that the WebUI's pods ask."""
     no_server = {
         "AIRIS_FORMER_OLLAMA_URLS",
@@ -70,7 +70,7 @@ def test_every_variable_with_an_address_is_reached_for() -> None:
     assert sorted(named - asked - no_server) == []
 
 
-def test_every_key_is_one_of_the_stack_file() -> None:
+def test_every_key_of_a_target_is_a_setting() -> None:
     for row in TABLE:
         models: list[Any] = [StackSettings]
         for part in row.key.removeprefix("airis:").split("."):
@@ -79,7 +79,7 @@ def test_every_key_is_one_of_the_stack_file() -> None:
             models = list(models_in(fields[part].annotation))
 
 
-def test_a_production_stack_is_reached_for_by_what_it_names() -> None:
+def test_the_targets_of_a_production_stack() -> None:
     stack = wanted(
         proxy={"url": "http://proxy.example.com:3128"},
         webui={
@@ -173,7 +173,7 @@ STACK = {
 }
 
 
-def test_pods_have_what_policies_select_and_nothing_that_services_or_controllers_take() -> None:
+def test_probe_pods_match_policies_but_no_service_or_controller() -> None:
     on = cluster()
     stack = wanted(**STACK)
     probe(on, observed(stack))
@@ -202,7 +202,7 @@ def test_pods_have_what_policies_select_and_nothing_that_services_or_controllers
     )
 
 
-def test_pods_read_secrets_where_they_are() -> None:
+def test_probe_pods_read_secrets_by_reference() -> None:
     on = cluster()
     probe(on, observed(wanted(**STACK)))
 
@@ -232,7 +232,7 @@ def _request(pod: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("how", ["well", "refused", "interrupted"])
-def test_pods_are_deleted_however_it_ends(how: str) -> None:
+def test_probe_pods_are_always_deleted(how: str) -> None:
     on = cluster(refusal="pods is forbidden" if how == "refused" else "", interrupted=how == "interrupted")
     if how == "interrupted":
         with pytest.raises(KeyboardInterrupt):
@@ -244,14 +244,14 @@ def test_pods_are_deleted_however_it_ends(how: str) -> None:
     assert {args[0] for args in on.told} <= {"get", "create", "logs", "delete"}
 
 
-def test_what_a_probe_left_that_was_killed_goes_and_no_other() -> None:
+def test_only_leftovers_of_killed_probes_are_deleted() -> None:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     on = cluster(left={"old": "2026-01-01T00:00:00Z", "somebody-elses": now})
     probe(on, observed(wanted()))
     assert on.deleted == {"old", *(each["metadata"]["name"] for each in on.made)}
 
 
-def test_before_the_first_deployment_it_says_what_to_do() -> None:
+def test_a_probe_without_the_namespace_is_not_checked() -> None:
     on = cluster(refusal='Error from server (NotFound): namespaces "airis" not found')
     seen = observed(wanted())
     seen = replace(seen, probed=probe(on, seen))
@@ -261,7 +261,7 @@ def test_before_the_first_deployment_it_says_what_to_do() -> None:
     assert "namespace airis does not exist yet" in what
 
 
-def test_another_cluster_gets_no_pods() -> None:
+def test_a_probe_creates_no_pods_in_another_cluster() -> None:
     on = cluster()
     seen = replace(observed(wanted()), identity="it has another uid")
     assert "it has another uid" in probe(on, seen).obstacle
@@ -282,7 +282,7 @@ def reached(role: Role, key: str, at: str, failed: str = "", why: str = "", **mo
     return Reached(role, key, "a server", at, failed=failed, why=why, **given)
 
 
-def test_the_step_that_fails_is_named_with_what_helps() -> None:
+def test_the_failing_step_is_reported_with_a_remedy() -> None:
     found = [
         reached(Role.WEBUI, "airis:webui.redis", "redis:6379", passed=("name", "connection", "PING")),
         reached(Role.WEBUI, "airis:webui.database", "db:5432", "TLS", "self-signed certificate"),
@@ -303,14 +303,14 @@ def test_the_step_that_fails_is_named_with_what_helps() -> None:
 
 
 @pytest.mark.parametrize(("ranges", "named"), [(["10.0.0.0/8"], True), (["192.0.2.0/24"], False)])
-def test_an_address_that_the_stack_itself_shuts_out(ranges: list[str], named: bool) -> None:
+def test_an_address_that_restrict_egress_blocks(ranges: list[str], named: bool) -> None:
     stack = wanted(network={"restrictEgress": True, "egressTo": ranges})
     found = reached(Role.WEBUI, "airis:webui.database", "db:5432", "connection", "no answer", addresses=["192.0.2.7"])
     (finding,) = CHECKS["reach"].findings(replace(observed(stack), probed=Probed([found], policies=True)))
     assert ("add 192.0.2.7 to airis:network.egressTo" in finding.remedy) is named
 
 
-def test_a_part_of_the_stack_cannot_be_reached_before_it_is_there() -> None:
+def test_servers_of_an_undeployed_stack_are_not_checked() -> None:
     found = reached(Role.WEBUI, "airis:ollama", "ollama-service.airis.svc.cluster.local:11434", "name", "no such name")
     seen = replace(observed(wanted()), probed=Probed([found]))
     assert [state for state, _ in outcomes("reach", seen)] == [State.NOT_CHECKED, State.NOT_CHECKED]
@@ -324,7 +324,7 @@ def enforced(webui: str, stranger: str, **more: Any) -> Found:
     return outcomes("network-policies", replace(observed(wanted()), probed=Probed(found, **given)))
 
 
-def test_two_pods_tell_whether_policies_are_enforced() -> None:
+def test_two_probe_pods_show_whether_policies_are_enforced() -> None:
     for (webui, stranger), state, words in (
         (("", "connection"), State.OK, "are enforced"),
         (("", ""), State.WARNING, "are not enforced"),
@@ -378,7 +378,7 @@ def unused() -> int:
         return int(server.getsockname()[1])
 
 
-def test_the_steps_of_a_server_that_is_well() -> None:
+def test_a_healthy_server_passes_all_steps() -> None:
     with serving({"/health": "{}"}) as port:
         (found,), _ = followed(URL, {"URL": f"http://127.0.0.1:{port}"})
     assert (found["at"], found["passed"], found["failed"]) == (
@@ -388,7 +388,7 @@ def test_the_steps_of_a_server_that_is_well() -> None:
     )
 
 
-def test_a_name_a_port_a_path_and_a_url_that_are_wrong() -> None:
+def test_a_wrong_name_port_path_or_url_fails_its_step() -> None:
     assert said(URL, {"URL": "http://nobody.invalid"})[0] == "name"
     assert said(URL, {"URL": f"http://127.0.0.1:{unused()}"}) == ("connection", "Connection refused")
     with serving({}) as port:
@@ -396,7 +396,7 @@ def test_a_name_a_port_a_path_and_a_url_that_are_wrong() -> None:
     assert said(URL, {"URL": "http://host:port"}) == ("variable", "it is not a valid URL")
 
 
-def test_a_variable_without_a_value_names_where_it_should_be() -> None:
+def test_a_missing_value_names_its_secret_and_key() -> None:
     request = {
         "targets": targets(
             [{"name": "URL", "valueFrom": {"secretKeyRef": {"name": "where", "key": "url"}}}],
@@ -412,7 +412,7 @@ def test_a_variable_without_a_value_names_where_it_should_be() -> None:
     )
 
 
-def test_each_of_several_servers_is_followed() -> None:
+def test_each_of_several_servers_is_tried() -> None:
     row = Row("airis:ollama", "Ollama", "http", {"urls": "URLS"}, {"path": "/api/version"})
     with serving({"/api/version": "{}"}) as port:
         found, _ = followed(row, {"URLS": f"http://127.0.0.1:{port};http://nobody.invalid:1"})
@@ -461,7 +461,7 @@ def asking(password: str, *, tls: ssl.SSLContext | None = None, proxy: bool = Fa
         server.server_close()
 
 
-def test_a_wrong_key_is_a_sign_in_that_fails_and_is_not_printed() -> None:
+def test_a_wrong_key_fails_the_sign_in_and_is_not_printed() -> None:
     with asking("right") as port:
         url = f"http://127.0.0.1:{port}"
         (found,), _ = followed(URL, {"URL": url, "KEY": "right"}, "KEY")
@@ -471,7 +471,7 @@ def test_a_wrong_key_is_a_sign_in_that_fails_and_is_not_printed() -> None:
     assert SECRET not in text
 
 
-def test_a_proxy_that_refuses_is_named() -> None:
+def test_a_proxy_that_rejects_the_connection_is_named() -> None:
     with asking("right", proxy=True) as port:
         environment = {"URL": "https://llm.example.com/v1", "HTTPS_PROXY": f"http://user:{SECRET[:4]}@127.0.0.1:{port}"}
         ((found,), text) = followed(URL, environment | {"HTTPS_PROXY": f"http://user:hushhush@127.0.0.1:{port}"})
@@ -482,7 +482,7 @@ def test_a_proxy_that_refuses_is_named() -> None:
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="it takes openssl")
-def test_tls_by_the_authority_that_the_stack_trusts_and_no_other(tmp_path: Path) -> None:
+def test_tls_trusts_only_the_stacks_ca(tmp_path: Path) -> None:
     certificate(tmp_path, "ca", "/CN=an-authority", signed=False)
     certificate(tmp_path, "server", "/CN=server", "-addext", "subjectAltName=DNS:localhost")
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -515,14 +515,14 @@ def test_a_password_that_breaks_its_url_is_not_printed() -> None:
         assert part not in text
 
 
-def test_what_hides_a_secret_hides_each_form_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_encoding_of_a_secret_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "redis://:p%40ss@host:6379/0")
     hidden = probe_script.hidden_texts(["REDIS_URL", "UNSET"])
     assert {"p@ss", "p%40ss", "redis://:p%40ss@host:6379/0"} <= set(hidden)
     assert hidden == sorted(hidden, key=len, reverse=True)
 
 
-def test_probe_without_a_cluster_of_its_own_raises_nothing() -> None:
+def test_a_kubectl_error_becomes_the_obstacle_of_the_probe() -> None:
     """What kubectl says becomes the reason."""
     on = cluster(refusal="pods is forbidden: no quota")
     seen = observed(wanted())

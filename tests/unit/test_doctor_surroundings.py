@@ -17,7 +17,7 @@ INGRESS = {"ingress": {"host": "chat.example.com", "className": "web"}}
 CLASSES = "ingressclasses.networking.k8s.io"
 
 
-def test_whose_the_namespace_is() -> None:
+def test_the_manager_of_the_namespace() -> None:
     theirs = [Owned("Namespace", "airis", frozenset({"kubectl"}))]
     going = {"namespaces": [body("Namespace", "airis", status={"phase": "Terminating"})]}
 
@@ -33,7 +33,7 @@ def test_whose_the_namespace_is() -> None:
     ]
 
 
-def test_names_that_are_taken() -> None:
+def test_existing_objects_with_the_same_names() -> None:
     helm = [Owned("Service", "ollama", frozenset({"helm"})), *mine("Secret/airis-secrets")]
 
     assert outcomes("same-names", observed(wanted(), owned=helm)) == [
@@ -45,7 +45,7 @@ def test_names_that_are_taken() -> None:
     assert outcomes("same-names", observed(wanted())) == [(OK, "all names are unused")]
 
 
-def test_what_the_stack_may_write_over_is_only_told() -> None:
+def test_existing_objects_are_a_warning_with_upserts() -> None:
     stack = replace(wanted(), upserts=True)
     theirs = [Owned(kind, "airis", frozenset({"kubectl"})) for kind in ("Namespace", "ServiceAccount")]
 
@@ -60,7 +60,7 @@ def enforcing(level: str) -> dict[str, Any]:
     return {"namespaces": [body("Namespace", "airis", metadata={"labels": labels})]}
 
 
-def test_what_the_namespace_lets_pods_do() -> None:
+def test_the_pod_security_level_of_the_namespace() -> None:
     theirs = [Owned("Namespace", "airis", frozenset({"kubectl"}))]
     words = 'pods "x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true'
     refused = {"Deployment/airis-deployment": words, "StatefulSet/ollama": ""}
@@ -75,7 +75,7 @@ def test_what_the_namespace_lets_pods_do() -> None:
     assert outcomes("admission", own) == [(OK, "the API server admits a pod of each workload")]
 
 
-def test_pods_that_are_refused_for_another_reason() -> None:
+def test_pods_rejected_by_admission() -> None:
     trials = {"StatefulSet/ollama": 'no PriorityClass with name "x" was found', "Job/j": "exceeded quota: small"}
 
     assert outcomes("admission", observed(wanted(), trials=trials)) == [
@@ -87,7 +87,7 @@ def test_pods_that_are_refused_for_another_reason() -> None:
     )
 
 
-def test_a_quota_counts_what_the_stack_has_already_once() -> None:
+def test_a_quota_counts_existing_usage_once() -> None:
     def quota(used: str) -> dict[str, Any]:
         hard, status = {"requests.memory": "4Gi", "pods": "10"}, {"used": {"requests.memory": used}}
         return {"resourcequotas": [body("ResourceQuota", "q", {"hard": hard}, status=status)]}
@@ -200,7 +200,7 @@ def test_certificates() -> None:
     assert outcomes("tls-secret", observed(given, secrets=[cert])) == [(OK, "Secret cert exists")]
 
 
-def test_where_the_host_leads() -> None:
+def test_the_addresses_of_the_host() -> None:
     stack = wanted(**INGRESS)
     balancer = {"status": {"loadBalancer": {"ingress": [{"hostname": "lb.example.com"}]}}}
     own = {"ingresses.networking.k8s.io": [body("Ingress", "airis-ingress", place="airis", **balancer)]}
@@ -242,7 +242,7 @@ def test_whether_policies_are_enforced() -> None:
     assert outcomes("network-policies", observed(wanted(network={"policies": False}))) == []
 
 
-def test_events_of_pods_that_are_well_again_are_of_no_account() -> None:
+def test_events_of_recovered_pods_are_ignored() -> None:
     def event(name: str, reason: str, text: str) -> dict[str, Any]:
         return {
             **body("Event", reason),
@@ -268,7 +268,7 @@ def test_events_of_pods_that_are_well_again_are_of_no_account() -> None:
     assert outcomes("pods", observed(wanted()))[0] == (PROBLEM, "StatefulSet/ollama has 0 of 1 pods")
 
 
-def test_an_image_that_cannot_be_pulled_by_the_words_of_an_event() -> None:
+def test_the_cause_of_a_failed_pull_is_read_from_an_event() -> None:
     """As before Kubernetes 1.32, when the status of a pod that backs off did not say why."""
     waiting = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "x/y:1"'}
     status = {
@@ -291,7 +291,7 @@ def test_an_image_that_cannot_be_pulled_by_the_words_of_an_event() -> None:
     assert [each.remedy for each in found if "ollama-0" in each.what] == ["x/y:1 does not exist: correct its name"]
 
 
-def test_a_pod_whose_database_is_being_prepared_is_told_as_such() -> None:
+def test_a_pod_that_migrates_its_database_is_reported() -> None:
     status = {
         "phase": "Pending",
         "conditions": [],
@@ -331,7 +331,7 @@ def test_restarts() -> None:
     ]
 
 
-def test_how_full_claims_are() -> None:
+def test_the_usage_of_claims() -> None:
     fill = {"a": (50, 100), "b": (90, 100), "c": (99, 100)}
 
     def claim(phase: str) -> dict[str, list[Any]]:
@@ -344,7 +344,7 @@ def test_how_full_claims_are() -> None:
     ]
 
 
-def test_what_the_webui_says_from_inside() -> None:
+def test_the_results_from_inside_the_webuis_pod() -> None:
     stack = wanted(ollama={"models": ["llama3.2:1b", "nomic-embed-text"]})
     own, other = "http://ollama-service.airis.svc.cluster.local:11434", "http://elsewhere.example.com"
 
@@ -364,7 +364,7 @@ def test_what_the_webui_says_from_inside() -> None:
     assert outcomes("webui", observed(stack))[0][0] is UNKNOWN
 
 
-def test_on_what_ollama_computes() -> None:
+def test_whether_ollama_uses_the_gpu() -> None:
     gpu = wanted(ollama={"gpu": {"count": 1}})
     old = "NVIDIA driver too old"
     seen = observed(
@@ -396,7 +396,7 @@ def test_on_what_ollama_computes() -> None:
 GI = 2**30
 
 
-def test_how_near_pods_are_to_their_memory_limits() -> None:
+def test_memory_usage_is_compared_with_the_limit() -> None:
     limited = [{"name": "ollama", "resources": {"limits": {"memory": "4Gi"}}}]
     free = [{"name": "airis"}]
     pods = [
@@ -423,7 +423,7 @@ def test_how_near_pods_are_to_their_memory_limits() -> None:
     assert outcomes("memory", unknown) == [(UNKNOWN, "memory usage of the pods: No permission.")]
 
 
-def test_cpu_limits_that_are_more_than_the_cores_of_the_node() -> None:
+def test_a_cpu_limit_above_the_nodes_cores_is_a_warning() -> None:
     stack = wanted(ollama={"nodeSelector": {"size": "small"}})
     small = node("a", labels={"size": "small"}, cpu="2")
     large, tainted = node("b", cpu="16"), node("c", "gpu", labels={"size": "small"}, cpu="64")

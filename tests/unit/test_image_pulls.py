@@ -118,13 +118,13 @@ def test_each_message_gets_the_remedy_that_fits(message: str, words: str) -> Non
         ),
     ],
 )
-def test_what_never_gets_as_far_as_a_registry(reason: str, message: str, words: str) -> None:
+def test_failures_before_a_registry_is_contacted(reason: str, message: str, words: str) -> None:
     (found,) = troubles([waiting(reason, message)])
 
     assert words in found.remedy
 
 
-def test_a_named_pull_secret_is_what_to_correct() -> None:
+def test_the_remedy_names_the_pull_secret() -> None:
     body = waiting("ErrImagePull", f"{RESOLVE}401 Unauthorized", imagePullSecrets=[{"name": "registry"}])
 
     (found,) = troubles([body])
@@ -133,7 +133,7 @@ def test_a_named_pull_secret_is_what_to_correct() -> None:
     assert "airis:imagePullSecrets" not in found.remedy
 
 
-def test_the_name_of_an_image_is_no_reason() -> None:
+def test_the_image_name_is_not_matched_as_a_reason() -> None:
     image = "registry.example.com/unauthorized/not-found:denied"
 
     assert remedy(f'Back-off pulling image "{image}"', pod(image), "airis") == REMEDY
@@ -151,7 +151,7 @@ def failed(message: str, at: str, name: str = "airis-1") -> dict[str, Any]:
     }
 
 
-def test_where_the_pod_does_not_say_why_its_last_event_does() -> None:
+def test_without_a_cause_in_the_status_the_last_event_counts() -> None:
     """As before Kubernetes 1.32."""
     events = [
         failed(f'Failed to pull image "{IMAGE}": {IMAGE}: not found', "2026-01-01T00:00:30Z"),
@@ -186,7 +186,7 @@ def advice(image: str, kind: str, **settings: Any) -> str:
     return instead(image, {"metadata": {"labels": found.labels}, "spec": {**found.pod, "containers": [container]}})
 
 
-def test_which_image_to_take_follows_from_the_component() -> None:
+def test_the_suggested_image_depends_on_the_component() -> None:
     ollama = OllamaSettings().image
     amd = {"ollama": {"gpu": {"vendor": "amd"}}}
 
@@ -199,7 +199,7 @@ def test_which_image_to_take_follows_from_the_component() -> None:
     assert "it is the default of airis:ollama.image" in advice(ollama, "StatefulSet")
 
 
-def test_a_container_that_the_stack_does_not_know_has_no_default() -> None:
+def test_an_added_container_has_no_default_image() -> None:
     containers = [{"name": "airis", "image": IMAGE}, {"name": "proxy", "image": "example.com/proxy:1"}]
 
     assert instead("example.com/proxy:1", pod(containers=containers)) == "correct its name"

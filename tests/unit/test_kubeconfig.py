@@ -75,7 +75,7 @@ def test_the_current_context_counts_or_that_of_the_stack(file: KubeconfigFile, t
     assert server(tmp_path, context="work") == "https://b.example.com"
 
 
-def test_of_several_files_the_first_word_counts_and_some_may_be_missing(
+def test_of_several_files_the_first_value_counts_and_some_may_be_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "one").write_text("contexts: [{name: work, context: {cluster: a}}]")
@@ -100,7 +100,7 @@ def test_a_server_may_be_unknown(file: KubeconfigFile, tmp_path: Path, text: str
 
 
 @pytest.mark.parametrize(("text", "said"), BAD.items(), ids=range(len(BAD)))
-def test_a_kubeconfig_of_the_environment_that_leads_nowhere(
+def test_an_unusable_kubeconfig_from_the_environment(
     file: KubeconfigFile, tmp_path: Path, text: str, said: str
 ) -> None:
     path = file(text)
@@ -114,9 +114,7 @@ def test_a_kubeconfig_of_the_environment_that_leads_nowhere(
 
 @pytest.mark.parametrize(("text", "said"), BAD.items(), ids=range(len(BAD)))
 @pytest.mark.parametrize("inline", [False, True], ids=["path", "text"])
-def test_a_kubeconfig_of_the_stack_file_that_leads_nowhere(
-    tmp_path: Path, text: str, said: str, *, inline: bool
-) -> None:
+def test_an_unusable_kubeconfig_in_the_stack_file(tmp_path: Path, text: str, said: str, *, inline: bool) -> None:
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(AirisError) as refused:
         configured_cluster(stack(tmp_path, kubeconfig=f"{text}\n" if inline else "mine.yaml"))
@@ -127,7 +125,7 @@ def test_a_kubeconfig_of_the_stack_file_that_leads_nowhere(
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "pipe", "bytes", "below a file"])
-def test_what_is_no_file_of_text_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def test_a_path_that_is_not_a_text_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     path = tmp_path / "config"
     said = "not a regular file"
     match kind:
@@ -151,14 +149,14 @@ def test_what_is_no_file_of_text_is_named(tmp_path: Path, monkeypatch: pytest.Mo
         configured_cluster(stack(tmp_path, kubeconfig=str(path)))
 
 
-def test_a_list_of_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_list_of_files_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", os.pathsep)
     with pytest.raises(EnvironmentProblem, match="does not name a file"):
         configured_cluster(stack(tmp_path))
 
 
 @pytest.mark.parametrize("text", [None, "", "contexts: null\nclusters: null\ncurrent-context: ''\n"])
-def test_a_home_without_contexts_is_no_cluster(tmp_path: Path, text: str | None) -> None:
+def test_a_default_kubeconfig_without_contexts_means_no_cluster(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "nobody" / ".kube").mkdir(parents=True)
         (tmp_path / "nobody" / ".kube" / "config").write_text(text)
@@ -168,7 +166,7 @@ def test_a_home_without_contexts_is_no_cluster(tmp_path: Path, text: str | None)
 
 
 @pytest.mark.parametrize(("text", "said"), BAD.items(), ids=range(len(BAD)))
-def test_a_home_that_is_broken_is_said(tmp_path: Path, text: str, said: str) -> None:
+def test_a_broken_default_kubeconfig_is_reported(tmp_path: Path, text: str, said: str) -> None:
     if said == "has no contexts" and "home" not in text:
         return  # that is a home without contexts
     (tmp_path / "nobody" / ".kube").mkdir(parents=True)
@@ -199,7 +197,7 @@ def test_a_kubeconfig_as_json_in_one_line(tmp_path: Path) -> None:
     ids=" ".join,
 )
 @pytest.mark.parametrize("text", ["", "- a", "contexts: [{name: home}]\ncurrent-context: work"])
-def test_every_command_ends_with_4_and_names_the_file(
+def test_every_command_exits_with_4_and_names_the_file(
     file: KubeconfigFile, command: Command, text: str, args: tuple[str, ...]
 ) -> None:
     path = file(text)

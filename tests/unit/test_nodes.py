@@ -119,11 +119,11 @@ BARE = {
 }
 
 
-def test_a_clusters_node_is_read_without_what_its_kubelet_wrote(load: Load) -> None:
+def test_transient_fields_of_a_clusters_node_are_dropped(load: Load) -> None:
     assert load(OF_A_CLUSTER) == [BARE]
 
 
-def test_list_and_documents_say_the_same(load: Load) -> None:
+def test_a_list_and_documents_are_equivalent(load: Load) -> None:
     plain = (
         "{kind: Node, metadata: {name: b}, spec: null, status: {allocatable: null, capacity: {cpu: 1, memory: 1e9}}}"
     )
@@ -218,14 +218,14 @@ GROUP = "name: a, cpu: 1, memory: 1Gi"
         (f"{NODE}status: {{capacity: {{cpu: 1}}}}\n---\nnodes: [{{name: x}}]", r"document 2: nodes\[0\].cpu: this key"),
     ],
 )
-def test_a_bad_file_is_refused_with_file_entry_and_key(load: Load, tmp_path: Path, text: str, words: str) -> None:
+def test_an_invalid_file_is_rejected_with_file_entry_and_key(load: Load, tmp_path: Path, text: str, words: str) -> None:
     said = refusal(lambda: load(text))
     assert said.startswith(f"{tmp_path / 'nodes.yaml'}: ")
     assert re.search(words, said, re.MULTILINE), said
     assert "at least 1 item" not in said
 
 
-def test_every_error_is_told_at_once(load: Load) -> None:
+def test_all_errors_are_reported_together(load: Load) -> None:
     said = refusal(lambda: load("nodes: [{name: A, cpu: 1}, {name: b, cpu: x, memory: 1Gi}]"))
     assert [line.split(": ")[0].strip() for line in said.splitlines()[1:-1]] == [
         "nodes[0].name",

@@ -97,7 +97,7 @@ def around(handler: BaseHTTPRequestHandler) -> None:
         (reply(200, gzip.compress(bytes(1 << 24)), Content_Encoding="gzip"), "its response is not a JSON object"),
     ],
 )
-def test_a_bad_answer_is_no_answer(answer: Serve, why: str) -> None:
+def test_an_invalid_response_is_unknown(answer: Serve, why: str) -> None:
     begun = time.monotonic()
     with serving(answer) as (address, _):
         found = asked(f"{address}/a/b:1", 1.0)
@@ -107,7 +107,7 @@ def test_a_bad_answer_is_no_answer(answer: Serve, why: str) -> None:
     assert why in found.why
 
 
-def test_a_port_that_nobody_listens_on() -> None:
+def test_a_closed_port_is_unknown() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         found = asked(f"127.0.0.1:{unused.getsockname()[1]}/a/b:1")
@@ -116,7 +116,7 @@ def test_a_port_that_nobody_listens_on() -> None:
     assert "this machine cannot connect to it" in found.why
 
 
-def test_a_name_that_nobody_knows() -> None:
+def test_an_unresolvable_registry_is_unknown() -> None:
     found = asked("registry.invalid/a/b:1")
 
     assert found.presence is Presence.UNKNOWN
@@ -126,7 +126,7 @@ def test_a_name_that_nobody_knows() -> None:
 @pytest.mark.parametrize(
     "image", ["", "UPPER/case", "host.example.com/", "a/b:1?x", "a/../b", "a/b@sha256:short", "a b"]
 )
-def test_what_is_no_name_of_an_image_is_not_asked_for(image: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_image_name_is_not_looked_up(image: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_request", lambda *args: pytest.fail("it was asked for"))
 
     assert asked(image) == Answer(Presence.UNKNOWN, why="this is not a valid image reference")
@@ -147,9 +147,7 @@ def test_what_is_no_name_of_an_image_is_not_asked_for(image: str, monkeypatch: p
         ({}, ()),
     ],
 )
-def test_of_what_a_registry_says_only_platforms_are_repeated(
-    manifest: Mapping[str, object], platforms: tuple[str, ...]
-) -> None:
+def test_only_platforms_are_taken_from_a_registry(manifest: Mapping[str, object], platforms: tuple[str, ...]) -> None:
     with serving(reply(200, manifest)) as (address, _):
         assert asked(f"{address}/a/b:1") == Answer(Presence.THERE, platforms)
 
@@ -164,7 +162,7 @@ def test_a_registry_that_wants_a_password_gets_none(tmp_path: Path, monkeypatch:
     assert [each.headers["Authorization"] for each in handlers] == [None]
 
 
-def test_a_token_goes_to_the_registry_and_to_nobody_else() -> None:
+def test_a_token_is_only_sent_to_the_registry() -> None:
     with serving(reply(404)) as (elsewhere, strangers):
 
         def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -186,7 +184,7 @@ def test_a_token_goes_to_the_registry_and_to_nobody_else() -> None:
     assert [(each.path, each.headers["Authorization"]) for each in strangers] == [("/manifest", None)]
 
 
-def test_a_proxy_s_password_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_proxys_password_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         monkeypatch.setenv("HTTPS_PROXY", f"http://jane:s3cret@127.0.0.1:{unused.getsockname()[1]}")
@@ -197,7 +195,7 @@ def test_a_proxy_s_password_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> 
     assert found.why == "registry.example.com: the environment's proxy does not reach it"
 
 
-def test_images_are_asked_for_side_by_side() -> None:
+def test_images_are_looked_up_concurrently() -> None:
     def slow(handler: BaseHTTPRequestHandler) -> None:
         time.sleep(0.5)
         reply(404)(handler)
@@ -222,5 +220,5 @@ def test_images_are_asked_for_side_by_side() -> None:
         ("redis", False),
     ],
 )
-def test_which_registries_are_of_this_machine_alone(image: str, local: bool) -> None:
+def test_loopback_registries_are_local(image: str, local: bool) -> None:
     assert is_local(image) is local
