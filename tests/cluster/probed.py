@@ -1,4 +1,4 @@
-"""What `airis doctor --probe` says of a stack on the cluster."""
+"""The findings of `airis doctor --probe` for a stack on the cluster."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +39,7 @@ def probed(stack: Stack, settings: Mapping[str, Any]) -> dict[str, Finding]:
 
 
 def _led_to(stack: Stack, pods: set[str]) -> list[KubeObject]:
-    """Endpoints among these pods that a Service leads to."""
+    """The pods among these that are endpoints of a Service."""
     return [
         endpoint
         for each in stack.cluster.get("endpointslices")
@@ -49,5 +49,5 @@ def _led_to(stack: Stack, pods: set[str]) -> list[KubeObject]:
 
 
 def problems(found: Mapping[str, Finding]) -> dict[str, str]:
-    """What is wrong, by what it is about."""
+    """The problems, by subject."""
     return {name: each.what for name, each in found.items() if each.state is State.PROBLEM}

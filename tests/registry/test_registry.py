@@ -1,4 +1,4 @@
-"""What a real registry answers about images, without credentials: plain on loopback, and by TLS, tokens and a proxy."""
+"""Anonymous look-ups of images in a real registry: over HTTP on loopback, and over TLS with tokens and a proxy."""
 
 from collections.abc import Iterator
 
@@ -27,7 +27,7 @@ def registry() -> Iterator[Registry]:
 
 @pytest.fixture
 def outside(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> Registry:
-    """The same registry by the environment's proxy and authorities, and every name leads to it."""
+    """The same registry, through the environment's proxy and CAs, under every host name."""
     monkeypatch.setenv("HTTPS_PROXY", registry.proxy)
     monkeypatch.setenv("SSL_CERT_FILE", str(registry.authorities))
     for name in (
@@ -92,7 +92,7 @@ def test_public_images_are_visible_with_an_anonymous_token(outside: Registry) ->
 
 
 def test_the_stack_s_images_and_the_nodes(outside: Registry) -> None:
-    """As `airis doctor` puts them together."""
+    """As `airis doctor` combines them."""
     outside.push("team/chat", "2.0.0", "linux/amd64")
     outside.push("team/ollama", "2.0.0", *BOTH)
     arm = {

@@ -1,4 +1,4 @@
-"""`airis diff --against cluster` on a real API server: nothing after a deployment, and what somebody changed by hand."""
+"""`airis diff --against cluster` on a real API server: no difference after a deployment, and manual changes."""
 
 import time
 from collections.abc import Iterator
@@ -35,13 +35,13 @@ def stack_on(kubeconfig: Path, **settings: object) -> StackFile:
 
 
 def told(diff: Diff) -> dict[str, set[str]]:
-    """The paths that differ, by object; an object that comes or goes by what becomes of it."""
+    """The paths that differ, by object; for created and removed objects, the action."""
     return {str(each): {field.path for field in each.fields} or {f"({each.action})"} for each in diff.changes}
 
 
 @pytest.fixture
 def deployed(clean_sandbox: Sandbox) -> Iterator[Kubectl]:
-    """A stack that somebody has applied, and that nobody has changed since."""
+    """An applied stack without changes."""
     clean_sandbox.kubectl.apply(manifests(stack_on(clean_sandbox.kubeconfig)))
     yield clean_sandbox.kubectl
 
@@ -90,7 +90,7 @@ def test_fields_that_the_stack_no_longer_sets_are_shown(deployed: Kubectl) -> No
     assert "[WEBUI_URL]" in variables
     assert {field.path for field in changes["StatefulSet/ollama"].fields} == {
         "spec.template.spec.containers[ollama].env[OLLAMA_CONTEXT_LENGTH]",
-        "spec.template.spec.containers[ollama].env[LLAMA_ARG_CACHE_RAM].value",  # without the model of before
+        "spec.template.spec.containers[ollama].env[LLAMA_ARG_CACHE_RAM].value",  # without the previous model
     }
     assert changes["Ingress/airis-ingress"].action is Action.KEPT
     assert "chat.example.com stops answering" in changes["Ingress/airis-ingress"].downtime[0]
@@ -137,10 +137,10 @@ def test_an_unreachable_or_wrong_cluster_is_an_error(clean_sandbox: Sandbox, tmp
 
 
 def permitted(kubectl: Kubectl) -> str:
-    """Whether the new role counts already: the API server takes a moment to hear of it."""
+    """Whether the new role is effective: the API server needs a moment to notice it."""
     try:
         return kubectl.run("auth", "can-i", "list", "services", f"--as={SOMEBODY}", NAMESPACED)
-    except KubectlError as error:  # which is how kubectl says no
+    except KubectlError as error:  # kubectl's way to report no
         return str(error)
 
 

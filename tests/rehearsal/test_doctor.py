@@ -1,4 +1,4 @@
-"""`airis doctor` on a real control plane: what is well stays unremarked, and everything that is broken is found."""
+"""`airis doctor` on a real control plane: a healthy stack has no problems, and every fault is found."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -65,7 +65,7 @@ def secret(name: str, place: str, kind: str, *keys: str) -> KubeObject:
 
 
 class AnsweringSandbox(Sandbox):
-    """A sandbox whose pods answer `exec` with a process of this machine, which finds Ollama at this port, and have this log."""
+    """A sandbox whose pods run `exec` as a process on this machine, with Ollama at this port, and have this log."""
 
     def __init__(self, name: str, port: int, log: Path) -> None:
         super().__init__(name)
@@ -87,7 +87,7 @@ class AnsweringSandbox(Sandbox):
         return command
 
     def says(self, library: str) -> None:
-        """What Ollama logs when it has started and computes with that library; in the format of container runtimes."""
+        """Sets Ollama's log after a start with that library, in the format of container runtimes."""
         begun = "2026-11-28T10:00:00.000000000Z stderr F"
         found = f'time=2026-11-28T10:00:00.000Z level=INFO source=types.go:50 msg="inference compute" id=x library={library}'
         lines = [f'{begun} level=INFO msg="Listening on [::]:11434 (version 0.34.4)"', f"{begun} {found} compute="]
@@ -99,13 +99,13 @@ WELL = {"/health": '{"status": true}', "/api/tags": '{"models": []}'}
 
 @pytest.fixture(scope="module")
 def answers() -> dict[str, str]:
-    """What WebUI and Ollama answer, by path; a test may change it and put it back."""
+    """The responses of WebUI and Ollama by path; tests may change and must restore them."""
     return dict(WELL)
 
 
 @pytest.fixture(scope="module")
 def cluster(answers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[AnsweringSandbox]:
-    """The stack `gpu` on a sandbox that has what it needs; each test puts back what it breaks."""
+    """The stack `gpu` on a sandbox with everything it needs; each test restores what it breaks."""
     with serving(answers) as port:
         yield from _cluster(
             AnsweringSandbox(f"airis-doctor-{os.getpid()}", port, tmp_path_factory.mktemp("logs") / "ollama.log")
@@ -129,9 +129,9 @@ def _cluster(sandbox: AnsweringSandbox) -> Iterator[AnsweringSandbox]:
 
 @pytest.fixture(autouse=True)
 def surroundings(cluster: AnsweringSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither this machine's kubectl, nor its resolver, nor registries count; WebUI listens where the test serves for it."""
+    """Replaces this machine's kubectl, resolver and registries; WebUI listens at the test's server."""
     monkeypatch.setattr(queries, "_port", lambda container: str(cluster.port))
-    monkeypatch.setattr(queries, "_KILLS", "echo oom_kill 0")  # not of this machine
+    monkeypatch.setattr(queries, "_KILLS", "echo oom_kill 0")  # not this machine's
     monkeypatch.setenv("PATH", f"{cluster.kubectl.binary.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(examination, "resolved", lambda names: dict.fromkeys(names, ("192.0.2.7",)))
     monkeypatch.setattr(registry, "look_up", lambda images: dict.fromkeys(images, EVERYWHERE))
@@ -142,7 +142,7 @@ def examined(stack: StackFile, kubeconfig: Path) -> list[Finding]:
 
 
 def of(found: list[Finding], state: State) -> dict[str, str]:
-    """What was found in that state, by check."""
+    """The findings with that state, by check."""
     said: dict[str, str] = {}
     for each in found:
         if each.state is state:
@@ -184,7 +184,7 @@ def test_a_healthy_stack_has_no_problem(cluster: Sandbox) -> None:
     assert set(of(found, State.WARNING)) == {"identity", "network-policies"}
     assert fine["webui"] == "the WebUI answers"
     assert fine["ollama"].startswith("the WebUI reaches http://127.0.0.1:")
-    assert set(of(found, State.NOT_CHECKED)) == {"claims", "memory"}  # no kubelet counts
+    assert set(of(found, State.NOT_CHECKED)) == {"claims", "memory"}  # there is no kubelet
 
 
 def test_an_unhealthy_webui_that_cannot_reach_ollama(cluster: Sandbox, answers: dict[str, str]) -> None:
@@ -375,7 +375,7 @@ def pod_of(kubectl: Kubectl, label: str) -> str:
 
 
 def status(kubectl: Kubectl, pod: str, ready: str, state: Mapping[str, object]) -> None:
-    """What a kubelet would report of the pod's one container."""
+    """The status that a kubelet would report for the pod's container."""
     body = {
         "status": {
             "conditions": [{"type": "Ready", "status": ready}, {"type": "PodScheduled", "status": "True"}],

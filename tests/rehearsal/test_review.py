@@ -1,4 +1,4 @@
-"""`airis review` with its rehearsals, on a real pair of commits and a real control plane."""
+"""`airis review` with rehearsals, on two commits and a real control plane."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""The sandbox's own life: it starts once, survives what happens to processes and machines, and leaves nothing behind."""
+"""The sandbox's life cycle: it starts once, recovers from failures of processes and machines, and leaves nothing behind."""
 
 import os
 import signal
@@ -41,7 +41,7 @@ def own_name() -> Iterator[str]:
 
 @pytest.fixture
 def idle(own_name: str) -> Sandbox:
-    """A sandbox free to be broken, which does not run."""
+    """A stopped sandbox that tests may break."""
     sandbox = Sandbox(own_name)
     sandbox.down()
     return sandbox
@@ -49,14 +49,14 @@ def idle(own_name: str) -> Sandbox:
 
 @pytest.fixture
 def running(own_name: str) -> Sandbox:
-    """A sandbox free to be broken, which runs."""
+    """A running sandbox that tests may break."""
     sandbox = Sandbox(own_name)
     sandbox.up()
     return sandbox
 
 
 def processes_of(name: str) -> dict[int, str]:
-    """What belongs to a sandbox or starts it, found without the sandbox's help; nothing that only asks for a version."""
+    """A sandbox's processes, and those that start it, found independently; not those that only print a version."""
     found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -69,7 +69,7 @@ def processes_of(name: str) -> dict[int, str]:
 
 
 def listening_addresses(pid: int) -> set[str]:
-    """The addresses of every listening socket of a process, as /proc/net writes them."""
+    """The addresses of a process's listening sockets, in the format of /proc/net."""
     sockets = {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir() if each.is_symlink()}
     lines = [
         line.split() for family in ("tcp", "tcp6") for line in Path(f"/proc/net/{family}").read_text().splitlines()
@@ -105,7 +105,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def in_background() -> Iterator[Start]:
-    """Runs some lines of Python in a process of its own, where `sandbox` is the one of this name."""
+    """Runs lines of Python in a separate process, in which `sandbox` is the sandbox with this name."""
     started = []
 
     def start(code: str, name: str, **environment: str) -> "subprocess.Popen[str]":
@@ -176,7 +176,7 @@ def test_set_nodes_makes_exactly_these_and_waits_until_they_are_ready(clean_sand
 
 def test_set_nodes_again_writes_nothing(clean_sandbox: Sandbox) -> None:
     def written() -> list[Any]:
-        # what KWOK writes, heartbeats, goes into the status
+        # KWOK's heartbeats only change the status
         return [
             (
                 each["metadata"]["uid"],
@@ -214,7 +214,7 @@ def test_a_second_process_waits_for_the_sandbox_with_a_message(sandbox: Sandbox,
     use = f"process {os.getpid()}: it uses the sandbox {sandbox.name}"
     with ExitStack() as mine:
         mine.enter_context(sandbox.hold())
-        with sandbox.hold(0):  # the holder itself never waits
+        with sandbox.hold(0):  # the holder never waits
             pass
         with in_background("with sandbox.hold(0.2): pass", sandbox.name) as impatient:
             assert f"EnvironmentProblem: waited 0.2 s for {use}" in impatient.communicate()[1]
@@ -249,7 +249,7 @@ def test_a_dead_component_is_noticed_and_repaired(running: Sandbox) -> None:
 
 
 def test_after_a_machine_restart_no_foreign_process_is_killed(running: Sandbox) -> None:
-    """After it, the process ids on record belong to others: to a program that only names the sandbox's folder, too."""
+    """Afterwards, recorded process ids belong to other processes, even one whose arguments contain the sandbox's folder."""
     folder = running.kubeconfig.parent / "clusters" / running.name
     kill(running.status().processes)
     with subprocess.Popen(["tail", "-f", folder / "logs" / "etcd.log"], stdout=subprocess.DEVNULL) as stranger:
@@ -275,7 +275,7 @@ def test_down_leaves_no_process_no_file_and_no_volume(running: Sandbox) -> None:
     assert eventually(lambda: running.kubectl.get("persistentvolumes"))
     (volume,) = (Path(each["spec"]["hostPath"]["path"]) for each in running.kubectl.get("persistentvolumes"))
     assert volume.is_dir()
-    kill({"kube-apiserver": running.status().processes["kube-apiserver"]})  # nobody is left to tell of the volumes
+    kill({"kube-apiserver": running.status().processes["kube-apiserver"]})  # the volumes cannot be listed any more
     running.down()
     assert not volume.exists()
     assert processes_of(running.name) == {}
@@ -359,7 +359,7 @@ def busy_port() -> Iterator[int]:
 
 
 def test_a_taken_port_is_replaced_by_another(idle: Sandbox, busy_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between choosing and using it; kwokctl itself takes no notice of a dead scheduler."""
+    """Taken between choosing and using it; kwokctl does not notice a dead scheduler."""
     original, attempts = kwokctl.configuration, []
 
     def first_time_with_busy_port(binaries: Any) -> dict[str, Any]:
@@ -376,7 +376,7 @@ def test_a_taken_port_is_replaced_by_another(idle: Sandbox, busy_port: int, monk
     assert len(processes_of(idle.name)) == len(COMPONENTS)
 
 
-@pytest.mark.timeout(60)  # kwokctl itself waits two minutes for an etcd that is gone, three times over
+@pytest.mark.timeout(60)  # kwokctl would wait two minutes for a dead etcd, three times
 def test_a_failed_start_has_a_reason_and_leaves_nothing(
     idle: Sandbox, busy_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -418,10 +418,12 @@ def test_leftovers_of_a_killed_up_are_deleted_by_the_next(
     with in_background("sandbox.up()", idle.name) as starter:
         assert eventually(lambda: len(processes_of(idle.name)) > len(COMPONENTS))
         starter.kill()
-    if kwokctl_may_finish:  # alone; but the rest of the start is missing
+    if kwokctl_may_finish:  # alone; but the start is incomplete
         assert eventually(lambda: len(processes_of(idle.name)) == len(COMPONENTS))
     else:
-        idle.kubeconfig.with_name(f"{idle.kubeconfig.name}.lock").touch()  # kwokctl's own, which stops it for ever
+        idle.kubeconfig.with_name(
+            f"{idle.kubeconfig.name}.lock"
+        ).touch()  # kwokctl's lock, which would block it forever
     left = set(processes_of(idle.name))
     assert left
     assert not idle.status().running

@@ -1,4 +1,4 @@
-"""Rehearsals in a snapshot: a control plane plays the cluster, and then the sandbox that has to be like it."""
+"""Rehearsals with a snapshot: a control plane plays the cluster, and then the sandbox that must behave like it."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(600)
 
 TODAY = date(2026, 11, 28)
 VALUE = "a value that nobody may see"
-"""It stands wherever a snapshot could take it from."""
+"""A value in every place from which a snapshot could read it."""
 DEFAULT = "storageclass.kubernetes.io/is-default-class"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 POLICIES = "admissionregistration.k8s.io/v1"
@@ -61,7 +61,7 @@ STACKS: dict[str, dict[str, Any]] = {
     "limits": {},
     "policy": {},
 }
-"""Stacks by their namespace, which the cluster has made things in. Each is a row of what a real node showed."""
+"""Stacks by their namespace, in which the cluster has objects. Each reproduces a result from a real node."""
 
 CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "2Gi"}}}
 
@@ -237,15 +237,15 @@ def stacks() -> dict[str, list[dict[str, Any]]]:
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """What was seen of the cluster, and what became of each stack in it."""
+    """The snapshot of the cluster, and the verdict on each stack."""
 
     snapshot: Snapshot
     again: Snapshot
     verdicts: Mapping[str, Verdict]
     owners: list[str]
-    """What the mutating policy has written into Deployments."""
+    """The changes of Deployments by the mutating policy."""
     left: Sequence[KubeObject]
-    """What the next rehearsal finds."""
+    """The verdict of the next rehearsal."""
 
     def finding(self, stack: str, kind: str, name: str) -> Finding:
         return find(self.verdicts[stack], kind, name)
@@ -276,7 +276,7 @@ def rehearsed(sandbox: Sandbox, stacks: dict[str, list[dict[str, Any]]]) -> Iter
         snapshot = seen(kubectl, *STACKS)
         again = seen(kubectl, *reversed(STACKS))
     finally:
-        # What the cluster has is not the sandbox's: nobody but its owner takes it away
+        # The cluster's objects are not the sandbox's: only their owner deletes them
         kubectl.delete([each for each in OBJECTS if "AdmissionPolicy" in each["kind"]])
         clean(kubectl)
         kubectl.delete([*DEFINITIONS, *(each for each in OBJECTS if "namespace" not in each["metadata"])])
@@ -358,7 +358,7 @@ def test_an_unsupported_access_mode_is_not_provisioned(rehearsed: Rehearsed) -> 
     assert "asks for ReadWriteMany" in claim.reason
     assert rehearsed.finding("shared", "Pod", "airis-deployment").reason == "claim airis-pvc has no volume"
     assert rehearsed.finding("shared", "Deployment", "airis-deployment").state is State.PENDING
-    # and another claim of the same class has its volume
+    # and another claim of the same class is bound
     assert rehearsed.finding("shared", "PersistentVolumeClaim", "ollama-volume").state is State.BOUND
     assert rehearsed.finding("shared", "StatefulSet", "ollama").state is State.READY
 
@@ -561,5 +561,5 @@ def test_unlistable_resources_are_assumed(clean_sandbox: Sandbox, tmp_path: Any)
     assert "Nodes: the sandbox's default ones" in verdict.assumed
     assert "Secret registry, session (key key)" in verdict.assumed
     assert "StorageClass the default" in verdict.assumed
-    # that claim is known not to be there
+    # that claim is known to be missing
     assert 'persistentvolumeclaim "data" not found' in find(verdict, "Pod", "airis-deployment").reason

@@ -1,4 +1,4 @@
-"""The sandbox's programs: fetched once, verified ever after, whatever interrupts the fetching. Small files stand for them."""
+"""The sandbox's programs: fetched once and verified, also after interruptions; tested with small files."""
 
 import hashlib
 import io
@@ -43,11 +43,11 @@ NAMES = [each.name for each in PROGRAMS]
 
 
 def ignore(done: float, detail: str = "") -> None:
-    """An Advance that nobody looks at."""
+    """An Advance that ignores progress."""
 
 
 class Shop:
-    """A source that makes tiny programs, and remembers which ones."""
+    """A source that creates tiny programs, and records their names."""
 
     def __init__(self, *, fails_at: str = "", error: Exception | None = None) -> None:
         self.fetched: list[str] = []
@@ -182,7 +182,7 @@ ensure([Source("Fetching", fetch)], root)
 
 @pytest.fixture
 def another_run(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
-    """A process that is just fetching, and goes on when there is a file `go on`."""
+    """A process in the middle of a fetch, which continues once a file `go on` exists."""
     command = [sys.executable, "-c", ANOTHER_RUN, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
@@ -239,7 +239,7 @@ Serve = Callable[[dict[str, bytes]], str]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Serves these files on loopback; returns the URL. A path that ends in `!` breaks off half-way."""
+    """Serves these files on loopback; returns the URL. Responses for paths with a final `!` are cut halfway."""
     files: dict[str, bytes] = {}
 
     class Handler(BaseHTTPRequestHandler):
@@ -277,7 +277,7 @@ def program_at(release: str, checksums: str = "", name: str = "etcd") -> Program
 def archive(**members: bytes) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        folder = tarfile.TarInfo("release/etcd")  # a folder of the same name is not the program
+        folder = tarfile.TarInfo("release/etcd")  # a folder with the same name is not the program
         folder.type = tarfile.DIRTYPE
         tar.addfile(folder)
         for name, content in members.items():

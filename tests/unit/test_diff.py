@@ -1,4 +1,4 @@
-"""What a diff says of a change: fields, replacements, pods, downtime, data, totals, reasons."""
+"""The effects of changes in a diff: fields, replacements, pods, downtime, data, totals, reasons."""
 
 import copy
 from typing import Any
@@ -122,7 +122,7 @@ class TestOverlooked:
             ("spec.className", False),
             ("spec.claims[0].size", True),
             ("spec.claims[1].size", False),
-            ("spec.claims", False),  # one comes or goes
+            ("spec.claims", False),  # added or removed
             ("spec", False),
         ],
     )
@@ -150,7 +150,7 @@ class TestOverlooked:
         assert kept(new, old, ["a", "b.c", "l[0]"]) == sent
 
     def test_only_added_or_removed_claim_templates_count(self) -> None:
-        """The StatefulSet would otherwise go on mounting the claim that is given up."""
+        """Otherwise the StatefulSet would keep mounting the abandoned claim."""
         own, larger, given = (
             {"ollama": {"storage": each}} for each in ({}, {"size": "99Gi"}, {"existingClaim": "mine"})
         )
@@ -357,7 +357,7 @@ class TestTotals:
         spec = {"template": {"spec": {"containers": [cpu("1"), cpu("1")], "initContainers": [cpu("3"), cpu("1")]}}}
         item = Item({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": spec})
         assert totals([item]).cpu_limits == Amount(3000, 3000)
-        assert totals([item]).cpu_requests == Amount(3000, 3000)  # a limit alone is the request too
+        assert totals([item]).cpu_requests == Amount(3000, 3000)  # a limit without a request is also the request
 
     @pytest.mark.parametrize(
         ("text", "amount"), [("1", 1), ("250m", 0.25), ("1Gi", 2**30), ("1e3", 1000), ("2k", 2000), ("much", 0)]

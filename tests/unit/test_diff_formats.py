@@ -1,4 +1,4 @@
-"""How a diff is printed: for the terminal, for GitHub, for other programs; and the diff against a file."""
+"""The formats of a diff: terminal, Markdown, JSON; and the diff against a file."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def changed(name: str, *fields: FieldChange, **more: Any) -> ObjectChange:
 
 
 def outside_of_blocks(text: str) -> str:
-    """What Markdown reads as such: all but the fenced blocks, each with as many backticks at its end as at its beginning."""
+    """The Markdown outside fenced blocks, which end with as many backticks as they begin with."""
     return re.sub(r"^(`{3,})[a-z]*\n.*?^\1$", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
@@ -59,7 +59,7 @@ class TestMarkdown:
         nasty = changed(NASTY, FieldChange("data.a", NASTY, {"b": NASTY}), data=(DataNote(NASTY),), downtime=(NASTY,))
         text = written(made(nasty, problems=(Problem("before", NASTY),)), 60_000)
         left = outside_of_blocks(text)
-        assert "onerror" in left  # it is there, and harmless
+        assert "onerror" in left  # present, but escaped
         assert "<!--" not in left
         assert "<img" not in left
         assert not re.search(r"@\w", left)
@@ -72,7 +72,7 @@ class TestMarkdown:
 
     def test_a_fence_is_longer_than_any_in_its_content(self) -> None:
         assert fenced(["a ``` b", "````"]).startswith("`````\n")
-        assert fenced(["a\u202eb"]) == "```\na\ufffdb\n```\n"  # no text that runs backwards
+        assert fenced(["a\u202eb"]) == "```\na\ufffdb\n```\n"  # no bidirectional overrides
 
     def test_text_is_escaped(self) -> None:
         assert escaped("a_b*c") == "a\\_b\\*c"

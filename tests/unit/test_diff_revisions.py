@@ -1,4 +1,4 @@
-"""`airis diff` on pairs of revisions, in repositories made for it."""
+"""`airis diff` on pairs of revisions, in temporary repositories."""
 
 import json
 import os
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(120)
 
 
 def write(file: Path, text: str) -> None:
-    """Over what is there, and never through the link that the `project` fixture made."""
+    """Overwrites a file, but never through the symbolic link of the `project` fixture."""
     file.unlink(missing_ok=True)
     file.write_text(text, encoding="utf-8")
 
@@ -33,7 +33,7 @@ def stack(host: str = "airis.minikube.local", *, ollama: str = "{}") -> str:
 
 @pytest.fixture
 def repository(project: Path) -> Path:
-    """The project, committed, with a stack `test`."""
+    """The committed project with a stack `test`."""
     write(project / "Pulumi.test.yaml", stack())
     committed_project(project)
     return project
@@ -225,7 +225,7 @@ def test_a_changed_secret_shows_as_changed_and_never_its_value(repository: Path,
 
     code, out, err = command("diff", "--stack", "test")
 
-    assert code == 5  # the URL may name another database: nobody can see
+    assert code == 5  # the URL may name another database
     assert '+ stringData.DATABASE_URL: "[secret] changed"   (from airis:secrets.databaseUrl)' in out
     assert "stringData.WEBUI_SECRET_KEY" not in out
     assert "Secret/airis-secrets changed" in out
@@ -332,7 +332,7 @@ def test_git_ignores_the_variables_of_a_hook(
 
 def test_ctrl_c_leaves_no_worktree_and_no_process(repository: Path) -> None:
     main = repository / "__main__.py"
-    write(main, "import time\ntime.sleep(100)\n")  # in the other revision only
+    write(main, "import time\ntime.sleep(100)\n")  # only in the other revision
     git(repository, "commit", "--quiet", "--all", "--message=slow")
     write(main, (ROOT / "__main__.py").read_text())
     process = subprocess.Popen(

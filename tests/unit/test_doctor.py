@@ -1,4 +1,4 @@
-"""`airis doctor` as a command: what it asks a cluster, what it prints, and how it ends."""
+"""`airis doctor` as a command: its requests to a cluster, its output, and its exit codes."""
 
 import json
 import re
@@ -81,7 +81,7 @@ SUMMARY = {
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A kubectl and a kubeconfig, and nothing else of this machine's own."""
+    """A fake kubectl and a kubeconfig, isolated from this machine."""
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "kubectl").write_text(KUBECTL)
@@ -152,7 +152,7 @@ def test_models_with_killed_servers_are_found(place: Path) -> None:
     assert [name for name, _ in seen.servers] == ["llama3.2:1b", "hf.co/someone/model:Q4_K_M", ""]
     assert [each for _, each in seen.servers] == [Ended(each, 1, killed=True) for each in (blob, other, mine)]
 
-    # without the permission to look inside, the log is enough
+    # without permission for `exec`, the log is enough
     (place / "kills").unlink()
     (seen,) = server_of(Cluster(place / "kubectl", "airis"), wanted()).killed.values()
     assert seen.kills is None
@@ -269,7 +269,9 @@ def test_a_probe_creates_and_deletes_its_pods(place: Path, command: Command) -> 
     assert told.index(made) < told.index(deleted)
     assert len(re.findall(r" airis-deployment-probe-(?:webui|ollama|stranger)-[a-z]+", deleted)) >= 2
     found = [each for each in json.loads(out)["findings"] if each["check"] == "reach"]
-    assert [each["state"] for each in found].count("not checked") == len(found) > 0  # this kubectl loses pods
+    assert (
+        [each["state"] for each in found].count("not checked") == len(found) > 0
+    )  # this kubectl does not return the pods
     assert any("the pod was deleted by another user or controller" in each["what"] for each in found)
     assert ended == json.loads(out)["exit_code"]
 
@@ -317,7 +319,7 @@ def test_findings_before_not_checked_are_kept() -> None:
 
 
 def table(heading: str) -> list[list[str]]:
-    """The cells of the first table below a heading, without its head."""
+    """The cells of the first table below a heading, without its header."""
     section = DOCUMENT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     rows = [each.strip("|").split(" | ") for each in section.splitlines() if each.startswith("|")]
     return [[cell.strip() for cell in row] for row in rows[2:]]

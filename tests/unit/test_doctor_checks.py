@@ -1,4 +1,4 @@
-"""What each check of machine, access, storage, references and nodes says of a cluster, on plain objects."""
+"""The checks of machine, access, storage, references and nodes, with plain objects."""
 
 from typing import Any
 
@@ -249,7 +249,7 @@ def test_the_models_job_needs_a_node_that_ollama_can_use() -> None:
     assert outcomes("room", observed(tolerant, objects={"nodes": [node("t", "team")]})) == [
         (OK, "every pod fits on a node")
     ]
-    # that there is no such node is for the check of GPUs to say
+    # the check `gpu` reports that there is no such node
     for there in ([node("a")], [node("a"), node("g", "closed", labels={"nvidia.com/gpu.present": "true"}, gpu="1")]):
         assert outcomes("gpu", observed(gpu, objects={"nodes": there}))[0][0] is PROBLEM
         assert outcomes("room", observed(gpu, objects={"nodes": there})) == [(OK, "every pod fits on a node")]

@@ -1,4 +1,4 @@
-"""Whether each image exists for the nodes, by what registries and nodes say."""
+"""The check `images`, with the answers of registries and the status of nodes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -36,12 +36,12 @@ def machine(name: str, architecture: str, *images: str, **more: Any) -> KubeObje
 
 
 def seen(answer: Answer, *nodes: KubeObject, image: str = IMAGE, **more: Any) -> Observation:
-    """What is seen where the registry answers so for the WebUI's image, and has Ollama's for everything."""
+    """The observation if the registry answers this for the WebUI's image, and has Ollama's for all platforms."""
     return observed(stack(image, **more), objects={"nodes": nodes}, images={image: answer, OLLAMA: there(*BOTH)})
 
 
 def said(found: Observation) -> tuple[State, str, str]:
-    """State, words and remedy about the WebUI's image."""
+    """State, text and remedy of the finding about the WebUI's image."""
     (other,) = [each for each in CHECKS["images"].findings(found) if OLLAMA in each.what]
     (first,) = [each for each in CHECKS["images"].findings(found) if OLLAMA not in each.what]
     assert other.state is OK
@@ -60,12 +60,12 @@ AMD, ARM = machine("a", "amd64"), machine("b", "arm64")
         (there("linux/amd64"), [ARM], PROBLEM, "is built for linux/amd64, not for linux/arm64"),
         (there("linux/amd64"), [AMD, ARM], WARNING, ", not for linux/arm64, the platform of b"),
         (there("windows/amd64"), [AMD], PROBLEM, "is built for windows/amd64, not for linux/amd64"),
-        (there("linux/386"), [AMD], OK, "exists, for linux/386"),  # runs there too
+        (there("linux/386"), [AMD], OK, "exists, for linux/386"),  # also runs there
         (there("linux/386"), [ARM], PROBLEM, "not for linux/arm64"),
         (there("linux/arm"), [ARM], OK, "exists, for linux/arm"),
-        (there(), [AMD], OK, f"image {IMAGE} exists"),  # it does not say for what
-        (there("linux/amd64"), [], OK, "exists, for linux/amd64"),  # nodes may not be listed, or are made on demand
-        (there("linux/amd64"), [node("c")], OK, "exists, for linux/amd64"),  # the node does not say what it is
+        (there(), [AMD], OK, f"image {IMAGE} exists"),  # without platforms
+        (there("linux/amd64"), [], OK, "exists, for linux/amd64"),  # nodes may not be listed, or are created on demand
+        (there("linux/amd64"), [node("c")], OK, "exists, for linux/amd64"),  # the node does not report its platform
         (MISSING, [AMD], PROBLEM, f"image {IMAGE} does not exist"),
         (HIDDEN, [AMD], PROBLEM, "needs credentials, or does not exist, and the stack sets no pull secret"),
         (Answer(Presence.UNKNOWN, why="x: it does not answer in time"), [AMD], UNKNOWN, "it does not answer in time"),
@@ -90,7 +90,9 @@ def test_an_image_that_needs_credentials_is_not_checked_with_a_pull_secret() -> 
 
     assert state is UNKNOWN
     assert what.endswith("needs credentials, or does not exist: the stack sets pull secret registry")
-    assert said(seen(MISSING, AMD, imagePullSecrets=["registry"]))[0] is PROBLEM  # the registry shows that it has none
+    assert (
+        said(seen(MISSING, AMD, imagePullSecrets=["registry"]))[0] is PROBLEM
+    )  # the registry reports that it is missing
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ def test_nodes_of_a_cloud_have_credentials_for_its_registry(registry: str, state
 
 
 def test_an_image_on_all_nodes_is_not_looked_up() -> None:
-    """As `kind load docker-image` and `minikube image load` put it there."""
+    """As after `kind load docker-image` and `minikube image load`."""
     here, digest = (
         machine("a", "amd64", IMAGE),
         machine("b", "amd64", f"{IMAGE.partition(':')[0]}@sha256:{'0' * 64}", IMAGE),
@@ -126,7 +128,7 @@ def test_an_image_on_all_nodes_is_not_looked_up() -> None:
     latest = "team/chat:latest"
     assert (
         said(seen(MISSING, machine("a", "amd64", f"docker.io/{latest}"), image=latest))[0] is PROBLEM
-    )  # pulled always
+    )  # always pulled
 
 
 def test_ineligible_nodes_are_ignored() -> None:

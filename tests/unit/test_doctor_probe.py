@@ -1,4 +1,4 @@
-"""`airis doctor --probe`: what is reached for, by which pods, and which step is named where one fails."""
+"""`airis doctor --probe`: the targets, the pods, and the reported steps."""
 
 import json
 import os
@@ -38,11 +38,11 @@ pytestmark = pytest.mark.timeout(60)
 
 SECRET = "p@ss:w/rd%41?#"
 
-# --- the table
+# --- the table of targets
 
 
 def test_every_variable_with_an_address_is_a_target() -> None:
-    """Or is no address of a server that the WebUI's pods ask."""
+    """Except variables that are not addresses of servers for the WebUI's pods."""
     no_server = {
         "AIRIS_FORMER_OLLAMA_URLS",
         "CORS_ALLOW_ORIGIN",
@@ -50,11 +50,11 @@ def test_every_variable_with_an_address_is_a_target() -> None:
         "GITHUB_CLIENT_REDIRECT_URI",
         "MICROSOFT_REDIRECT_URI",
         "OPENID_REDIRECT_URI",
-        "OPENID_END_SESSION_ENDPOINT",  # where browsers go
+        "OPENID_END_SESSION_ENDPOINT",  # for browsers
         "S3_USE_ACCELERATE_ENDPOINT",
         "OAUTH_TOKEN_ENDPOINT_AUTH_METHOD",
         "WEBUI_URL",
-        # the same servers as those of other variables
+        # the same servers as in other variables
         "OTEL_LOGS_EXPORTER_OTLP_ENDPOINT",
         "OTEL_METRICS_EXPORTER_OTLP_ENDPOINT",
         "WEBSOCKET_REDIS_URL",
@@ -112,12 +112,12 @@ def environment_of(stack: Any) -> Sequence[Mapping[str, Any]]:
     return found
 
 
-# --- the pods
+# --- the probe pods
 
 
 @dataclass(frozen=True)
 class FakeCluster(Cluster):
-    """Answers as a cluster whose pods end at once, or with `refusal`; remembers what it was told."""
+    """A cluster whose pods end immediately, or that fails with `refusal`; records its commands."""
 
     refusal: str = ""
     interrupted: bool = False
@@ -153,7 +153,7 @@ class FakeCluster(Cluster):
 
     @property
     def deleted(self) -> set[str]:
-        """The pods that were deleted."""
+        """The deleted pods."""
         return {name for args in self.told if args[0] == "delete" for name in args[2:] if not name.startswith("--")}
 
 
@@ -257,7 +257,7 @@ def test_a_probe_without_the_namespace_is_not_checked() -> None:
     seen = replace(seen, probed=probe(on, seen))
     ((state, what),) = outcomes("reach", seen)
     assert state is State.NOT_CHECKED
-    assert {each["kind"] for each in on.made} == {"Pod"}  # it does not make the namespace
+    assert {each["kind"] for each in on.made} == {"Pod"}  # it does not create the namespace
     assert "namespace airis does not exist yet" in what
 
 
@@ -274,7 +274,7 @@ def test_a_probe_needs_a_stack(command: Command) -> None:
     assert "--probe needs --stack" in err
 
 
-# --- what it amounts to
+# --- the findings
 
 
 def reached(role: Role, key: str, at: str, failed: str = "", why: str = "", **more: Any) -> Reached:
@@ -317,7 +317,7 @@ def test_servers_of_an_undeployed_stack_are_not_checked() -> None:
 
 
 def enforced(webui: str, stranger: str, **more: Any) -> Found:
-    """What is said of NetworkPolicies where the two pods came so far; empty texts for all the way."""
+    """The finding on NetworkPolicies if the two pods fail at these steps; empty for success."""
     at = "ollama-service:11434"
     found = [reached(Role.WEBUI, GUARDED, at, webui), reached(Role.STRANGER, GUARDED, at, stranger)]
     given = {"guarded": at, "policies": True, **more}
@@ -339,11 +339,11 @@ def test_two_probe_pods_show_whether_policies_are_enforced() -> None:
         assert said is State.NOT_CHECKED, what
 
 
-# --- the script, as it runs in a pod
+# --- the script in the pod
 
 
 def followed(row: Row, environment: Mapping[str, str], *hidden: str) -> tuple[list[dict[str, Any]], str]:
-    """What the script says of one target with this environment, and all that it printed."""
+    """The results of the script for one target with this environment, and its whole output."""
     listed = [{"name": name, "value": "x"} for name in environment]
     request = {"targets": targets(listed, [row]), "hidden": hidden}
     source = (
@@ -364,7 +364,7 @@ def followed(row: Row, environment: Mapping[str, str], *hidden: str) -> tuple[li
 
 
 def said(row: Row, environment: Mapping[str, str], *hidden: str) -> tuple[str, str]:
-    """The step that fails, and why."""
+    """The failing step, and the reason."""
     (found,), _ = followed(row, environment, *hidden)
     return found["failed"], found["why"]
 
@@ -421,7 +421,7 @@ def test_each_of_several_servers_is_tried() -> None:
 
 @contextmanager
 def asking(password: str, *, tls: ssl.SSLContext | None = None, proxy: bool = False) -> Iterator[int]:
-    """A server on loopback, or a proxy, that wants this key."""
+    """A server on loopback, or a proxy, that requires this key."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -436,7 +436,7 @@ def asking(password: str, *, tls: ssl.SSLContext | None = None, proxy: bool = Fa
             self.wfile.write(b"{}")
 
         def log_message(self, *args: object) -> None:
-            """Says nothing."""
+            """Logs nothing."""
 
         def handle(self) -> None:
             try:
@@ -450,7 +450,7 @@ def asking(password: str, *, tls: ssl.SSLContext | None = None, proxy: bool = Fa
             return (tls.wrap_socket(made, server_side=True) if tls else made), address
 
         def handle_error(self, request: object, client_address: object) -> None:
-            """Whoever does not trust it goes away."""
+            """Clients that do not trust it close the connection."""
 
     server = Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -523,7 +523,7 @@ def test_every_encoding_of_a_secret_is_hidden(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_kubectl_error_becomes_the_obstacle_of_the_probe() -> None:
-    """What kubectl says becomes the reason."""
+    """kubectl's message becomes the reason."""
     on = cluster(refusal="pods is forbidden: no quota")
     seen = observed(wanted())
     seen = replace(seen, probed=probe(on, seen))

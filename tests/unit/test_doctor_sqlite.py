@@ -1,4 +1,4 @@
-"""SQLite on network storage: found by the volume or its class, and not where it is on a disk or in PostgreSQL."""
+"""The check `sqlite-storage`: finds network storage by the volume or its class."""
 
 from typing import Any
 
@@ -153,7 +153,7 @@ def test_an_existing_claim_is_checked() -> None:
 
     assert finding.state is WARNING
     assert "claim chats, with chats and embeddings in SQLite, is on CephFS (volume pv-1)" in finding.what
-    assert found(stack) == []  # it does not exist: the check existing-claim tells
+    assert found(stack) == []  # the check existing-claim reports the missing claim
 
 
 def test_without_sqlite_any_storage_is_fine() -> None:

@@ -1,4 +1,4 @@
-"""What the checks of namespace, way in, platform and of what runs say, on plain objects."""
+"""The checks of namespace, Ingress and Gateway, add-ons and running workloads, with plain objects."""
 
 from dataclasses import replace
 from typing import Any
@@ -226,7 +226,7 @@ def test_metrics_for_the_autoscaler() -> None:
 
     assert (states("True"), states("False")) == ([OK], [WARNING])
     assert outcomes("metrics", observed()) == [(WARNING, "there is no metrics server")]
-    assert outcomes("metrics", observed(wanted())) == []  # no autoscaler, no need
+    assert outcomes("metrics", observed(wanted())) == []  # not needed without an autoscaler
 
 
 def test_whether_policies_are_enforced() -> None:
@@ -269,7 +269,7 @@ def test_events_of_recovered_pods_are_ignored() -> None:
 
 
 def test_the_cause_of_a_failed_pull_is_read_from_an_event() -> None:
-    """As before Kubernetes 1.32, when the status of a pod that backs off did not say why."""
+    """As before Kubernetes 1.32, when the status of a pod in back-off had no cause."""
     waiting = {"reason": "ImagePullBackOff", "message": 'Back-off pulling image "x/y:1"'}
     status = {
         "phase": "Pending",
@@ -390,7 +390,7 @@ def test_whether_ollama_uses_the_gpu() -> None:
     assert outcomes("gpu-in-use", observed(gpu, unknown={"computing": "No permission."}))[0][0] is UNKNOWN
     assert (
         outcomes("gpu-in-use", observed(wanted(), computing={"ollama-0": Compute(("cpu",))})) == []
-    )  # nobody asked for a GPU
+    )  # no GPU was requested
 
 
 GI = 2**30

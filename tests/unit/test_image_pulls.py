@@ -1,4 +1,4 @@
-"""Why an image cannot be pulled: each message that a node gives, and the remedy that fits it."""
+"""Why an image cannot be pulled: the nodes' messages, and the remedy for each."""
 
 from typing import Any
 
@@ -180,7 +180,7 @@ def workload(kind: str, **settings: Any) -> Workload:
 
 
 def advice(image: str, kind: str, **settings: Any) -> str:
-    """What is said of that image in place of the stack's own."""
+    """The advice for that image instead of the stack's."""
     found = workload(kind, **settings)
     container = {**found.pod["containers"][0], "image": image}
     return instead(image, {"metadata": {"labels": found.labels}, "spec": {**found.pod, "containers": [container]}})

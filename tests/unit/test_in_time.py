@@ -1,4 +1,4 @@
-"""Several questions at once, with a limit."""
+"""Concurrent tasks with a common timeout."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Kubeconfigs: which cluster they lead to, and what is said of those that lead nowhere."""
+"""Kubeconfigs: the cluster they select, and the errors of unusable ones."""
 
 import os
 from collections.abc import Callable
@@ -47,7 +47,7 @@ KubeconfigFile = Callable[[str], Path]
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KubeconfigFile:
-    """Writes a kubeconfig, and has $KUBECONFIG name it."""
+    """Writes a kubeconfig, and sets $KUBECONFIG to it."""
 
     def write(text: str) -> Path:
         path = tmp_path / "config"
@@ -168,7 +168,7 @@ def test_a_default_kubeconfig_without_contexts_means_no_cluster(tmp_path: Path, 
 @pytest.mark.parametrize(("text", "said"), BAD.items(), ids=range(len(BAD)))
 def test_a_broken_default_kubeconfig_is_reported(tmp_path: Path, text: str, said: str) -> None:
     if said == "has no contexts" and "home" not in text:
-        return  # that is a home without contexts
+        return  # a default kubeconfig without contexts
     (tmp_path / "nobody" / ".kube").mkdir(parents=True)
     (tmp_path / "nobody" / ".kube" / "config").write_text(text)
     with pytest.raises(EnvironmentProblem, match=r"\.kube/config: "):

@@ -1,4 +1,4 @@
-"""kubectl is run against one cluster and no other; what goes wrong is one error in kubectl's own words."""
+"""kubectl only runs against the given cluster; failures become errors with its message."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Nodes files: the default one, the short form, what a cluster says of itself; and every way to get one wrong."""
+"""Nodes files: the default one, the short form, output of kubectl, and invalid files."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What is read out of Ollama's log, on lines as 0.17.4 and 0.34.4 write them."""
+"""Parsing Ollama's log, with lines of 0.17.4 and 0.34.4."""
 
 import pytest
 
@@ -84,7 +84,7 @@ def test_quoted_text_in_requests_is_not_read_as_a_device() -> None:
 
 
 def killed_in_log(blob: str) -> str:
-    """What Ollama logs of a model whose server is killed during a request, and at the next one."""
+    """Ollama's log if a model's server is killed during a request, and at the next request."""
     port = 30000 + sum(map(ord, blob))
     return (
         f'time=2026-11-28T10:00:01.000Z level=INFO source=llama_server.go:436 msg="starting llama-server" '
@@ -102,11 +102,11 @@ UNLOADED = (
     "time=2026-11-28T10:03:00.000Z level=ERROR source=llama_server.go:1029 "
     'msg="llama-server terminated" error="signal: killed" exit=unknown\n'
 )
-"""Ollama itself ends a server so, to unload its model."""
+"""Ollama also kills a server like this to unload its model."""
 
 
 def test_an_oom_killed_server_is_found_in_the_log() -> None:
-    """Lines of a real one: Ollama 0.34.4 in a pod with a limit of 1200Mi, at the sixth prompt of 1,500 tokens."""
+    """Recorded lines: Ollama 0.34.4 in a pod with a limit of 1200Mi, at the sixth prompt of 1,500 tokens."""
     log = (ROOT / "tests" / "fixtures" / "ollama" / "killed-0.34.4.log").read_text(encoding="utf-8")
     blob = "sha256-d5d7fdfe32da967fe76800be3d0b05a6fcdc268d920b2821b73db1230c2f871d"
 

@@ -1,4 +1,4 @@
-"""Registries that answer badly, or not at all: nothing hangs, nothing secret is sent or printed, and nobody can tell."""
+"""Misbehaving registries: nothing hangs, no secret is sent or printed, and the result is unknown."""
 
 import gzip
 import json
@@ -22,7 +22,7 @@ Serve = Callable[[BaseHTTPRequestHandler], None]
 
 @contextmanager
 def serving(answer: Serve) -> Iterator[tuple[str, list[BaseHTTPRequestHandler]]]:
-    """A server on loopback; yields its address, and what it was asked."""
+    """A server on loopback; yields its address and its requests."""
     asked: list[BaseHTTPRequestHandler] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -31,7 +31,7 @@ def serving(answer: Serve) -> Iterator[tuple[str, list[BaseHTTPRequestHandler]]]
             answer(self)
 
         def log_message(self, *args: object) -> None:
-            """Says nothing."""
+            """Logs nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

@@ -1,4 +1,4 @@
-"""`airis review` on two real commits, and from there to the comment in the pull request."""
+"""`airis review` on two commits, up to the comment in the pull request."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ HOST = "config:\n  airis:ingress:\n    host: {}\n"
 
 
 class Rehearsals:
-    """Stands in for the sandbox: what was rehearsed, on which nodes, and how many sandboxes it took."""
+    """A fake sandbox that records rehearsals, their nodes, and the number of sandboxes."""
 
     def __init__(self) -> None:
         self.sandboxes = 0
@@ -67,7 +67,7 @@ def rehearsals(monkeypatch: pytest.MonkeyPatch) -> Rehearsals:
 
 @pytest.fixture
 def repository(project: Path) -> Path:
-    """The project as a repository whose one commit holds the stacks `one` and `two`."""
+    """The project as a repository whose only commit has the stacks `one` and `two`."""
     for file in project.glob("Pulumi.*.yaml"):
         file.unlink()
     for name in ("one", "two"):
@@ -80,7 +80,7 @@ def repository(project: Path) -> Path:
 
 @pytest.fixture
 def everything_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The diff of each stack in no time, for tests that are about something else."""
+    """A fast fake diff of each stack, for tests of other parts."""
 
     def diff_stacks(names: Sequence[str], base: str, root: Path) -> list[Diff]:
         changed = ObjectChange("Ingress", "airis", "airis-ingress", Action.CHANGED)
@@ -338,7 +338,7 @@ def test_from_two_commits_to_the_comment_in_the_pull_request(
         (made,) = github.comments[7]
         assert "four.example.com" in made["body"]
         assert "three.example.com" not in made["body"]
-        # the run of the commit before comes late
+        # the run of the previous commit finishes late
         result = github.script("post_comment.py", "1", str(artifact))
         assert (result.returncode, "has moved on" in result.stdout) == (0, True)
 

@@ -1,4 +1,4 @@
-"""The comment on a pull request, from plain values: what stands in it, what cannot break out of it, and how it is cut."""
+"""The comment on a pull request, from plain values: its contents, escaping, and size limit."""
 
 import re
 from dataclasses import replace
@@ -45,7 +45,7 @@ def violation(level: Level, words: str = "add one") -> Broken:
 
 
 def row(text: str) -> dict[str, str]:
-    """The cells of the table's first stack."""
+    """The table cells of the first stack."""
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     headings, cells = ([each.strip() for each in re.split(r"(?<!\\)\|", line)[1:-1]] for line in (lines[0], lines[2]))
     assert len(headings) == len(cells)
@@ -53,7 +53,7 @@ def row(text: str) -> dict[str, str]:
 
 
 def outside_of_fences(text: str) -> str:
-    """What is read as Markdown: the comment without its blocks of code, whose fences are found as GitHub finds them."""
+    """The Markdown outside fenced blocks, found with GitHub's rules."""
     kept, fence = [], ""
     for line in text.splitlines():
         run = re.match(r"`{3,}", line)
@@ -218,7 +218,7 @@ def test_a_cut_comment_keeps_the_table_and_lists_cut_sections() -> None:
         assert f"| stack-{number} | 40 changed |" in text
     assert "**Cut** to GitHub's limit of 65,536 characters" in text
     assert "stack-0, stack-1, stack-2 and of 6 more" in text
-    # what is small is whole
+    # small sections are not cut
     assert "+ spec.replicas: 2" in text
     assert "small" not in text[text.index("**Cut**") : text.index("shows everything")]
     read = outside_of_fences(text)

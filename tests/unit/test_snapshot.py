@@ -1,4 +1,4 @@
-"""Snapshots of clusters: the file, and what a stack lacks or what is assumed by it. Rehearsals are in tests/rehearsal."""
+"""Snapshots of clusters: the file, and what it shows as missing or assumed. Rehearsals are in tests/rehearsal."""
 
 import json
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def snapshot(*objects: KubeObject, **fields: Any) -> Snapshot:
 
 
 def lacks(seen: Snapshot, **settings: object) -> dict[str, str]:
-    """What a stack lacks, by object."""
+    """What is missing for a stack, by object."""
     found: dict[str, str] = {}
     for each in of_snapshot({"test": wanted(**settings).objects}, seen, TODAY).lacks:
         found[f"{each.by[0]}/{each.by[2]}"] = f"{found.get(f'{each.by[0]}/{each.by[2]}', '')}{each.words}"
@@ -69,7 +69,7 @@ def claim(name: str, phase: str, size: str = "2Gi", **spec: Any) -> KubeObject:
 
 @pytest.fixture
 def refusal(tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], object]], str]:
-    """What is said of a snapshot's file in which something has been changed."""
+    """The error for a snapshot file with this change."""
     file = tmp_path / "cluster.yaml"
 
     def change(how: Callable[[dict[str, Any]], object]) -> str:
