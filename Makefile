@@ -1,5 +1,6 @@
 # make up    [STACK=cpu|gpu]  deploy the stack, or rehearse it where there is no cluster
 # make test                   lint, types, unit tests, rehearsals on a real control plane
+# make quick                  what your change concerns, in under a minute
 # make test-cluster           stories on a real cluster
 # make test-app               what the settings do in the real Open WebUI
 STACK ?= cpu
@@ -13,7 +14,7 @@ STORIES := --numprocesses=2 --dist=loadscope --no-loadscope-reorder --durations=
 IMAGES := tests/cluster/images/locks
 EXPORTERS := tests/app/exporters
 
-.PHONY: help up test test-app test-cluster lint types unit sandbox rehearsal engine soak bench reference docs pictures lock outdated clean
+.PHONY: help up test test-app test-cluster quick lint types unit sandbox rehearsal engine soak bench reference docs pictures lock outdated clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -42,6 +43,9 @@ types: $(VENV)/.dev ## Check types
 
 unit: $(VENV)/.dev ## Unit tests only: no control plane
 	$(BIN)/pytest tests/unit --numprocesses=auto --maxprocesses=8
+
+quick: lint types ## Style, types, and the tests that your change concerns: under a minute
+	@tests="$$($(BIN)/python -m maintenance.touched)"; if [ -n "$$tests" ]; then $(BIN)/pytest $$tests --numprocesses=auto --maxprocesses=8; fi
 
 sandbox: $(VENV)/.run ## Download or build the control plane for rehearsals
 	@$(BIN)/airis sandbox build

@@ -1,4 +1,4 @@
-"""ServiceAccounts that give a pod a name of its own, and no way to the API server."""
+"""ServiceAccounts for pods, without access to the API server."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -12,9 +12,9 @@ from components.metadata import Place
 def service_account(
     name: str, place: Place, annotations: Mapping[str, str] = MappingProxyType({})
 ) -> pulumi.Output[str]:
-    """Makes a ServiceAccount without a token, and returns its name.
+    """Creates a ServiceAccount without a token, and returns its name.
 
-    `annotations` may give it an identity in a cloud, whose webhooks mount a token of their own.
+    `annotations` may give it a cloud identity, for which the cloud's webhook mounts a token.
     """
     account = ServiceAccount(
         name, metadata=place.metadata(name, annotations), automount_service_account_token=False, opts=place.opts

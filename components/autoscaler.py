@@ -1,4 +1,4 @@
-"""HorizontalPodAutoscalers: how many pods a workload has, by what they use."""
+"""HorizontalPodAutoscalers."""
 
 from pulumi_kubernetes.autoscaling.v2 import (
     CrossVersionObjectReferenceArgs,
@@ -14,13 +14,13 @@ from settings.pods.autoscaling import AutoscalingSettings
 
 
 def autoscaler(name: str, deployment: str, settings: AutoscalingSettings, place: Place) -> HorizontalPodAutoscaler:
-    """Makes the autoscaler `name` of a Deployment, which must not say a number of pods itself."""
+    """Creates the HorizontalPodAutoscaler `name` of a Deployment, which must not set `replicas`."""
     metrics = [("cpu", settings.cpu_percent), ("memory", settings.memory_percent)]
     return HorizontalPodAutoscaler(
         name,
         metadata=place.metadata(name),
         spec=HorizontalPodAutoscalerSpecArgs(
-            # By its name, not by its output: the Deployment is only there once its pods are, and these may be too few
+            # By name, not by output: the Deployment's output waits for its pods, which may be too few without the autoscaler
             scale_target_ref=CrossVersionObjectReferenceArgs(api_version="apps/v1", kind="Deployment", name=deployment),
             min_replicas=settings.min_replicas,
             max_replicas=settings.max_replicas,

@@ -1,8 +1,8 @@
-"""Runs a command that signs in to an OpenTelemetry collector: python3 collector_sign_in.py COMMAND...
+"""Runs a command with credentials for an OpenTelemetry collector: python3 collector_sign_in.py COMMAND...
 
-Open WebUI 0.12.4 reads a name and a password from two variables, and hands them to the exporters as a list of pairs. The
-exporters for HTTP take only a mapping from release 1.45 on, so that the server fails at its start (utils/telemetry/setup.py).
-Every release reads headers from `OTEL_EXPORTER_OTLP_HEADERS`: the credential goes there, and the two variables go away.
+Open WebUI 0.12.4 reads user name and password from two variables, and passes them to the exporters as a list of pairs. From
+release 1.45 on, the HTTP exporters accept only a mapping, so the server fails at startup (utils/telemetry/setup.py). Every
+release reads headers from `OTEL_EXPORTER_OTLP_HEADERS`: this script moves the credential there, and removes the two variables.
 """
 
 import os
@@ -15,9 +15,9 @@ USERNAME, PASSWORD, HEADERS = "OTEL_BASIC_AUTH_USERNAME", "OTEL_BASIC_AUTH_PASSW
 
 
 def sign_in(environment: MutableMapping[str, str]) -> None:
-    """Replaces the name and the password by a header, added to those that are there.
+    """Replaces user name and password by a header, in addition to existing headers.
 
-    Values are percent-encoded, and names in lower case, as gRPC needs them. Source: OpenTelemetry, OTLP exporter configuration.
+    Values are percent-encoded and names in lower case, as gRPC requires. Source: OpenTelemetry, OTLP exporter configuration.
     """
     username, password = environment.pop(USERNAME, ""), environment.pop(PASSWORD, "")
     if username and password:

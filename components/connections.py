@@ -1,4 +1,4 @@
-"""Which Ollama servers the WebUI works with: the stack's own, and others."""
+"""The Ollama servers of the WebUI: the stack's own, and others."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,10 +10,10 @@ from settings.webui.connections import ConnectionsSettings
 def ollama_variables(
     own: Sequence[pulumi.Input[str]] | None, connections: ConnectionsSettings
 ) -> Mapping[str, pulumi.Input[str]]:
-    """How Open WebUI finds its Ollama servers: `own` ones first, then those of the settings.
+    """Variables with the URLs of Ollama servers: `own` ones first, then those of the settings.
 
-    One server goes by `OLLAMA_BASE_URL`; several, separated by semicolons, by `OLLAMA_BASE_URLS`. Where there is none, that
-    kind of server is turned off; but `own` None, without any in the settings, leaves the choice to the administrator.
+    A single server is set in `OLLAMA_BASE_URL`, several in `OLLAMA_BASE_URLS`, separated by semicolons. Without any server,
+    Ollama is disabled in the WebUI. If `own` is None and the settings have none, administrators decide.
     """
     urls = [*(own or ()), *connections.ollama_urls]
     if not urls:
@@ -23,12 +23,12 @@ def ollama_variables(
     found = {"OLLAMA_BASE_URLS": pulumi.Output.all(*urls).apply(";".join)}
     embeddings = connections.embeddings
     if embeddings is not None and embeddings.engine == "ollama" and embeddings.url is None:
-        # Open WebUI's own default follows from OLLAMA_BASE_URL alone, which is then the image's
+        # Open WebUI's default comes from OLLAMA_BASE_URL, which would be the image's
         return {**found, "RAG_OLLAMA_BASE_URL": urls[0]}
     return found
 
 
 def former_variables(connections: ConnectionsSettings) -> Mapping[str, str]:
-    """What tells the container that prepares the database which servers of before the others replace (prepare.py)."""
+    """Variables that tell prepare.py which previous Ollama servers to replace."""
     former = connections.former_ollama_urls
     return {"AIRIS_FORMER_OLLAMA_URLS": ";".join(former)} if former else {}

@@ -1,4 +1,4 @@
-"""WebUI's credentials: which variable takes its value from which key of which Secret."""
+"""The WebUI's credentials: the Secret and key of each variable."""
 
 import hashlib
 from collections.abc import Mapping
@@ -19,16 +19,16 @@ _SESSION_KEY = "WEBUI_SECRET_KEY"
 
 @dataclass(frozen=True)
 class Credentials:
-    """How a pod gets the stack's own credentials."""
+    """How a pod gets the stack's credentials."""
 
     variables: Mapping[str, SecretKeySelectorArgs]
-    """References by the name of the variable."""
+    """References, by the name of the variable."""
     checksum: pulumi.Output[str]
-    """Changes when a value in the stack's own Secret does, and tells nothing about it."""
+    """Changes with every value in the stack's Secret, and reveals nothing about the values."""
 
 
 def stack_secret(name: str, settings: WebUISettings, secrets: SecretsSettings, place: Place) -> Credentials:
-    """Keeps the stack's own credentials in one Secret, if there are any."""
+    """Keeps the stack's credentials in one Secret, if there are any."""
     given = {variable: value for variable, value in variables(secrets).items() if isinstance(value, SecretStr)}
     key = session_key(f"{name}-session-key", secrets.session_key, place)
     held = {variable: pulumi.Output.secret(value.get_secret_value()) for variable, value in given.items()}
@@ -40,12 +40,12 @@ def stack_secret(name: str, settings: WebUISettings, secrets: SecretsSettings, p
 
     secret = Secret(name, metadata=place.metadata(name), string_data={**held, **further}, opts=place.opts)
     selectors = {variable: SecretKeySelectorArgs(name=secret.metadata.name, key=variable) for variable in held}
-    # The key is long and random: with it, nobody can guess a short password from the digest
+    # The key is long and random, so that a short password cannot be guessed from the digest
     return Credentials(selectors, _checksum({**held, **further, _SESSION_KEY: key}))
 
 
 def _checksum(values: Mapping[str, pulumi.Output[str]]) -> pulumi.Output[str]:
-    """One digest over all values, which tells nothing about a single one."""
+    """One digest over all values, which reveals nothing about any of them."""
 
     def digest(resolved: Mapping[str, str]) -> str:
         text = "\n".join(f"{name}={resolved[name]}" for name in sorted(resolved))

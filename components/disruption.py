@@ -1,12 +1,12 @@
-"""PodDisruptionBudgets: how many pods a node drain may take away at a time."""
+"""PodDisruptionBudgets: how many pods a node drain may evict at a time."""
 
 from components.metadata import Place, selector
 
 
 def disruption_budget(name: str, replicas: int, place: Place) -> None:
-    """One pod at a time, where there are always several; a budget for a single pod would only keep nodes from being drained.
+    """Allows one eviction at a time if there are several pods. A budget for a single pod would only block node drains.
 
-    `replicas` are the pods that there are at least.
+    `replicas` is the minimum number of pods.
     """
     if replicas > 1:
         from pulumi_kubernetes.policy.v1 import PodDisruptionBudget, PodDisruptionBudgetSpecArgs

@@ -1,4 +1,4 @@
-"""How pods reach the world outside: through which proxy, and which certificate authorities they trust."""
+"""Connections from pods to servers outside the cluster: proxy and certificate authorities."""
 
 from collections.abc import Mapping
 
@@ -14,16 +14,16 @@ from settings.types.variables import Value
 
 CA_VOLUME = "ca-bundle"
 CA_PATH = "/etc/airis/ca"
-"""Folder of the certificate authorities in a container."""
+"""Directory of the certificate authorities in a container."""
 
 _FILE = "ca.crt"
 _INSIDE = ("localhost", "127.0.0.1", "::1", ".svc")
 
 
 def proxy_variables(platform: PlatformSettings, *, plain_http: bool) -> Mapping[str, Value]:
-    """Variables that send a program's requests through the proxy, but for those to the cluster's own Services.
+    """Variables for the proxy, which requests to the cluster's Services bypass.
 
-    `plain_http`: whether requests by HTTP go through it too.
+    `plain_http`: whether HTTP requests use the proxy too.
     """
     proxy = platform.proxy
     url: Value | None = proxy.url if proxy.url_from is None else proxy.url_from
@@ -34,7 +34,7 @@ def proxy_variables(platform: PlatformSettings, *, plain_http: bool) -> Mapping[
 
 
 def ca_variables(platform: PlatformSettings) -> Mapping[str, str]:
-    """Variables by which OpenSSL and Go (`SSL_CERT_FILE`), and Python's requests, find the certificate authorities."""
+    """Variables from which OpenSSL and Go (`SSL_CERT_FILE`), and Python's requests, read the certificate authorities."""
     if not _has_bundle(platform):
         return {}
     return dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), f"{CA_PATH}/{_FILE}")
@@ -52,7 +52,7 @@ def ca_volumes(platform: PlatformSettings) -> list[VolumeArgs]:
 
 
 def ca_mounts(platform: PlatformSettings) -> Mapping[str, str]:
-    """Where the volume is mounted: its path by its name."""
+    """The mount path of the volume, by its name."""
     return {CA_VOLUME: CA_PATH} if _has_bundle(platform) else {}
 
 

@@ -1,4 +1,4 @@
-"""The ways in: the WebUI's Service, and what leads to it from outside the cluster."""
+"""The WebUI's Service, and its exposure outside the cluster."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from settings.exposure.public_url import origins
 from settings.exposure.service import ServiceSettings
 
 LOCAL_ORIGIN = "http://localhost:8080"
-"""Where `kubectl port-forward` brings the WebUI, as the stack exports the command."""
+"""The origin with `kubectl port-forward`, as in the stack's output."""
 
 EXPOSURE_VARIABLES = frozenset(
     {"WEBUI_URL", "CORS_ALLOW_ORIGIN", "WEBUI_SESSION_COOKIE_SECURE", "WEBUI_AUTH_COOKIE_SECURE"}
@@ -31,31 +31,31 @@ class Exposure:
     ingress: IngressSettings = field(default_factory=IngressSettings)
     gateway: GatewaySettings | None = None
     url: str | None = None
-    """The public URL, where hosts do not tell it."""
+    """The public URL, if it cannot be derived from the hosts."""
     cors_origins: tuple[str, ...] = ()
-    """Further origins whose pages may use the WebUI."""
+    """Additional allowed origins."""
     several_pods: bool = False
-    """Whether browsers have more than one pod to stay with."""
+    """Whether there are several pods, so that session affinity is needed."""
 
     @property
     def public_url(self) -> str | None:
-        """Where users reach the WebUI from outside the cluster, if that is known."""
+        """The public URL of the WebUI, if it is known."""
         return next(iter(self._origins), None)
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """What Open WebUI has to know about how it is reached.
+        """Open WebUI's variables for its public URL.
 
-        Its websocket is refused to pages of every origin that is not listed, its own included (python-engineio,
-        async_server.py), and compared letter by letter. Without a list, none is refused. Source: open_webui/config.py,
-        CORS_ALLOW_ORIGIN; socket/main.py; env.py, WEBUI_SESSION_COOKIE_SECURE.
+        Its websocket refuses pages of every origin that is not listed, its own included (python-engineio, async_server.py), by
+        exact comparison. Without a list, it refuses none. Source: open_webui/config.py, CORS_ALLOW_ORIGIN; socket/main.py;
+        env.py, WEBUI_SESSION_COOKIE_SECURE.
         """
         found: dict[str, str] = {}
         allowed = [*self._origins, *self.cors_origins]
         if self.public_url is not None:
             found["WEBUI_URL"] = self.public_url
         if allowed:
-            # Where people come by HTTPS, a page of whatever runs on somebody's own port 8080 is no friend
+            # With HTTPS, do not trust the pages of whatever runs on port 8080 of a user's machine
             local = [] if any(each.startswith("https://") for each in allowed) else [LOCAL_ORIGIN]
             found["CORS_ALLOW_ORIGIN"] = ";".join(dict.fromkeys([*allowed, *local]))
         if self._https:
@@ -64,12 +64,12 @@ class Exposure:
 
     @property
     def namespaces(self) -> Sequence[str]:
-        """Namespaces of the gateways, whose pods must reach the WebUI."""
+        """Namespaces of the gateways, whose pods must be able to connect to the WebUI."""
         return self.gateway.namespaces if self.gateway is not None else ()
 
     @property
     def annotations(self) -> tuple[dict[str, str], dict[str, str]]:
-        """What the ingress controller needs, of the Ingress and of the Service."""
+        """The ingress controller's annotations of the Ingress and of the Service."""
         port = urlsplit(self.public_url or "").port
         return self.ingress.preset(Visits(self.several_pods, self._https, port))
 
@@ -87,7 +87,7 @@ def service(
 ) -> Service:
     """The Service in front of the pods of the installation `app`, which listen on `port`.
 
-    `annotations` are those that an ingress controller reads there; what the settings say goes before them.
+    `annotations` are those that an ingress controller reads; those of the settings take precedence.
     """
     return Service(
         name,
@@ -109,10 +109,10 @@ def service(
 
 
 def expose(name: str, exposure: Exposure, *, port: int, backend: Service, place: Place) -> None:
-    """Makes what leads from outside the cluster to the Service `backend`.
+    """Exposes the Service `backend` outside the cluster.
 
-    With a host that is an Ingress `<name>-ingress`; with a gateway an HTTPRoute `<name>-route`, and one more where visitors
-    are redirected.
+    With a host, creates an Ingress `<name>-ingress`; with a gateway, an HTTPRoute `<name>-route`, and another one for the
+    redirect.
     """
     if exposure.ingress.host is not None:
         ingress_annotations, _ = exposure.annotations

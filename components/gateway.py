@@ -1,8 +1,8 @@
-"""The HTTPRoutes that lead from a Gateway to a Service.
+"""HTTPRoutes from a Gateway to a Service.
 
-pulumi-kubernetes has no classes for the Gateway API, so these are plain values. Everything that the definition has a default
-for is written out, or each refresh would show it as drift.
-Source: sigs.k8s.io/gateway-api, config/crd/standard/gateway.networking.k8s.io_httproutes.yaml.
+pulumi-kubernetes has no classes for the Gateway API, so these are plain values. Every default of the CRD is set explicitly:
+otherwise, each refresh would show it as drift. Source: sigs.k8s.io/gateway-api,
+config/crd/standard/gateway.networking.k8s.io_httproutes.yaml.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,9 @@ _MOVED_PERMANENTLY = 301
 def http_routes(
     name: str, settings: GatewaySettings, *, port: int, backend: Service, place: Place
 ) -> list[CustomResource]:
-    """The route `name` from the hosts to `port` of the Service, and `<name>-redirect` from HTTP to HTTPS, if asked for.
+    """The route `name` from the hosts to `port` of the Service, and `<name>-redirect` from HTTP to HTTPS, if configured.
 
-    Websockets need nothing: every Gateway passes the upgrade on.
+    Websockets need no setting: every Gateway forwards the upgrade.
     """
     to_service = {"group": "", "kind": "Service", "name": backend.metadata.name, "port": port, "weight": 1}
     rule: dict[str, Any] = {"matches": _EVERYTHING, "backendRefs": [to_service]}

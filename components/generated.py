@@ -1,4 +1,4 @@
-"""Credentials that are made once, and never change by themselves."""
+"""Credentials that are generated once and do not change."""
 
 import secrets
 
@@ -10,10 +10,10 @@ _BYTES = 48
 
 
 def generated(name: str, place: Place) -> pulumi.Output[str]:
-    """A random text of 64 letters, digits, - and _, which fits into any URL; made at the first `up`, and kept in the state.
+    """A random text of 64 letters, digits, - and _, valid in any URL. Generated at the first `up`, and kept in the state.
 
-    A Stash keeps its first value for ever, as long as changes of its input are ignored; and protected it outlives `destroy`,
-    as the claims do that hold what it opens. In the state it is encrypted.
+    A Stash keeps its first value as long as changes of its input are ignored. Because it is protected, it outlives `destroy`,
+    like the claims with the data that it opens. It is encrypted in the state.
     """
     stash = pulumi.Stash(
         name,

@@ -1,4 +1,4 @@
-"""From GPU settings to what a pod needs to get one."""
+"""A pod's access to GPUs, from the GPU settings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,33 +12,33 @@ from settings.ollama.gpu_claims import DraSettings
 from settings.pods.scheduling import NodeSelectorRequirement, Toleration
 
 _CLAIM = "gpu"
-"""The name of the claim in the pod."""
+"""Name of the claim in the pod."""
 
 
 @dataclass(frozen=True)
 class GpuAccess:
-    """What a pod needs to get its GPUs; without any, nothing but the variable that keeps it from them."""
+    """A pod's access to its GPUs; without GPUs, only the variable that hides them."""
 
     limits: Mapping[str, int] = field(default_factory=dict)
     """Extended resources of the container, by name."""
     claims: Sequence[PodResourceClaimArgs] = ()
-    """The pod's claims of devices; its container uses all of them."""
+    """Resource claims of the pod, all used by its container."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Environment of the container."""
     node_affinity: Sequence[NodeSelectorRequirement] = ()
-    """Conditions on the node."""
+    """Node selector requirements."""
     tolerations: Sequence[Toleration] = ()
-    """Taints of such nodes."""
+    """Tolerations of the nodes' taint."""
     runtime_class: str | None = None
-    """RuntimeClass by which the container gets them."""
+    """RuntimeClass that gives containers access to GPUs."""
     supplemental_groups: Sequence[int] = ()
-    """Groups of the processes, by number, beside their own."""
+    """Supplemental group IDs of the processes."""
 
 
 def gpu_access(settings: GpuSettings | None, name: str, place: Place) -> GpuAccess:
-    """How the pods of the workload `name` get the GPUs that the settings ask for.
+    """How the pods of the workload `name` get their GPUs.
 
-    With Dynamic Resource Allocation, a ResourceClaimTemplate is registered, unless one exists already.
+    With Dynamic Resource Allocation, registers a ResourceClaimTemplate, unless one exists already.
     """
     if settings is None:
         return GpuAccess(variables=NO_NVIDIA)
@@ -54,13 +54,13 @@ def gpu_access(settings: GpuSettings | None, name: str, place: Place) -> GpuAcce
 
 
 NO_NVIDIA = {"NVIDIA_VISIBLE_DEVICES": "void"}
-"""Keeps NVIDIA's GPUs from a container that asks for none: Ollama's images say `all`, and on a node with GPUs the container
-runtime may then hand over all of them. Whoever does get some must not set it: the device plugin, or the driver, does."""
+"""Hides NVIDIA GPUs from a container that requests none: Ollama's images set `all`, with which the container runtime may expose
+every GPU of the node. Containers with GPUs must not set it: the device plugin or driver does."""
 
 
 def _variables(settings: GpuSettings) -> Mapping[str, str]:
     if settings.maker == "intel":
-        # Most of Intel's GPUs are integrated: since 0.30.0, Ollama takes those only if told so (discover/runner.go)
+        # Most Intel GPUs are integrated: since 0.30.0, Ollama uses those only with this variable (discover/runner.go)
         return {**NO_NVIDIA, "OLLAMA_IGPU_ENABLE": "True", "OLLAMA_VULKAN": "True"}
     return NO_NVIDIA if settings.maker == "amd" else {}
 

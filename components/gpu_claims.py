@@ -1,4 +1,4 @@
-"""ResourceClaimTemplates: devices by Dynamic Resource Allocation."""
+"""ResourceClaimTemplates for Dynamic Resource Allocation."""
 
 import hashlib
 import json
@@ -19,14 +19,14 @@ from settings.ollama.gpu import GpuSettings
 from settings.ollama.gpu_claims import DraSettings
 
 REQUEST = "gpu"
-"""The name of the request in the claim."""
+"""Name of the request in the claim."""
 
 
 def claim_template(settings: GpuSettings, dra: DraSettings, name: str, place: Place) -> ResourceClaimTemplate:
-    """A template of claims, `<name>-gpu-<hash>`.
+    """A ResourceClaimTemplate, `<name>-gpu-<hash>`.
 
-    Its spec is immutable. The name changes with it, so the new template stands beside the old one until the pods have gone
-    over; a pod that has its claim already needs its template no more.
+    Its spec is immutable, so its name changes with the spec. The new template exists next to the old one until the pods have
+    moved to it; a pod with a claim no longer needs its template.
     """
     request = {"class": settings.device_class, "count": settings.count, "selectors": dra.selectors}
     digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:8]
@@ -40,7 +40,7 @@ def claim_template(settings: GpuSettings, dra: DraSettings, name: str, place: Pl
     return ResourceClaimTemplate(
         f"{name}-gpu-{digest}",
         metadata=place.metadata(f"{name}-gpu-{digest}"),
-        spec=ResourceClaimTemplateSpecArgs(  # no metadata in here: labels may change, and this may not
+        spec=ResourceClaimTemplateSpecArgs(  # no metadata here: labels may change, but this is immutable
             spec=ResourceClaimSpecArgs(
                 devices=DeviceClaimArgs(requests=[DeviceRequestArgs(name=REQUEST, exactly=exactly)])
             )

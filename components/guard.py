@@ -1,4 +1,4 @@
-"""Keeps a stack to its own cluster, whatever runs the program."""
+"""Refuses to run on another cluster than the pinned one, whatever starts the program."""
 
 import pulumi
 from pulumi_kubernetes.core.v1 import Namespace
@@ -7,10 +7,10 @@ from settings.platform.cluster import ClusterSettings
 
 
 def only_on(cluster: ClusterSettings, value: str) -> pulumi.Input[str]:
-    """The value, once the API server has turned out to be the one that the stack belongs to.
+    """The value, once the API server is confirmed to be that of the pinned cluster.
 
-    What is made of the value waits for that, in a preview too. On another cluster the program fails with both UIDs. Under
-    mocks there is no cluster, and nothing to compare.
+    Everything that depends on the value waits for that, in a preview too. On another cluster, the program fails with both UIDs.
+    With mocks there is no cluster, and nothing to compare.
     """
     if cluster.uid is None:
         return value
@@ -19,7 +19,7 @@ def only_on(cluster: ClusterSettings, value: str) -> pulumi.Input[str]:
         uid = getattr(metadata, "uid", None)
         if uid is not None and uid != cluster.uid:
             raise pulumi.RunError(
-                f"airis:cluster.uid is {cluster.uid}, and this cluster is {uid}: it is another one. Nothing was changed."
+                f"this stack is pinned to cluster {cluster.uid} (airis:cluster.uid), but this is {uid}. Nothing was changed."
             )
         return value
 

@@ -22,9 +22,9 @@ from settings.exposure.ingress import IngressSettings, TlsSettings
 def ingress_for(
     name: str, settings: IngressSettings, annotations: Mapping[str, str], *, port: int, backend: Service, place: Place
 ) -> Ingress:
-    """One rule for each host, all to the same Service; one certificate for all of them.
+    """One rule for each host, all to the same Service, and one certificate for all hosts.
 
-    `annotations` are what the ingress controller needs; what the settings say goes before them.
+    `annotations` are those of the ingress controller; those of the settings take precedence.
     """
     to_service = IngressBackendArgs(
         service=IngressServiceBackendArgs(name=backend.metadata.name, port=ServiceBackendPortArgs(number=port))

@@ -11,11 +11,11 @@ from pulumi_kubernetes.meta.v1 import LabelSelectorArgs, ObjectMetaArgs
 from settings.platform.platform import PlatformSettings
 
 SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
-"""Tells Pulumi not to wait for an object that the stack does not control, or whose pods it waits for anyway.
+"""Tells Pulumi not to wait for objects that the stack does not control, or whose pods it waits for anyway.
 
-Claims: Pulumi's own wait times out on a claim that is bound at the first look. Services: each costs at least 10 s,
-and the pods behind it are waited for by their controller. Ingress: many controllers never report an address.
-Source: pulumi/pulumi-kubernetes, provider/pkg/await.
+Claims: Pulumi's wait times out on a claim that is bound when it first looks. Services: each wait takes at least 10 s, and the
+pods behind it are waited for by their controller. Ingress: many controllers never report an address. Source:
+pulumi/pulumi-kubernetes, provider/pkg/await.
 """
 
 _UNTIL = (
@@ -24,15 +24,16 @@ _UNTIL = (
     "$.status.replicas==$.spec.replicas||!$.status.replicas",
 )
 WAIT_FOR_PODS = {"pulumi.com/waitFor": json.dumps([f"jsonpath={{$[?{each}]}}" for each in _UNTIL])}
-"""Tells Pulumi to wait for a Deployment until all its pods run the newest template and are ready, and no others are left.
+"""Tells Pulumi to wait until all pods of a Deployment run the newest template and are ready, and no others are left.
 
-The provider's own wait ends early where pods are replaced: while the old ones end, no ReplicaSet wants a pod, and it takes
-0 of 0 for all (provider/pkg/await/deployment.go, checkReplicaSetStatus). It looks at the condition only once the controller
-has seen the change (provider/pkg/await/condition/jsonpath.go). Its wait for a StatefulSet (statefulset.go) has no such gap.
+The provider's default wait ends too early when pods are replaced: while the old ones stop, no ReplicaSet wants a pod, and 0 of
+0 counts as complete (provider/pkg/await/deployment.go, checkReplicaSetStatus). The condition is evaluated only once the
+controller has observed the change (provider/pkg/await/condition/jsonpath.go). The wait for a StatefulSet (statefulset.go) has
+no such gap.
 """
 
 REPLACE_FAILED = {"pulumi.com/replaceUnready": "true"}
-"""Has Pulumi make a Job anew that is there and has not succeeded: a failed one would keep its name, and never run again.
+"""Tells Pulumi to replace a Job that has not succeeded: a failed Job would keep its name, and never run again.
 
 Source: pulumi/pulumi-kubernetes, provider/pkg/provider/provider.go, Diff.
 """
@@ -61,13 +62,13 @@ def namespace_labels(pod_security: str) -> dict[str, str]:
 
 
 def selector(app: str) -> LabelSelectorArgs:
-    """Selects the pods of an installation. Immutable on a live object, so it never holds more than `app`."""
+    """Selects the pods of an installation. Immutable on a live object, so it contains only `app`."""
     return LabelSelectorArgs(match_labels={"app": app})
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the objects of one component stand: in which namespace, with which labels, below which parent, on which ground."""
+    """Where the objects of a component belong: namespace, labels, parent and platform settings."""
 
     namespace: pulumi.Input[str]
     labels: Mapping[str, str]
@@ -75,7 +76,7 @@ class Place:
     platform: PlatformSettings
 
     def metadata(self, name: str, annotations: Mapping[str, str] = MappingProxyType({})) -> ObjectMetaArgs:
-        """Metadata of an object with a fixed name; the stack's own labels and annotations among them."""
+        """Metadata of an object with a fixed name, including the stack's labels and annotations."""
         return ObjectMetaArgs(
             name=name,
             namespace=self.namespace,
@@ -90,6 +91,6 @@ class Place:
 
     @property
     def ready_timeouts(self) -> pulumi.CustomTimeouts:
-        """How long Pulumi waits for a workload's pods. It belongs on the workload itself: a component's own is ignored."""
+        """How long Pulumi waits for a workload's pods. Set it on the workload itself: it is ignored on a component."""
         seconds = f"{self.platform.cluster.ready_seconds}s"
         return pulumi.CustomTimeouts(create=seconds, update=seconds)

@@ -1,4 +1,4 @@
-"""Jobs that see to the models of each Ollama: removed, pulled, created and loaded, in this order, with a log for each."""
+"""Jobs that manage the models of each Ollama pod: remove, pull, create and load, in this order, each with its own log."""
 
 import hashlib
 import json
@@ -23,34 +23,34 @@ from settings.pods.workload import ResourceAmounts, Resources
 _SCRIPT = Path(__file__).with_name("models.sh")
 _RETRIES = 6
 _SLACK_SECONDS = 60
-"""How much longer Pulumi waits than Kubernetes does: so Kubernetes says first what is not done."""
+"""How much longer Pulumi waits than Kubernetes, so that Kubernetes first reports what failed."""
 _PATIENCE_SECONDS = 60
-"""How long a container waits for Ollama to answer. Network plugins take a moment to let a new pod's address through, a failed
-try gets another address, and Ollama may be starting again; with all tries it is 17 minutes."""
+"""How long a container waits for Ollama. Network plugins may take a moment to allow a new pod's address, a retry gets another
+address, and Ollama may be restarting; with all retries, this is 17 minutes."""
 _GRACE_SECONDS = 5
-"""A shell that is a container's first process does not heed SIGTERM; the server works on by itself anyway."""
+"""A shell as a container's first process ignores SIGTERM; the server continues anyway."""
 _SCRATCH, _SCRATCH_PATH = "tmp", "/tmp"  # noqa: S108  (inside the container)
 _FILES, _FILES_PATH = "models", "/etc/airis/models"
 _RESOURCES = Resources(
     requests=ResourceAmounts(cpu="50m", memory="64Mi", ephemeral_storage="50Mi"),
     limits=ResourceAmounts(cpu="500m", memory="512Mi", ephemeral_storage="1Gi"),
 )
-"""The client only asks and shows progress: the server downloads, onto its own volume."""
+"""The client only sends requests and shows progress: the server downloads, onto its own volume."""
 _LONGEST_NAME = 63
 
 
 def puller(app: str) -> dict[str, str]:
-    """The labels of the pods that see to the models of this installation of Ollama; never those of Ollama itself."""
+    """The labels of the pods that manage this installation's models; never those of Ollama itself."""
     return labels(f"{app}-pull", "ollama")
 
 
 def model_jobs(
     app: str, urls: Sequence[pulumi.Input[str]], settings: OllamaSettings, place: Place, *, after: pulumi.Resource
 ) -> None:
-    """A Job for the Ollama at each of `urls`, once `after` is there; none if the settings say nothing about models.
+    """A Job for the Ollama pod at each of `urls`, once `after` exists; none if there are no model settings.
 
-    A Job's template cannot be changed. So its name changes with whatever it would do or be: an unchanged one is not run
-    again, a changed one takes its place.
+    A Job's template is immutable. Its name therefore changes with its spec: an unchanged Job does not run again, and a changed
+    one replaces it.
     """
     if not settings.has_model_job or not urls:
         return
@@ -60,7 +60,7 @@ def model_jobs(
     config_map = ConfigMap(kept, metadata=place.metadata(kept), data=files, immutable=True, opts=place.opts)
     for ordinal, url in enumerate(urls):
         server = f"{app}-{ordinal}"
-        # What a name cannot follow from is not known before the namespace is: any other text stands for it
+        # The URL is not known before the namespace exists, so the name is derived from a placeholder
         stand_in = f"{server}.{place.platform.cluster_domain}"
         name = f"{app}-pull-{ordinal}-{_digest(_spec(app, server, settings, place, url=stand_in, files=kept))}"
         Job(
@@ -77,7 +77,7 @@ def model_jobs(
 
 @dataclass(frozen=True)
 class _Step:
-    """One thing to do about one model."""
+    """One operation on one model."""
 
     verb: str
     model: str
@@ -85,12 +85,12 @@ class _Step:
 
     @property
     def arguments(self) -> list[str]:
-        """What the script is told."""
+        """Arguments of the script."""
         return [self.verb, self.model, *([self.further] if self.further else [])]
 
 
 def _steps(settings: OllamaSettings) -> Iterator[_Step]:
-    """What is to be done, in order: what goes makes room; what is made needs its base; what is loaded has to be there."""
+    """The operations, in order: removing frees space, creating needs the base model, loading needs the model."""
     yield from (_Step("remove", model) for model in settings.absent_models)
     pull = "pull" if settings.model_pull_policy == "Always" else "ensure"
     yield from (_Step(pull, model) for model in settings.pulled_models)
@@ -101,19 +101,19 @@ def _steps(settings: OllamaSettings) -> Iterator[_Step]:
 
 
 def _file(name: str) -> str:
-    """A file that no model is called like: Ollama takes `FROM name` for a file beside the Modelfile, if there is one."""
+    """A file name that is not a model name: in `FROM name`, Ollama prefers a file next to the Modelfile."""
     return f".{name}"
 
 
 def _spec(
     app: str, server: str, settings: OllamaSettings, place: Place, *, url: pulumi.Input[str], files: str
 ) -> JobSpecArgs:
-    """An init container for each step, as a Modelfile needs what is pulled before it; and a container that tells the result.
+    """An init container for each operation, because a Modelfile needs its base model; and a container that reports the result.
 
-    Pulumi shows what a container says that fails, but not what an init container says (pulumi/pulumi-kubernetes,
-    provider/pkg/await/checker/pod/check.go). So none of these fails; the last one says what did, with each model's name, and
-    one model's trouble does not keep the others from their turn. A failed pod stays, with its logs, and another one tries
-    again: what is there already costs it nothing. There is no pod failure policy: Pulumi would wait on
+    Pulumi shows the output of a failed container, but not of a failed init container (pulumi/pulumi-kubernetes,
+    provider/pkg/await/checker/pod/check.go). So no init container fails; the last container reports every failure by model
+    name, and a failure does not affect the other models. A failed pod stays, with its logs, and another one retries: existing
+    models are skipped. There is no pod failure policy, because Pulumi would continue to wait
     (provider/pkg/await/checker/job/check.go).
     """
     steps = [
@@ -141,7 +141,7 @@ def _spec(
 
 
 def _placement(server: str, settings: OllamaSettings) -> dict[str, Any]:
-    """Where Ollama may run, and best beside its pod `server`, whose node has the image. Without a GPU of its own."""
+    """Nodes on which Ollama may run, preferably that of its pod `server`, which has the image. Requests no GPU."""
     gpu = settings.gpu if settings.gpu is not None and settings.gpu.take_helpers else None
     return beside(
         settings,
@@ -152,7 +152,7 @@ def _placement(server: str, settings: OllamaSettings) -> dict[str, Any]:
 
 
 def _name(index: int, step: _Step) -> str:
-    """A container's name: what is done, and about which model. It stands in what Kubernetes tells about the pod."""
+    """A container's name: operation and model. Kubernetes shows it in the pod's status."""
     name = re.sub(r"[^a-z0-9]+", "-", f"{step.verb}-{index}-{step.model}".lower())
     return name[:_LONGEST_NAME].strip("-")
 
@@ -160,7 +160,7 @@ def _name(index: int, step: _Step) -> str:
 def _container(
     name: str, arguments: list[str], url: pulumi.Input[str], settings: OllamaSettings, place: Place
 ) -> ContainerArgs:
-    """A container that runs the script; one that fails is told by the last lines of its log."""
+    """A container that runs the script. On failure, its status has the last lines of its log."""
     return pod.container(
         place,
         name,
@@ -183,12 +183,12 @@ def _container(
 
 
 def _digest(value: object) -> str:
-    """A short name for a value, the same on every machine."""
+    """A short digest of a value, the same on every machine."""
     return hashlib.sha256(json.dumps(_plain(value), sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _plain(value: Any) -> Any:
-    """A value, or the arguments of a Kubernetes object, as JSON has it; what is not set is left out."""
+    """A value, or the arguments of a Kubernetes object, as JSON; unset fields are omitted."""
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items() if each is not None}
     if isinstance(value, Sequence) and not isinstance(value, str):

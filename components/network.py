@@ -1,4 +1,4 @@
-"""NetworkPolicies: who may talk to a workload, and to whom it may talk. What is not listed here is refused."""
+"""NetworkPolicies. Connections that no policy allows are refused."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,12 +20,12 @@ _DNS_PORT = 53
 
 
 def pods(labels: Mapping[str, str] | None = None) -> NetworkPolicyPeerArgs:
-    """The pods of the same namespace that carry these labels; without labels all of them."""
+    """The pods of the same namespace with these labels; all pods without labels."""
     return NetworkPolicyPeerArgs(pod_selector=LabelSelectorArgs(match_labels=labels))
 
 
 def namespaces(names: Sequence[str]) -> NetworkPolicyPeerArgs:
-    """Every pod of these namespaces, by the label that the API server gives each namespace."""
+    """Every pod of these namespaces, by the label that the API server sets on each namespace."""
     named = LabelSelectorRequirementArgs(key="kubernetes.io/metadata.name", operator="In", values=list(names))
     return NetworkPolicyPeerArgs(namespace_selector=LabelSelectorArgs(match_expressions=[named]))
 
@@ -45,12 +45,12 @@ def policy(
     sealed: bool = False,
     place: Place,
 ) -> NetworkPolicy:
-    """The policy of the pods with the label `app: <name>`: `callers` may reach their port, and nobody else.
+    """The policy of the pods with the label `app: <name>`: only `callers` may connect to their port.
 
-    Only where egress is restricted: they may reach `callees`, DNS, and the address ranges of the settings. Pods that are
-    `sealed` may reach nobody, restricted or not.
+    If egress is restricted, the pods may connect to `callees`, DNS, and the address ranges of the settings. `sealed` pods may
+    not connect to anything, even if egress is not restricted.
     """
-    # A rule that names nobody would open the port to everybody; no rule at all closes it
+    # A rule without peers would allow everything; no rule at all allows nothing
     from_callers = NetworkPolicyIngressRuleArgs(
         from_=list(callers), ports=[NetworkPolicyPortArgs(port=port, protocol="TCP")]
     )
@@ -63,7 +63,7 @@ def policy(
         spec=NetworkPolicySpecArgs(
             pod_selector=selector(name),
             policy_types=["Ingress", "Egress"] if settings.restrict_egress or sealed else ["Ingress"],
-            # The API server does not keep an empty list, and would see a change in each further one
+            # The API server drops an empty list, so that it would show as a change each time
             ingress=[from_callers] if callers else None,
             egress=egress if settings.restrict_egress and not sealed else None,
         ),

@@ -1,4 +1,4 @@
-"""The Ollama model server."""
+"""Ollama, the model server."""
 
 from collections.abc import Mapping, Sequence
 
@@ -35,12 +35,12 @@ class Ollama(pulumi.ComponentResource):
     """Ollama as a StatefulSet `<name>`, its headless Service `<name>`, a Service `<name>-service`, and a claim for each pod.
 
     `name` names the objects and is the value of their `app` label. `namespace` must exist. `callers` are labels of the pods
-    that may use Ollama, which has no authentication: without any, and with network policies, nobody may. `platform` is what
-    holds for every workload.
+    that may connect to Ollama, which has no authentication; with network policies and without callers, no pod may. `platform`
+    has the settings that all workloads share.
     """
 
     urls: Sequence[pulumi.Output[str]]
-    """Where to reach Ollama inside the cluster: through the Service, or, with several replicas, one URL for each pod."""
+    """URLs of Ollama inside the cluster: that of the Service, or with several replicas, one for each pod."""
 
     def __init__(
         self,
@@ -59,10 +59,10 @@ class Ollama(pulumi.ComponentResource):
         volume = f"{name}-volume"
         existing = settings.storage.existing_claim
 
-        # The StatefulSet would make these claims by itself, with these names. Made here, they can be protected, and grow.
+        # The StatefulSet would create these claims, with these names. If created here, they can be protected, and grow.
         claims = [
             data_claim(f"{volume}-{name}-{ordinal}", settings.storage, place)
-            for ordinal in range(0 if existing else max(settings.replicas, 1))  # paused is not gone
+            for ordinal in range(0 if existing else max(settings.replicas, 1))  # a paused workload keeps its claim
         ]
         headless = Service(
             name,
@@ -77,7 +77,7 @@ class Ollama(pulumi.ComponentResource):
             opts=place.opts,
         )
         gpu = gpu_access(settings.gpu, name, place)
-        # Ollama keeps everything in $HOME/.ollama. Root's home is closed to other users, so theirs is another folder.
+        # Ollama keeps its data in $HOME/.ollama. Other users cannot access root's home, so they get another directory.
         home = _HOME if platform.pod_security == "restricted" else "/root"
         scratch = {_SCRATCH: "/tmp", "home": home} if home == _HOME else {_SCRATCH: "/tmp"}  # noqa: S108
         container = pod.container(
@@ -139,8 +139,8 @@ class Ollama(pulumi.ComponentResource):
                     when_deleted="Retain", when_scaled="Retain"
                 ),
             ),
-            # The template cannot change on a live StatefulSet; the claims above are what grows. Where it comes or goes
-            # (existingClaim), the StatefulSet is made anew: it would mount the claim of the template it was made with
+            # The template is immutable on a live StatefulSet; the claims above grow instead. If it is added or removed
+            # (existingClaim), the StatefulSet is replaced: it would mount the claim of the template it was created with
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=claims,
@@ -159,7 +159,7 @@ class Ollama(pulumi.ComponentResource):
         if platform.network.policies:
             known = [*callers, *({"app": each} for each in pullers)]
             policy(name, platform.network, port=PORT, callers=[pods(each) for each in known], place=place)
-            for each in pullers:  # nobody asks them anything, and all that they ask is Ollama
+            for each in pullers:  # they accept no connections, and connect only to Ollama
                 policy(each, platform.network, port=PORT, callers=[], callees=[pods({"app": name})], place=place)
         self.urls = each_pod if settings.replicas > 1 else [_url(None, service, platform)]
         self.register_outputs({"urls": self.urls})
@@ -170,7 +170,7 @@ def _service_port() -> ServicePortArgs:
 
 
 def _url(pod_name: str | None, service: Service, platform: PlatformSettings) -> pulumi.Output[str]:
-    """The URL of a Service, or of one pod behind a headless one, from what the API server says the Service is called."""
+    """The URL of a Service, or of one pod behind a headless one, from the name that the API server returns."""
     host = pulumi.Output.format("{0}.{1}", service.metadata.name, service.metadata.namespace)
     prefix = f"{pod_name}." if pod_name else ""
     return pulumi.Output.format("http://{0}{1}.svc.{2}:{3}", prefix, host, platform.cluster_domain, PORT)

@@ -1,8 +1,8 @@
 """Runs a command as the only process that uses a volume: python3 one_process.py FILE COMMAND...
 
-It waits until no other process has FILE locked, locks it, and becomes the command: the kernel lets go when that has ended,
-however it ended. Pods that mount a ReadWriteOnce volume together are on one node, and see each other's locks; so do clients of
-NFS 4. On a file system without locks, the command runs all the same.
+It waits until no other process has FILE locked, locks it, and executes the command. The kernel releases the lock when the
+command has ended, however it ended. Pods that share a ReadWriteOnce volume are on one node, and see each other's locks; so do
+clients of NFS 4. On a file system without locks, the command runs without one.
 """
 
 import fcntl
@@ -12,19 +12,19 @@ import sys
 import time
 
 TELL_SECONDS = 30
-"""How often the log says that the wait goes on."""
+"""How often the log reports that the wait continues."""
 
 
 def hold(path: str) -> None:
-    """Locks the file for this process and what becomes of it. Raises OSError where it cannot be locked."""
+    """Locks the file for this process and the command that it executes. Raises OSError if it cannot be locked."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except PermissionError:  # it belongs to another user, who ran the pod before
+    except PermissionError:  # it belongs to another user, under which the pod ran before
         descriptor = os.open(path, os.O_RDONLY)
     os.set_inheritable(descriptor, True)
     if _is_locked(descriptor):
         return
-    print("airis: another pod still uses the volume: waiting until it has ended", flush=True)
+    print("airis: another pod still uses the volume: waiting until it stops", flush=True)
     started = told = time.monotonic()
     while not _is_locked(descriptor):
         time.sleep(0.2)
@@ -34,7 +34,7 @@ def hold(path: str) -> None:
 
 
 def _is_locked(descriptor: int) -> bool:
-    """Locks the file, unless another process has. Raises OSError where it cannot be locked."""
+    """Locks the file, unless another process has. Raises OSError if it cannot be locked."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -43,13 +43,16 @@ def _is_locked(descriptor: int) -> bool:
 
 
 def main(path: str, *command: str) -> None:
-    """Waits, locks, and becomes the command."""
-    # The first process of a container has no default action for signals: without this, it could not be ended while it waits
+    """Waits, locks, and executes the command."""
+    # The first process of a container has no default signal handlers: without this, it could not be stopped while it waits
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         hold(path)
     except OSError as error:
-        print(f"airis: {path} cannot be locked, so that nothing keeps a second pod off the volume: {error}", flush=True)
+        print(
+            f"airis: {path} cannot be locked, so a second pod could use the volume at the same time: {error}",
+            flush=True,
+        )
     os.execvp(command[0], command)  # noqa: S606
 
 

@@ -1,4 +1,4 @@
-"""From settings to the parts of a pod that all workloads have in common."""
+"""Parts of a pod that all workloads have in common."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -39,13 +39,13 @@ from settings.types.references import ConfigMapKeyRef, SecretKeyRef
 PORT_NAME = "http"
 
 EnvValue = pulumi.Input[str] | SecretKeyRef | ConfigMapKeyRef | SecretKeySelectorArgs
-"""The value of an environment variable, or a reference to where it is kept."""
+"""The value of an environment variable, or a reference to it."""
 
 
 def env(*sources: Mapping[str, Any]) -> list[EnvVarArgs]:
-    """Environment variables from names and `EnvValue`s; the settings make sure that no name stands twice.
+    """Environment variables from names and `EnvValue`s. The settings ensure that each name is set once.
 
-    References come first: Kubernetes replaces `$(NAME)` in a value only by what stands before it.
+    References come first: Kubernetes expands `$(NAME)` in a value only from earlier variables.
     """
     values = {name: value for source in sources for name, value in source.items()}
     references = {name: source for name, value in values.items() if (source := _source(value)) is not None}
@@ -68,7 +68,7 @@ def _source(value: object) -> EnvVarSourceArgs | None:
 
 
 def probe(path: str, settings: ProbeSettings) -> ProbeArgs:
-    """A probe that asks the container's own port over HTTP."""
+    """An HTTP probe of the container's port."""
     return ProbeArgs(
         http_get=HTTPGetActionArgs(path=path, port=PORT_NAME),
         period_seconds=settings.period_seconds,
@@ -78,12 +78,12 @@ def probe(path: str, settings: ProbeSettings) -> ProbeArgs:
 
 
 def scratch(name: str, size: str) -> VolumeArgs:
-    """A folder that lives and dies with the pod; `size` is what it may hold at most."""
+    """An emptyDir volume; `size` is its limit."""
     return VolumeArgs(name=name, empty_dir=EmptyDirVolumeSourceArgs(size_limit=size))
 
 
 def claimed(name: str, claim: pulumi.Input[str]) -> VolumeArgs:
-    """A volume by its claim."""
+    """A volume of a claim."""
     return VolumeArgs(name=name, persistent_volume_claim=PersistentVolumeClaimVolumeSourceArgs(claim_name=claim))
 
 
@@ -92,7 +92,7 @@ def resources(
     extended: Mapping[str, int] = MappingProxyType({}),
     claims: Sequence[PodResourceClaimArgs] = (),
 ) -> ResourceRequirementsArgs:
-    """Requests and limits; extended resources (GPUs) go into the limits, from where Kubernetes copies them.
+    """Requests and limits. Extended resources (GPUs) are limits, which Kubernetes copies to the requests.
 
     `claims` are those of the pod that the container uses.
     """
@@ -120,7 +120,7 @@ def container(
     port: int | None = None,
     **further: Any,
 ) -> ContainerArgs:
-    """A container of the stack: its image from the mirror, if there is one, and its rights as the platform says.
+    """A container of the stack, with its image from the mirror, if there is one, and the platform's security context.
 
     `mounts` are paths by the names of volumes; `port` is served under the name `http`; `further` are arguments of
     ContainerArgs.
@@ -155,8 +155,7 @@ def template(
 ) -> PodTemplateSpecArgs:
     """The template of a workload's pods, without a token for the API server.
 
-    `labels` are the pods' own where they are not those of the place; `supplemental_groups` are numbers of groups beside the
-    processes' own; `further` are arguments of PodSpecArgs.
+    `labels` replace those of the place; `supplemental_groups` are additional group IDs; `further` are arguments of PodSpecArgs.
     """
     platform = place.platform
     context = pod_context(platform.pod_security)

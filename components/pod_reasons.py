@@ -1,8 +1,7 @@
-"""Says why pods are not ready, where Pulumi's provider only says that its time is over.
+"""Reports why pods are not ready, where Pulumi's provider reports only a timeout.
 
-With a condition of the stack's own (`components.metadata.WAIT_FOR_PODS`) the provider does not look at the pods
-(pulumi/pulumi-kubernetes, provider/pkg/await/internal/awaiter.go), and no function of it lists them. kubectl does, where it is
-on PATH.
+With a custom condition (`components.metadata.WAIT_FOR_PODS`), the provider does not observe the pods (pulumi/pulumi-kubernetes,
+provider/pkg/await/internal/awaiter.go), and it has no function to list them. kubectl does, if it is on PATH.
 """
 
 import asyncio
@@ -22,29 +21,28 @@ from components.start import PREPARE, is_preparing
 
 _TIMEOUT_SECONDS = 15.0
 _NOT_LIVE = "failed to fully initialize or become live"
-"""The provider's words for an object that is there and not ready. Source: provider/pkg/provider/provider.go."""
+"""The provider's wording for an object that exists but is not ready. Source: provider/pkg/provider/provider.go."""
 
 _TIMED_OUT = "timed out"
-"""Its words when it was not interrupted before. Source: provider/pkg/await/internal/awaiter.go."""
+"""Its wording for a timeout without an interruption. Source: provider/pkg/await/internal/awaiter.go."""
 
 Pod = Mapping[str, Any]
 
 
 def saying_why(name: str, parent: pulumi.Resource) -> pulumi.ResourceHookBinding:
-    """Has a Deployment that fails say what its pods wait for, and wait on for a database that is being prepared.
+    """Reports why the pods of a failed Deployment are not ready, and continues to wait while a database is being prepared.
 
     `name` names the hook, `parent` is the Deployment's parent.
     """
-    # Only the provider that Pulumi makes from the stack's configuration goes where that configuration says
+    # Only Pulumi's default provider uses the cluster of the stack's configuration
     known = parent.get_provider("kubernetes:apps/v1:Deployment") is None
     return pulumi.ResourceHookBinding(on_error=[pulumi.ErrorHook(f"{name}-pods", partial(_say_why, known=known))])
 
 
 async def _say_why(args: pulumi.ErrorHookArgs, *, known: bool) -> bool:
-    """Logs it. `known` says whether the cluster is that of the stack's configuration.
+    """Logs the reason. `known`: whether the cluster is that of the stack's configuration.
 
-    Returns whether the engine tries again, which waits once more. Only for updates: an object that is there already cannot be
-    created.
+    Returns whether the engine retries, which waits again. Only for updates: an existing object cannot be created.
     """
     if args.new_inputs is None or _NOT_LIVE not in args.errors[0]:
         return False
@@ -54,19 +52,19 @@ async def _say_why(args: pulumi.ErrorHookArgs, *, known: bool) -> bool:
     pods = await asyncio.to_thread(_pods, ["get", "pods", *chosen, "--output=json"]) if known else []
     preparing = _TIMED_OUT in args.errors[0] and any(map(is_preparing, pods))
     if preparing and args.failed_operation == "update":
-        pulumi.log.info(f"The database of {args.name} is still being prepared: waiting on.")
+        pulumi.log.info(f"The database of {args.name} is still being prepared: waiting.")
         return True
-    why = "\n".join(map(_reason, pods)) or f"`kubectl describe pods {' '.join(chosen)}` says why."
+    why = "\n".join(map(_reason, pods)) or f"`kubectl describe pods {' '.join(chosen)}` shows the reason."
     if preparing:
-        why += "\nThe database is still being prepared, which goes on: the next `up` waits for it."
+        why += "\nThe database is still being prepared. This continues, and the next `up` waits for it."
     pulumi.log.error(f"Not all pods of {args.name} are ready. {why}")
     return False
 
 
 def _reason(pod: Pod) -> str:
-    """What scheduler and kubelet say about a pod, and what `prepare` said when it failed.
+    """The messages of scheduler and kubelet about a pod, and the last message of a failed `prepare`.
 
-    No last words of other containers: they may hold secrets.
+    Messages of other containers are excluded, because they may contain secrets.
     """
     status = pod.get("status", {})
     conditions = {each["type"]: each for each in status.get("conditions", [])}
@@ -88,7 +86,7 @@ def _reason(pod: Pod) -> str:
 
 
 def _pods(command: Sequence[str]) -> list[Pod]:
-    """The pods that kubectl finds on the cluster of the stack's configuration; none where it cannot be asked."""
+    """The pods in the cluster of the stack's configuration, by kubectl; none if it fails."""
     binary = shutil.which("kubectl")
     if binary is None:
         return []
@@ -110,7 +108,7 @@ def _pods(command: Sequence[str]) -> list[Pod]:
 
 @contextmanager
 def _options() -> Iterator[list[str]]:
-    """The options of kubectl for where the provider goes: `kubernetes:kubeconfig`, a path or the file itself, and `context`.
+    """Options of kubectl for the provider's cluster: `kubernetes:kubeconfig`, a path or the content, and `context`.
 
     Source: pulumi/pulumi-kubernetes, provider/pkg/provider/util.go, parseKubeconfigString.
     """
@@ -122,7 +120,7 @@ def _options() -> Iterator[list[str]]:
     elif "\n" not in kubeconfig and (path := Path(kubeconfig).expanduser()).is_file():
         yield [*options, f"--kubeconfig={path}"]
     else:
-        with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as file:  # readable by its owner alone
+        with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as file:  # readable only by its owner
             file.write(kubeconfig)
             file.flush()
             yield [*options, f"--kubeconfig={file.name}"]

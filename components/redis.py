@@ -1,4 +1,4 @@
-"""A small Redis of the stack's own, for what WebUI pods share."""
+"""A small Redis that the stack deploys, for state that WebUI pods share."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -42,27 +42,29 @@ _CONFIG = "redis-config"
 _CONFIG_PATH = "/etc/airis/redis"
 _CONFIG_FILE = "password.conf"
 _PING = "$(command -v valkey-cli || command -v redis-cli) -h 127.0.0.1 -e ping"
-"""Without -e the client calls every answer a success: a missing password, and data that is still being read."""
+"""Without -e, the client treats every response as a success: a missing password, and data that is still being loaded."""
 
 
 @dataclass(frozen=True)
 class RedisConnection:
-    """How pods get to a Redis of the stack's own."""
+    """How pods connect to the stack's Redis."""
 
     url: SecretKeySelectorArgs
-    """Where its URL is kept, the password in it."""
+    """Reference to its URL, which includes the password."""
     pods: Mapping[str, str]
     """The labels of its pods."""
     checksum: pulumi.Output[str]
-    """Changes when the URL does, and tells nothing about it."""
+    """Changes with the URL, and reveals nothing about it."""
 
 
 class Redis(pulumi.ComponentResource):
-    """Redis as a StatefulSet `<name>` of one pod, a headless Service `<name>`, a Service `<name>-service`, a claim
-    `<name>-pvc` and a Secret `<name>-secrets` with a password that is generated once.
+    """Redis as a StatefulSet `<name>` of one pod, with two Services, a claim and a Secret.
+
+    These are a headless Service `<name>`, a Service `<name>-service`, a claim `<name>-pvc` and a Secret `<name>-secrets` with a
+    password that is generated once.
 
     `name` names the objects and is the value of their `app` label. `namespace` must exist. `callers` are labels of the pods
-    that may use it. `platform` is what holds for every workload.
+    that may connect to it. `platform` has the settings that all workloads share.
     """
 
     connection: RedisConnection
@@ -95,7 +97,7 @@ class Redis(pulumi.ComponentResource):
             string_data={
                 "password": password,
                 "url": pulumi.Output.format("redis://:{0}@{1}:{2}/0", password, host, PORT),
-                # A file, because arguments are for everybody to read
+                # A file, because arguments are readable by every process
                 _CONFIG_FILE: pulumi.Output.format("requirepass {0}\n", password),
             },
             opts=place.opts,
@@ -129,7 +131,7 @@ class Redis(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, custom_timeouts=place.ready_timeouts),
         )
         if platform.network.policies:
-            # Redis can be told to copy itself to another server
+            # sealed, because Redis can be made to replicate to another server
             known = [pods(each) for each in callers]
             policy(name, platform.network, port=PORT, callers=known, sealed=True, place=place)
         self.connection = RedisConnection(
@@ -139,10 +141,10 @@ class Redis(pulumi.ComponentResource):
 
 
 def arguments(settings: RedisServerSettings) -> list[str]:
-    """What the server is started with. Source: Open WebUI documentation, "Redis", and redis.conf.
+    """Arguments of the server. Source: Open WebUI documentation, "Redis", and redis.conf.
 
-    Nothing is thrown away to make room (`noeviction`): a session that is gone would be somebody who is signed out. Each
-    change is on disk within a second, and no snapshots are made beside that.
+    Nothing is evicted to free memory (`noeviction`): an evicted session would sign a user out. Each change is on disk within a
+    second, and there are no snapshots in addition.
     """
     memory = settings.max_memory_bytes
     options = {
@@ -156,7 +158,7 @@ def arguments(settings: RedisServerSettings) -> list[str]:
         "appendfsync": "everysec",
         "save": "",
     }
-    # The images' entrypoint puts the server's name in front of a configuration file: valkey-server, or redis-server
+    # Before a configuration file, the images' entrypoint inserts the server's command: valkey-server, or redis-server
     return [f"{_CONFIG_PATH}/{_CONFIG_FILE}", *(part for key, value in options.items() for part in (f"--{key}", value))]
 
 
@@ -170,16 +172,16 @@ def _container(name: str, settings: RedisServerSettings, secret: Secret, place: 
         args=arguments(settings),
         environment=pod.env({"REDISCLI_AUTH": password}),
         resources=pod.resources(settings.resources),
-        # Reading a long log back may take minutes
+        # Loading a long append-only file may take minutes
         startup_probe=_probe(period_seconds=2, failure_threshold=150),
         readiness_probe=_probe(period_seconds=10, failure_threshold=3),
-        # Another question than whether it may have traffic: a server that reads its log back answers with an error
+        # Differs from the readiness probe: a server that loads its append-only file answers a ping with an error
         liveness_probe=ProbeArgs(
             tcp_socket=TCPSocketActionArgs(port=_PORT_NAME), period_seconds=30, timeout_seconds=5, failure_threshold=4
         ),
         mounts={_DATA: DATA_PATH, _CONFIG: _CONFIG_PATH},
     )
-    # Service meshes go by the name: as `http`, they would take Redis' protocol for a broken request
+    # Service meshes detect the protocol by this name: with `http`, they would treat Redis' protocol as a malformed request
     container.ports = [ContainerPortArgs(name=_PORT_NAME, container_port=PORT)]
     return container
 

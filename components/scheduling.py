@@ -1,4 +1,4 @@
-"""From settings to the part of a pod's spec that says where it may run."""
+"""Scheduling fields of a pod's spec, from the settings."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -31,7 +31,7 @@ from settings.pods.scheduling import (
 )
 
 _WEIGHT = 100
-"""Of preferences of one kind among each other; there is but one kind here, so they all weigh the same."""
+"""The weight of each preference; there is only one kind of preference, so all weigh the same."""
 
 
 def placement(
@@ -42,10 +42,10 @@ def placement(
     tolerations: Sequence[Toleration] = (),
     runtime_class: str | None = None,
 ) -> dict[str, Any]:
-    """Arguments of PodSpecArgs: where the pods of the installation `app` may run, and as what.
+    """Arguments of PodSpecArgs for scheduling the pods of the installation `app`.
 
-    `node_affinity` and `tolerations` are conditions and taints beside those of the settings, and stand before them;
-    `runtime_class` goes before that of the settings.
+    `node_affinity` and `tolerations` come before those of the settings; `runtime_class` takes precedence over that of the
+    settings.
     """
     return {
         **_nodes(settings, tolerations),
@@ -66,8 +66,8 @@ def beside(
 ) -> dict[str, Any]:
     """Arguments of PodSpecArgs for a helper of a workload, which may run where the workload may.
 
-    It prefers the node of the pod with the labels `near`, where the image is already. How the workload's pods stand to each
-    other and to other pods does not hold for helpers. `node_affinity` and `tolerations` as in `placement`.
+    It prefers the node of the pod with the labels `near`, which has the image. The workload's affinity to its own pods and to
+    other pods does not apply to helpers. `node_affinity` and `tolerations` as in `placement`.
     """
     requirements = [*node_affinity, *settings.node_affinity]
     term = PodAffinityTermArgs(topology_key=HOSTNAME, label_selector=LabelSelectorArgs(match_labels=near))
@@ -81,7 +81,7 @@ def beside(
 
 
 def _nodes(settings: SchedulingSettings, tolerations: Sequence[Toleration]) -> dict[str, Any]:
-    """What a workload and its helpers have in common: nodes and taints, scheduler, priority and runtime."""
+    """Fields that a workload and its helpers share: nodes and taints, scheduler, priority and runtime."""
     return {
         "priority_class_name": settings.priority_class,
         "tolerations": _tolerations([*tolerations, *settings.tolerations]),
@@ -94,7 +94,7 @@ def _nodes(settings: SchedulingSettings, tolerations: Sequence[Toleration]) -> d
 def _affinity(
     settings: SchedulingSettings, app: str, requirements: Sequence[NodeSelectorRequirement]
 ) -> AffinityArgs | None:
-    """Nodes that meet every condition, and nearness to pods; without either no affinity at all."""
+    """Node affinity and pod affinity; None without either."""
     near = [(each.required, _term(each)) for each in settings.pod_affinity]
     away = [(each.required, _term(each)) for each in settings.pod_anti_affinity]
     if (own := settings.anti_affinity) is not None:
@@ -110,7 +110,7 @@ def _affinity(
 
 
 def _node_affinity(requirements: Sequence[NodeSelectorRequirement]) -> NodeAffinityArgs:
-    """Requires a node that meets every condition."""
+    """Requires a node that meets all requirements."""
     expressions = [
         NodeSelectorRequirementArgs(key=each.key, operator=each.operator, values=list(each.values) or None)
         for each in requirements
@@ -130,7 +130,7 @@ def _term(settings: PodAffinityTerm) -> PodAffinityTermArgs:
 
 
 def _by_force(terms: Sequence[tuple[bool, PodAffinityTermArgs]]) -> dict[str, Any]:
-    """What is required, and what is only preferred."""
+    """Required and preferred terms."""
     preferred = [
         WeightedPodAffinityTermArgs(weight=_WEIGHT, pod_affinity_term=term) for must, term in terms if not must
     ]
@@ -141,13 +141,13 @@ def _by_force(terms: Sequence[tuple[bool, PodAffinityTermArgs]]) -> dict[str, An
 
 
 def _spread(settings: TopologySpread, app: str) -> TopologySpreadConstraintArgs:
-    """Spreads the pods of the installation, and of no other."""
+    """Applies only to the pods of this installation."""
     return TopologySpreadConstraintArgs(
         topology_key=settings.topology_key,
         max_skew=settings.max_skew,
         when_unsatisfiable=settings.when_unsatisfiable,
         label_selector=selector(app),
-        node_taints_policy="Honor",  # else GPU nodes count as places, which these pods cannot go to
+        node_taints_policy="Honor",  # otherwise, tainted GPU nodes count as domains
     )
 
 
@@ -156,7 +156,7 @@ def _alias(settings: HostAlias) -> HostAliasArgs:
 
 
 def _tolerations(settings: Sequence[Toleration]) -> list[TolerationArgs] | None:
-    """Tolerations, or none at all."""
+    """Tolerations, or None."""
     return [
         TolerationArgs(
             key=each.key,

@@ -1,7 +1,7 @@
 """Security contexts for each level of Kubernetes' Pod Security Standards.
 
-Source: Kubernetes, "Pod Security Standards". What the images need was measured: both run as an unknown user on a read-only
-root filesystem, given their data folder, a scratch folder and a HOME.
+Source: Kubernetes, "Pod Security Standards". The needs of the images were measured: both run as an unknown user on a read-only
+root filesystem, if they have their data directory, a scratch directory and a HOME.
 """
 
 from pulumi_kubernetes.core.v1 import (
@@ -14,11 +14,11 @@ from pulumi_kubernetes.core.v1 import (
 from settings.platform.platform import PodSecurity
 
 UID = 10001
-"""User, group and volume group of both workloads: above the range of the nodes' own users."""
+"""User, group and fsGroup of both workloads: above the range of the nodes' users."""
 
 
 def pod_context(level: PodSecurity) -> PodSecurityContextArgs | None:
-    """The context of a whole pod; none at all for `privileged`."""
+    """The security context of a pod; None for `privileged`."""
     if level == "privileged":
         return None
     seccomp = SeccompProfileArgs(type="RuntimeDefault")
@@ -28,8 +28,8 @@ def pod_context(level: PodSecurity) -> PodSecurityContextArgs | None:
         run_as_non_root=True,
         run_as_user=UID,
         run_as_group=UID,
-        # Volumes that root once wrote become readable and writable for the group. On a large volume that takes minutes,
-        # so it is done once, not at every start
+        # Files that root wrote on a volume become readable and writable for the group. On a large volume this takes
+        # minutes, so it is done once, not at every start
         fs_group=UID,
         fs_group_change_policy="OnRootMismatch",
         seccomp_profile=seccomp,
@@ -37,7 +37,7 @@ def pod_context(level: PodSecurity) -> PodSecurityContextArgs | None:
 
 
 def container_context(level: PodSecurity) -> SecurityContextArgs | None:
-    """The context of a container; none at all for `privileged`."""
+    """The security context of a container; None for `privileged`."""
     if level == "privileged":
         return None
     if level == "baseline":

@@ -1,4 +1,4 @@
-"""The key that signs WebUI's sessions: made once, and never changed by itself."""
+"""The key that signs the WebUI's sessions."""
 
 import pulumi
 from pydantic import SecretStr
@@ -8,9 +8,9 @@ from components.metadata import Place
 
 
 def session_key(name: str, given: SecretStr | None, place: Place) -> pulumi.Output[str]:
-    """The user's own key, or one that is generated at the first `up`.
+    """The configured key, or one that is generated at the first `up`.
 
-    The generated one is there even when a key is given: so one can go over to a key of one's own, and back.
+    The generated key is kept even if a key is configured, so that it is possible to switch to a configured key and back.
     """
     made = generated(name, place)
     return made if given is None else pulumi.Output.secret(given.get_secret_value())

@@ -1,4 +1,4 @@
-"""How the pods of the WebUI start: what they write to the database and the volume, they write one after another."""
+"""Startup of the WebUI's pods: one pod at a time writes to the database and the volume."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -13,41 +13,41 @@ from settings.types.images import own_tag
 from settings.types.releases import OPEN_WEBUI
 
 SERVER = ("bash", "start.sh")
-"""The command of Open WebUI's own image, which runs it in /app/backend. Source: open-webui/open-webui, Dockerfile."""
+"""The command of Open WebUI's image, whose working directory is /app/backend. Source: open-webui/open-webui, Dockerfile."""
 
 PREPARE = "prepare"
-"""The name of the container that prepares the database."""
+"""Name of the init container that prepares the database."""
 VOLUME, FOLDER = "start", "/etc/airis/start"
 """The volume with the scripts, and where containers mount it."""
 
 _PREPARE, _ONE_PROCESS, _SIGN_IN = "prepare.py", "one_process.py", "collector_sign_in.py"
 _LOCK = ".airis-lock"
-"""The file on the volume that the one process locks. Backups leave out what begins like this."""
+"""The lock file on the volume. Backups exclude files with this prefix."""
 
 MIGRATIONS = "ENABLE_DB_MIGRATIONS"
-"""The variable that says whether a container migrates."""
+"""The variable that enables migrations in a container."""
 
 
 @dataclass(frozen=True)
 class Start:
-    """What a pod needs to start in turn."""
+    """Commands and mounts with which pods start one at a time."""
 
     prepare: Sequence[str]
-    """The command of the container that prepares the database, before the server starts."""
+    """Command of the init container that prepares the database."""
     serve: Sequence[str] | None
-    """The command of the server; None for the image's own."""
+    """Command of the server; None for the image's own."""
     volume: VolumeArgs
-    """The scripts."""
+    """Volume with the scripts."""
     mounts: Mapping[str, str]
-    """Where both containers mount them, by the volume's name."""
+    """Mount path of the scripts in both containers, by the volume's name."""
 
 
 def start(name: str, folder: str, place: Place, *, one_process: bool, signs_in: bool = False) -> Start:
     """Registers a ConfigMap `<name>-start-<digest>` with the scripts.
 
-    `folder` is where the containers mount the volume, and `one_process` whether only one process may use what is on it.
-    `signs_in` adds what signs in to a collector of telemetry. The digest is that of the scripts: pods that run keep theirs, and
-    others start the pods anew.
+    `folder` is the mount path of the data volume, and `one_process` whether only one process may use the volume. `signs_in`
+    adds the script for a telemetry collector with authentication. The digest is that of the scripts: running pods keep theirs,
+    and changed scripts roll out new pods.
     """
     needed = [_PREPARE, _ONE_PROCESS, *([_SIGN_IN] if signs_in else [])]
     scripts = {each: Path(__file__).with_name(each).read_text(encoding="utf-8") for each in needed}
@@ -65,15 +65,15 @@ def start(name: str, folder: str, place: Place, *, one_process: bool, signs_in: 
 
 
 def server_variables(image: str) -> Mapping[str, str]:
-    """What keeps the server from migrating what is prepared already, under probes that would end it.
+    """Prevents the server from running migrations under probes that would interrupt them.
 
-    Nothing for an image that is not Open WebUI's own: in one of another layout, nothing is prepared (prepare.py).
+    Empty for images other than Open WebUI's: with another layout, nothing is prepared (prepare.py).
     """
     return {} if own_tag(image, OPEN_WEBUI.repository) is None else {MIGRATIONS: "False"}
 
 
 def is_preparing(pod: Mapping[str, Any]) -> bool:
-    """Whether a pod's database is being prepared, or waits for another pod's turn. Not where that has failed before."""
+    """Whether a pod prepares the database, or waits for another pod to do so. False if that has failed before."""
     if "deletionTimestamp" in pod["metadata"]:
         return False
     for each in pod.get("status", {}).get("initContainerStatuses", []):

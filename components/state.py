@@ -1,4 +1,4 @@
-"""Variables of the WebUI's state that follow from more than its own settings."""
+"""Variables of the WebUI's state that depend on more than its own settings."""
 
 from collections.abc import Mapping
 
@@ -12,15 +12,15 @@ from settings.webui.webui import WebUISettings
 
 
 def redis_variables(redis: RedisConnection | None) -> Mapping[str, SecretKeySelectorArgs]:
-    """Where a Redis of the stack's own is found, for sessions and for websockets."""
+    """The URL of the stack's Redis, for sessions and for websockets."""
     return {} if redis is None else dict.fromkeys(("REDIS_URL", "WEBSOCKET_REDIS_URL"), redis.url)
 
 
 def authority_variables(settings: WebUISettings, platform: PlatformSettings) -> Mapping[str, str]:
-    """Where clients find the certificate authorities that do not look where all the others do.
+    """Certificate authorities for clients that do not read them from the usual variables.
 
-    Source: PostgreSQL documentation, "Client Verification of Server Certificates" (with `require`, a file of authorities
-    would mean `verify-ca`: so only where that was asked for); open_webui/config.py.
+    Source: PostgreSQL documentation, "Client Verification of Server Certificates" (with `require`, a file of authorities would
+    mean `verify-ca`: so only if that is configured); open_webui/config.py.
     """
     bundle = ca_variables(platform).get("SSL_CERT_FILE")
     if bundle is None:

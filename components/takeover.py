@@ -1,4 +1,4 @@
-"""The first `up` over objects that something else made, and that keep running under it."""
+"""The first `up` that adopts existing, running objects."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from components.transform import Transform
 from settings.platform.takeover import StoppedWorkload, TakeoverSettings
 
 FIELD_MANAGER = "airis"
-"""Under this name Pulumi applies, instead of a random one: so the fields can be handed over before, and what is stale goes."""
+"""Pulumi's field manager, instead of a random one: fields can be transferred to it before, and stale fields are removed."""
 
 _ANNOTATION = {"pulumi.com/patchFieldManager": FIELD_MANAGER}
 
@@ -19,17 +19,17 @@ _ANNOTATION = {"pulumi.com/patchFieldManager": FIELD_MANAGER}
 def takeover_transformations(settings: TakeoverSettings) -> list[Transform]:
     """For the `transformations` of resource options; none without a takeover.
 
-    The provider keeps the name in the state, so that the annotation may go again. Source: pulumi/pulumi-kubernetes,
-    provider/pkg/provider/provider.go, fieldManagerName.
+    The provider keeps the field manager in the state, so that the annotation may be removed again. Source:
+    pulumi/pulumi-kubernetes, provider/pkg/provider/provider.go, fieldManagerName.
     """
     return [_name_the_manager] if settings.enabled else []
 
 
 def once_stopped(settings: TakeoverSettings, namespace: pulumi.Output[str], name: str) -> pulumi.Output[str]:
-    """The namespace `name`, known once the workloads that must have stopped are seen to have no pods.
+    """The namespace `name`, once the workloads that must be stopped have no pods.
 
-    Whatever is to be made in `namespace` waits for this. They are looked at through the engine, and so in the very cluster
-    that is deployed to, in previews too. Raises pulumi.RunError there, naming those that run.
+    Everything in `namespace` waits for this. The workloads are read through the engine, so in the same cluster that is deployed
+    to, in previews too. Raises pulumi.RunError there, with the names of running workloads.
     """
     if not settings.stopped:
         return namespace
@@ -38,10 +38,11 @@ def once_stopped(settings: TakeoverSettings, namespace: pulumi.Output[str], name
         running = [each for each, state in zip(settings.stopped, values[1:], strict=True) if _runs(*state)]
         if running:
             names = " and ".join(f"{each.kind}/{each.name}" for each in running)
+            have = "have" if len(running) > 1 else "has"
             stop = " ".join(f"{each.kind.lower()}/{each.name}" for each in running)
             raise pulumi.RunError(
-                f"{names}: still there with pods, on a volume that this stack is to use, and two processes must never use one. "
-                f"Stop first: kubectl -n {name} scale {stop} --replicas=0"
+                f"{names} still {have} pods on a volume that this stack will use; two processes must never use one volume. "
+                f"Scale down first: kubectl -n {name} scale {stop} --replicas=0"
             )
         return str(values[0])
 
@@ -49,20 +50,20 @@ def once_stopped(settings: TakeoverSettings, namespace: pulumi.Output[str], name
 
 
 def _state(each: StoppedWorkload, namespace: str) -> pulumi.Output[Sequence[Any]]:
-    """The spec and the status of a workload in the cluster."""
+    """Spec and status of a workload in the cluster."""
     kind = StatefulSet if each.kind == "StatefulSet" else Deployment
     old = kind.get(f"before-{each.kind.lower()}-{each.name}", f"{namespace}/{each.name}")
     return pulumi.Output.all(old.spec, old.status)
 
 
 def _runs(spec: Any, status: Any) -> bool:
-    """Whether there are pods, or will be. Where there is no engine to ask, there is no spec."""
+    """Whether there are pods, or will be. Without an engine there is no spec."""
     wanted, there = _plain(spec), _plain(status)
     return bool(wanted) and (wanted.get("replicas") != 0 or bool(there.get("replicas")))
 
 
 def _plain(value: Any) -> Mapping[str, Any]:
-    """Outputs come as typed mappings, or as nothing where there is no engine to ask."""
+    """Outputs are typed mappings, or None without an engine."""
     return value if isinstance(value, Mapping) else {}
 
 

@@ -1,4 +1,4 @@
-"""The hook for what no setting covers: a file with the user's own functions `transform` and `objects`."""
+"""The transform file, for changes that no setting covers: the user's functions `transform` and `objects`."""
 
 import runpy
 from collections.abc import Callable
@@ -8,15 +8,15 @@ from pathlib import Path
 import pulumi
 
 Transform = Callable[[pulumi.ResourceTransformationArgs], pulumi.ResourceTransformationResult | None]
-"""Sees a resource before it is registered; returns what it becomes, or nothing to leave it as it is."""
+"""Receives a resource before it is registered; returns the changed resource, or None to leave it unchanged."""
 
 Objects = Callable[[pulumi.Output[str], pulumi.ResourceOptions], None]
-"""Registers further resources; gets the namespace that they belong to, and the options to give them."""
+"""Registers additional resources; receives their namespace and the options to pass."""
 
 
 @dataclass(frozen=True)
 class Hook:
-    """What the user's file offers."""
+    """The functions of the user's file."""
 
     path: Path
     transform: Transform | None = None
@@ -24,11 +24,11 @@ class Hook:
 
     @property
     def transformations(self) -> list[Transform]:
-        """For the `transformations` of resource options: they hold for the resource and everything below it."""
+        """For the `transformations` of resource options: they apply to the resource and all its children."""
         return [] if self.transform is None else [self._transform]
 
     def add_objects(self, namespace: pulumi.Output[str]) -> None:
-        """Has the file register its own resources. Raises pulumi.RunError when it fails."""
+        """Registers the file's own resources. Raises pulumi.RunError if that fails."""
         if self.objects is None:
             return
         try:
@@ -46,15 +46,15 @@ class Hook:
 
 
 def load_hook(project: Path, file: str | None) -> Hook:
-    """Reads the user's file; without one, a hook that does nothing.
+    """Loads the user's file; without one, a hook that does nothing.
 
-    Raises pulumi.RunError when the file is not there, cannot be run, or has neither function.
+    Raises pulumi.RunError if the file does not exist, cannot be run, or defines neither function.
     """
     path = project / (file or "")
     if file is None:
         return Hook(path)
     if not path.is_file():
-        raise pulumi.RunError(f"airis:transform.file: there is no file {file} beside Pulumi.yaml")
+        raise pulumi.RunError(f"airis:transform.file: {file} does not exist in the directory of Pulumi.yaml")
     try:
         found = runpy.run_path(str(path))
     except Exception as error:
@@ -62,13 +62,13 @@ def load_hook(project: Path, file: str | None) -> Hook:
     functions = {name: found.get(name) for name in ("transform", "objects")}
     if not any(callable(each) for each in functions.values()):
         raise pulumi.RunError(
-            f"airis:transform.file: {file} has neither a function transform(args) nor objects(namespace, opts)"
+            f"airis:transform.file: {file} defines neither transform(args) nor objects(namespace, opts)"
         )
     return Hook(path, **functions)
 
 
 def _failed(path: Path, what: str, error: Exception) -> pulumi.RunError:
-    """Names the line of the user's file, instead of a traceback through Pulumi's own."""
+    """Reports the line of the user's file, instead of a traceback through Pulumi."""
     line, traceback = 0, error.__traceback__
     while traceback is not None:
         if traceback.tb_frame.f_code.co_filename == str(path):

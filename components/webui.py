@@ -1,4 +1,4 @@
-"""The Open WebUI front end."""
+"""Open WebUI, the front end."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -37,33 +37,33 @@ from settings.webui.webui import WebUISettings
 
 PORT = 8080
 DATA_PATH = "/app/backend/data"
-"""Where the image keeps its database, uploads and caches."""
+"""The image's directory for database, uploads and caches."""
 
 _DATA = "webui-volume"
 _SCRATCH = "scratch"
 _SCRATCH_PATH = "/tmp"  # noqa: S108  (inside the container)
 _FOLDERS = {"DATA_DIR": DATA_PATH, "STATIC_DIR": f"{_SCRATCH_PATH}/static", "HOME": _SCRATCH_PATH}
-"""The folders that Open WebUI may write to. Into STATIC_DIR it copies files at every start (open_webui/config.py)."""
+"""Directories that Open WebUI writes to. It copies files to STATIC_DIR at every start (open_webui/config.py)."""
 _LEAVING_SECONDS = 5
-"""How long a pod that is to end goes on serving, where other pods take over. Ingress controllers and nodes are told of its end
-when it is, and send it requests until they have heard. Source: Kubernetes, "Pod Lifecycle"."""
+"""How long a terminating pod keeps serving if other pods take over. Ingress controllers and nodes learn of the termination when
+it begins, and send requests until then. Source: Kubernetes, "Pod Lifecycle"."""
 
 
 class WebUI(pulumi.ComponentResource):
     """Open WebUI as a Deployment `<name>-deployment`, with `<name>-service`, `<name>-pvc` and, with a host, `<name>-ingress`.
 
-    `name` names the objects and is the value of their `app` label. `namespace` must exist. `ollama_urls` are the
-    Ollama servers to use, before those of the settings; None leaves the choice to the administrator. `ollama_pods` are the
-    labels of their pods, for where egress is restricted. `secrets` are the credentials that the stack itself keeps, in
-    `<name>-secrets`, with a session key that is generated once where none is given. `platform` is what holds for every
-    workload. `ingress` and `gateway` lead to it from outside the cluster; a gateway makes `<name>-route`.
+    `name` names the objects and is the value of their `app` label. `namespace` must exist. `ollama_urls` are Ollama servers to
+    use, before those of the settings; with None, administrators decide. `ollama_pods` are the labels of their pods, for
+    restricted egress. `secrets` are the credentials in the stack's Secret, `<name>-secrets`; without a session key, one is
+    generated once. `platform` has the settings that all workloads share. `ingress` and `gateway` expose it outside the cluster;
+    a gateway creates `<name>-route`.
     """
 
     url: pulumi.Output[str]
-    """Where users reach the WebUI: from outside the cluster, or where it is not open to that, inside by its Service."""
+    """URL of the WebUI: the public one, or if it is not exposed, that of its Service."""
 
     port_forward: pulumi.Output[str]
-    """The command that brings the WebUI to http://localhost:8080 without an Ingress."""
+    """The command that forwards http://localhost:8080 to the WebUI, without an Ingress."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class WebUI(pulumi.ComponentResource):
         )
 
         if settings.object_storage is not None:
-            # uploads are in the object storage and the database elsewhere: what is left here are caches
+            # uploads are in the object storage and the database elsewhere: only caches are left
             data = pod.scratch(_DATA, settings.storage.size)
         else:
             existing = settings.storage.existing_claim
@@ -112,7 +112,7 @@ class WebUI(pulumi.ComponentResource):
         front = service(f"{name}-service", name, PORT, settings.service, place, annotations=front_annotations)
         signs_in = settings.telemetry is not None and settings.telemetry.signs_in
         starting = start(name, DATA_PATH, place, one_process=settings.one_process, signs_in=signs_in)
-        # What prepares the database is the same application, with the same settings, and the server finds it prepared
+        # The init container prepares the database with the same application and the same settings as the server
         environment = (
             ollama_variables(ollama_urls, settings.connections),
             _FOLDERS,
@@ -139,7 +139,7 @@ class WebUI(pulumi.ComponentResource):
             settings.image,
             command=list(starting.prepare),
             environment=pod.env(*environment, former_variables(settings.connections)),
-            termination_message_policy="FallbackToLogsOnError",  # the last line of its log says why it failed
+            termination_message_policy="FallbackToLogsOnError",  # the last line of its log is the reason of a failure
             **common,
         )
         container = pod.container(
@@ -159,12 +159,12 @@ class WebUI(pulumi.ComponentResource):
             f"{name}-deployment",
             metadata=place.metadata(f"{name}-deployment", WAIT_FOR_PODS),
             spec=DeploymentSpecArgs(
-                # A number here would be set again at each `up`, against the autoscaler
+                # A number here would override the autoscaler at each `up`
                 replicas=settings.replicas if settings.autoscaling is None or settings.replicas == 0 else None,
                 selector=selector(name),
-                # As long as Pulumi waits: `kubectl rollout status`, Argo CD and Flux give up then
+                # As long as Pulumi waits. `kubectl rollout status`, Argo CD and Flux time out then
                 progress_deadline_seconds=platform.cluster.ready_seconds,
-                # Two releases must never serve one database, nor two pods wait for one another's volume
+                # Two releases must never use one database, nor two pods wait for each other's volume
                 strategy=_strategy(rolling=settings.rolling_updates),
                 template=pod.template(
                     place,
@@ -195,7 +195,7 @@ class WebUI(pulumi.ComponentResource):
             autoscaler(name, f"{name}-deployment", settings.autoscaling, place)
         disruption_budget(name, settings.min_pods, place)
         if platform.network.policies:
-            # A Service that is open to the outside on purpose must not be closed again here
+            # Do not block a Service that is exposed on purpose
             outside = ["0.0.0.0/0", "::/0"] if settings.service.type != "ClusterIP" else []
             ingress_namespaces = list(dict.fromkeys([*platform.network.ingress_namespaces, *exposure.namespaces]))
             policy(
@@ -220,16 +220,16 @@ class WebUI(pulumi.ComponentResource):
 
 
 def _leaving() -> LifecycleArgs:
-    """Has a pod wait before it is told to end. A command, because the action `sleep` is only in Kubernetes 1.30 and later."""
+    """Delays the termination of a pod. A command, because the action `sleep` requires Kubernetes 1.30."""
     command = ["sleep", str(_LEAVING_SECONDS)]
     return LifecycleArgs(pre_stop=LifecycleHandlerArgs(exec_=ExecActionArgs(command=command)))
 
 
 def _strategy(*, rolling: bool) -> DeploymentStrategyArgs:
-    """How pods are replaced. The numbers are Kubernetes' own defaults.
+    """The update strategy. The numbers are Kubernetes' defaults.
 
-    They have to stand here to go again: the API server refuses Recreate as long as they are there, and with server-side apply
-    nobody takes away what it has put in by itself.
+    They are set explicitly so that they can be removed again: the API server refuses Recreate as long as they are present, and
+    with server-side apply, defaults that it has set itself are never removed.
     """
     if not rolling:
         return DeploymentStrategyArgs(type="Recreate")

@@ -1,4 +1,4 @@
-"""Reads a stack's configuration into `StackSettings`, or says everything that is wrong with it at once."""
+"""Reads a stack's configuration into `StackSettings`, or reports every problem with it."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,21 +22,21 @@ from settings.types.project_files import yaml_file
 from settings.types.secrets import URL_WITH_PASSWORD, SecretsSettings
 
 PROJECT = "airis"
-"""The project's name in Pulumi.yaml, and with it the prefix of its config keys."""
+"""The project's name in Pulumi.yaml, which is the namespace of its config keys."""
 
 _Path = KeyPath
 
 _BASE = "base"
 _SECRETS = "secrets"
 _HIDDEN = "[not shown]"
-_SECRET = "[secret]"  # noqa: S105  (what stands in the place of one)
+_SECRET = "[secret]"  # noqa: S105  (a placeholder)
 _NOT_SHOWN = (_HIDDEN, _SECRET)
 _CONTEXT = "kubernetes:context"
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong: the key's path (`airis:ollama.gpu.count`), its value as shown, and what is allowed."""
+    """A wrong setting: its path (`airis:ollama.gpu.count`), its value as displayed, and what is allowed."""
 
     key: str
     value: str
@@ -47,14 +47,14 @@ class Problem:
 
 
 class SettingsError(Exception):
-    """A stack's configuration is wrong. Holds every problem found; no secret value is among them."""
+    """A stack's configuration is wrong. Lists every problem, without secret values."""
 
     def __init__(self, source: str, problems: Sequence[Problem]) -> None:
         self.source = source
         self.problems = tuple(sorted(problems, key=lambda problem: problem.key))
         count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
         listed = "\n".join(f"  {problem}" for problem in self.problems)
-        super().__init__(f"{source}: {count} wrong, nothing was changed.\n{listed}")
+        super().__init__(f"{source}: {count} wrong. Nothing was changed.\n{listed}")
 
 
 def load(
@@ -66,13 +66,13 @@ def load(
 ) -> StackSettings:
     """Reads the settings of one stack.
 
-    `config` maps Pulumi config keys (`airis:ollama`) to their values as Pulumi hands them over: text, with objects as
-    JSON. Keys of other namespaces are left alone, but for `kubernetes:context`: `airis:cluster.context` has to be the same.
-    `source` is the file to name in errors, which show its values as they stand there, if it is in `root`; values under
-    `secret_keys` are never shown. `root` is the folder with Pulumi.yaml, from which on `airis:base` names its file.
+    `config` maps Pulumi config keys (`airis:ollama`) to their values as Pulumi passes them: text, with objects as JSON. Other
+    namespaces are ignored, except for `kubernetes:context`, which must match `airis:cluster.context`. `source` is the file that
+    errors name; they show values as written there, if it is in `root`. Values under `secret_keys` are never shown. `root` is
+    the directory of Pulumi.yaml, to which the path in `airis:base` is relative.
 
-    Raises SettingsError with every problem at once, undeclared `airis:` keys included (the engine reports none of
-    them: pulumi/pulumi, pkg/workspace/config.go).
+    Raises SettingsError with every problem, undeclared `airis:` keys included (the engine reports none of them: pulumi/pulumi,
+    pkg/workspace/config.go).
     """
     own = {
         key.removeprefix(f"{PROJECT}:"): _decode(key.removeprefix(f"{PROJECT}:"), value)
@@ -88,8 +88,8 @@ def load(
         problems.setdefault(path, problem)
     wrong: set[_Path] = set()
     remaining: Any = given
-    # Rules between fields are only checked once the fields themselves are right. So that one run shows everything, what
-    # is wrong is taken out and the rest is checked again, until nothing new turns up.
+    # Rules between fields are only checked once the fields themselves are valid. To report everything in one run, remove
+    # what is wrong and check the rest again, until there are no new problems.
     while True:
         try:
             settings = StackSettings.model_validate(remaining, by_alias=True, by_name=False)
@@ -115,7 +115,7 @@ def load(
 
 
 def _shared(base: object, root: Path, source: str) -> Mapping[str, Any]:
-    """What `airis:base` brings; nothing where it is not a text at all, which is told with everything else."""
+    """The settings of the file in `airis:base`; empty if that is not a text, which is reported with the other problems."""
     if not isinstance(base, str):
         return {}
     try:
@@ -125,7 +125,7 @@ def _shared(base: object, root: Path, source: str) -> Mapping[str, Any]:
 
 
 def _placed(problems: Mapping[_Path, Problem], own: Any, shared: Any) -> list[Problem]:
-    """The problems, with a word on those whose value stands in the shared file."""
+    """The problems, with a note on those whose value is in the shared file."""
     return [
         replace(each, key=f"{each.key} (from {own[_BASE]})")
         if _at(own, path) is _ABSENT and _at(shared, path) is not _ABSENT
@@ -135,15 +135,15 @@ def _placed(problems: Mapping[_Path, Problem], own: Any, shared: Any) -> list[Pr
 
 
 def _context_of(config: Mapping[str, str]) -> str:
-    """Pulumi's own setting decides where the stack goes: that is what has to agree with the pin."""
+    """Pulumi's own setting decides on the cluster, so it must match the pinned context."""
     given = config.get(_CONTEXT)
-    return f"which is {json.dumps(given)}" if given is not None else "which is not set: `pulumi config set` it too"
+    return f"which is {json.dumps(given)}" if given is not None else "which is not set: set it with `pulumi config set`"
 
 
 def _decode(key: str, value: str) -> Any:
-    """Objects, lists, numbers and booleans are JSON; text is itself."""
+    """Objects, lists, numbers and Booleans are JSON; text is not encoded."""
     text = any(key == field.alias and field.annotation is str for field in StackSettings.model_fields.values())
-    if text and value != "null":  # a key without a value, not a namespace of that name
+    if text and value != "null":  # "null" is a key without a value
         return value
     try:
         return json.loads(value)
@@ -152,16 +152,14 @@ def _decode(key: str, value: str) -> Any:
 
 
 def _plain_secrets(given: Mapping[str, Any], secret: AbstractSet[str]) -> Iterator[tuple[_Path, Problem]]:
-    """Credentials that stand in plain text in the stack file. The engine only tells whether a key holds anything encrypted."""
+    """Credentials in plain text in the stack file. The engine reports only whether a key holds any encrypted value."""
     credentials = given.get(_SECRETS)
     if _SECRETS in secret or not isinstance(credentials, Mapping):
         return
     for name in SecretsSettings.model_fields.values():
         if credentials.get(name.alias) is not None:
             path = (_SECRETS, str(name.alias))
-            allowed = (
-                f"no plain text: `pulumi config set --secret --path {_key(path)}`; then change the value that was seen"
-            )
+            allowed = f"no plain text: `pulumi config set --secret --path {_key(path)}`; then rotate the credential"
             yield path, Problem(_key(path), _HIDDEN, allowed)
 
 
@@ -175,7 +173,7 @@ def _problems(
     for detail in error.errors():
         if detail["type"] == "default_factory_not_called":  # follows from another error in the same model
             continue
-        if detail["type"] == "missing" and detail["loc"] in wrong:  # it was given, and taken out
+        if detail["type"] == "missing" and detail["loc"] in wrong:  # it was given, and removed
             continue
         if detail["type"] == RULES_ERROR:
             for broken in detail["ctx"]["broken"]:
@@ -187,33 +185,33 @@ def _problems(
             path = detail["loc"]
             value = _at(given, path)
             shown = _shown(value, path, secret)
-            stands = None if shown in _NOT_SHOWN else written.at(path, value)
-            allowed = _text_wanted(value, stands) if detail["type"] == "string_type" else _allowed(detail)
-            yield path, _problem(path, stands or shown, allowed, secret)
+            as_written = None if shown in _NOT_SHOWN else written.at(path, value)
+            allowed = _text_wanted(value, as_written) if detail["type"] == "string_type" else _allowed(detail)
+            yield path, _problem(path, as_written or shown, allowed, secret)
 
 
 def _changed_texts(
     given: Mapping[str, Any], secret: AbstractSet[str], written: Written
 ) -> Iterator[tuple[_Path, Problem]]:
-    """Texts that were none in the file: of what stands without quotes, the engine hands over its own idea, as text.
+    """Values without quotes that YAML does not read as text, but the engine passes as text, in its own notation.
 
-    It does so with every date, and with whatever is the value of a key of the stack itself.
+    The engine does this with dates, and with top-level keys of the stack.
     """
     for path, text in _texts(given, ()):
-        stands = written.at(path, text)
-        if ENGINE_DATE.fullmatch(text) and (stands is not None or not written.knows(path, text)):
+        as_written = written.at(path, text)
+        if ENGINE_DATE.fullmatch(text) and (as_written is not None or not written.knows(path, text)):
             kind = DATE
-        elif len(path) == 1 and stands is not None and stands != text:
-            kind = resolve(stands, ENGINE).kind
+        elif len(path) == 1 and as_written is not None and as_written != text:
+            kind = resolve(as_written, ENGINE).kind
         else:
             continue
         shown = _shown(text, path, secret)
-        stands = None if shown in _NOT_SHOWN else stands
-        yield path, _problem(path, stands or shown, _quotes(kind, stands), secret)
+        as_written = None if shown in _NOT_SHOWN else as_written
+        yield path, _problem(path, as_written or shown, _quotes(kind, as_written), secret)
 
 
 def _texts(value: Any, at: _Path) -> Iterator[tuple[_Path, str]]:
-    """Texts that could have been something else."""
+    """Texts that may have been another type in the file."""
     if isinstance(value, str):
         if ENGINE_DATE.fullmatch(value) or (len(at) == 1 and resolve(value, ENGINE).kind not in (TEXT, NULL)):
             yield at, value
@@ -222,26 +220,26 @@ def _texts(value: Any, at: _Path) -> Iterator[tuple[_Path, str]]:
             yield from _texts(inner, (*at, key))
 
 
-def _text_wanted(value: object, stands: str | None) -> str:
+def _text_wanted(value: object, as_written: str | None) -> str:
     kinds = {NULL: type(None), BOOLEAN: bool, NUMBER: int | float}
     kind = next((kind for kind, types in kinds.items() if isinstance(value, types)), None)
-    return "text" if kind is None else _quotes(kind, stands)
+    return "text" if kind is None else _quotes(kind, as_written)
 
 
-def _quotes(kind: str, stands: str | None) -> str:
-    """Asks for text, and shows the quotes to add; in general terms where it is not known what stands in the file."""
-    if stands is not None:
-        return f"text: {is_not_text(kind, stands)}"
+def _quotes(kind: str, as_written: str | None) -> str:
+    """Requires text, and shows the quotes to add; in general terms if the characters in the file are unknown."""
+    if as_written is not None:
+        return f"text: {is_not_text(kind, as_written)}"
     return "text: this is null in YAML" if kind == NULL else f"text in quotes: without them, YAML reads a {kind}"
 
 
 def _problem(path: _Path, value: str, allowed: str, secret: AbstractSet[str]) -> Problem:
-    """A problem that gives nothing away: what is allowed may repeat the value, or one beside it.
+    """A problem that reveals no secret: what is allowed may repeat the value, or an adjacent one.
 
-    It never does where credentials belong, and there it has to name the remedy.
+    Where credentials belong, it never does, and has to name the fix.
     """
     hidden = path and path[0] in secret and not {_SECRETS, "env", "secretEnv"} & {*path}
-    return Problem(_key(path), value, "something else; docs/config.md says what fits this key" if hidden else allowed)
+    return Problem(_key(path), value, "another value: see docs/config.md for this key" if hidden else allowed)
 
 
 def _extend(location: _Path, key: str) -> _Path:
@@ -271,7 +269,9 @@ def _shown(value: object, path: _Path, secret: AbstractSet[str]) -> str:
 
 
 def _may_be_credential(value: object, path: _Path) -> bool:
-    """Plain text, but people do put passwords there: as a variable, a list as in a pod's own `env`, in place of a reference."""
+    """Values that may contain passwords although they are not encrypted: variables, lists as in a pod's `env`, and texts in
+    place of a reference.
+    """
     if "env" in path:
         return path[-1] != "env" or isinstance(value, Mapping | list)
     if value is None or value is _ABSENT:
@@ -298,7 +298,7 @@ def _at(given: Any, path: _Path) -> Any:
 
 
 def _drop_at(detail: ErrorDetails) -> list[_Path]:
-    """The paths to take out: what is wrong itself; for something missing, the thing that lacks it; for a rule, its keys."""
+    """The paths to remove: the wrong value; for a missing one, its parent; for a rule, its keys."""
     location: _Path = detail["loc"]
     if detail["type"] == RULES_ERROR:
         return [_extend(location, key) for broken in detail["ctx"]["broken"] for key in (broken.key, *broken.reads)]
@@ -306,12 +306,12 @@ def _drop_at(detail: ErrorDetails) -> list[_Path]:
         location = location[: location.index("[key]")]
     elif detail["type"] == "missing":
         location = location[:-1]
-    # without one of its items, a list's other items would change their places; so the whole list goes
+    # removing one item of a list would change the indexes of the others, so the whole list is removed
     return [location[:-1] if location and isinstance(location[-1], int) else location]
 
 
 def _without(given: Any, path: _Path) -> tuple[Any, bool]:
-    """A copy without what stands at the path, and whether anything stood there."""
+    """A copy without the value at the path, and whether there was one."""
     if not path:
         return {}, bool(given)
     head, *tail = path
@@ -343,7 +343,7 @@ _ALLOWED = {
 
 
 def _allowed(detail: ErrorDetails) -> str:
-    """What would be right, for the person who reads it; pydantic's own words where they are good enough."""
+    """What is allowed, in the user's terms; pydantic's message if there is no better one."""
     if detail["type"] == "extra_forbidden":
         return _known_keys(detail["loc"])
     return _ALLOWED.get(detail["type"], detail["msg"]).format(**detail.get("ctx", {}))
@@ -353,12 +353,12 @@ def _known_keys(path: _Path) -> str:
     model = _model_at(path[:-1])
     known = sorted(field.alias or name for name, field in model.model_fields.items())
     close = get_close_matches(str(path[-1]), known, n=1)
-    meant = f"{close[0]} (was that meant?); " if close else ""
-    return f"{meant}the keys here are {', '.join(known)}"
+    hint = f"did you mean `{close[0]}`? The" if close else "the"
+    return f"{hint} keys here are {', '.join(known)}"
 
 
 def _model_at(path: _Path) -> type[BaseModel]:
-    """The model that stands at the path, where there is one."""
+    """The model at the path, if there is one."""
     at: Any = StackSettings
     for part in path:
         if isinstance(at, type) and issubclass(at, BaseModel):

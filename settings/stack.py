@@ -1,4 +1,4 @@
-"""Everything that a stack file may say."""
+"""The settings of a stack file."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,51 +24,52 @@ from settings.webui.webui import WebUISettings
 
 @dataclass(frozen=True)
 class _Credential:
-    """One that may stand in a Secret of somebody else's, or in the stack's own."""
+    """A credential that comes from an existing Secret, or from the stack's own Secret."""
 
     section: str
-    """The part of `airis:webui` that it is for."""
+    """The section of `airis:webui` that needs the credential."""
     key: str
-    """The key of the reference there."""
+    """The key of the reference in that section."""
     reference: SecretKeyRef | None
     secret: str
     """The key under `airis:secrets`."""
     value: SecretStr | None
     used: bool
-    """Whether it is needed."""
+    """Whether the credential is needed."""
     instead: str
-    """What would be right where it is not, if that is not simply the section."""
+    """What to set where the credential is not needed; empty if the answer is to set the section."""
     decided_by: tuple[str, ...]
-    """The keys of the section that say whether it is needed."""
+    """The keys of the section that decide whether the credential is needed."""
 
 
 class StackSettings(PlatformSettings):
     """The settings of one stack. Each field is one `airis:` key of its stack file."""
 
     base: YamlFile | None = None
-    """A file with settings that several stacks share; null for none. It looks like a stack file. What stands in the stack file
-    itself goes first: mappings are merged at every depth, and everything else is replaced. docs/tenants.md shows it."""
+    """Path of a YAML file with settings that several stacks share, in the format of a stack file; null for none. The stack file
+    takes precedence: mappings are merged at every depth, all other values are replaced. See docs/tenants.md."""
     production: StrictBool = False
-    """Whether people depend on this stack: images must then name one release."""
+    """Mark the stack as production. Images must then be pinned to a release or a digest."""
     namespace: Dns1123Label = "airis"
-    """Namespace that everything lives in; it is created."""
+    """Namespace of the stack. airis creates it."""
     webui: WebUISettings = WebUISettings()
-    """The Open WebUI front end."""
+    """Open WebUI, the front end."""
     ollama: OllamaSettings = OllamaSettings()
-    """The Ollama model server."""
+    """Ollama, the model server."""
     ingress: IngressSettings = IngressSettings()
-    """The way in from outside the cluster, by an Ingress."""
+    """Ingress in front of the WebUI."""
     gateway: GatewaySettings | None = None
-    """The way in by a Gateway (Gateway API); null makes no HTTPRoute. Both at once lead to the same WebUI, as in a move."""
+    """HTTPRoute in front of the WebUI (Gateway API); null for none. An Ingress and an HTTPRoute may be used together, for
+    example during a migration."""
     transform: TransformSettings = TransformSettings()
     """Changes to objects that no setting covers."""
     takeover: TakeoverSettings = TakeoverSettings()
-    """The first `up` over objects that kubectl or Helm made: `airis adopt` writes it."""
+    """Adoption of objects that kubectl or Helm created. Written by `airis adopt`."""
     secrets: SecretsSettings = SecretsSettings()
     """Credentials, encrypted with `pulumi config set --secret`."""
 
     def rules(self) -> Iterator[Broken]:
-        """What one part of the stack needs of another."""
+        """Rules between the sections of the stack."""
         yield from super().rules()
         if self.production:
             for key, image in self._images().items():
@@ -76,7 +77,7 @@ class StackSettings(PlatformSettings):
                     yield Broken(key, image, "a release or a digest, because this stack is production", ("production",))
         for each in self._credentials():
             key, secret = f"webui.{each.section}.{each.key}", f"secrets.{each.secret}"
-            if not each.used and each.value is not None:  # the stack would run on without it, and nobody would notice
+            if not each.used and each.value is not None:  # an unused credential would go unnoticed
                 allowed = each.instead or f"only together with airis:webui.{each.section}"
                 yield Broken(secret, "[secret]", allowed, (f"webui.{each.section}",))
             if each.used and each.reference is None and each.value is None:
@@ -90,7 +91,7 @@ class StackSettings(PlatformSettings):
             yield Broken("webui.sessionKeyFrom", {"name": self.webui.session_key_from.name}, allowed)
         database, bundle = self.webui.database, self.ca_bundle
         if database is not None and database.ssl_mode in VERIFYING and not (bundle.config_map or bundle.secret):
-            allowed = "require, or also set airis:caBundle: PostgreSQL's client knows no authorities by itself"
+            allowed = "require, or also set airis:caBundle: PostgreSQL's client has no default authorities"
             yield Broken("webui.database.sslMode", database.ssl_mode, allowed, ("caBundle",))
         yield from exposure_rules(self.webui.url, self.webui.service, self.ingress, self.gateway)
         ways_in = {"ingress.host": self.ingress.host, "gateway": self.gateway}
@@ -99,23 +100,23 @@ class StackSettings(PlatformSettings):
         yield from self.webui.connections.in_stack(own_ollama=self.ollama.enabled)
 
     def warnings(self) -> Iterator[str]:
-        """What works, and may surprise later."""
+        """Settings that work, but may cause problems later."""
         for key, image in self._images().items():
             if is_mutable(image):
-                yield f"airis:{key}: {image} may be another image tomorrow; a release or a digest never is"
+                yield f"airis:{key}: {image} has a mutable tag: pin a release or a digest"
         yield from self.ollama.warnings() if self.ollama.enabled else ()
         webui = self.webui
         yield from webui.warnings()
         yield from exposure_warnings(webui.url, webui.cors_origins, webui.service, self.ingress, self.gateway)
         gpu_warnings = self.ollama.gpu_warnings(restricted=self.pod_security == "restricted")
-        for key, words in gpu_warnings if self.ollama.enabled else ():
-            yield f"airis:ollama.{key}: {words}"
+        for key, text in gpu_warnings if self.ollama.enabled else ():
+            yield f"airis:ollama.{key}: {text}"
         yield from webui.auth.warnings(policies=self.network.policies)
         network = self.network
         closed = network.policies and network.restrict_egress and not network.egress_to
         yield from webui.connections.warnings(closed=closed)
         for key in self._external_state() if closed else ():
-            yield f"airis:network.egressTo: empty, so that the WebUI cannot reach what airis:webui.{key} names"
+            yield f"airis:network.egressTo: empty, so the WebUI cannot reach the server of airis:webui.{key}"
 
     def _external_state(self) -> Iterator[str]:
         """The keys of `airis:webui` that name servers outside of the stack."""
@@ -138,7 +139,7 @@ class StackSettings(PlatformSettings):
         return images
 
     def _credentials(self) -> Iterator[_Credential]:
-        """What the WebUI's state needs, as it is set up."""
+        """The credentials of the WebUI's database, Redis and object storage."""
         database, redis, store, own = self.webui.database, self.webui.redis, self.webui.object_storage, self.secrets
         parts = database is not None and database.host is not None
         yield _Credential(
@@ -148,7 +149,7 @@ class StackSettings(PlatformSettings):
             "databaseUrl",
             own.database_url,
             used=database is not None and not parts,
-            instead="null, because airis:webui.database names the database by host" if parts else "",
+            instead="null, because airis:webui.database.host is set" if parts else "",
             decided_by=("host",),
         )
         yield _Credential(
@@ -158,7 +159,7 @@ class StackSettings(PlatformSettings):
             "databasePassword",
             own.database_password,
             used=database is not None and parts and not database.iam_token,
-            instead="only where airis:webui.database has a host, and no iamToken",
+            instead="only with airis:webui.database.host, and without iamToken",
             decided_by=("host", "iamToken"),
         )
         bundled = redis is not None and redis.bundled is not None
@@ -169,11 +170,11 @@ class StackSettings(PlatformSettings):
             "redisUrl",
             own.redis_url,
             used=redis is not None and not bundled,
-            instead="null, because airis:webui.redis.bundled has a URL of its own" if bundled else "",
+            instead="null, because the URL of airis:webui.redis.bundled is generated" if bundled else "",
             decided_by=("bundled",),
         )
         keys = store is not None and store.is_s3 and not store.workload_identity
-        instead = "null, because airis:webui.objectStorage takes no keys of S3" if store and not keys else ""
+        instead = "null, because airis:webui.objectStorage uses no S3 keys" if store and not keys else ""
         yield _Credential(
             "objectStorage",
             "accessKeyIdFrom",

@@ -12,16 +12,18 @@ import os
 import runpy
 import sys
 import threading
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
 from google.protobuf import json_format
+from google.protobuf.struct_pb2 import Struct, Value
 from pulumi.runtime import mocks, rpc
-from pulumi.runtime.settings import SETTINGS, get_root_resource
+from pulumi.runtime.proto.resource_pb2 import ReadResourceResponse, RegisterResourceResponse
+from pulumi.runtime.settings import SETTINGS, _get_callbacks, get_root_resource
 from pulumi.runtime.stack import run_pulumi_func
 
 from airis.stack_file.stacks import StackFile
@@ -125,10 +127,7 @@ def run(stack: StackFile, *, generate_secrets: bool = False) -> Rendering:
 def _run(stack: StackFile, generate: bool) -> Rendering:
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    # The SDK calls the monitor from the loop's executor. One worker is enough, and the loop that the SDK opens in it
-    # (mocks.py, _ensure_event_loop) can be closed, instead of complaining when the interpreter ends.
-    executor = ThreadPoolExecutor(max_workers=1)
-    loop.set_default_executor(executor)
+    loop.set_default_executor(_Inline())
     recorder = _Recorder(generate=generate)
     pulumi.runtime.set_mocks(
         recorder.mocks, project="airis", stack=stack.name, preview=False, logger=_log, monitor=recorder
@@ -144,6 +143,7 @@ def _run(stack: StackFile, generate: bool) -> Rendering:
             sys.path.remove(str(program.parent))
 
     async def drain() -> Mapping[str, Any]:
+        await _get_callbacks()  # several resources with hooks would each start a server for them
         await asyncio.wait_for(run_pulumi_func(go), TIMEOUT_SECONDS)
         root = get_root_resource()
         exports = getattr(root, "outputs", {})
@@ -158,8 +158,6 @@ def _run(stack: StackFile, generate: bool) -> Rendering:
         for task in unfinished:
             task.cancel()
         loop.run_until_complete(asyncio.gather(*unfinished, return_exceptions=True))
-        executor.submit(_close_loop).result()
-        executor.shutdown()
         _close_loop()
 
 
@@ -170,43 +168,65 @@ def _close_loop() -> None:
     asyncio.set_event_loop(None)
 
 
-class _Echo(mocks.Mocks):
-    """Gives every resource its inputs back as its outputs, as the API server would for what the program reads."""
+class _Inline(ThreadPoolExecutor):
+    """Calls at once what the SDK hands to the loop's executor: this monitor answers sooner than a thread takes over."""
 
-    def __init__(self, *, generate: bool) -> None:
-        self._generate = generate
-
-    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        state = dict(args.inputs)
-        if args.typ == "pulumi:index:Stash":
-            # A generated value would differ from render to render, and never be the one that the stack keeps
-            state["output"] = args.inputs["input"] if self._generate else "generated at the first up"
-        return f"{args.name}-id", state
-
-    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-        return {}, None
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        called: Future[Any] = Future()
+        try:
+            called.set_result(fn(*args, **kwargs))
+        except Exception as error:  # raised again where the SDK waits for it
+            called.set_exception(error)
+        return called
 
 
 class _Recorder(mocks.MockMonitor):
-    """A monitor that keeps the registrations whole: `MockResourceArgs` leaves the resource options out."""
+    """A monitor that keeps the registrations, and gives every resource its inputs back as its outputs.
+
+    So does the API server with what the program reads. `MockMonitor` itself parses and writes all properties for that, which
+    takes as long as everything else, and leaves the resource options out.
+    """
 
     def __init__(self, *, generate: bool) -> None:
-        super().__init__(_Echo(generate=generate))
+        super().__init__(_NoMocks())
         self.objects: list[KubernetesObject] = []
+        self._generate = generate
 
-    def RegisterResource(self, request: Any) -> Any:
+    def RegisterResource(self, request: Any) -> RegisterResourceResponse:
+        urn = self.make_urn(request.parent, request.type, request.name)
+        if request.type == "pulumi:pulumi:Stack":
+            return RegisterResourceResponse(urn=urn)
         if request.custom and request.type.startswith(_KUBERNETES):
-            manifest = _plain(json_format.MessageToDict(request.object))
             self.objects.append(
                 KubernetesObject(
-                    manifest=manifest,
-                    urn=self.make_urn(request.parent, request.type, request.name),
+                    manifest=_plain(json_format.MessageToDict(request.object)),
+                    urn=urn,
                     protect=request.protect,
                     retain=request.retainOnDelete,
                     ignores=tuple(request.ignoreChanges),
                 )
             )
-        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+        outputs = Struct()
+        outputs.CopyFrom(request.object)
+        if request.type == "pulumi:index:Stash":
+            # A generated value would differ from render to render, and never be the one that the stack keeps
+            kept = request.object.fields["input"] if self._generate else Value(string_value="generated at the first up")
+            outputs.fields["output"].CopyFrom(kept)
+        return RegisterResourceResponse(urn=urn, id=f"{request.name}-id", object=outputs)
+
+    def ReadResource(self, request: Any) -> ReadResourceResponse:
+        urn = self.make_urn(request.parent, request.type, request.name)
+        return ReadResourceResponse(urn=urn, properties=request.properties)
+
+
+class _NoMocks(mocks.Mocks):
+    """What `MockMonitor` would ask. The recorder answers itself, and the program calls no functions of providers."""
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        raise NotImplementedError
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        raise NotImplementedError
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,7 @@
-"""What each ingress controller has to be told so that streams, uploads, websockets and several pods work.
+"""Annotations that each ingress controller needs for streams, uploads, websockets and several pods.
 
-Open WebUI streams answers for minutes, takes documents as uploads, and speaks over a websocket at /ws. Every function returns
-the annotations of the Ingress, and those of the Service behind it: where a controller reads which is its own affair.
+Open WebUI streams answers for minutes, accepts documents as uploads, and serves a websocket at /ws. Every function returns the
+annotations of the Ingress and those of the Service behind it, because controllers differ in which of the two they read.
 """
 
 from collections.abc import Callable
@@ -14,19 +14,19 @@ Controller = Literal["nginx", "traefik", "haproxy"]
 """ingress-nginx, Traefik, and the HAProxy Kubernetes Ingress Controller of HAProxy Technologies."""
 
 BODY_SIZES: tuple[Controller, ...] = ("nginx",)
-"""The controllers that limit uploads: HAProxy and Traefik pass every size on."""
+"""The controllers that limit uploads. HAProxy and Traefik accept any size."""
 TIMEOUTS: tuple[Controller, ...] = ("nginx", "haproxy")
-"""The controllers that cut a silent connection, and can be told when."""
+"""The controllers with a configurable timeout for idle connections."""
 
 COOKIE = "airis-pod"
-"""The cookie that keeps a browser with one pod."""
+"""The session affinity cookie."""
 
 _MAX_BODY_SIZE = "100Mi"
 _TIMEOUT_SECONDS = 1800
 _HTTPS_PORT = 443
 
 Annotations = tuple[dict[str, str], dict[str, str]]
-"""Those of the Ingress, and those of the Service."""
+"""Annotations of the Ingress, and of the Service."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class Visits:
     """How browsers reach the pods."""
 
     several_pods: bool
-    """Whether there is more than one pod to stay with."""
+    """Whether there is more than one pod, so that session affinity is needed."""
     https: bool
-    """Whether they come by HTTPS, wherever TLS ends."""
+    """Whether browsers use HTTPS, wherever TLS is terminated."""
     https_port: int | None = None
-    """The port in the public URL; None for the usual one."""
+    """The port in the public URL; None for the default port."""
 
 
 def preset(
@@ -51,8 +51,8 @@ def preset(
 ) -> Annotations:
     """The annotations for this controller.
 
-    `max_body_size` is a quantity in bytes (None: 100Mi), `timeout_seconds` the longest silence (None: 1800), `redirect`
-    whether HTTP is sent to HTTPS (None: the Ingress has no TLS).
+    `max_body_size` is a quantity in bytes (None: 100Mi), `timeout_seconds` the idle timeout (None: 1800), `redirect` whether
+    HTTP is redirected to HTTPS (None: the Ingress has no TLS).
     """
     presets: dict[Controller, Callable[[Visits, int, int, bool | None], Annotations]] = {
         "nginx": _nginx,
@@ -64,7 +64,7 @@ def preset(
 
 
 def _nginx(visits: Visits, size: int, seconds: int, redirect: bool | None) -> Annotations:
-    """ingress-nginx. Websockets need nothing but the timeouts.
+    """ingress-nginx. Websockets need only the timeouts.
 
     Source: kubernetes/ingress-nginx, docs/user-guide/nginx-configuration/annotations.md; miscellaneous.md, "Websockets".
     """
@@ -73,7 +73,7 @@ def _nginx(visits: Visits, size: int, seconds: int, redirect: bool | None) -> An
         f"{prefix}/proxy-body-size": _nginx_size(size),
         f"{prefix}/proxy-read-timeout": str(seconds),
         f"{prefix}/proxy-send-timeout": str(seconds),
-        # Off is the default, but the controller's ConfigMap may say otherwise: streamed words would come in lumps
+        # Off is the default, but the controller's ConfigMap may turn buffering on, which delays streamed answers
         f"{prefix}/proxy-buffering": "off",
         f"{prefix}/proxy-request-buffering": "off",
     }
@@ -87,13 +87,13 @@ def _nginx(visits: Visits, size: int, seconds: int, redirect: bool | None) -> An
             f"{prefix}/session-cookie-samesite": "Lax",
             f"{prefix}/session-cookie-change-on-failure": "true",
         }
-        if visits.https:  # nginx only knows where TLS ends at itself
+        if visits.https:  # nginx knows only about TLS that it terminates itself
             annotations[f"{prefix}/session-cookie-secure"] = "true"
     return annotations, {}
 
 
 def _nginx_size(size: int) -> str:
-    """Bytes as nginx writes them: its m is Mi. Source: ingress-nginx, annotations/parser/validators.go, SizeRegex."""
+    """Bytes in nginx's notation, whose m is Mi. Source: ingress-nginx, annotations/parser/validators.go, SizeRegex."""
     for suffix, factor in {"g": 1024**3, "m": 1024**2, "k": 1024}.items():
         if size % factor == 0:
             return f"{size // factor}{suffix}"
@@ -101,11 +101,11 @@ def _nginx_size(size: int) -> str:
 
 
 def _traefik(visits: Visits, _size: int, _seconds: int, redirect: bool | None) -> Annotations:
-    """Traefik. It limits no body, buffers nothing and cuts no silent response unless somebody tells it to.
+    """Traefik. By default it neither limits nor buffers bodies, and has no timeout for idle responses.
 
-    A router speaks TLS because of the annotation, not because of the Ingress's `tls`, from which only the certificate is
-    taken. How long an upload may take is for the entry point (transport.respondingTimeouts.readTimeout, 60 s), not for an
-    Ingress. Source: traefik/traefik, docs/content/reference/routing-configuration/kubernetes/ingress.md;
+    The annotation enables TLS for a router. From the Ingress's `tls`, Traefik takes only the certificate. The time limit of
+    uploads is a setting of the entry point (transport.respondingTimeouts.readTimeout, 60 s), not of an Ingress. Source:
+    traefik/traefik, docs/content/reference/routing-configuration/kubernetes/ingress.md;
     pkg/provider/kubernetes/ingress/kubernetes.go; docs/content/reference/install-configuration/entrypoints.md.
     """
     prefix = "traefik.ingress.kubernetes.io"
@@ -118,12 +118,12 @@ def _traefik(visits: Visits, _size: int, _seconds: int, redirect: bool | None) -
 
 
 def _haproxy(visits: Visits, _size: int, seconds: int, redirect: bool | None) -> Annotations:
-    """HAProxy Technologies' controller (haproxy.org/), not jcmoraisjr's HAProxy Ingress. HAProxy limits and buffers no body.
+    """HAProxy Technologies' controller (haproxy.org/), not jcmoraisjr's HAProxy Ingress. It neither limits nor buffers bodies.
 
-    The timeout and the cookie belong to the backend, which is the Service: there they count with every release, and the
-    cookie nowhere else since 3.2. The redirect goes to port 8443 unless told. A websocket has its own timeout, an hour, in the
-    controller's ConfigMap. Source: haproxytech/kubernetes-ingress, documentation/annotations.md;
-    pkg/annotations/common/main.go (defaults); pkg/service/service.go.
+    The timeout and the cookie belong to the backend, which is the Service: every release reads them there, and since 3.2 the
+    cookie only there. The redirect goes to port 8443 by default. Websockets have their own timeout, an hour, in the
+    controller's ConfigMap. Source: haproxytech/kubernetes-ingress, documentation/annotations.md; pkg/annotations/common/main.go
+    (defaults); pkg/service/service.go.
     """
     router = {}
     if redirect is not None:

@@ -1,4 +1,4 @@
-"""Settings of the way in from outside the cluster by a Gateway."""
+"""Settings of the HTTPRoute (Gateway API)."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -9,50 +9,52 @@ from settings.types.base import Broken, Settings
 from settings.types.names import AnnotationMapping, Dns1123Label, Dns1123Subdomain, Host
 
 Seconds = Annotated[StrictInt, Field(ge=0, le=99_999)]
-"""Seconds of a Gateway API duration, which has five digits at most. Source: Gateway API, GEP-2257."""
+"""Seconds of a Gateway API duration, which has at most five digits. Source: Gateway API, GEP-2257."""
 
 
 class ParentRefSettings(Settings):
-    """A Gateway that exists already, or one listener of it. It must admit routes of the stack's namespace (`allowedRoutes`)."""
+    """An existing Gateway, or one of its listeners. It must accept routes from the stack's namespace (`allowedRoutes`)."""
 
     name: Dns1123Subdomain
-    """The Gateway's name."""
+    """Name of the Gateway."""
     namespace: Dns1123Label | None = None
-    """Its namespace; null for the stack's own. The NetworkPolicy lets pods of this namespace reach the WebUI; where the
-    gateway's pods run elsewhere, name that in `airis:network.ingressNamespaces`."""
+    """Namespace of the Gateway; null for the stack's namespace. The NetworkPolicy allows pods of this namespace to connect to
+    the WebUI. If the gateway's pods run in another namespace, add that to `airis:network.ingressNamespaces`."""
     section_name: Dns1123Subdomain | None = None
-    """Name of the one listener to attach to; null for all of them."""
+    """Name of the listener to attach to; null for all listeners."""
     port: Annotated[StrictInt, Field(ge=1, le=65_535)] | None = None
-    """Port of the listeners to attach to; null for all of them. Not every gateway knows it."""
+    """Port of the listeners to attach to; null for all listeners. Not every gateway supports it."""
 
 
 class GatewaySettings(Settings):
-    """The HTTPRoute (Gateway API, gateway.networking.k8s.io/v1) in front of the WebUI: instead of an Ingress, or beside it."""
+    """HTTPRoute (Gateway API, gateway.networking.k8s.io/v1) in front of the WebUI, instead of an Ingress or in addition to
+    it.
+    """
 
     hosts: Annotated[tuple[Host, ...], Field(max_length=16)]
-    """Host names under which the WebUI is reached. The first name without `*` is the one in links that Open WebUI sends, unless
-    an Ingress has one."""
+    """Host names of the WebUI. Links that Open WebUI sends use the first name without `*`, unless there is an Ingress with
+    one."""
     parent_refs: Annotated[tuple[ParentRefSettings, ...], Field(max_length=32)]
-    """The Gateways to attach to."""
+    """Gateways to attach to."""
     tls: StrictBool = True
-    """Whether these listeners speak HTTPS. The certificate is theirs, so the route cannot know."""
+    """Whether the listeners use HTTPS. The certificate is configured on the Gateway, so airis cannot detect it."""
     redirect_from: Annotated[tuple[ParentRefSettings, ...], Field(max_length=32)] = ()
-    """Listeners for plain HTTP whose visitors are sent to HTTPS, by an HTTPRoute of its own."""
+    """HTTP listeners that redirect to HTTPS, by a second HTTPRoute."""
     request_timeout_seconds: Seconds | None = 0
-    """For how many seconds a whole request may last, its streamed answer included; 0 for any time. Null says nothing, for
-    gateways that do not know timeouts: then their own default holds."""
+    """Timeout of a request, including its streamed answer; 0 for no timeout. Null omits the field, for gateways without support
+    for timeouts, and leaves the timeout to the gateway's default."""
     backend_request_timeout_seconds: Seconds | None = None
-    """For how many seconds one attempt to reach a pod may last, 0 for any time; null says nothing."""
+    """Timeout of one request from the gateway to a pod; 0 for no timeout. Null omits the field."""
     annotations: AnnotationMapping = Field(default_factory=dict)
     """Annotations of the HTTPRoute."""
 
     @property
     def namespaces(self) -> tuple[str, ...]:
-        """Namespaces of the Gateways, where they are not in the stack's own."""
+        """Namespaces of the Gateways that are outside of the stack's namespace."""
         return tuple(dict.fromkeys(each.namespace for each in self.parent_refs if each.namespace is not None))
 
     def rules(self) -> Iterator[Broken]:
-        """What the API server refuses. Source: the CEL rules of the HTTPRoute's CustomResourceDefinition."""
+        """Combinations that the API server refuses. Source: the CEL rules of the HTTPRoute's CustomResourceDefinition."""
         for key, items in {"hosts": self.hosts, "parentRefs": self.parent_refs}.items():
             if not items:
                 yield Broken(key, [], "at least one; or gateway: null")
@@ -65,7 +67,7 @@ class GatewaySettings(Settings):
             yield Broken("redirectFrom", [each.name for each in self.redirect_from], "only together with tls", ("tls",))
         for index, parent in enumerate(self.redirect_from):
             if any(_meet(parent, other) for other in self.parent_refs):
-                allowed = "another listener than those of parentRefs, each by its sectionName or port"
+                allowed = "a listener that is not in parentRefs, by its sectionName or port"
                 yield Broken(f"redirectFrom.{index}", parent.name, allowed, ("parentRefs",))
         request, backend = self.request_timeout_seconds, self.backend_request_timeout_seconds
         if request and backend is not None and backend > request:
@@ -74,16 +76,16 @@ class GatewaySettings(Settings):
 
 
 def _twice(key: str, refs: tuple[ParentRefSettings, ...]) -> Iterator[Broken]:
-    """The rules of the definition look at sectionName alone: two listeners of one Gateway cannot go by their ports."""
+    """The CRD's rules compare only sectionName: two listeners of one Gateway cannot be distinguished by port."""
     for index, parent in enumerate(refs):
         for other in refs[:index]:
             if _same_gateway(parent, other) and _overlap(parent.section_name, other.section_name):
-                yield Broken(f"{key}.{index}", parent.name, "each Gateway once, or its listeners, each by sectionName")
+                yield Broken(f"{key}.{index}", parent.name, "each Gateway once, or its listeners by sectionName")
                 break
 
 
 def _meet(one: ParentRefSettings, other: ParentRefSettings) -> bool:
-    """Whether one listener may be meant by both."""
+    """Whether both may refer to the same listener."""
     sections = _overlap(one.section_name, other.section_name)
     return _same_gateway(one, other) and sections and _overlap(one.port, other.port)
 
@@ -93,5 +95,5 @@ def _same_gateway(one: ParentRefSettings, other: ParentRefSettings) -> bool:
 
 
 def _overlap(one: str | int | None, other: str | int | None) -> bool:
-    """Null stands for all of them."""
+    """None matches everything."""
     return None in (one, other) or one == other

@@ -1,4 +1,4 @@
-"""Settings of the way in from outside the cluster by an Ingress."""
+"""Settings of the Ingress."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal, get_args
@@ -11,25 +11,25 @@ from settings.types.names import AnnotationMapping, Dns1123Subdomain, Host
 from settings.types.quantity import Bytes
 
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
-"""What named the class before there was a field for it. The API server refuses both at once."""
+"""The annotation that `ingressClassName` replaced. The API server refuses an Ingress with both."""
 
 ISSUER_ANNOTATIONS = {"cluster_issuer": "cert-manager.io/cluster-issuer", "issuer": "cert-manager.io/issuer"}
-"""What asks cert-manager for a certificate, by setting. Source: cert-manager documentation, "Annotated Ingress resource"."""
+"""The cert-manager annotation of each setting. Source: cert-manager documentation, "Annotated Ingress resource"."""
 
 
 class TlsSettings(Settings):
-    """Where the certificate for all hosts of the Ingress is from."""
+    """TLS certificate for all hosts of the Ingress."""
 
     secret_name: Dns1123Subdomain | None = None
-    """The Secret with the certificate and its key, of type kubernetes.io/tls, in the stack's namespace. Without an issuer it
-    must exist; with one, cert-manager writes it, and null names it `<Ingress>-tls`."""
+    """Name of the Secret with the certificate and key (type kubernetes.io/tls), in the stack's namespace. Without an issuer,
+    the Secret must exist. With an issuer, cert-manager creates it, and null names it `<Ingress>-tls`."""
     cluster_issuer: Dns1123Subdomain | None = None
-    """A ClusterIssuer of cert-manager that issues the certificate."""
+    """cert-manager ClusterIssuer that issues the certificate."""
     issuer: Dns1123Subdomain | None = None
-    """An Issuer of cert-manager in the stack's namespace that does."""
+    """cert-manager Issuer, in the stack's namespace, that issues the certificate."""
     redirect: StrictBool = True
-    """Whether visitors by plain HTTP are sent to HTTPS. Takes effect with the controllers `nginx` and `haproxy`; Traefik serves
-    HTTPS alone, and redirects where its entry point says so."""
+    """Redirect HTTP to HTTPS. For the controllers `nginx` and `haproxy`; Traefik serves only HTTPS, and redirects if its entry
+    point is configured to."""
 
     @property
     def issuers(self) -> dict[str, str]:
@@ -47,37 +47,39 @@ class TlsSettings(Settings):
 
 
 class IngressSettings(Settings):
-    """The Ingress in front of the WebUI. There is one as soon as there is a host. Ollama never gets one."""
+    """Ingress in front of the WebUI. It is created when `host` is set. Ollama has no Ingress."""
 
     host: Host | None = None
-    """Host name under which the WebUI is reached; null makes no Ingress."""
+    """Host name of the WebUI; null creates no Ingress."""
     hosts: tuple[Host, ...] = ()
-    """Further host names that lead to the same WebUI. The first name without `*` is the one in links that Open WebUI sends."""
+    """Additional host names of the WebUI. Links that Open WebUI sends use the first name without `*`."""
     class_name: Dns1123Subdomain | None = None
-    """IngressClass; null takes the cluster's default."""
+    """IngressClass; null uses the cluster's default."""
     tls: TlsSettings | None = None
-    """The certificate. Null for plain HTTP, or where TLS ends in front of the Ingress: then say so by `airis:webui.url`."""
+    """TLS certificate. Null for plain HTTP, or if TLS is terminated in front of the Ingress; in that case, set
+    `airis:webui.url`."""
     controller: Literal[Controller, "none"] | None = None
-    """The software behind the class. It gets the annotations for long streams, uploads, websockets and several pods: `nginx`
-    (ingress-nginx), `traefik`, or `haproxy` (HAProxy Technologies', with annotations haproxy.org/). Null sets those of all
-    three, each of which reads its own alone; `annotations` then go first. `none` sets no annotations."""
+    """Ingress controller, which decides the annotations for long streams, uploads, websockets and several pods: `nginx`
+    (ingress-nginx), `traefik`, or `haproxy` (HAProxy Technologies' controller, with haproxy.org/ annotations). Null sets the
+    annotations of all three, because each controller reads only its own; `annotations` then take precedence. `none` sets no
+    annotations."""
     max_body_size: Bytes | None = None
-    """The largest upload, in bytes, for controller `nginx`; null for 100Mi. The other controllers have no limit."""
+    """Maximum size of an upload, in bytes, with controller `nginx`; null for 100Mi. The other controllers have no limit."""
     timeout_seconds: Annotated[StrictInt, Field(ge=1, le=86_400)] | None = None
-    """For how many seconds nothing may come from the WebUI, or go to it, before the connection is cut: a model that thinks is
-    silent. For the controllers `nginx` and `haproxy`; null for 1800. Traefik does not cut."""
+    """Idle timeout of connections to the WebUI: while a model is thinking, it sends nothing. For the controllers `nginx` and
+    `haproxy`; null for 1800. Traefik has no idle timeout."""
     annotations: AnnotationMapping = Field(default_factory=dict)
-    """Further annotations of the Ingress, but for those that a named `controller`, and `tls`, set."""
+    """Additional annotations of the Ingress, except for those that a named `controller` or `tls` sets."""
 
     @property
     def all_hosts(self) -> tuple[str, ...]:
-        """Every host name, the first one first."""
+        """All host names, `host` first."""
         return () if self.host is None else (self.host, *self.hosts)
 
     def preset(self, visits: Visits) -> tuple[dict[str, str], dict[str, str]]:
-        """What the controller needs, as annotations of the Ingress and of the Service behind it.
+        """The controller's annotations of the Ingress and of the Service behind it.
 
-        Where none is named, what each of the known ones needs.
+        Without a named controller, the annotations of all known ones.
         """
         if self.host is None or self.controller == "none":
             return {}, {}
@@ -85,7 +87,7 @@ class IngressSettings(Settings):
         of_ingress: dict[str, str] = {}
         of_service: dict[str, str] = {}
         for each in get_args(Controller) if self.controller is None else (self.controller,):
-            # With router.tls, Traefik turns plain HTTP away. That is for those who know that they have Traefik
+            # With router.tls, Traefik refuses plain HTTP: only for a controller that is explicitly traefik
             guessed = self.controller is None and each == "traefik"
             found = preset(
                 each,
@@ -107,7 +109,7 @@ class IngressSettings(Settings):
         return frozenset(of_ingress), frozenset(of_service)
 
     def rules(self) -> Iterator[Broken]:
-        """What would be dropped in silence, or overridden."""
+        """Settings that would be ignored or overridden."""
         if self.host is None:
             for key, value in self._without_effect_alone().items():
                 if value:
@@ -116,7 +118,7 @@ class IngressSettings(Settings):
             if host in self.all_hosts[: index + 1]:
                 yield Broken(f"hosts.{index}", host, "each host once", ("host",))
         if self.max_body_size is not None and self.controller not in (None, *BODY_SIZES):
-            allowed = f"null, or controller {' or '.join(BODY_SIZES)}: only that has a limit here"
+            allowed = f"null, or controller {' or '.join(BODY_SIZES)}: the others have no limit"
             yield Broken("maxBodySize", self.max_body_size, allowed, ("controller",))
         if self.timeout_seconds is not None and self.controller not in (None, *TIMEOUTS):
             allowed = f"null, or controller {' or '.join(TIMEOUTS)}"
@@ -129,7 +131,7 @@ class IngressSettings(Settings):
         if self.tls is not None and self.tls.issuers:
             reserved |= dict.fromkeys(ISSUER_ANNOTATIONS.values(), "tls")
         for key in sorted(self.annotations.keys() & reserved.keys()):
-            yield Broken("annotations", key, f"no {key}: that is for {reserved[key]} to set", (reserved[key], "host"))
+            yield Broken("annotations", key, f"no {key}: {reserved[key]} sets it", (reserved[key], "host"))
 
     def _without_effect_alone(self) -> dict[str, object]:
         return {

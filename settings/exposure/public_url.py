@@ -1,4 +1,4 @@
-"""Under which URLs people reach the WebUI: said by `airis:webui.url`, or following from the hosts of Ingress and Gateway."""
+"""The public URLs of the WebUI: `airis:webui.url`, or derived from the hosts of Ingress and Gateway."""
 
 import ipaddress
 import re
@@ -18,8 +18,8 @@ _HOST = re.compile(r"[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?")
 
 
 def _origin(given: str) -> str:
-    """A browser's spelling of an origin: lower case, without the usual port. Open WebUI compares letter by letter."""
-    allowed = "a URL such as https://chat.example.com, without path and user; Open WebUI serves from / alone"
+    """An origin as browsers write it: lower case, without the default port. Open WebUI compares it exactly."""
+    allowed = "a URL such as https://chat.example.com, without path and user: Open WebUI serves only from /"
     try:
         parts = urlsplit(given)
         port = parts.port
@@ -34,7 +34,7 @@ def _origin(given: str) -> str:
 
 
 def _is_host(given: str) -> bool:
-    """A name, or an address: people do reach load balancers by them."""
+    """Whether this is a host name or an IP address: load balancers may have only an address."""
     if ":" not in given:
         return _HOST.fullmatch(given) is not None
     try:
@@ -49,13 +49,13 @@ def _port_of(parts: SplitResult) -> str:
 
 
 Origin = Annotated[str, AfterValidator(_origin)]
-"""Scheme, host and, where it is not the usual one, port: `https://chat.example.com`."""
+"""Scheme, host and, if it is not the default, port: `https://chat.example.com`."""
 
 
 def origins(url: str | None, ingress: IngressSettings, gateway: GatewaySettings | None) -> tuple[str, ...]:
-    """Every URL under which browsers come, as far as it is known; the first is the one for links.
+    """Every public URL that is known; the first one is for links.
 
-    Where `url` is given, all hosts are taken to be reached the same way: by its scheme and port. A wildcard host is no URL.
+    With `url`, all hosts are assumed to have its scheme and port. Wildcard hosts yield no URL.
     """
     given = None if url is None else urlsplit(url)
     ways = [(ingress.all_hosts, ingress.tls is not None)]
@@ -72,23 +72,23 @@ def origins(url: str | None, ingress: IngressSettings, gateway: GatewaySettings 
 def exposure_rules(
     url: str | None, service: ServiceSettings, ingress: IngressSettings, gateway: GatewaySettings | None
 ) -> Iterator[Broken]:
-    """What the ways in need of each other. The keys are those of the whole stack."""
+    """Rules between URL, Service, Ingress and Gateway. The keys are those of the whole stack."""
     for key, tls in {
         "ingress.tls": ingress.tls is not None,
         "gateway.tls": gateway is not None and gateway.tls,
     }.items():
         if tls and url is not None and url.startswith("http://"):
-            yield Broken("webui.url", url, f"https://, because airis:{key} says so", (key,))
+            yield Broken("webui.url", url, f"https://, because airis:{key} is set", (key,))
     if url is None:
         if ingress.host is not None and gateway is not None and gateway.tls != (ingress.tls is not None):
-            # cookies are either for HTTPS alone or not, and there is one WebUI behind both
-            allowed = "the same as the Ingress has: both with TLS or neither; or say by airis:webui.url how people come"
+            # cookies are either HTTPS-only or not, and both lead to the same WebUI
+            allowed = "the same as for the Ingress: both with TLS, or neither; or set airis:webui.url"
             yield Broken("gateway.tls", gateway.tls, allowed, ("ingress.tls", "ingress.host"))
         if (ingress.host is not None or gateway is not None) and not origins(url, ingress, gateway):
             key, hosts = (
                 ("ingress.host", ingress.all_hosts) if ingress.host else ("gateway.hosts", gateway and gateway.hosts)
             )
-            allowed = "also a host without *, or set airis:webui.url: links need one name"
+            allowed = "also a host without *, or set airis:webui.url: links need a host name"
             yield Broken(key, hosts and hosts[0], allowed, ("ingress.hosts", "gateway.hosts"))
     for key in sorted(service.annotations.keys() & ingress.managed_annotations[1]):
         allowed = f"no {key}: airis:ingress.controller sets it"
@@ -102,9 +102,9 @@ def exposure_warnings(
     ingress: IngressSettings,
     gateway: GatewaySettings | None,
 ) -> Iterator[str]:
-    """Ways in whose address is not known here: browsers there would wait for answers in vain."""
+    """Addresses that are unknown here, at which browsers would wait for answers in vain."""
     if service.type != "ClusterIP" and url is None and not further and origins(url, ingress, gateway):
         yield (
-            f"airis:webui.service.type: {service.type} also opens addresses that are not among the origins of the hosts; "
-            "Open WebUI refuses their websockets until they are in airis:webui.corsOrigins"
+            f"airis:webui.service.type: {service.type} also exposes addresses that are not among the allowed origins; "
+            "Open WebUI refuses their websockets unless they are in airis:webui.corsOrigins"
         )

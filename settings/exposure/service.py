@@ -11,27 +11,28 @@ from settings.types.names import AnnotationMapping, LabelKey
 
 
 class ServiceSettings(Settings):
-    """How the WebUI's Service is reached."""
+    """The Service in front of the WebUI."""
 
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
-    """ClusterIP: inside the cluster only; NodePort: on a port of every node; LoadBalancer: on an address of its own."""
+    """Type of the Service. ClusterIP: inside the cluster only; NodePort: a port on every node; LoadBalancer: an external
+    address."""
     node_port: Annotated[StrictInt, Field(ge=30000, le=32767)] | None = None
-    """The port on every node, with type NodePort or LoadBalancer; null lets Kubernetes choose."""
+    """Port on every node, with type NodePort or LoadBalancer; null lets Kubernetes choose one."""
     annotations: AnnotationMapping = Field(default_factory=dict)
-    """Annotations of the Service, such as those that a cloud's load balancer reads, but for those that a named
+    """Annotations of the Service, such as those for a cloud's load balancer, except for those that a named
     `airis:ingress.controller` sets."""
     load_balancer_class: LabelKey | None = None
-    """Which implementation makes the load balancer, such as `service.k8s.aws/nlb`, with type LoadBalancer; null for the
-    cluster's default. Fixed once the load balancer is there."""
+    """Load balancer implementation, such as `service.k8s.aws/nlb`, with type LoadBalancer; null for the cluster's default.
+    Cannot be changed once the load balancer exists."""
     load_balancer_source_ranges: tuple[Cidr, ...] = ()
-    """Address ranges that the load balancer lets in, with type LoadBalancer; an empty list lets in everybody. Not every
-    load balancer heeds it."""
+    """Address ranges (CIDR) that may connect to the load balancer, with type LoadBalancer; an empty list allows all. Not every
+    load balancer supports it."""
     external_traffic_policy: Literal["Cluster", "Local"] | None = None
-    """Whether traffic from outside may go to pods on other nodes (`Cluster`), or keeps the visitor's address and stays on
-    its node (`Local`), with type NodePort or LoadBalancer; null for Kubernetes' default, Cluster."""
+    """`Cluster`: external traffic may be routed to pods on other nodes. `Local`: it stays on its node, and the client's address
+    is preserved. With type NodePort or LoadBalancer; null for Kubernetes' default, Cluster."""
 
     def rules(self) -> Iterator[Broken]:
-        """What the API server refuses, because the type has no such thing."""
+        """Fields that the API server refuses for this type."""
         if self.type == "ClusterIP":
             allowed = "only with type NodePort or LoadBalancer"
             if self.node_port is not None:

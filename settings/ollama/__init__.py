@@ -1,1 +1,1 @@
-"""`airis:ollama`: the model server, its models, and its GPUs."""
+"""`airis:ollama`: the model server, its models and its GPUs."""

@@ -1,4 +1,4 @@
-"""Settings of GPUs: how many, of which make, and on which nodes."""
+"""Settings of GPUs: number, vendor and nodes."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -27,12 +27,12 @@ def _mig_profile(given: str) -> str:
 
 
 def mig_resource(profile: str) -> str:
-    """The extended resource of a MIG profile, under the strategy `mixed`. Source: NVIDIA k8s-device-plugin, internal/rm."""
+    """The extended resource of a MIG profile, with strategy `mixed`. Source: NVIDIA k8s-device-plugin, internal/rm."""
     return f"{_MIG}{profile.replace('+', '.')}"
 
 
 def _resource(earlier: Mapping[str, Any]) -> str | None:
-    """The extended resource, where none is named."""
+    """The default extended resource."""
     if earlier.get("dra") is not None:
         return None
     if earlier.get("mig_profile"):
@@ -42,80 +42,79 @@ def _resource(earlier: Mapping[str, Any]) -> str | None:
 
 
 def _vendor(earlier: Mapping[str, Any]) -> Vendor | None:
-    """Who made the GPUs: as told, or as the resource's name tells; None for a resource of somebody else."""
+    """The GPUs' vendor: the given one, or the one of the resource; None for an unknown resource."""
     vendor: Vendor | None = earlier.get("vendor")
     resource = earlier.get("resource_name")
     return vendor or (gpu_nodes.vendor_of(resource) if resource else "nvidia")
 
 
 def _nodes(earlier: Mapping[str, Any]) -> Nodes:
-    """What the nodes carry that the GPUs are in."""
+    """The labels and taint of the nodes with these GPUs."""
     vendor, preset = _vendor(earlier), earlier.get("preset")
     if preset is not None:
         return gpu_nodes.PRESETS.get((preset, vendor), Nodes()) if vendor else Nodes()
-    # The device plugin's clusters mostly have feature discovery too; DRA asks its own driver where the devices are
+    # Clusters with the device plugin mostly have feature discovery too; with DRA, the driver publishes where devices are
     return gpu_nodes.FEATURE_DISCOVERY if vendor == "nvidia" and earlier.get("dra") is None else Nodes()
 
 
 def _taint(earlier: Mapping[str, Any]) -> str | None:
-    """The key of the nodes' taint, where none is named."""
+    """The default key of the nodes' taint."""
     vendor, resource = _vendor(earlier), earlier.get("resource_name")
     if taint := _nodes(earlier).taint:
         return taint
-    if vendor == "nvidia" or resource is None:  # NVIDIA's taint is the same for MIG profiles and shared GPUs
+    if vendor == "nvidia" or resource is None:  # the taint is the same for MIG profiles and shared GPUs
         return gpu_nodes.RESOURCES[vendor or "nvidia"]
     return str(resource)
 
 
 class GpuSettings(Settings):
-    """GPUs for each Ollama pod: how it gets them, the nodes that have them, and the taint that keeps other pods away."""
+    """GPUs of each Ollama pod: how they are requested, which nodes have them, and the taint of those nodes."""
 
     count: Annotated[StrictInt, Field(ge=1)] = 1
-    """GPUs of each pod. A GPU is never shared or split by this number."""
+    """Number of GPUs of each pod. GPUs are not shared or split by this number."""
     vendor: Vendor | None = None
-    """Who made them: `nvidia`, `amd` (Ollama's default image becomes its `-rocm` variant) or `intel` (through Vulkan:
-    `OLLAMA_VULKAN`, `OLLAMA_IGPU_ENABLE`). Null follows from `resourceName`, and is NVIDIA where that is not given either."""
+    """GPU vendor: `nvidia`, `amd` (Ollama's default image becomes its `-rocm` variant) or `intel` (through Vulkan: sets
+    `OLLAMA_VULKAN`, `OLLAMA_IGPU_ENABLE`). Null derives it from `resourceName`; the default is `nvidia`."""
     preset: Preset | None = None
-    """The kind of cluster, which says how GPU nodes are labelled and tainted: `gke`, `eks` (Karpenter or node groups),
-    `eks-auto` (EKS Auto Mode), `aks`, `gpu-operator` (NVIDIA's or AMD's), `node-feature-discovery` (Intel), or `device-plugin`
-    (no labels at all). Null is `gpu-operator` for NVIDIA, else `device-plugin`."""
+    """Kind of cluster, which decides the labels and taint of GPU nodes: `gke`, `eks` (Karpenter or node groups), `eks-auto`
+    (EKS Auto Mode), `aks`, `gpu-operator` (NVIDIA's or AMD's), `node-feature-discovery` (Intel), or `device-plugin` (no
+    labels). Null is `gpu-operator` for NVIDIA, and `device-plugin` for other vendors."""
     accelerator: LabelValue | None = None
-    """The GPU's model, as the preset's nodes are labelled: `nvidia-l4` on GKE, `l4` on EKS, `NVIDIA-L4` with NVIDIA's operator,
-    `AMD_Instinct_MI300X_OAM` with AMD's. Null takes any, but on GKE, whose nodes have no other label."""
+    """GPU model, as the preset's nodes are labeled: `nvidia-l4` on GKE, `l4` on EKS, `NVIDIA-L4` with NVIDIA's operator,
+    `AMD_Instinct_MI300X_OAM` with AMD's operator. Null for any model. Required on GKE, whose GPU nodes have no other label."""
     min_memory: Bytes | None = None
-    """Memory that each GPU must have, in bytes. Nodes report some hundred MiB less than the data sheet: an L4 of 24 GiB
-    22888 MiB. For presets whose nodes are labelled with it: `gpu-operator` for NVIDIA, `eks` and `eks-auto`."""
+    """Minimum memory of each GPU, in bytes. Nodes report some hundred MiB less than the data sheet: an L4 with 24 GiB reports
+    22888 MiB. For presets whose nodes have a memory label: `gpu-operator` for NVIDIA, `eks` and `eks-auto`."""
     mig_profile: Annotated[str, AfterValidator(_mig_profile)] | None = None
-    """MIG profile such as `1g.10gb`, where NVIDIA's device plugin has the strategy `mixed`; asks for `nvidia.com/mig-1g.10gb`.
-    Ollama 0.13.2 and later may not use it, and run on CPU: docs/gpu.md."""
+    """MIG profile such as `1g.10gb`, if NVIDIA's device plugin uses the strategy `mixed`. Requests `nvidia.com/mig-1g.10gb`.
+    Ollama 0.13.2 and later may not detect it, and run on CPU: see docs/gpu.md."""
     shared: StrictBool = False
-    """Whether to ask for `nvidia.com/gpu.shared`: a time slice, where NVIDIA's device plugin has `renameByDefault`. Its memory
-    is not set apart: pods on one GPU can starve each other."""
+    """Request `nvidia.com/gpu.shared`, a time slice of a GPU, if NVIDIA's device plugin uses `renameByDefault`. GPU memory is
+    not isolated: pods on one GPU can starve each other."""
     dra: DraSettings | None = None
-    """Dynamic Resource Allocation in place of an extended resource; null uses the device plugin. `dra: {}` claims GPUs of the
+    """Dynamic Resource Allocation instead of an extended resource; null uses the device plugin. `dra: {}` requests GPUs of the
     vendor's DeviceClass."""
     resource_name: ResourceName | None = Field(default_factory=_resource)
-    """The extended resource that the device plugin advertises. Default: `nvidia.com/gpu`, `amd.com/gpu` or
-    `gpu.intel.com/i915` by the vendor (new Intel GPUs: `gpu.intel.com/xe`), or what `migProfile` or `shared` says; null with
-    `dra`."""
+    """Extended resource that the device plugin advertises. Default: `nvidia.com/gpu`, `amd.com/gpu` or `gpu.intel.com/i915` by
+    vendor (new Intel GPUs: `gpu.intel.com/xe`), or the resource of `migProfile` or `shared`; null with `dra`."""
     node_labels: FrozenMapping[LabelKey, LabelValue] = Field(
         default_factory=lambda earlier: dict(_nodes(earlier).labels)
     )
-    """Labels of the nodes to run on; {} leaves the choice to the resource alone. Default: those of the preset, without one
-    `nvidia.com/gpu.present: "true"` for NVIDIA's resources, as the GPU operator sets it; none for others, and with `dra`."""
+    """Labels that GPU nodes must have; `{}` for none. Default: those of the preset; without a preset, `nvidia.com/gpu.present:
+    "true"` for NVIDIA's resources (set by the GPU operator), and none for other vendors or with `dra`."""
     taint: LabelKey | None = Field(default_factory=_taint)
-    """Key of the NoSchedule taint on GPU nodes that the pods tolerate; null for none. Default: that of the preset (`sku` on
-    AKS), else `nvidia.com/gpu` for NVIDIA's resources, MIG profiles included, and the resource's own name for others."""
+    """Key of the NoSchedule taint of GPU nodes, which the pods tolerate; null for none. Default: that of the preset (`sku` on
+    AKS); otherwise `nvidia.com/gpu` for NVIDIA's resources, MIG profiles included, and the resource name for other vendors."""
     runtime_class: Dns1123Subdomain | None = None
-    """RuntimeClass by which containers get their GPUs, where the nodes' default runtime does not give them: `nvidia` on k3s,
-    RKE2 and kubeadm. It must exist."""
+    """Name of an existing RuntimeClass that gives containers access to GPUs, if the nodes' default runtime does not: `nvidia`
+    on k3s, RKE2 and kubeadm."""
     supplemental_groups: tuple[Annotated[StrictInt, Field(ge=1, le=2**31 - 1)], ...] = ()
-    """Further groups of the pods' processes, by number: those of `/dev/kfd` and `/dev/dri` on the nodes (`ls -ln` tells), which
-    `podSecurity: restricted` needs for AMD and Intel."""
+    """Supplemental group IDs of the pods: those that own `/dev/kfd` and `/dev/dri` on the nodes (see `ls -ln`). Required for
+    AMD and Intel GPUs with `podSecurity: restricted`."""
 
     @property
     def maker(self) -> Vendor | None:
-        """Who made the GPUs, whether or not it was told; None for a resource of somebody else."""
+        """The GPUs' vendor, given or derived; None for an unknown resource."""
         return _vendor(dict(self))
 
     @property
@@ -126,33 +125,33 @@ class GpuSettings(Settings):
 
     @property
     def asked_for(self) -> str:
-        """What the GPUs go by: the extended resource, the DeviceClass, or the claim or template that exists already."""
+        """What the pods request: the extended resource, the DeviceClass, or the existing claim or template."""
         return self.resource_name or (self.dra and self.dra.existing) or self.device_class
 
     @property
     def node_affinity(self) -> tuple[NodeSelectorRequirement, ...]:
-        """The node labels as conditions; model and memory among them."""
+        """Node labels, model and memory as node selector requirements."""
         nodes = _nodes(dict(self))
         found = [NodeSelectorRequirement(key=key, values=(value,)) for key, value in self.node_labels.items()]
         if self.accelerator is not None and nodes.model_label is not None:
             found.append(NodeSelectorRequirement(key=nodes.model_label, values=(self.accelerator,)))
         if self.min_memory is not None and nodes.memory_label is not None:
-            below = -(-as_bytes(self.min_memory) // _MIB) - 1  # there is no "at least"
+            below = -(-as_bytes(self.min_memory) // _MIB) - 1  # there is no operator for "at least"
             found.append(NodeSelectorRequirement(key=nodes.memory_label, operator="Gt", values=(str(below),)))
         return tuple(found)
 
     @property
     def tolerations(self) -> tuple[Toleration, ...]:
-        """The taint as a toleration, whatever the taint's value is."""
+        """A toleration of the taint, with any value."""
         return () if self.taint is None else (Toleration(key=self.taint, effect="NoSchedule"),)
 
     @property
     def take_helpers(self) -> bool:
-        """Whether a pod that asks for no GPU may name the nodes: their labels and their taint."""
+        """Whether pods without a GPU may run on these nodes: select their labels and tolerate their taint."""
         return not _nodes(dict(self)).only_for_gpus
 
     def rules(self) -> Iterator[Broken]:
-        """What no cluster has, or what would say two things at once."""
+        """Combinations that no cluster has, and contradictions."""
         yield from self._vendor_rules()
         yield from self._node_rules()
         yield from self._resource_rules()
@@ -162,15 +161,15 @@ class GpuSettings(Settings):
                 yield Broken(f"supplementalGroups.{index}", group, "each group once")
 
     def warnings(self) -> Iterator[tuple[str, str]]:
-        """What works, and may surprise: keys and words."""
+        """Settings that work, but may cause problems: keys and texts."""
         resource = self.resource_name or ""
         if resource.startswith(_MIG):
             yield (
                 "migProfile" if self.mig_profile else "resourceName",
-                "Ollama 0.13.2 and later may find no GPU in a MIG slice, and run on CPU: look for library=CUDA in its log",
+                "Ollama 0.13.2 and later may not detect a MIG slice, and run on CPU: look for library=CUDA in its log",
             )
             if self.count > 1:
-                yield "count", f"{self.count} MIG slices are of no benefit: Ollama uses one"
+                yield "count", f"Ollama uses only one of {self.count} MIG slices"
 
     def _vendor_rules(self) -> Iterator[Broken]:
         resource = self.resource_name
@@ -185,7 +184,9 @@ class GpuSettings(Settings):
         if self.preset is not None and (self.preset, self.maker) not in gpu_nodes.PRESETS:
             presets = sorted(preset for preset, vendor in gpu_nodes.PRESETS if vendor == self.maker)
             allowed = (
-                f"one for {self.maker}: {', '.join(presets)}" if presets else "null, because resourceName is nobody's"
+                f"one for {self.maker}: {', '.join(presets)}"
+                if presets
+                else "null, because resourceName is of an unknown vendor"
             )
             yield Broken("preset", self.preset, allowed, ("vendor", "resourceName"))
 
@@ -193,7 +194,7 @@ class GpuSettings(Settings):
         nodes, reads = _nodes(dict(self)), ("preset", "vendor", "resourceName", "dra")
         known = self.preset is None or (self.preset, self.maker) in gpu_nodes.PRESETS
         if self.accelerator is not None and nodes.model_label is None and known:
-            allowed = "null, because these nodes are not labelled with it: name a preset, or set nodeLabels"
+            allowed = "null, because these nodes have no label for it; or set a preset or nodeLabels"
             yield Broken("accelerator", self.accelerator, allowed, reads)
         if self.accelerator == "":
             yield Broken("accelerator", "", "a model, or null", reads)
@@ -201,7 +202,7 @@ class GpuSettings(Settings):
             allowed = f"a model such as {nodes.model_required}, or set nodeLabels"
             yield Broken("accelerator", None, allowed, (*reads, "nodeLabels"))
         if self.min_memory is not None and nodes.memory_label is None and known:
-            allowed = "null, because these nodes are not labelled with it"
+            allowed = "null, because these nodes have no label for it"
             yield Broken("minMemory", self.min_memory, allowed, reads)
         label = nodes.model_label
         if self.accelerator is not None and label is not None and label in self.node_labels:
@@ -219,11 +220,11 @@ class GpuSettings(Settings):
             )
             key = "migProfile" if self.mig_profile else "shared"
             if (self.mig_profile or self.shared) and resource != expected:
-                yield Broken("resourceName", resource, f"{expected}, as {key} says; leave it out", (key,))
+                yield Broken("resourceName", resource, f"{expected}, the resource of {key}; or omit this key", (key,))
         if self.dra is None and resource is None:
             yield Broken("resourceName", None, "an extended resource such as nvidia.com/gpu, or dra", ("dra",))
         if resource is not None and resource.endswith(_SHARED) and self.count > 1:
-            allowed = "1: more shares of GPUs are no more of a GPU, and device plugins refuse them"
+            allowed = "1: several shares give no more GPU time, and device plugins refuse them"
             yield Broken("count", self.count, allowed, ("resourceName", "shared"))
 
     def _dra_rules(self) -> Iterator[Broken]:
@@ -235,19 +236,19 @@ class GpuSettings(Settings):
             ("shared", self.shared or None),
         ):
             if value is not None:
-                yield Broken(key, value, "nothing beside dra, whose selectors say which devices", ("dra",))
+                yield Broken(key, value, "no value with dra, whose selectors choose the devices", ("dra",))
         if self.dra.existing is not None and self.count > 1:
-            yield Broken("count", self.count, "1, because the existing claim says how many", ("dra",))
+            yield Broken("count", self.count, "1, because the existing claim sets the number", ("dra",))
         if self.count > MAX_DEVICES:
-            yield Broken("count", self.count, f"at most {MAX_DEVICES}, as a claim has them", ("dra",))
+            yield Broken("count", self.count, f"at most {MAX_DEVICES}, the limit of a claim", ("dra",))
         told = self.dra.device_class
         others = [vendor for vendor in gpu_nodes.DOMAINS if vendor != self.maker]
         if told is not None and any(f".{told}".endswith(f".{gpu_nodes.DOMAINS[each]}") for each in others):
-            yield Broken("dra.deviceClass", told, f"a class of vendor {self.maker}'s, or set vendor", ("vendor",))
+            yield Broken("dra.deviceClass", told, f"a class of vendor {self.maker}, or set vendor", ("vendor",))
 
 
 def is_amd(gpu: object) -> bool:
-    """Whether GPU settings, as they were given and not yet checked, ask for AMD's."""
+    """Whether GPU settings, before validation, request AMD GPUs."""
     if isinstance(gpu, GpuSettings):
         return gpu.maker == "amd"
     if not isinstance(gpu, Mapping):

@@ -1,7 +1,7 @@
-"""Variables by which Ollama's `llama-server` sizes itself by the limits of its pod. Without them, it counts the host's CPUs.
+"""Variables that size Ollama's `llama-server` by the limits of its pod. Without them, it counts the host's CPUs.
 
 Sources: llama.cpp, common/arg.cpp (`--threads`; `--cache-ram`, 8192 MiB for each loaded model); Ollama, llm/llama_server.go,
-which passes neither, and hands its environment on.
+which passes neither option, and passes its environment on.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,24 +15,24 @@ from settings.types.releases import OLLAMA, release, release_of
 LLAMA_THREADS = "LLAMA_ARG_THREADS"
 PROMPT_CACHE = "LLAMA_ARG_CACHE_RAM"
 LLAMA_VARIABLES = frozenset({LLAMA_THREADS, PROMPT_CACHE})
-"""The variables of `llama_variables`: `env` may set them, and wins."""
+"""The variables of `llama_variables`. `env` may set them, and takes precedence."""
 
 _LLAMA_SERVER = release("0.30.0")
-"""The first release of Ollama in which llama.cpp's own server runs the models."""
+"""The first release of Ollama that runs models with llama.cpp's server."""
 
 _MIB = 2**20
 _DEFAULT_CACHE_MIB = 8192
 _FOR_CACHES = 0.5
-"""How much of what the models leave of the memory limit may hold prompts: contexts and buffers are in there, too."""
+"""The share of the memory left by the models that prompt caches may fill; contexts and buffers need the rest."""
 
 
 def has_llama_server(image: str) -> bool:
-    """Whether llama.cpp's own server runs the models in this image of Ollama; one that does not tell its release has it."""
+    """Whether this image of Ollama runs models with llama.cpp's server. Assumed for an image of unknown release."""
     return (release_of(image, OLLAMA) or _LLAMA_SERVER) >= _LLAMA_SERVER
 
 
 def llama_variables(settings: OllamaFields) -> dict[str, str]:
-    """For the `llama-server` of each loaded model; none for a release of Ollama that has none."""
+    """The variables of the `llama-server` of each loaded model; none for releases of Ollama without it."""
     if not has_llama_server(settings.image):
         return {}
     found = {LLAMA_THREADS: threads(settings.resources.limits), PROMPT_CACHE: prompt_cache_mib(settings)}
@@ -40,10 +40,10 @@ def llama_variables(settings: OllamaFields) -> dict[str, str]:
 
 
 def prompt_cache_mib(settings: OllamaFields) -> int | None:
-    """Mebibytes of cached prompts that each loaded model may keep in the pod's memory; None leaves it to llama-server.
+    """Size of the prompt cache of each loaded model, in MiB, in the pod's memory; None for llama-server's default.
 
-    `server.promptCache` decides, or else the memory limit: half of what the models leave of it, divided by how many may be
-    loaded at once. On CPU, models of unknown size are taken to fill half of the limit.
+    `server.promptCache`, or else derived from the memory limit: half of what the models leave of it, divided by the maximum
+    number of loaded models. On CPU, models of unknown size are assumed to fill half of the limit.
     """
     given, limited = settings.server.prompt_cache, settings.resources.limits.memory
     if given is not None:
@@ -57,20 +57,20 @@ def prompt_cache_mib(settings: OllamaFields) -> int | None:
 
 
 def thread_warnings(settings: OllamaFields) -> Iterator[str]:
-    """That more threads are asked for than the CPU limit has cores."""
+    """Warns if more threads are configured than the CPU limit has cores."""
     limit = threads(settings.resources.limits)
     if limit is None:
         return
     for key, number in _given(settings).items():
         if number > limit:
             yield (
-                f"airis:ollama.{key}: {number} threads share a limit of {settings.resources.limits.cpu} CPUs, and wait for "
-                f"each other: {limit} is faster"
+                f"airis:ollama.{key}: {number} threads share a CPU limit of {settings.resources.limits.cpu}, and are "
+                f"throttled: {limit} is faster"
             )
 
 
 def _given(settings: OllamaFields) -> Mapping[str, int]:
-    """Numbers of threads that the settings name, by their keys."""
+    """Configured numbers of threads, by key."""
     created = {
         f"create[{index}].parameters.numThread": each.parameters.num_thread or 0
         for index, each in enumerate(settings.create)

@@ -1,4 +1,4 @@
-"""Whether models fit onto the volume and into memory, as far as their sizes are known."""
+"""Checks whether models fit onto the volume and into memory, as far as their sizes are known."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,25 +9,25 @@ from settings.ollama.model_sizes import ModelSize, context_of, full_name, size_o
 from settings.types.quantity import as_bytes
 
 _FULL = 0.9
-"""A volume that is fuller than this is worth a word: a model that is pulled anew stands beside the old one for a while."""
+"""Share of the volume above which a warning is due: while a model is pulled again, its old version is kept too."""
 _BUFFERS = 1.1
-"""A loaded model needs its size, and about a tenth more to compute in; its context comes on top, where that is known."""
+"""A loaded model needs its size, and about a tenth more for computation; its context, if known, is added."""
 _TOKENS = 4096
-"""Tokens of a context where nothing says otherwise. On large GPUs Ollama takes more by itself, and less if that does not fit.
-Source: Ollama 0.34.4, server/routes.go (defaultNumCtx) and sched.go (reduceAutoNumCtxForLoadOOM)."""
+"""The default context length. On large GPUs, Ollama chooses more, and less if that does not fit. Source: Ollama 0.34.4,
+server/routes.go (defaultNumCtx) and sched.go (reduceAutoNumCtxForLoadOOM)."""
 _GIB = 2**30
 
 
 @dataclass(frozen=True)
 class _Loaded:
-    """A model in memory."""
+    """A loaded model."""
 
     name: str
     size: ModelSize
     tokens: str
-    """How many the context has, in words."""
+    """Context length, as text."""
     context: int
-    """Bytes of the context; 0 where they are not known."""
+    """Bytes of the context; 0 if unknown."""
 
     @property
     def bytes(self) -> int:
@@ -38,9 +38,9 @@ class _Loaded:
 
 
 def volume_too_small(settings: OllamaFields) -> str | None:
-    """What would be right for the volume that certainly cannot hold the models; None where it may.
+    """The allowed size, if the volume certainly cannot hold the models; otherwise None.
 
-    Certain are tags that name a size. Models of one name and one size count once: they are mostly the same files.
+    Only tags that name a size are certain. Models of the same name and size count once, because they mostly share files.
     """
     certain = {name: size for name, size in _sizes(settings).items() if not size.moves}
     if _sum(certain, least=True) <= as_bytes(settings.storage.size):
@@ -49,10 +49,10 @@ def volume_too_small(settings: OllamaFields) -> str | None:
 
 
 def memory_too_small(settings: OllamaFields) -> str | None:
-    """What would be right for the memory limit that certainly cannot hold a model; None where it may.
+    """The allowed limit, if the memory limit certainly cannot hold a model; otherwise None.
 
-    Certain are the weights of models whose tags name a size, on CPU: Ollama reads them into memory there, and does not map the
-    file (server/sched.go, disableMmapDefaultReason). Several of them count together where `preload` keeps them for ever.
+    On CPU, the weights of models whose tags name a size are certain: Ollama reads them into memory, and does not map the file
+    (server/sched.go, disableMmapDefaultReason). Models that `preload` keeps loaded forever are added up.
     """
     limited = settings.resources.limits.memory
     if settings.gpu is not None or limited is None:
@@ -66,7 +66,7 @@ def memory_too_small(settings: OllamaFields) -> str | None:
             if sum(each.size.least_bytes for each in models) > as_bytes(limited):
                 needed = sum(each.bytes for each in models)
                 names = ", ".join(f"{each.name} ({each.size.printed})" for each in models)
-                why = ", which preload keeps in memory together" if len(models) > 1 else ""
+                why = ", which preload keeps loaded together" if len(models) > 1 else ""
                 return (
                     f"at least {_gibibytes(needed)} for {names}{why}: about {_gigabytes(needed)} with context; or a GPU"
                 )
@@ -74,19 +74,20 @@ def memory_too_small(settings: OllamaFields) -> str | None:
 
 
 def volume_warnings(settings: OllamaFields) -> Iterator[str]:
-    """That the volume will be full, or almost, with what is known to come."""
+    """Warns if the known models fill the volume, or almost."""
     known = _sizes(settings)
     if _sum(known) > _FULL * as_bytes(settings.storage.size):
         yield (
             f"airis:ollama.storage.size: {settings.storage.size} may be too small for {_listed(known)}: "
-            f"{_gigabytes(_sum(known))} together"
+            f"{_gigabytes(_sum(known))} in total"
         )
 
 
 def memory_warnings(settings: OllamaFields) -> Iterator[str]:
-    """That what may be loaded needs more memory than there is: of the GPUs, or of the pod.
+    """Warns if the models that may be loaded need more memory than the GPUs, or the pod, have.
 
-    On GPUs, Ollama unloads models to make room for another one; on CPU, it loads as many as it may (server/sched.go, load).
+    On GPUs, Ollama unloads models to make room for another one. On CPU, it loads up to the maximum number (server/sched.go,
+    load).
     """
     models, gpu = _largest(settings), settings.gpu
     if gpu is None:
@@ -99,33 +100,33 @@ def memory_warnings(settings: OllamaFields) -> Iterator[str]:
 
 
 def _limit_warnings(settings: OllamaFields, models: Sequence[_Loaded]) -> Iterator[str]:
-    """That these models, and the prompts that are kept of any, need more than the pod's memory limit."""
+    """Warns if these models, and the prompt caches of all models, need more than the pod's memory limit."""
     key, limited = "airis:ollama.resources.limits.memory", settings.resources.limits.memory
     if limited is None:
         return
     limit = as_bytes(limited)
     if models and models[0].bytes > limit:
-        right = f"{_gibibytes(models[0].bytes)} would do"
-        yield f"{key}: {models[0]}, more than {limited}: it may not load, or be killed; {right}"
+        advice = f"set at least {_gibibytes(models[0].bytes)}"
+        yield f"{key}: {models[0]}, more than {limited}: it may fail to load, or be OOM-killed; {advice}"
         return
     given = settings.server.prompt_cache
     cache = as_bytes(given) if given not in (None, "0") else 0
     number = min(settings.most_loaded, max(1, len(settings.pulled_models)))
     needed = sum(each.bytes for each in models) + cache * number
     if needed > limit:
-        prompts = [f"{number} x {given} of prompts (server.promptCache)"] if cache else []
-        words = "; ".join([*map(str, models), *prompts])
+        prompts = [f"{number} x {given} of prompt cache (server.promptCache)"] if cache else []
+        parts = "; ".join([*map(str, models), *prompts])
         lower = "parallel, contextLength" if models else "promptCache"
         yield (
-            f"{key}: {limited} may be too small for what may be loaded at once, {_gigabytes(needed)}: {words}; "
-            f"{_gibibytes(needed)} would do, or a lower server.maxLoadedModels, {lower}"
+            f"{key}: {limited} may be too small for all models that may be loaded, {_gigabytes(needed)}: {parts}; "
+            f"set at least {_gibibytes(needed)}, or lower server.maxLoadedModels, {lower}"
         )
 
 
 def needed_at_once(settings: OllamaFields, limit: int) -> int:
-    """Bytes of the pod's memory that the largest models need that may be loaded at once.
+    """Bytes of the pod's memory that the largest models need that may be loaded at the same time.
 
-    None with a GPU, whose memory they are in. On CPU, where no size is known: half of `limit`, in bytes.
+    0 with a GPU, because the models are in its memory. On CPU, if no size is known, half of `limit`.
     """
     if settings.gpu is not None:
         return 0
@@ -134,26 +135,28 @@ def needed_at_once(settings: OllamaFields, limit: int) -> int:
 
 
 def _largest(settings: OllamaFields) -> Sequence[_Loaded]:
-    """The largest models that may be in memory at once, the largest first. Names of the same files count once."""
+    """The largest models that may be loaded at the same time, in descending order. Names of the same files count once."""
     distinct = {(each.name.partition(":")[0], each.size.printed): each for each in _loaded(settings).values()}
     return sorted(distinct.values(), key=lambda each: each.bytes, reverse=True)[: settings.most_loaded]
 
 
 def _loaded(settings: OllamaFields) -> Mapping[str, _Loaded]:
-    """The pulled models of known sizes, with the longest context that the settings give each."""
+    """The pulled models of known size, with the longest context that the settings configure for each."""
     server, found = settings.server, {}
     parallel = server.parallel or 1
     for name, size in _sizes(settings).items():
         known = context_of(name)
         tokens = max([server.context_length or _TOKENS, *_own_contexts(settings, name)])
         context = 0 if known is None else known.bytes(tokens, parallel, server.kv_cache_type or "f16")
-        words = f"{parallel} x {tokens}" if parallel > 1 else str(tokens)
-        found[name] = _Loaded(name, size, f"{words} tokens of context" if known else "its context", context)
+        length = f"{parallel} x {tokens}" if parallel > 1 else str(tokens)
+        found[name] = _Loaded(name, size, f"{length} tokens of context" if known else "its context", context)
     return found
 
 
 def _own_contexts(settings: OllamaFields, model: str) -> Iterator[int]:
-    """The contexts of what `create` makes of the model: it is the same model in memory, loaded anew for another context."""
+    """The context lengths of models that `create` derives from this one: in memory it is one model, reloaded for each
+    context.
+    """
     made = {full_name(model)}
     for each in settings.create:
         if full_name(each.base) in made:
@@ -163,12 +166,12 @@ def _own_contexts(settings: OllamaFields, model: str) -> Iterator[int]:
 
 
 def _mapped(settings: OllamaFields, model: str) -> bool:
-    """Whether `create` has the model's file mapped into memory, so that it need not be there as a whole."""
+    """Whether `create` enables mmap for the model, so that its file need not be in memory as a whole."""
     return any(full_name(each.base) == full_name(model) and each.parameters.use_mmap for each in settings.create)
 
 
 def _preloaded_for_ever(settings: OllamaFields) -> Iterator[str]:
-    """The pulled models that `preload` loads, as themselves, and that no time unloads."""
+    """The pulled models that `preload` keeps loaded forever."""
     kept = settings.preload_keep_alive or settings.server.keep_alive or ""
     if kept.startswith("-"):
         wanted = {full_name(each) for each in settings.preload}

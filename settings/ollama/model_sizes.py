@@ -1,4 +1,4 @@
-"""How large models are to download, and their contexts in memory, as far as their publishers say; nothing is guessed."""
+"""Published download sizes of models, and the memory of their contexts. Nothing is estimated."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,27 +13,27 @@ _DATA = Path(__file__).with_name("model_sizes.yaml")
 _UNITS = {"MB": 10**6, "GB": 10**9}
 _KV_BYTES = {"f16": 2, "q8_0": 34 / 32, "q4_0": 18 / 32}
 _BATCH = 512
-"""Tokens of a prompt that are read at once, where a model says nothing else. Source: Ollama 0.34.4, api/types.go."""
+"""Default batch size: tokens of a prompt that are processed at once. Source: Ollama 0.34.4, api/types.go."""
 _HOST, _NAMESPACE, _TAG = "registry.ollama.ai", "library", "latest"
 
 
 @dataclass(frozen=True)
 class ModelSize:
-    """What was published about a model."""
+    """The published size of a model."""
 
     printed: str
-    """As it was printed: `4.7GB`."""
+    """The size as published: `4.7GB`."""
     moves: bool
-    """Whether the tag is one that moves on to other models: then this is what it was when it was looked up."""
+    """Whether the tag is mutable: then the size is that of the day when it was looked up."""
 
     @property
     def bytes(self) -> int:
-        """Bytes, as printed."""
+        """The published size, in bytes."""
         return int(self._number * self._unit)
 
     @property
     def least_bytes(self) -> int:
-        """The fewest bytes that are printed so: half of the last digit less."""
+        """The smallest size that is rounded to the published one."""
         digits = self._number.as_tuple().exponent
         return int((self._number - Decimal(5).scaleb(int(digits) - 1)) * self._unit)
 
@@ -48,26 +48,26 @@ class ModelSize:
 
 @dataclass(frozen=True)
 class Context:
-    """By what the memory for a model's context grows."""
+    """Dimensions of a model that decide the memory of its context."""
 
     layers: int
-    """Layers that see all of it."""
+    """Layers with attention to the whole context."""
     heads: int
-    """Heads of keys and values in each layer."""
+    """Key-value heads of each layer."""
     width: int
-    """Numbers in each head."""
+    """Dimensions of each head."""
     most: int
-    """Tokens of the longest context."""
+    """Maximum context length, in tokens."""
     local: int = 0
-    """Layers that see a window of it."""
+    """Layers with sliding window attention."""
     window: int = 0
-    """Tokens of that window."""
+    """Size of the sliding window, in tokens."""
 
     def bytes(self, tokens: int, parallel: int, kind: str) -> int:
-        """Memory for `parallel` contexts of `tokens` each. `kind` is how keys and values are kept: f16, q8_0 or q4_0.
+        """Memory of `parallel` contexts of `tokens` each. `kind` is the type of the KV cache: f16, q8_0 or q4_0.
 
-        A window of llama.cpp's has room for the tokens that are read at once, and stays f16. Sources: llama.cpp, pull requests
-        13194 and 21277, and ggml/src/ggml-common.h (blocks of 32 numbers with a scale of 2 bytes).
+        llama.cpp's sliding window has room for one batch more, and stays f16. Sources: llama.cpp, pull requests 13194 and
+        21277, and ggml/src/ggml-common.h (blocks of 32 numbers with a scale of 2 bytes).
         """
         tokens = min(tokens, self.most)
         one = 2 * self.heads * self.width
@@ -78,7 +78,7 @@ class Context:
 
 
 def full_name(model: str) -> tuple[str, str, str, str]:
-    """Host, namespace, model and tag, with Ollama's own where none is said, in lower case: by case Ollama tells none apart.
+    """Host, namespace, model and tag, with Ollama's defaults, in lower case: Ollama's names are case-insensitive.
 
     Source: github.com/ollama/ollama v0.17.4, types/model/name.go (ParseNameBare, DefaultName).
     """
@@ -91,19 +91,19 @@ def full_name(model: str) -> tuple[str, str, str, str]:
 
 
 def same_model(one: str, other: str) -> bool:
-    """Whether Ollama takes both names for the same model: `llama3.2` is `llama3.2:latest`."""
+    """Whether both names refer to the same model: `llama3.2` is `llama3.2:latest`."""
     return full_name(one) == full_name(other)
 
 
 def size_of(model: str) -> ModelSize | None:
-    """How large the model is to download; None where nothing is known."""
+    """The download size of the model; None if unknown."""
     full = full_name(model)
     printed = _sizes().get(full)
     return None if printed is None else ModelSize(printed, moves=full[-1] == _TAG)
 
 
 def context_of(model: str) -> Context | None:
-    """By what the memory for the model's context grows; None where nothing is known."""
+    """The dimensions of the model's context; None if unknown."""
     return _contexts().get(full_name(model))
 
 

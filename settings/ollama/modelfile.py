@@ -1,4 +1,4 @@
-"""How a model stands in a Modelfile."""
+"""Writes a model as a Modelfile."""
 
 from collections.abc import Iterator
 

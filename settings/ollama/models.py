@@ -1,4 +1,4 @@
-"""Models as desired state: which are there, which are made from others, which are loaded, and which are gone."""
+"""Models as desired state: which are pulled, created from others, preloaded, and removed."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -19,11 +19,11 @@ Quotable = Annotated[str, AfterValidator(quotable)]
 
 _UNLIMITED = float("inf")
 _LARGEST = 3.4e38
-"""Ollama keeps numbers as float32."""
+"""Ollama stores numbers as float32."""
 
 
 def _number(low: float = -_UNLIMITED, high: float = _UNLIMITED) -> Callable[[Any], float]:
-    """A check for numbers in these bounds."""
+    """A check for numbers in this range."""
     at_least = "" if low == -_UNLIMITED else f", at least {low:g}"
     allowed = f"a number{at_least}" if high == _UNLIMITED else f"a number from {low:g} to {high:g}"
 
@@ -49,119 +49,117 @@ _Bits32 = 2**31 - 1
 
 
 class Parameters(Settings):
-    """How a model runs and answers; null leaves each to the model it is made from.
+    """Model parameters. Null keeps the parameter of the base model.
 
-    `numCtx` is `num_ctx` in a Modelfile. Source of names and types: github.com/ollama/ollama v0.17.4 and v0.34.4,
-    api/types.go (Options). What only some releases take is marked.
+    `numCtx` is `num_ctx` in a Modelfile. Source of names and types: github.com/ollama/ollama v0.17.4 and v0.34.4, api/types.go
+    (Options). Parameters that only some releases support are marked.
     """
 
     num_ctx: Annotated[_Whole, Field(ge=4, le=_Bits32)] = None
-    """Tokens that the model keeps in view."""
+    """Context length, in tokens."""
     num_batch: Annotated[_Whole, Field(ge=1, le=_Bits32)] = None
-    """Tokens of a prompt that are read at once."""
+    """Batch size: tokens of a prompt that are processed at once."""
     num_gpu: Annotated[_Whole, Field(ge=-1, le=_Bits32)] = None
-    """Layers on GPUs; -1 for as many as fit, 0 for CPU alone."""
+    """Layers on GPUs; -1 for as many as fit, 0 for CPU only."""
     main_gpu: Annotated[_Whole, Field(ge=0, le=_Bits32)] = None
-    """The GPU that holds the whole model, by its number. For releases before 0.30.0: the one for what is not split."""
+    """Index of the GPU that holds the whole model. Before release 0.30.0: the GPU for tensors that are not split."""
     use_mmap: StrictBool | None = None
-    """Whether the file is mapped into memory instead of read."""
+    """Map the model's file into memory instead of reading it."""
     num_thread: Annotated[_Whole, Field(ge=0, le=_Bits32)] = None
-    """Threads on CPU; 0 for Ollama's choice."""
+    """Threads on CPU; 0 lets Ollama choose."""
     num_keep: Annotated[_Whole, Field(ge=-1, le=_Bits32)] = None
-    """Tokens at the beginning that stay when the context is full; -1 for all of the prompt."""
+    """Tokens at the beginning of the prompt that are kept when the context is full; -1 for the whole prompt."""
     seed: Annotated[_Whole, Field(ge=-(2**31), le=_Bits32)] = None
-    """Where chance begins: the same seed gives the same answer. -1 for another each time."""
+    """Seed of the random number generator: the same seed gives the same answer. -1 for a random seed."""
     num_predict: Annotated[_Whole, Field(ge=-2, le=_Bits32)] = None
-    """Tokens of an answer at most; -1 for no limit, -2 until the context is full."""
+    """Maximum number of tokens of an answer; -1 for no limit, -2 until the context is full."""
     top_k: Annotated[_Whole, Field(ge=0, le=_Bits32)] = None
-    """Choose among this many most likely tokens; 0 for all."""
+    """Sample from this many most likely tokens; 0 for all."""
     top_p: Share | None = None
-    """Choose among the likeliest tokens that together have this probability."""
+    """Sample from the most likely tokens that together have this probability (nucleus sampling)."""
     min_p: Share | None = None
-    """Leave out tokens that are less likely than this, relative to the likeliest."""
+    """Exclude tokens that are less likely than this, relative to the most likely token."""
     typical_p: Annotated[Share | None, Supported(before="0.34.1")] = None
-    """Choose among tokens of typical probability, up to this sum; 1 for all."""
+    """Locally typical sampling, up to this cumulative probability; 1 to disable."""
     repeat_last_n: Annotated[_Whole, Field(ge=-1, le=_Bits32)] = None
-    """Tokens to look back on for repetitions; 0 for none, -1 for the whole context."""
+    """Tokens to check for repetitions; 0 for none, -1 for the whole context."""
     temperature: Amount | None = None
-    """How freely tokens are chosen; 0 always takes the likeliest."""
+    """Sampling temperature; 0 always chooses the most likely token."""
     repeat_penalty: Amount | None = None
-    """How strongly repetitions are avoided; 1 for not at all."""
+    """Penalty for repetitions; 1 for none."""
     presence_penalty: Number | None = None
-    """Added weight against tokens that were there before."""
+    """Penalty for tokens that have occurred."""
     frequency_penalty: Number | None = None
-    """Added weight against tokens by how often they were there."""
+    """Penalty for tokens by how often they have occurred."""
     draft_num_predict: Annotated[_Whole, Field(ge=0, le=_Bits32), Supported(since="0.30.0")] = None
-    """Tokens that a model's draft, if it has one, proposes at a time; 0 for none."""
+    """Tokens that the draft model, if there is one, proposes at a time; 0 for none."""
     stop: tuple[Quotable, ...] = ()
-    """Texts that end the answer."""
+    """Stop sequences, which end the answer."""
 
 
 class Message(Settings):
-    """One message of an example conversation that stands before every chat."""
+    """A message of the example conversation at the beginning of every chat."""
 
     role: Literal["system", "user", "assistant"]
-    """Who speaks."""
+    """Role of the message's author."""
     content: Quotable
-    """What is said."""
+    """Text of the message."""
 
 
 class CreatedModel(Settings):
-    """A model that is made from another one, as a Modelfile would say it. Adapters are files, and have no place here."""
+    """A model that is created from another one, as by a Modelfile. Adapters are not supported, because they are files."""
 
     name: ModelName
-    """Its name. A model that has the name already is replaced."""
+    """Name of the model. An existing model of this name is replaced."""
     base: Annotated[ModelName, Field(alias="from")]
-    """The model that it is made from: one of `models`, one that stands before it in `create`, or any other, which is then
-    pulled too."""
+    """Base model: one of `models`, an earlier one in `create`, or any other model, which is then pulled."""
     system: Quotable | None = None
-    """System prompt; null for that of the base."""
+    """System prompt; null for that of the base model."""
     template: Quotable | None = None
-    """Template of the prompt, in Go's template language; null for that of the base."""
+    """Prompt template, in Go's template language; null for that of the base model."""
     parameters: Parameters = Parameters()
-    """How it runs and answers."""
+    """Model parameters."""
     messages: tuple[Message, ...] = ()
-    """An example conversation; [] for that of the base."""
+    """Example conversation; an empty list for that of the base model."""
     license: Quotable | None = None
-    """Text of the licence; null for that of the base."""
+    """License text; null for that of the base model."""
 
     def rules(self) -> Iterator[Broken]:
-        """A model that is made from itself would be another one each time."""
+        """A model that is created from itself would change at each run."""
         yield from super().rules()
         if same_model(self.name, self.base):
             yield Broken("name", self.name, "another name than from", ("from",))
 
 
 class ModelsSettings(Settings):
-    """Which models each Ollama has. A Job for each pod sees to it, and `up` fails when it cannot."""
+    """Models of each Ollama pod, managed by one Job for each pod."""
 
     models: tuple[ModelName, ...] = ()
-    """Models that each pod is to have. A Job for each pod pulls them once the pod is ready. `up` fails when a model cannot be
-    pulled."""
+    """Models of each pod. A Job for each pod pulls them once the pod is ready. `up` fails if a model cannot be pulled."""
     model_pull_policy: Literal["IfNotPresent", "Always"] = "IfNotPresent"
-    """What the Job does about a model that is there already: leave it, which needs no network, or ask the registry whether its
-    tag has moved (`Always`). The Job runs when something about it changes, not by itself."""
+    """`IfNotPresent` pulls a model only if it is missing, and needs no network otherwise. `Always` also checks the registry for
+    a newer version of the tag. The Job runs when its settings change, not periodically."""
     model_pull_seconds: Annotated[StrictInt, Field(ge=60)] = 3600
-    """How long a pod's Job may take for all models, retries included."""
+    """Time limit of a pod's Job for all models, retries included."""
     create: tuple[CreatedModel, ...] = ()
-    """Models that are made from others: another system prompt, other parameters. Their order counts."""
+    """Models that are created from others, with another system prompt or other parameters, in this order."""
     preload: tuple[ModelName, ...] = ()
-    """Models, out of `models` and `create`, that the Job loads into memory at its end. They stay as long as `preloadKeepAlive`
-    says; a pod that starts anew loads them at the first request."""
+    """Models out of `models` and `create` that the Job loads into memory at its end. They stay loaded for `preloadKeepAlive`; a
+    restarted pod loads them at the first request."""
     preload_keep_alive: GoDuration | None = None
-    """How long preloaded models stay in memory after their last request: `30m`, or seconds; negative is for ever. Null for
-    the server's own `server.keepAlive`."""
+    """How long preloaded models stay loaded after their last request: `30m`, or seconds; negative for forever. Null for
+    `server.keepAlive`."""
     absent_models: tuple[ModelName, ...] = ()
-    """Models that the Job removes where they are. Models that stand nowhere are left alone: they may be people's own."""
+    """Models that the Job removes. Models in no list are kept, because users may have pulled them."""
 
     @property
     def has_model_job(self) -> bool:
-        """Whether there is anything to see to."""
+        """Whether there is work for the Job."""
         return bool(self.models or self.create or self.absent_models)
 
     @property
     def pulled_models(self) -> tuple[str, ...]:
-        """Everything that comes from a registry: `models`, and what `create` is made from beside them."""
+        """Every model that comes from a registry: `models`, and the base models of `create` that are not in it."""
         found = list(self.models)
         for index, each in enumerate(self.create):
             made_before = (other.name for other in self.create[:index])
@@ -170,7 +168,7 @@ class ModelsSettings(Settings):
         return tuple(found)
 
     def rules(self) -> Iterator[Broken]:
-        """Each name once, and no contradictions."""
+        """Unique names, and no contradictions."""
         yield from super().rules()
         lists = {"models": self.models, "preload": self.preload, "absentModels": self.absent_models}
         for key, names in lists.items():
@@ -191,20 +189,20 @@ class ModelsSettings(Settings):
                 yield Broken("preloadKeepAlive", self.preload_keep_alive, "only together with preload", ("preload",))
             elif not re.search(r"[1-9]", self.preload_keep_alive):
                 yield Broken(
-                    "preloadKeepAlive", self.preload_keep_alive, "not 0, which would unload the models at once"
+                    "preloadKeepAlive", self.preload_keep_alive, "not 0, which would unload the models immediately"
                 )
 
     def _creatable(self) -> Iterator[Broken]:
-        """What `create` says can be done from top to bottom."""
+        """`create` can be processed from top to bottom."""
         created = tuple(each.name for each in self.create)
         for index, each in enumerate(self.create):
             if _among(each.name, created[:index]):
                 yield Broken(f"create.{index}.name", each.name, "each name once", ("create",))
             if _among(each.name, self.models):
-                allowed = "a name that is not among models: the created model would take its place"
+                allowed = "a name that is not in models: the created model would replace that one"
                 yield Broken(f"create.{index}.name", each.name, allowed, ("models",))
             if _among(each.base, created[index + 1 :]):
-                yield Broken(f"create.{index}.from", each.base, "a model that stands before it in create", ("create",))
+                yield Broken(f"create.{index}.from", each.base, "an earlier model in create", ("create",))
 
 
 def _among(name: str, names: Iterable[str]) -> bool:

@@ -1,7 +1,7 @@
-"""Settings of the Ollama server itself: how it shares its memory and time.
+"""Settings of the Ollama server: context length, parallel requests, loaded models, GPUs, logging.
 
-Source of all names and effects: github.com/ollama/ollama v0.17.4 and v0.34.4, envconfig/config.go and the places that read
-it. What only some releases know is marked.
+Source of all names and effects: github.com/ollama/ollama v0.17.4 and v0.34.4, envconfig/config.go and the code that reads it.
+Settings that only some releases support are marked.
 """
 
 import re
@@ -40,43 +40,42 @@ def _plain_bytes(quantity: str) -> str:
 
 
 class OllamaServerSettings(VariableSettings):
-    """Ollama's own settings. A bad value would be ignored by Ollama without a word; here it is refused.
+    """Settings of the Ollama server. Ollama silently ignores invalid values; airis refuses them.
 
-    Null leaves each to Ollama.
+    Null uses Ollama's default.
     """
 
     context_length: Annotated[StrictInt | None, Field(ge=4, le=2**31 - 1), Variable("OLLAMA_CONTEXT_LENGTH")] = None
-    """Tokens that a model keeps in view when a request says nothing else. Null: 4096, 32768 or 262144, by the memory of the
-    GPUs (below 24 GiB, below 48 GiB, more). Memory for it grows with this times `parallel`."""
+    """Default context length, in tokens. Null: 4096, 32768 or 262144, depending on GPU memory (below 24 GiB, below 48 GiB,
+    more). The memory of a context grows with this times `parallel`."""
     parallel: Annotated[StrictInt | None, Field(ge=1, le=256), Variable("OLLAMA_NUM_PARALLEL")] = None
-    """Requests that one model answers at once; null for 1. Each has a context of its own: the memory for contexts is
-    `contextLength` times this. Some kinds of model take one at a time whatever is set."""
+    """Parallel requests of each model; null for 1. Each request has its own context, so the memory of contexts is
+    `contextLength` times this. Some model architectures process one request at a time regardless."""
     max_loaded_models: Annotated[StrictInt | None, Field(ge=1), Variable("OLLAMA_MAX_LOADED_MODELS")] = None
-    """Models that are in memory at once; null for 3 for each GPU, or 3 on CPU."""
+    """Maximum number of loaded models; null for 3 for each GPU, or 3 on CPU."""
     max_queue: Annotated[StrictInt | None, Field(ge=1), Variable("OLLAMA_MAX_QUEUE")] = None
-    """Requests that may wait; further ones get 503. Null for 512."""
+    """Maximum number of queued requests; more are answered with 503. Null for 512."""
     keep_alive: Annotated[GoDuration | None, Variable("OLLAMA_KEEP_ALIVE")] = None
-    """How long a model stays in memory after its last request: `30m`, or seconds. Negative is for ever, 0 not at all. Null for
-    5 minutes. A request may say something else."""
+    """How long a model stays loaded after its last request: `30m`, or seconds. Negative keeps it loaded forever, 0 unloads it
+    immediately. Null for 5 minutes. Requests can override it."""
     load_timeout: Annotated[GoDuration | None, Variable("OLLAMA_LOAD_TIMEOUT")] = None
-    """How long the loading of a model may stand still before it is given up. 0 and less is for ever. Null for 5 minutes."""
+    """How long loading a model may stall before it is aborted. 0 or negative for no timeout. Null for 5 minutes."""
     flash_attention: Annotated[StrictBool | None, Variable("OLLAMA_FLASH_ATTENTION")] = None
-    """Whether attention is computed in the way that needs less memory, where GPU and model can. Null lets Ollama decide for
-    each model."""
+    """Use flash attention, which needs less memory, if GPU and model support it. Null lets Ollama decide for each model."""
     kv_cache_type: Annotated[Literal["f16", "q8_0", "q4_0"] | None, Variable("OLLAMA_KV_CACHE_TYPE")] = None
-    """How the context is kept in memory: `q8_0` takes about half of `f16`, `q4_0` a quarter, at some cost in quality. Both
-    need flash attention: with `flashAttention: false` models do not load, and releases before 0.30.0 want it true. Null for
-    `f16`."""
+    """Quantization of the KV cache: `q8_0` needs about half of the memory of `f16`, `q4_0` a quarter, at some loss of quality.
+    Both require flash attention: with `flashAttention: false` models do not load, and before release 0.30.0 it must be true.
+    Null for `f16`."""
     prompt_cache: Annotated[BytesOrNone | None, Supported(since="0.30.0")] = None
-    """Memory that each loaded model may fill with prompts that it has read, so that it need not read them again: in the
-    pod, also where the model is on a GPU. Rounded down to 1Mi; 0 for none. Null follows from the pod's memory limit: half of
-    what the models leave of it, shared by as many as may be loaded (docs/models.md). Sets `LLAMA_ARG_CACHE_RAM`."""
+    """Size of each loaded model's prompt cache, which avoids processing the same prompt again. It is in the pod's memory, even
+    if the model is on a GPU. Rounded down to 1Mi; 0 disables it. Null derives it from the pod's memory limit: half of what the
+    models leave, divided by the maximum number of loaded models (docs/models.md). Sets `LLAMA_ARG_CACHE_RAM`."""
     multi_user_cache: Annotated[StrictBool | None, Variable("OLLAMA_MULTIUSER_CACHE"), Supported(before="0.30.0")] = (
         None
     )
-    """Whether cached prompts are chosen for many users with different prompts. Null for false."""
+    """Optimize the prompt cache for several users. Null for false."""
     sched_spread: Annotated[StrictBool | None, Variable("OLLAMA_SCHED_SPREAD")] = None
-    """Whether a model is always spread over all GPUs of the pod, even if it fits into one. Null for false."""
+    """Always spread a model over all GPUs of the pod, even if it fits onto one. Null for false."""
     gpu_overhead: Annotated[Bytes | None, Variable("OLLAMA_GPU_OVERHEAD", text=_plain_bytes)] = None
     """Memory of each GPU that Ollama leaves free, in bytes (`1Gi`). Null for none."""
     llm_library: Annotated[
@@ -85,32 +84,31 @@ class OllamaServerSettings(VariableSettings):
         Supported(before="0.30.0", values=("rocm",)),
         Supported(since="0.30.0", values=("rocm_v7_2",)),
     ] = None
-    """The only GPU library that Ollama may use; null for whichever works. It has to be in the image."""
+    """The only GPU library that Ollama may use; null detects it. The image must contain it."""
     new_engine: Annotated[StrictBool | None, Variable("OLLAMA_NEW_ENGINE"), Supported(before="0.30.0")] = None
-    """Whether Ollama's own engine also runs models that llama.cpp's would run. Null for false."""
+    """Use Ollama's engine also for models that llama.cpp's engine would run. Null for false."""
     cloud: Annotated[StrictBool | None, Variable("OLLAMA_NO_CLOUD", text=_not)] = None
-    """Whether models that run in Ollama's cloud, and its web search, may be used. False keeps every prompt inside. Null leaves
-    it to Ollama, which allows them to whoever has signed the server in."""
+    """Allow models in Ollama's cloud, and its web search. False keeps all prompts inside the cluster. Null for Ollama's
+    default, which allows them once the server is signed in."""
     remotes: Annotated[tuple[Dns1123Subdomain, ...], Variable("OLLAMA_REMOTES", separator=",")] = ()
-    """Hosts on which remote models may run; [] for ollama.com alone."""
+    """Hosts that may run remote models; an empty list for ollama.com only."""
     origins: Annotated[
         tuple[Annotated[str, AfterValidator(_origin)], ...], Variable("OLLAMA_ORIGINS", separator=",")
     ] = ()
-    """Origins of web pages whose scripts may call Ollama, beside those of its own machine. Open WebUI needs none: its server
-    calls, not the browser."""
+    """Additional origins of web pages that may call Ollama from the browser. Open WebUI needs none, because its server calls
+    Ollama."""
     no_prune: Annotated[StrictBool | None, Variable("OLLAMA_NOPRUNE")] = None
-    """Whether data that belongs to no model is kept at a start; needed where several pods share one volume. Null for false."""
+    """Keep unused model data at startup. Required if several pods share one volume. Null for false."""
     log_level: Annotated[
         Literal["INFO", "DEBUG", "TRACE"] | None, Variable("OLLAMA_DEBUG", text=_DEBUG.__getitem__)
     ] = None
-    """From which level on the server writes to its log: DEBUG shows how memory is divided, TRACE also what people write. Null
-    for INFO."""
+    """Log level: DEBUG includes how memory is divided, TRACE also includes prompts. Null for INFO."""
 
     def rules(self) -> Iterator[Broken]:
-        """What Ollama would ignore."""
+        """Settings that Ollama would ignore."""
         yield from super().rules()
         if self.cloud is False and self.remotes:
-            yield Broken("remotes", list(self.remotes), "[], because cloud: false allows no remote models", ("cloud",))
+            yield Broken("remotes", list(self.remotes), "[], because cloud: false disables remote models", ("cloud",))
         for key, each in (("origins", self.origins), ("remotes", self.remotes)):
             for index, value in enumerate(each):
                 if value in each[:index]:

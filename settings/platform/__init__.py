@@ -1,1 +1,1 @@
-"""Settings of the whole stack: the cluster, its platform, network policies, takeover and transforms."""
+"""Settings of the whole stack: cluster, platform, network policies, takeover and transforms."""

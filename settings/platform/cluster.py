@@ -1,4 +1,4 @@
-"""Settings of the cluster itself: which one a stack belongs to, and how long it may take to start pods."""
+"""Settings of the cluster: which cluster the stack is pinned to, and how long its pods may take to become ready."""
 
 import re
 from typing import Annotated
@@ -25,19 +25,19 @@ def _is_name(given: str) -> str:
 
 
 class ClusterSettings(Settings):
-    """The cluster that the stack belongs to, and how long `up` waits for its pods.
+    """The cluster that the stack is pinned to, and how long `up` waits for its pods.
 
-    A stack that names its cluster is refused on every other one, before anything is touched.
+    On any other cluster, a pinned stack is refused before anything is changed.
     """
 
     uid: Annotated[str, AfterValidator(_is_uid)] | None = None
-    """UID of the cluster's namespace `kube-system`: it is made with the cluster, stays until its end and is never given twice,
-    whatever the cluster's address, certificates and contexts are called. `airis up` prints it. Null for any cluster."""
+    """UID of the cluster's `kube-system` namespace, which identifies the cluster for its whole lifetime. `airis up` prints it.
+    Null for any cluster."""
     context: Annotated[str, AfterValidator(_is_name)] | None = None
-    """Context of the kubeconfig that has to be in use; `kubernetes:context`, if it is set, must be the same. Null for any."""
+    """kubeconfig context that must be in use. `kubernetes:context` must be set to the same name. Null for any context."""
     server: Annotated[str, AfterValidator(url_with("http", "https", example=_EXAMPLE))] | None = None
-    """URL of the API server, as the kubeconfig has it. Null for any."""
+    """URL of the API server, as in the kubeconfig. Null for any server."""
     ready_seconds: Annotated[StrictInt, Field(ge=30, le=86400)] = 600
-    """Longest time in seconds that `up` waits for the pods of one Deployment or StatefulSet, images pulled included and
-    migrations of the database left out. Then the update has failed; the objects stay, and the next `up` goes on with them.
-    Also the deadline of the WebUI's Deployment, at which `kubectl rollout status` and Argo CD give up."""
+    """How long `up` waits for the pods of one Deployment or StatefulSet to become ready, image pulls included, database
+    migrations excluded. After that, the update fails; its objects are kept, and the next `up` continues with them. Also sets
+    `progressDeadlineSeconds` of the WebUI's Deployment."""

@@ -1,4 +1,4 @@
-"""Settings of the NetworkPolicies: who may talk to whom."""
+"""Settings of the NetworkPolicies."""
 
 import ipaddress
 from typing import Annotated
@@ -20,15 +20,16 @@ Cidr = Annotated[str, AfterValidator(_cidr)]
 
 
 class NetworkSettings(Settings):
-    """NetworkPolicies of the namespace. They need a network plugin that enforces them."""
+    """NetworkPolicies of the namespace. They require a network plugin that enforces them."""
 
     policies: StrictBool = True
-    """Whether there are any. Without them every pod in the cluster can use Ollama, which has no authentication."""
+    """Create NetworkPolicies. Without them, every pod in the cluster can use Ollama, which has no authentication."""
     ingress_namespaces: tuple[Dns1123Label, ...] = ("ingress-nginx", "traefik", "haproxy-controller")
-    """Namespaces whose pods may reach the WebUI: the one of your ingress controller."""
+    """Namespaces whose pods may connect to the WebUI: the namespace of your ingress controller."""
     webui_from: tuple[Cidr, ...] = ()
-    """Address ranges outside the cluster that may reach the WebUI directly, for example through a NodePort."""
+    """Address ranges (CIDR) outside the cluster that may connect to the WebUI directly, for example through a NodePort."""
     restrict_egress: StrictBool = False
-    """Whether pods may only reach DNS, each other and `egressTo`. Ollama then pulls no model from elsewhere."""
+    """Restrict egress to DNS, the stack's own pods and `egressTo`. Ollama can then pull models only from addresses in
+    `egressTo`."""
     egress_to: tuple[Cidr, ...] = ()
-    """Address ranges that pods may reach although egress is restricted."""
+    """Address ranges (CIDR) that pods may connect to when `restrictEgress` is true."""

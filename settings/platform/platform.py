@@ -1,4 +1,4 @@
-"""Settings of the ground that every workload stands on: the cluster's rules, and the way to the world outside."""
+"""Settings that all workloads share: Pod Security, registry, proxy, certificate authorities, labels, network policies."""
 
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -32,83 +32,87 @@ def _bypassing(given: str) -> str:
 
 
 class RegistrySettings(Settings):
-    """Where images come from."""
+    """Registry mirror for container images."""
 
     mirror: ImagePrefix | None = None
-    """A registry, with a path if need be, that takes the place of every image's own: `ghcr.io/a/b` is pulled as
-    `<mirror>/a/b`, `ollama/ollama` as `<mirror>/ollama/ollama`, `redis` as `<mirror>/library/redis`. Null for none."""
+    """Registry, optionally with a path, that replaces the registry of every image: `ghcr.io/a/b` is pulled as `<mirror>/a/b`,
+    `ollama/ollama` as `<mirror>/ollama/ollama`, `redis` as `<mirror>/library/redis`. Null for no mirror."""
 
 
 class ProxySettings(Settings):
-    """The HTTP proxy through which pods reach the world outside. What is inside the cluster never goes through it."""
+    """HTTP proxy for connections to servers outside the cluster. Connections inside the cluster bypass it."""
 
     url: ProxyUrl | None = None
-    """URL of the proxy, for requests by HTTP and by HTTPS; null for direct connections. Sets `HTTPS_PROXY`, and for WebUI
-    `HTTP_PROXY`: Ollama's documentation advises against that one."""
+    """URL of the proxy, for HTTP and HTTPS requests; null for direct connections. Sets `HTTPS_PROXY`, and for the WebUI also
+    `HTTP_PROXY`, which Ollama's documentation advises against."""
     url_from: SecretKeyRef | None = None
-    """An existing Secret with the URL, where it has a password in it."""
+    """Reference to an existing Secret with the URL, for a URL that contains a password."""
     no_proxy: tuple[Annotated[str, AfterValidator(_bypassing)], ...] = ()
-    """Further hosts, domains and address ranges that are reached directly. Sets `NO_PROXY`, after `localhost` and the names of
+    """Additional hosts, domains and address ranges that bypass the proxy. Sets `NO_PROXY`, after `localhost` and the names of
     the cluster's Services."""
 
     def rules(self) -> Iterator[Broken]:
-        """One URL, and no password in plain text."""
+        """One URL, without a password in plain text."""
         if self.no_proxy and self.url is None and self.url_from is None:
             yield Broken("noProxy", list(self.no_proxy), "only together with url or urlFrom", ("url", "urlFrom"))
         if self.url is not None and self.url_from is not None:
             yield Broken("url", "[not shown]", "one of this and urlFrom, not both", ("urlFrom",))
         if self.url is not None and URL_WITH_PASSWORD.search(self.url):
             yield Broken(
-                "url", "[not shown]", "no password in plain text: put the URL into a Secret, and its name into urlFrom"
+                "url",
+                "[not shown]",
+                "no password in plain text: put the URL into a Secret, and reference it in urlFrom",
             )
 
 
 class CaBundleSettings(Settings):
-    """Certificate authorities to trust, in place of those in the images: PEM, and whole.
+    """Certificate authorities that pods trust, as a PEM bundle. It replaces the authorities of the images.
 
-    Whoever also uses public servers puts the public authorities into the same bundle. Without one, the images' own hold.
+    If pods also connect to public servers, include the public authorities in the bundle. Without a bundle, pods trust the
+    authorities of their image.
     """
 
     config_map: Dns1123Subdomain | None = None
-    """An existing ConfigMap with the bundle, as cert-manager's trust-manager writes it."""
+    """Name of an existing ConfigMap with the bundle, such as one that cert-manager's trust-manager writes."""
     secret: Dns1123Subdomain | None = None
-    """An existing Secret with the bundle."""
+    """Name of an existing Secret with the bundle."""
     key: SecretKey = "ca.crt"
-    """The key of the bundle in it."""
+    """Key of the bundle in the ConfigMap or Secret."""
 
     def rules(self) -> Iterator[Broken]:
-        """One place."""
+        """A bundle has one source."""
         if self.config_map is not None and self.secret is not None:
             yield Broken("configMap", self.config_map, "one of this and secret, not both", ("secret",))
 
 
 class PlatformSettings(Settings):
-    """What holds for every workload of the stack."""
+    """Settings that all workloads of the stack share."""
 
     cluster: ClusterSettings = ClusterSettings()
-    """The cluster that the stack belongs to, and how long `up` waits for its pods."""
+    """Cluster that the stack is pinned to, and how long `up` waits for its pods."""
     pod_security: PodSecurity = "restricted"
-    """Pod Security level that the namespace enforces and the pods keep. `restricted`: a fixed user, nothing but the data and
-    scratch folders writable. `baseline`: root, as the images are made, with Ollama's data under /root/.ollama."""
+    """Pod Security level that the namespace enforces and the pods meet. `restricted`: pods run as a fixed non-root user, and
+    only the data and scratch directories are writable. `baseline`: pods run as root, as the images are built, with Ollama's
+    data under /root/.ollama."""
     cluster_domain: Dns1123Subdomain = "cluster.local"
-    """DNS domain of the cluster, the end of every Service's full name."""
+    """DNS domain of the cluster: the suffix of every Service's fully qualified name."""
     image_pull_secrets: tuple[Dns1123Subdomain, ...] = ()
-    """Existing Secrets, in the stack's namespace, with the credentials of private image registries."""
+    """Names of existing Secrets in the stack's namespace with credentials for private image registries."""
     registry: RegistrySettings = RegistrySettings()
-    """Where images come from."""
+    """Registry mirror for container images."""
     proxy: ProxySettings = ProxySettings()
-    """The HTTP proxy to the world outside."""
+    """HTTP proxy for connections to servers outside the cluster."""
     ca_bundle: CaBundleSettings = CaBundleSettings()
-    """Certificate authorities of your own, for servers inside and for proxies that look into TLS."""
+    """Certificate authorities that pods trust, for internal servers and TLS-inspecting proxies."""
     labels: LabelMapping = Field(default_factory=dict)
-    """Further labels of every object and pod."""
+    """Additional labels of every object and pod."""
     annotations: AnnotationMapping = Field(default_factory=dict)
-    """Further annotations of every object and pod."""
+    """Additional annotations of every object and pod."""
     network: NetworkSettings = NetworkSettings()
-    """Who may talk to whom."""
+    """Network policies."""
 
     def rules(self) -> Iterator[Broken]:
-        """Server-side apply refuses a pod that names a Secret twice."""
+        """Server-side apply refuses a pod that lists a Secret twice."""
         yield from super().rules()
         for index, name in enumerate(self.image_pull_secrets):
             if name in self.image_pull_secrets[:index]:

@@ -1,4 +1,4 @@
-"""Settings of the first `up` over objects that something else made: `airis adopt` writes them."""
+"""Settings of the first `up` that adopts existing objects. `airis adopt` writes them."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -10,26 +10,26 @@ from settings.types.names import Dns1123Subdomain
 
 
 class StoppedWorkload(Settings):
-    """A workload of before that must not run beside the stack."""
+    """A previous workload that must not run at the same time as the stack."""
 
     kind: Literal["Deployment", "StatefulSet"]
-    """What it is."""
+    """Kind of the workload."""
     name: Dns1123Subdomain
-    """Its name, in the stack's namespace."""
+    """Name of the workload, in the stack's namespace."""
 
 
 class TakeoverSettings(Settings):
-    """Taking over what runs already: docs/moving.md. Leave this section out again once the first `up` is through."""
+    """Adoption of an existing installation: see docs/moving.md. Remove this section after the first successful `up`."""
 
     enabled: StrictBool = False
-    """Whether the stack takes over objects that exist already: Pulumi then applies under the name `airis`, to which
-    `airis adopt` has handed what kubectl or Helm owned. Also needs `kubernetes:upsertExistingObjects: "true"`."""
+    """Adopt objects that exist already. Pulumi then applies as field manager `airis`, to which `airis adopt` has transferred
+    the fields that kubectl or Helm owned. Also requires `kubernetes:upsertExistingObjects: "true"`."""
     stopped: tuple[StoppedWorkload, ...] = ()
-    """Workloads of before that use the same volumes under other names. Every preview and `up` is refused while one of them has
-    pods: two processes must never use one SQLite database."""
+    """Previous workloads that use the same volumes under other names. While one of them has pods, every preview and `up` is
+    refused: two processes must never use one SQLite database."""
 
     def rules(self) -> Iterator[Broken]:
-        """What would be looked at by nobody."""
+        """Entries without effect, and duplicates."""
         if self.stopped and not self.enabled:
             names = [f"{each.kind}/{each.name}" for each in self.stopped]
             yield Broken("stopped", names, "[], or also set enabled: true", ("enabled",))

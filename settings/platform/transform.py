@@ -1,14 +1,15 @@
-"""Settings of the hook for what no setting covers."""
+"""Setting of the transform file, for changes that no setting covers."""
 
 from settings.types.base import Settings
 from settings.types.project_files import PythonFile
 
 
 class TransformSettings(Settings):
-    """A Python file of your own that changes objects before they are registered, and adds further ones.
+    """A Python file that changes objects before they are registered, or adds objects. See docs/transform.md.
 
-    docs/transform.md shows how. What it does is rehearsed, and held against the policies, like everything else.
+    Its changes are rehearsed, and checked against the policies, like all others.
     """
 
     file: PythonFile | None = None
-    """The file, by its path from Pulumi.yaml on; null for none. It has a function `transform`, or `objects`, or both."""
+    """Path of the file, relative to Pulumi.yaml; null for none. It defines a function `transform`, a function `objects`, or
+    both."""

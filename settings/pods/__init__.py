@@ -1,1 +1,1 @@
-"""What every workload can be given: resources, storage, probes, scheduling, autoscaling."""
+"""Settings that every workload has: resources, storage, probes, scheduling, autoscaling."""

@@ -1,4 +1,4 @@
-"""Settings of the HorizontalPodAutoscaler: how many pods, and by what measure."""
+"""Settings of the HorizontalPodAutoscaler."""
 
 from collections.abc import Iterator
 from typing import Annotated
@@ -11,20 +11,20 @@ Percent = Annotated[StrictInt, Field(ge=1, le=1000)]
 
 
 class AutoscalingSettings(Settings):
-    """Pods that come and go with the load, by a HorizontalPodAutoscaler. It needs metrics-server in the cluster."""
+    """HorizontalPodAutoscaler. It requires metrics-server in the cluster."""
 
     min_replicas: Annotated[StrictInt, Field(ge=1)] = 2
-    """Pods at least."""
+    """Minimum number of pods."""
     max_replicas: Annotated[StrictInt, Field(ge=1)]
-    """Pods at most."""
+    """Maximum number of pods."""
     cpu_percent: Percent | None = 70
-    """Average use of the requested CPU, in percent, that it aims at; null leaves CPU out."""
+    """Target average CPU utilization, in percent of the CPU request; null does not scale by CPU."""
     memory_percent: Percent | None = None
-    """The same of the requested memory; null leaves memory out. The WebUI gives little memory back: this adds pods, and seldom
-    takes any away."""
+    """Target average memory utilization, in percent of the memory request; null does not scale by memory. The WebUI releases
+    little memory, so this adds pods and rarely removes any."""
 
     def rules(self) -> Iterator[Broken]:
-        """A range, and something to go by."""
+        """A valid range, and at least one metric."""
         if self.max_replicas < self.min_replicas:
             allowed = f"at least minReplicas, {self.min_replicas}"
             yield Broken("maxReplicas", self.max_replicas, allowed, ("minReplicas",))

@@ -1,4 +1,4 @@
-"""What the applications were measured to need, in time and memory, and that the settings give them less."""
+"""Measured start times and memory of the applications, and warnings for settings below them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -18,9 +18,9 @@ EMBEDDINGS_ELSEWHERE = "embeddings of a server"
 def measured_warnings(
     application: Literal["webui", "ollama"], settings: WorkloadSettings, kind: str = ""
 ) -> Iterator[str]:
-    """That the startup probe gives up before any measured start, or that a pod at rest takes more than its memory limit.
+    """Warns if the startup probe fails before any measured start, or if an idle pod exceeds its memory limit.
 
-    `kind` is the `with` of the rows that are about these pods.
+    `kind` is the `with` of the rows that apply to these pods.
     """
     key, known = f"airis:{application}", _data()[application]
     probe = settings.probes.startup
@@ -29,21 +29,21 @@ def measured_warnings(
     if budget < start["to"]:
         took = f"{start['from']} to {start['to']}" if start["from"] < start["to"] else start["to"]
         yield (
-            f"{key}.probes.startup: {budget} s (periodSeconds x failureThreshold), and a start took {took} s with a CPU limit "
-            f"of {start['cpu']}: the pod may be killed before it is up, again and again"
+            f"{key}.probes.startup: {budget} s (periodSeconds x failureThreshold), but a start took {took} s with a CPU limit "
+            f"of {start['cpu']}: the container may be restarted before it is ready, repeatedly"
         )
     limit = settings.resources.limits.memory
     rest = next(each for each in known["rest"] if each.get("with", kind) == kind)
     if limit is not None and as_bytes(limit) < as_bytes(rest["memory"]):
         what = f" with {kind}" if kind else ""
         yield (
-            f"{key}.resources.limits.memory: {limit}, and a pod at rest took {rest['memory']}{what}: it is killed before it is "
-            "up, again and again"
+            f"{key}.resources.limits.memory: {limit}, but an idle pod used {rest['memory']}{what}: it is OOM-killed before it "
+            "is ready, repeatedly"
         )
 
 
 def _row(rows: Sequence[Mapping[str, Any]], cpu: str | None) -> Mapping[str, Any]:
-    """The row that promises least: of the CPU limit, or of the next higher one; else of the highest."""
+    """The row of the CPU limit, or of the next higher one; otherwise the row of the highest limit."""
     highest_first = sorted(rows, key=lambda each: -cpu_millicores(each["cpu"]))
     enough = [each for each in highest_first if cpu is not None and cpu_millicores(each["cpu"]) >= cpu_millicores(cpu)]
     return enough[-1] if enough else highest_first[0]

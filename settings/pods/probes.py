@@ -1,4 +1,4 @@
-"""Settings of the probes by which Kubernetes tells whether a pod starts, works and may have traffic."""
+"""Settings of the startup, readiness and liveness probes."""
 
 from typing import Annotated
 
@@ -10,22 +10,23 @@ Positive = Annotated[StrictInt, Field(ge=1)]
 
 
 class ProbeSettings(Settings):
-    """How often a probe asks, and how many failures it takes."""
+    """Period, timeout and failure threshold of a probe."""
 
     period_seconds: Positive = 10
-    """Seconds between two questions."""
+    """Time between two probes."""
     timeout_seconds: Positive = 5
-    """Seconds until a question without an answer counts as a failure."""
+    """Time without a response after which a probe fails."""
     failure_threshold: Positive = 3
-    """Failures in a row until Kubernetes acts; for a startup probe, times the period it is the whole budget."""
+    """Consecutive failures before Kubernetes acts. For a startup probe, `periodSeconds` times this is the time allowed for the
+    start."""
 
 
 class ProbesSettings(Settings):
-    """The three probes of a workload; which paths they ask is fixed, because only the application knows those."""
+    """Startup, readiness and liveness probes. Their paths are fixed."""
 
     startup: ProbeSettings = ProbeSettings()
-    """Until it succeeds once, the others wait; when its budget is spent, the container is restarted."""
+    """Runs until its first success, before the other probes. On failure, the container is restarted."""
     readiness: ProbeSettings = ProbeSettings()
-    """While it fails, the pod gets no traffic."""
+    """On failure, the pod receives no traffic."""
     liveness: ProbeSettings = ProbeSettings()
-    """When it fails too often, the container is restarted."""
+    """On failure, the container is restarted."""

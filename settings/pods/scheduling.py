@@ -1,4 +1,4 @@
-"""Settings of where pods may run: conditions on nodes, tolerated taints, nearness to other pods, and who goes first."""
+"""Settings of pod scheduling: node affinity, tolerations, pod affinity, topology spread, priority."""
 
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -11,7 +11,7 @@ from settings.types.base import Broken, FrozenMapping, Settings
 from settings.types.names import Dns1123Label, Dns1123Subdomain, LabelKey, LabelValue
 
 HOSTNAME = "kubernetes.io/hostname"
-"""The node label that tells nodes apart."""
+"""The node label that identifies a node."""
 
 
 def _address(given: str) -> str:
@@ -22,19 +22,21 @@ def _address(given: str) -> str:
 
 
 class NodeSelectorRequirement(Settings):
-    """A condition on a node's labels, as in Kubernetes' node affinity."""
+    """A node selector requirement, as in Kubernetes' node affinity."""
 
     key: LabelKey
-    """The label's key."""
+    """Key of the node label."""
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"] = "In"
-    """How the label is compared with the values."""
+    """Operator that compares the label with `values`."""
     values: tuple[LabelValue, ...] = ()
-    """The values: some for In and NotIn, one whole number for Gt and Lt, none for Exists and DoesNotExist."""
+    """Values: at least one for In and NotIn, one whole number for Gt and Lt, none for Exists and DoesNotExist."""
 
     def rules(self) -> Iterator[Broken]:
-        """Values must fit the operator, or the API server refuses the pod."""
+        """The API server refuses values that do not fit the operator."""
         if self.operator in ("In", "NotIn") and not self.values:
-            yield Broken("values", list(self.values), f"some value with operator {self.operator}", ("operator",))
+            yield Broken(
+                "values", list(self.values), f"at least one value with operator {self.operator}", ("operator",)
+            )
         if self.operator in ("Exists", "DoesNotExist") and self.values:
             yield Broken("values", list(self.values), f"no values with operator {self.operator}", ("operator",))
         if self.operator in ("Gt", "Lt") and not (len(self.values) == 1 and self.values[0].isdecimal()):
@@ -42,21 +44,21 @@ class NodeSelectorRequirement(Settings):
 
 
 class Toleration(Settings):
-    """A taint that pods may put up with."""
+    """A toleration of a taint."""
 
     key: LabelKey | None = None
-    """The taint's key; null with operator Exists tolerates every taint."""
+    """Key of the taint; null with operator Exists tolerates every taint."""
     operator: Literal["Exists", "Equal"] = "Exists"
-    """Whether the taint's value matters."""
+    """`Equal` compares the taint's value with `value`; `Exists` matches any value."""
     value: LabelValue | None = None
-    """The taint's value, with operator Equal."""
+    """Value of the taint, with operator Equal."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    """The taint's effect; null tolerates every effect."""
+    """Effect of the taint; null tolerates every effect."""
     toleration_seconds: Annotated[StrictInt, Field(ge=0)] | None = None
-    """With effect NoExecute: for how many seconds the pod stays; null for ever."""
+    """With effect NoExecute: how long the pod stays on the node; null for no limit."""
 
     def rules(self) -> Iterator[Broken]:
-        """Kubernetes' own rules for tolerations."""
+        """Kubernetes' rules for tolerations."""
         if self.key is None and self.operator == "Equal":
             yield Broken("key", None, "a key, or operator Exists", ("operator",))
         if self.value and self.operator == "Exists":
@@ -66,99 +68,100 @@ class Toleration(Settings):
 
 
 class TopologySpread(Settings):
-    """How evenly the workload's own pods are spread over zones, nodes or whatever else a node label tells."""
+    """Topology spread constraint of the workload's pods."""
 
     topology_key: LabelKey
-    """The node label whose values are the places: `topology.kubernetes.io/zone`, `kubernetes.io/hostname`."""
+    """Node label that defines the topology domains: `topology.kubernetes.io/zone`, `kubernetes.io/hostname`."""
     max_skew: Annotated[StrictInt, Field(ge=1)] = 1
-    """How many pods more one place may have than another."""
+    """Maximum difference in the number of pods between two topology domains."""
     when_unsatisfiable: Literal["DoNotSchedule", "ScheduleAnyway"] = "ScheduleAnyway"
-    """Whether a pod that would break this waits (`DoNotSchedule`) or runs all the same."""
+    """What happens to a pod that would violate the constraint: it stays pending (`DoNotSchedule`), or is scheduled anyway
+    (`ScheduleAnyway`)."""
 
 
 class OwnAntiAffinity(Settings):
-    """Keeps the workload's own pods apart."""
+    """Anti-affinity between the workload's own pods."""
 
     topology_key: LabelKey = HOSTNAME
-    """The node label whose value may not be the same for two of them; the default keeps them on different nodes."""
+    """Node label that defines the topology domains; the default keeps pods on different nodes."""
     required: StrictBool = False
-    """True: a pod that finds no such place waits; with rolling updates, there must be one place more than pods. False: it runs
-    all the same."""
+    """True: a pod without a free topology domain stays pending; with rolling updates, one more domain than pods is needed.
+    False: it is scheduled anyway."""
 
 
 class PodAffinityTerm(Settings):
-    """Other pods to be near to, or away from."""
+    """A term of the affinity, or anti-affinity, to other pods."""
 
     labels: FrozenMapping[LabelKey, LabelValue]
-    """Labels of those pods."""
+    """Labels of the other pods."""
     namespaces: tuple[Dns1123Label, ...] = ()
-    """Namespaces of those pods; none is the stack's own."""
+    """Namespaces of the other pods; an empty list for the stack's namespace."""
     topology_key: LabelKey = HOSTNAME
-    """The node label whose value is the same for what counts as near; the default is the same node."""
+    """Node label that defines the topology domains; the default is the node."""
     required: StrictBool = False
-    """Whether a pod waits for such a place; else it runs all the same."""
+    """True: a pod that cannot satisfy the term stays pending. False: it is scheduled anyway."""
 
     def rules(self) -> Iterator[Broken]:
-        """No label at all would be every pod."""
+        """A term without labels would match every pod."""
         if not self.labels:
-            yield Broken("labels", {}, "some label of the other pods")
+            yield Broken("labels", {}, "at least one label of the other pods")
 
 
 class HostAlias(Settings):
-    """A line of the pods' /etc/hosts."""
+    """An entry of the pods' /etc/hosts."""
 
     ip: Annotated[str, AfterValidator(_address)]
-    """The address."""
+    """IP address."""
     hostnames: tuple[Dns1123Subdomain, ...]
-    """The names that it goes by."""
+    """Host names of the address."""
 
     def rules(self) -> Iterator[Broken]:
-        """An address without a name would be no line."""
+        """An entry needs at least one host name."""
         if not self.hostnames:
-            yield Broken("hostnames", [], "some host name")
+            yield Broken("hostnames", [], "at least one host name")
 
 
 class SchedulingSettings(Settings):
-    """Where a workload's pods may run."""
+    """Scheduling of a workload's pods."""
 
     priority_class: Dns1123Subdomain | None = None
-    """An existing PriorityClass: who is evicted first when a node runs out of room."""
+    """Name of an existing PriorityClass, which decides the order of scheduling, preemption and eviction."""
     node_affinity: tuple[NodeSelectorRequirement, ...] = ()
-    """Conditions that a node must meet, all of them."""
+    """Node selector requirements. A node must meet all of them."""
     tolerations: tuple[Toleration, ...] = ()
     """Taints that the pods tolerate."""
     node_selector: FrozenMapping[LabelKey, LabelValue] = Field(default_factory=dict)
-    """Labels that a node must have, all of them; beside `nodeAffinity`."""
+    """Labels that a node must have, in addition to `nodeAffinity`. A node must have all of them."""
     topology_spread: tuple[TopologySpread, ...] = ()
-    """How evenly the workload's pods are spread; none leaves it to the cluster's defaults."""
+    """Topology spread constraints of the workload's pods; an empty list uses the cluster's defaults."""
     anti_affinity: OwnAntiAffinity | None = None
-    """Keeps the workload's own pods apart; `{}` prefers different nodes. Null does not care."""
+    """Anti-affinity between the workload's own pods; `{}` prefers different nodes. Null for none."""
     pod_affinity: tuple[PodAffinityTerm, ...] = ()
-    """Other pods to be near to."""
+    """Affinity to other pods."""
     pod_anti_affinity: tuple[PodAffinityTerm, ...] = ()
-    """Other pods to be away from."""
+    """Anti-affinity to other pods."""
     runtime_class: Dns1123Subdomain | None = None
-    """An existing RuntimeClass, such as one of gVisor or Kata Containers; null takes the nodes' default. The one that gives
-    GPUs is `airis:ollama.gpu.runtimeClass`."""
+    """Name of an existing RuntimeClass, such as one of gVisor or Kata Containers; null uses the nodes' default. For GPUs, set
+    `airis:ollama.gpu.runtimeClass` instead."""
     scheduler_name: Dns1123Subdomain | None = None
-    """Another scheduler than Kubernetes' own; it must run, or the pods wait."""
+    """Name of another scheduler; null uses Kubernetes' default scheduler. Pods stay pending if it does not run."""
     host_aliases: tuple[HostAlias, ...] = ()
-    """Names that the pods resolve without DNS."""
+    """Entries of the pods' /etc/hosts."""
     termination_grace_period_seconds: Annotated[StrictInt, Field(ge=1)] | None = None
-    """Seconds that a pod has to end before it is killed; null is Kubernetes' 30."""
+    """Time between SIGTERM and SIGKILL when a pod is stopped; null for Kubernetes' default, 30."""
 
     @property
     def uses_gpu(self) -> bool:
-        """Whether the pods ask for a GPU."""
+        """Whether the pods request a GPU."""
         return False
 
     def rules(self) -> Iterator[Broken]:
-        """Without a GPU, conditions that only GPU nodes meet would occupy one of those, or none. The rest the API refuses."""
+        """Pods without a GPU must not select GPU nodes. The API server refuses the other combinations."""
         yield from super().rules()
         if not self.uses_gpu:
             yield from self._gpu_rules()
         for index, spread in enumerate(self.topology_spread):
-            # Kubernetes takes a key twice: once as a demand, and once as a wish
+            # Kubernetes accepts a key twice: once for each value of whenUnsatisfiable
             earlier = [(each.topology_key, each.when_unsatisfiable) for each in self.topology_spread[:index]]
             if (spread.topology_key, spread.when_unsatisfiable) in earlier:
                 allowed = f"each key once with {spread.when_unsatisfiable}"
@@ -168,7 +171,7 @@ class SchedulingSettings(Settings):
                 yield Broken(f"hostAliases.{index}.ip", alias.ip, "each address once, with all of its hostnames")
 
     def _gpu_rules(self) -> Iterator[Broken]:
-        allowed = "a label that CPU nodes carry: these pods ask for no GPU (airis:ollama.gpu would)"
+        allowed = "a label that CPU nodes have: these pods request no GPU (set airis:ollama.gpu for one)"
         for index, requirement in enumerate(self.node_affinity):
             if requirement.key.startswith(LABEL_PREFIXES) and requirement.operator not in ("NotIn", "DoesNotExist"):
                 reads = ("gpu", f"nodeAffinity.{index}.operator")
@@ -177,5 +180,5 @@ class SchedulingSettings(Settings):
             if key.startswith(LABEL_PREFIXES):
                 yield Broken("nodeSelector", {key: value}, allowed, ("gpu",))
         if self.runtime_class in RUNTIME_CLASSES:
-            allowed = "a class that gives no GPUs: these pods ask for none (airis:ollama.gpu would)"
+            allowed = "a class without GPU access: these pods request no GPU (set airis:ollama.gpu for one)"
             yield Broken("runtimeClass", self.runtime_class, allowed, ("gpu",))

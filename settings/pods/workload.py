@@ -21,30 +21,30 @@ CREDENTIAL = re.compile(
     r"^(?!ENABLE_).*(?<!MAX_)"
     r"(?:PASSWORD|PASSWD|SECRET|TOKEN|CREDENTIALS|CREDENTIALS_JSON|(?:API|ACCESS|PRIVATE|SECRET|ENCRYPTION)_KEY)S?$"
 )
-"""Names of variables that hold credentials, by the habit of those who name them."""
+"""Names of variables that usually hold credentials."""
 
 
 class ResourceAmounts(Settings):
-    """Amounts of CPU, memory and local disk; null leaves one out."""
+    """Amounts of CPU, memory and local disk; null sets no amount."""
 
     cpu: Cpu | None = None
     """CPU in cores (`2`, `0.5`) or millicores (`500m`)."""
     memory: Bytes | None = None
     """Memory in bytes (`4Gi`)."""
     ephemeral_storage: Bytes | None = None
-    """Local disk in bytes: logs, writable layers and emptyDir volumes."""
+    """Local disk in bytes, for logs, writable layers and emptyDir volumes."""
 
 
 class Resources(Settings):
-    """What a container asks for (`requests`, which the scheduler counts) and may use at most (`limits`)."""
+    """Resource requests and limits of a container."""
 
     requests: ResourceAmounts = ResourceAmounts()
-    """What the scheduler sets aside on the node."""
+    """Amounts that the scheduler reserves on the node."""
     limits: ResourceAmounts = ResourceAmounts()
-    """Where the kernel throttles (CPU) or kills (memory)."""
+    """Maximum amounts. Above them, the container is throttled (CPU) or OOM-killed (memory)."""
 
     def rules(self) -> Iterator[Broken]:
-        """A request above its limit is refused by the API server."""
+        """The API server refuses a request above its limit."""
         for name, size in (("cpu", cpu_millicores), ("memory", as_bytes), ("ephemeral_storage", as_bytes)):
             request, limit = getattr(self.requests, name), getattr(self.limits, name)
             if request is not None and limit is not None and size(request) > size(limit):
@@ -55,64 +55,65 @@ class Resources(Settings):
 
 
 class StorageSettings(Settings):
-    """A volume that keeps data: a PersistentVolumeClaim."""
+    """A PersistentVolumeClaim."""
 
     size: Bytes
-    """Size of the volume in bytes. May grow later, never shrink."""
+    """Size of the volume in bytes. It can grow later, but not shrink."""
     storage_class: Dns1123Subdomain | None = None
-    """StorageClass; null takes the cluster's default. Cannot change later."""
+    """StorageClass; null uses the cluster's default. Cannot be changed later."""
     existing_claim: Dns1123Subdomain | None = None
-    """A claim that exists already in the stack's namespace; null has one made, of this size and class."""
+    """Name of an existing PersistentVolumeClaim in the stack's namespace; null creates one of this size and class."""
     access_mode: AccessMode = "ReadWriteOnce"
-    """Who may mount the volume: pods on one node (`ReadWriteOnce`), one pod, or pods on many nodes. Cannot change."""
+    """Access mode of the volume: pods on one node (`ReadWriteOnce`), one pod (`ReadWriteOncePod`), or pods on several nodes
+    (`ReadWriteMany`). Cannot be changed later."""
 
 
 class WorkloadSettings(SchedulingSettings):
-    """What WebUI and Ollama have in common."""
+    """Settings that the WebUI and Ollama have in common."""
 
     image: ImageReference
     """Container image, with a tag or a digest."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
-    """When the image is pulled; null leaves it to Kubernetes (Always for the tag `latest`, else IfNotPresent)."""
+    """Image pull policy; null for Kubernetes' default (Always for the tag `latest`, otherwise IfNotPresent)."""
     replicas: Annotated[StrictInt, Field(ge=0)] = 1
-    """Number of pods; 0 pauses the workload and keeps its data."""
+    """Number of pods. 0 pauses the workload and keeps its data."""
     resources: Resources = Resources()
     """CPU and memory of each pod."""
     storage: StorageSettings
-    """The volume that holds the data."""
+    """Volume for the workload's data."""
     env: FrozenMapping[EnvName, str] = Field(default_factory=dict)
-    """Further environment variables, by name. Those that airis sets itself are refused."""
+    """Additional environment variables, by name. Variables that airis sets itself are refused."""
     secret_env: FrozenMapping[EnvName, SecretKeyRef] = Field(default_factory=dict)
-    """Further environment variables whose values are in existing Secrets, by name."""
+    """Additional environment variables with values from existing Secrets, by name."""
     config_map_env: FrozenMapping[EnvName, ConfigMapKeyRef] = Field(default_factory=dict)
-    """Further environment variables whose values are in existing ConfigMaps, by name."""
+    """Additional environment variables with values from existing ConfigMaps, by name."""
     probes: ProbesSettings = ProbesSettings()
-    """How patiently Kubernetes asks whether a pod starts, works and may have traffic."""
+    """Startup, readiness and liveness probes."""
     pod_labels: LabelMapping = Field(default_factory=dict)
-    """Further labels of the pods alone, beside `airis:labels`."""
+    """Additional labels of the pods, on top of `airis:labels`."""
     pod_annotations: AnnotationMapping = Field(default_factory=dict)
-    """Further annotations of the pods alone, beside `airis:annotations`."""
+    """Additional annotations of the pods, on top of `airis:annotations`."""
 
     @property
     def managed_env(self) -> Mapping[str, str]:
-        """Names of the environment variables that the component sets itself, with what decides on them."""
+        """Names of the environment variables that the component sets itself, with the setting that decides on each."""
         return {}
 
     def rules(self) -> Iterator[Broken]:
-        """A variable that is set twice would depend on the order, and credentials do not belong in plain text."""
+        """Each variable is set once, and credentials are not in plain text."""
         yield from super().rules()
         managed = self.managed_env
         sources = {"env": self.env, "secretEnv": self.secret_env, "configMapEnv": self.config_map_env}
         for key, names in sources.items():
             for name in sorted(names.keys() & managed.keys()):
-                allowed = f"another name: airis sets this one itself, by {managed[name]}"
+                allowed = f"another name: airis sets this one itself, from {managed[name]}"
                 yield Broken(f"{key}.{name}", "[not shown]", allowed)
         for key, other in combinations(sources, 2):
             for name in sorted(sources[key].keys() & sources[other].keys()):
-                allowed = f"a name once: it stands in {other} too"
+                allowed = f"each name once: it is also in {other}"
                 yield Broken(f"{key}.{name}", "[not shown]", allowed, (f"{other}.{name}",))
         for name in sorted(self.env.keys() - managed.keys()):
             value = self.env[name]
             if CREDENTIAL.search(name) or URL_WITH_PASSWORD.search(value) or value == UNREADABLE:
-                allowed = "no credential in plain text: put it into a Secret, and its reference into secretEnv"
+                allowed = "no credential in plain text: put it into a Secret, and reference it in secretEnv"
                 yield Broken(f"env.{name}", "[not shown]", allowed)

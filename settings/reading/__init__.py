@@ -1,1 +1,1 @@
-"""Reads YAML and files of settings, and says where in them something stands."""
+"""Reads YAML files of settings, and locates values in them."""

@@ -1,4 +1,4 @@
-"""How a value stands in the stack's files: the engine tells the program only what became of it (`1e3` is 1000)."""
+"""How values are written in the stack's files: the engine passes on only the parsed value (`1e3` is 1000)."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ _CONFIG = "config"
 
 
 class Written:
-    """The stack file, and the one that it shares with others. They are read when somebody asks."""
+    """The stack file and its shared file. They are read on first use."""
 
     def __init__(self, prefix: str, files: Sequence[Path]) -> None:
         self._prefix = prefix
@@ -24,18 +24,18 @@ class Written:
         for file in self._files:
             try:
                 document = read_document(file)
-            except (OSError, YamlError):  # whoever needs the file says so
+            except (OSError, YamlError):  # reported by the code that requires the file
                 continue
             if isinstance(document.value, Mapping) and isinstance(document.value.get(_CONFIG), Mapping):
                 found.append(document)
         return found
 
     def knows(self, path: KeyPath, value: object) -> bool:
-        """Whether that value stands at that path in one of the files."""
+        """Whether one of the files has this value at this path."""
         return self._place(path, value) is not None
 
     def at(self, path: KeyPath, value: object) -> str | None:
-        """The characters of a plain scalar that is no text; None for all else, and where the files do not hold that value."""
+        """The characters of a plain scalar that is not text; None for other values, and if the files do not have this value."""
         place = self._place(path, value)
         return None if place is None else place[0].written.get(place[1])
 
@@ -60,5 +60,5 @@ def _at(value: Any, path: KeyPath) -> Any:
 
 
 def _text(value: object) -> str:
-    """A value of a key of the stack itself, as the engine hands it over."""
+    """A value of a top-level key of the stack, as the engine passes it on."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -1,8 +1,8 @@
-"""Reads YAML as the program reads it that the file is for, with errors that name the place.
+"""Reads YAML like the program that the file is for, with errors that name the line and column.
 
-Whatever is read is the same there. Some of what the Pulumi engine reads is refused, though: keys that are no text, several
-documents, tabs between tokens, tags beyond those of JSON's types; and what the engine itself spoils, because it writes
-once more what it has read, and reads that (pulumi/pulumi, sdk/go/common/workspace/loaders.go): see `_spoilt`.
+Every value is the same as in that program. Some of what the Pulumi engine accepts is refused, though: keys that are not text,
+several documents, tabs between tokens, tags other than those of JSON's types, and values that the engine itself changes,
+because it writes and reads again what it has read (pulumi/pulumi, sdk/go/common/workspace/loaders.go): see `_spoilt`.
 """
 
 import json
@@ -23,20 +23,21 @@ from yaml.scanner import Scanner
 from settings.reading.yaml_scalars import BOOLEAN, ENGINE, KUBECTL, MERGE, NULL, NUMBER, TEXT, Scalar, Table, resolve
 
 KeyPath = tuple[str | int, ...]
-"""Keys and places in lists, from the top of a document on."""
+"""Keys and list indexes, from the root of a document."""
 
 _TAGS = {f"tag:yaml.org,2002:{tag}": kind for tag, kind in {"str": TEXT, "bool": BOOLEAN, "null": NULL}.items()}
 _TAGS |= {f"tag:yaml.org,2002:{tag}": NUMBER for tag in ("int", "float")}
 _INT, _MAP, _SEQ = (f"tag:yaml.org,2002:{tag}" for tag in ("int", "map", "seq"))
 _PLAIN = ""
-"""In the place of a tag: the table decides."""
+"""In place of a tag: the table decides."""
 _FREE_NODES = 1000
 _MOST_ALIASED = 100
-"""How often a document may hold itself by its aliases, on average. Source: decode.go of gopkg.in/yaml.v3, allowedAliasRatio."""
+"""How often a document may repeat itself by its aliases, on average. Source: decode.go of gopkg.in/yaml.v3,
+allowedAliasRatio."""
 
 
 class YamlError(ValueError):
-    """A file is not YAML, or not such YAML. `place` is `:line:column`, where that is known; `allowed`, what would be right."""
+    """A file is not YAML, or not supported YAML. `place` is `:line:column`, if known; `allowed` is what is allowed."""
 
     def __init__(self, place: str, problem: str, allowed: str = "") -> None:
         super().__init__(f"{place}: {problem}")
@@ -46,22 +47,22 @@ class YamlError(ValueError):
 
     @property
     def line(self) -> str:
-        """The place in words: ` (line 3)`; empty where it is not known."""
+        """The line as text: ` (line 3)`; empty if unknown."""
         return f" (line {self.place.split(':')[1]})" if self.place else ""
 
 
 @dataclass(frozen=True)
 class Document:
-    """What a file holds."""
+    """The contents of a file."""
 
     value: Any
-    """Made of what JSON has: dict, list, str, int, float, bool and None."""
+    """The parsed value, of JSON's types: dict, list, str, int, float, bool and None."""
     written: Mapping[KeyPath, str]
-    """Each plain scalar that is no text, as it stands in the file: `1e3`, where `value` has 1000."""
+    """Each plain scalar that is not text, as written in the file: `1e3`, where `value` has 1000."""
 
 
 class _Composer(Reader, Scanner, Parser, Composer, BaseResolver):
-    """PyYAML's parser, without its own idea of what a plain scalar is."""
+    """PyYAML's parser, without its rules for plain scalars."""
 
     def __init__(self, text: str) -> None:
         Reader.__init__(self, text)
@@ -90,13 +91,13 @@ class _Construction:
         self._nodes += 1
         self._distinct.add(id(node))
         if self._nodes > _FREE_NODES and self._nodes > _MOST_ALIASED * len(self._distinct):
-            raise _error(node, "the aliases of this document make too much of it")
+            raise _error(node, "the aliases of this document expand to too many nodes")
         if isinstance(node, yaml.ScalarNode):
             scalar = self._scalar(node)
             if scalar.kind != TEXT:
                 self.written[at] = node.value
             elif self._table.written_again and _spoilt(node.value):
-                raise _error(node, "a text of several lines may not begin with an empty line or a tab")
+                raise _error(node, "a multi-line text must not begin with an empty line or a tab")
             return scalar.value
         if node.tag not in (_MAP, _SEQ):
             raise _unknown_tag(node)
@@ -108,7 +109,7 @@ class _Construction:
             return [self.value(inner, (*at, place)) for place, inner in enumerate(node.value)]
 
     def _entries(self, node: yaml.MappingNode) -> dict[str, yaml.Node]:
-        """The values of a mapping by their keys, with those that its merge keys bring in."""
+        """The values of a mapping by key, including those of its merge keys."""
         own: dict[str, yaml.Node] = {}
         merged: dict[str, yaml.Node] = {}
         seen: set[str] = set()
@@ -117,13 +118,13 @@ class _Construction:
                 if not isinstance(key, yaml.ScalarNode):
                     raise _error(key, "a key must be plain text")
                 if self._table.unique_keys and key.value in seen:
-                    raise _error(key, f"the key {key.value!r} stands twice", "every key stands once")
+                    raise _error(key, f"duplicate key {key.value!r}", "each key once")
                 seen.add(key.value)
                 if key.tag == _PLAIN and key.style is None and key.value == MERGE:
-                    for each in reversed(_to_merge(value)):  # the first one counts
+                    for each in reversed(_to_merge(value)):  # the first one takes precedence
                         merged |= self._entries(each)
                 elif self._table.written_again and key.value == MERGE:
-                    raise _error(key, f"the engine takes the key {MERGE} for a merge, in quotes as well")
+                    raise _error(key, f"the engine treats the key {MERGE} as a merge key, even in quotes")
                 else:
                     own[self._key(key)] = value
         return {**merged, **own}
@@ -131,7 +132,7 @@ class _Construction:
     @contextmanager
     def _inside(self, node: yaml.Node) -> Iterator[None]:
         if id(node) in self._open:
-            raise _error(node, "this is a part of itself")
+            raise _error(node, "this alias contains itself")
         self._open.add(id(node))
         yield
         self._open.remove(id(node))
@@ -156,37 +157,39 @@ class _Construction:
         else:
             scalar = resolve(node.value, self._table)
             if scalar.kind != kind or (node.tag == _INT and not isinstance(scalar.value, int)):
-                raise _error(node, f"{node.value!r} is no {node.tag.rpartition(':')[2]}")
+                raise _error(node, f"{node.value!r} is not a valid {node.tag.rpartition(':')[2]}")
         if isinstance(scalar.value, float) and not math.isfinite(scalar.value):
-            raise _error(node, f'{node.value} is a number that JSON cannot hold: write "{node.value}" for the text')
+            raise _error(
+                node, f'{node.value} is a number that JSON cannot represent: write "{node.value}" for the text'
+            )
         return scalar
 
 
 def _spoilt(text: str) -> bool:
-    """Whether the engine loses the first line break of a text, or refuses its own writing because of a tab."""
+    """Whether the engine loses the first line break of a text, or cannot read its own output because of a tab."""
     return "\n" in text and text[0] in "\n\t"
 
 
 def _to_merge(node: yaml.Node) -> list[yaml.MappingNode]:
-    """The mappings that a merge key brings in, the one that counts first."""
+    """The mappings of a merge key, in order of precedence."""
     wanted = node.value if isinstance(node, yaml.SequenceNode) else [node]
     if not all(isinstance(each, yaml.MappingNode) for each in wanted):
-        raise _error(node, f"{MERGE} takes a mapping, or a list of mappings")
+        raise _error(node, f"{MERGE} requires a mapping, or a list of mappings")
     return list(wanted)
 
 
 def is_not_text(kind: str, written: str) -> str:
-    """Says what a plain scalar is in the place of a text, and what would be right: `1e3 is a number in YAML: write "1e3"`."""
+    """Describes a plain scalar in place of a text, and the correction: `1e3 is a number in YAML: write "1e3"`."""
     if not written:
         return "a key without a value is null in YAML"
     quoted = json.dumps(written, ensure_ascii=False)
     if kind == NULL:
-        return f"{written} stands for no value in YAML: write {quoted} for that text"
+        return f"{written} is null in YAML: write {quoted} for the text"
     return f"{written} is a {kind} in YAML: write {quoted}"
 
 
 class _Unfit(yaml.MarkedYAMLError):
-    """YAML that means nothing here, or not one thing. `note` says what would be right, where the problem does not."""
+    """YAML that is not supported, or ambiguous. `note` describes what is allowed, if the problem does not."""
 
 
 def _error(node: yaml.Node, problem: str, allowed: str = "") -> _Unfit:
@@ -194,7 +197,7 @@ def _error(node: yaml.Node, problem: str, allowed: str = "") -> _Unfit:
 
 
 def _unknown_tag(node: yaml.Node) -> _Unfit:
-    return _error(node, f"the tag {node.tag!r} is unknown here")
+    return _error(node, f"the tag {node.tag!r} is not supported")
 
 
 @contextmanager
@@ -207,20 +210,20 @@ def _explained(allowed: str) -> Iterator[None]:
         right = error.note if isinstance(error, _Unfit) else allowed
         raise YamlError(place, str(error.problem), right or "") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise YamlError("", f"it is not text in YAML: {error}") from None
+        raise YamlError("", f"it is not YAML text: {error}") from None
     except RecursionError:
         raise YamlError("", "its mappings and lists are nested too deeply", allowed) from None
 
 
 def read_yaml(path: Path) -> Any:
-    """What the file holds, as the Pulumi engine reads it: the value of its `read_document`. Raises as that does."""
+    """The contents of the file, as the Pulumi engine reads it: the value of `read_document`, with the same exceptions."""
     return read_document(path).value
 
 
 def read_document(path: Path) -> Document:
-    """The one document in the file, as the Pulumi engine reads it; None where there is none.
+    """The single document in the file, as the Pulumi engine reads it; its value is None for an empty file.
 
-    Raises YamlError for what is not YAML, and for keys that stand twice or are no text; OSError if there is no such file.
+    Raises YamlError for invalid YAML and for keys that are duplicate or not text; OSError if the file does not exist.
     """
     with _explained("the file must be YAML"):
         node = _Composer(path.read_text(encoding="utf-8-sig")).get_single_node()
@@ -231,7 +234,7 @@ def read_document(path: Path) -> Document:
 
 
 def kubectl_documents(text: str) -> list[Any]:
-    """The documents in a text, as kubectl reads them. Raises YamlError for what is not YAML."""
+    """The documents in a text, as kubectl reads them. Raises YamlError for invalid YAML."""
     found = []
     with _explained("the file must be YAML"):
         composer = _Composer(text.removeprefix("\ufeff"))

@@ -1,7 +1,7 @@
-"""What a plain scalar of YAML is to the programs that read it: a text, a number, a Boolean, a date or null.
+"""The type of a plain scalar in YAML for each program that reads it: text, number, Boolean, date or null.
 
-YAML 1.1 and 1.2 differ in that, and every parser from both. `ENGINE` is the table of the Pulumi engine, and `KUBECTL` that of
-kubectl. `looks_like_text` is for what is written: it says whether all of them, and those of YAML 1.1, take a text for one.
+YAML 1.1 and 1.2 differ in this, and every parser differs from both. `ENGINE` is the table of the Pulumi engine, `KUBECTL` that
+of kubectl. `looks_like_text` is for writing: whether all of them, and parsers of YAML 1.1, read a text as text.
 """
 
 import math
@@ -15,10 +15,10 @@ from typing import NamedTuple
 TEXT, NUMBER, BOOLEAN, DATE, NULL = "text", "number", "Boolean", "date", "null"
 
 MERGE = "<<"
-"""The key that brings in the keys of other mappings."""
+"""The merge key, which adds the keys of other mappings."""
 
 ENGINE_DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,9})? [+-]\d{4} (?:UTC|[+-]\d{4})", re.ASCII)
-"""What the engine makes of a date, as Go prints it. Source: pulumi/pulumi, sdk/go/common/resource/config/object.go."""
+"""A date as the engine passes it on, in Go's notation. Source: pulumi/pulumi, sdk/go/common/resource/config/object.go."""
 
 _NULLS = ("", "~", "null", "Null", "NULL")
 _BOOLEANS = {word: value for value in (True, False) for word in (str(value).lower(), str(value), str(value).upper())}
@@ -40,39 +40,39 @@ _INTEGER = re.compile(
 _SIGN_INSIDE = re.compile(r"0(?P<prefix>[bo])(?P<digits>[-+][0-7]+)")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _FRACTION = re.compile(r"\.[0-9]+(?:_[0-9]+)*(?:[eE][-+]?[0-9]+(?:_[0-9]+)*)?")
-"""With a `.` in front, underscores only stand between digits; elsewhere they stand anywhere."""
+"""After a leading `.`, underscores are allowed only between digits; elsewhere, anywhere."""
 _DATE = re.compile(
     r"(?P<year>\d{4})-(?P<month>\d\d?)-(?P<day>\d\d?)"
-    r"(?:(?:[Tt](?=.*(?:Z|[-+]\d\d:\d\d)$)|\ +(?=[^Z+-]*$))"  # with a zone behind T, without one behind a space
+    r"(?:(?:[Tt](?=.*(?:Z|[-+]\d\d:\d\d)$)|\ +(?=[^Z+-]*$))"  # with a zone after T, without one after a space
     r"(?P<hour>\d\d?):(?P<minute>\d\d?):(?P<second>\d\d?)(?:[.,](?P<part>\d+))?"
     r"(?:Z|(?P<zone>[-+])(?P<zone_hour>\d\d):(?P<zone_minute>\d\d))?)?",
     re.ASCII,
 )
 _INT64, _UINT64 = 2**63, 2**64
 _MOST_DIGITS = 64
-"""Of an integer of 64 bits, in binary; Python takes long for one of a million digits."""
+"""Digits of a 64-bit integer in binary; Python is slow for one with a million digits."""
 _EXPONENT_FROM = 1e21
 """From here on, Go writes a number with an exponent. Source: Go, encoding/json, floatEncoder."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """How one program reads plain scalars, and mappings."""
+    """How a program reads plain scalars and mappings."""
 
     booleans: Mapping[str, bool]
     """The words that are Booleans."""
     dates: bool
-    """Whether a date is one; else it is a text."""
+    """Whether a date is a date; otherwise it is text."""
     sign_inside: Mapping[str, int]
-    """The prefixes, with their bases, behind which a sign may stand: an oversight of the parsers, which read `0b-1` as -1."""
+    """Prefixes, with their bases, after which a sign is accepted: a quirk of the parsers, which read `0b-1` as -1."""
     exact_to: int
     """From here on, an integer is as inexact as a float."""
     unique_keys: bool
-    """Whether a key that stands twice is an error; else the last one counts."""
+    """Whether a duplicate key is an error; otherwise the last one takes precedence."""
     text_keys: bool
-    """Whether a key that is no text is an error; else it becomes one."""
+    """Whether a key that is not text is an error; otherwise it is converted to text."""
     written_again: bool
-    """Whether the program writes what it has read, and reads that."""
+    """Whether the program writes and reads again what it has read."""
 
 
 ENGINE = Table(
@@ -84,9 +84,10 @@ ENGINE = Table(
     text_keys=True,
     written_again=True,
 )
-"""The Pulumi engine's. Source: resolve.go of gopkg.in/yaml.v3 v3.0.1.
+"""The Pulumi engine. Source: resolve.go of gopkg.in/yaml.v3 v3.0.1.
 
-It takes numbers and Booleans as keys, too, and makes texts of them that differ from what was written: those are refused.
+It also accepts numbers and Booleans as keys, and converts them to texts that differ from the notation in the file: those are
+refused.
 """
 
 KUBECTL = Table(
@@ -98,18 +99,18 @@ KUBECTL = Table(
     text_keys=False,
     written_again=False,
 )
-"""kubectl's, and of whatever else uses sigs.k8s.io/yaml, which uses go.yaml.in/yaml/v2. Source: its resolve.go, v2.4.2."""
+"""kubectl, and other programs with sigs.k8s.io/yaml, which uses go.yaml.in/yaml/v2. Source: its resolve.go, v2.4.2."""
 
 
 class Scalar(NamedTuple):
-    """What a plain scalar is. `value` is as JSON has it; a number that is none there, such as `.inf`, is a float."""
+    """A plain scalar. `value` has JSON's types; a number that JSON cannot represent, such as `.inf`, is a float."""
 
     kind: str
     value: str | int | float | bool | None
 
 
 def resolve(written: str, table: Table) -> Scalar:
-    """What the program with that table takes a plain scalar for."""
+    """The type and value of a plain scalar for the program of this table."""
     if written in _NULLS:
         return Scalar(NULL, None)
     if written in table.booleans:
@@ -136,12 +137,12 @@ def _number(written: str, table: Table) -> int | float | None:
 
 
 def _decimal(plain: str) -> int | float | None:
-    """A float, without a fraction an integer, as Go's JSON has it. None for what is too large for a float."""
+    """A float; an integer if it has no fraction, as in Go's JSON. None if it is too large for a float."""
     number = float(plain)
     if math.isinf(number):
         return None
     if number.is_integer() and abs(number) < _EXPONENT_FROM:
-        return int(Decimal(repr(number)))  # Go fills up with zeros what is beyond a float's precision
+        return int(Decimal(repr(number)))  # beyond a float's precision, Go writes zeros
     return number
 
 
@@ -166,7 +167,7 @@ def _integer(plain: str, table: Table) -> int | None:
 
 
 def _date(written: str) -> str | None:
-    """The date as the engine hands it over, or None."""
+    """The date as the engine passes it on, or None."""
     found = _DATE.fullmatch(written)
     if found is None:
         return None
@@ -191,19 +192,19 @@ def _date(written: str) -> str | None:
 
 
 def _days(year: int, month: int) -> int:
-    return monthrange(year or 4, month)[1]  # the year 0 is a leap year, and unknown to Python
+    return monthrange(year or 4, month)[1]  # the year 0 is a leap year, but Python does not support it
 
 
 _MEANING = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity"})
-"""Words that some parser takes for a Boolean, null or a number, in lower case."""
+"""Words, in lower case, that some parser reads as a Boolean, null or a number."""
 _NUMERIC = re.compile(r"[-+.,:_ 0-9a-fA-FxXoOpPtTzZ]*")
-"""What numbers and dates are made of, in any notation: hexadecimal, octal, with exponent, to the base of 60."""
+"""Characters of numbers and dates in any notation: hexadecimal, octal, with exponent, sexagesimal."""
 
 
 def looks_like_text(text: str) -> bool:
-    """Whether every parser takes this for a text, written plain: those of YAML 1.1, of YAML 1.2, and those in between.
+    """Whether every parser reads this as text without quotes: those of YAML 1.1, of YAML 1.2, and in between.
 
-    Whether the syntax allows it there is not asked.
+    It does not check whether YAML's syntax allows it in a given place.
     """
     return (
         text.isprintable()

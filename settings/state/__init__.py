@@ -1,1 +1,1 @@
-"""Where Open WebUI keeps its state: database, Redis, object storage, vectors."""
+"""Where Open WebUI stores its state: database, Redis, object storage, vector store."""

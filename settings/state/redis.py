@@ -1,4 +1,4 @@
-"""Settings of Redis: one that exists already, or a small one of the stack's own."""
+"""Settings of Redis: an existing server, or a small one that the stack deploys."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
@@ -17,38 +17,38 @@ from settings.types.variables import Value, Variable, VariableSettings
 Seconds = Annotated[StrictInt | StrictFloat, Field(gt=0)]
 
 IDLE_TIMEOUT_SECONDS = 1800
-"""After what time the stack's own Redis closes an idle connection. Source: Open WebUI documentation, "Redis"."""
+"""When the stack's Redis closes an idle connection. Source: Open WebUI documentation, "Redis"."""
 
 
 class RedisServerSettings(SchedulingSettings):
-    """A Redis of the stack's own: one pod, a password that is generated once, and a log of every change on a volume.
+    """A Redis server that the stack deploys: one pod, a generated password, and an append-only file on a volume.
 
-    While it restarts, the WebUI cannot share anything between pods: seconds on the same node, minutes after one is lost.
-    What is lost with its volume are sessions of the moment: chats, users and files are elsewhere.
+    While it restarts, WebUI pods cannot share anything: for seconds on the same node, for minutes if the node is lost. If its
+    volume is lost, only current sessions are lost: chats, users and files are stored elsewhere.
     """
 
     image: ImageReference = "valkey/valkey:8.1.5-alpine"
-    """Container image, with a tag or a digest: Valkey's, or Redis' own. Valkey is the same server under the BSD licence, which
-    Redis left after 7.2; Open WebUI's documentation uses it too."""
+    """Container image of Valkey or Redis, with a tag or a digest. Valkey is a fork of Redis 7.2 under the BSD license, which
+    Redis has not used since; Open WebUI's documentation uses Valkey too."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
-    """When the image is pulled; null leaves it to Kubernetes (Always for the tag `latest`, else IfNotPresent)."""
+    """Image pull policy; null for Kubernetes' default (Always for the tag `latest`, otherwise IfNotPresent)."""
     resources: Resources = Resources(
         requests=ResourceAmounts(cpu="100m", memory="128Mi", ephemeral_storage="10Mi"),
         limits=ResourceAmounts(cpu="1", memory="512Mi", ephemeral_storage="100Mi"),
     )
-    """CPU and memory. Three quarters of the memory limit are for data; above that, Redis refuses to write."""
+    """CPU and memory. Data may use three quarters of the memory limit; above that, Redis refuses writes."""
     storage: StorageSettings = StorageSettings(size="1Gi")
-    """The volume for the log of changes."""
+    """Volume for the append-only file."""
 
     @property
     def max_memory_bytes(self) -> int | None:
-        """How much data there may be. The last quarter is for connections, and for the copy while the log is rewritten."""
+        """Maximum size of the data. The remaining quarter is for connections, and for the copy during a rewrite of the file."""
         limit = self.resources.limits.memory
         return None if limit is None else as_bytes(limit) * 3 // 4
 
 
 class SentinelSettings(Settings):
-    """Redis Sentinel, which says which server is the primary one. The URL's host is then the name of that service."""
+    """Redis Sentinel, which locates the primary server. The host in the URL is then the name of the Sentinel service."""
 
     hosts: Annotated[
         tuple[ServerHost, ...],
@@ -56,50 +56,50 @@ class SentinelSettings(Settings):
         Variable("REDIS_SENTINEL_HOSTS", separator=","),
         Variable("WEBSOCKET_SENTINEL_HOSTS", separator=","),
     ]
-    """The Sentinels."""
+    """Hosts of the Sentinels."""
     port: Annotated[Port, Variable("REDIS_SENTINEL_PORT"), Variable("WEBSOCKET_SENTINEL_PORT")] = 26379
-    """Port of each of them."""
+    """Port of the Sentinels."""
     max_retries: Annotated[StrictInt | None, Field(ge=1), Variable("REDIS_SENTINEL_MAX_RETRY_COUNT")] = None
-    """How often a command is tried while the primary changes; null leaves it to Open WebUI (2)."""
+    """How often a command is tried during a failover; null for Open WebUI's default (2)."""
     reconnect_delay_milliseconds: Annotated[StrictInt | None, Field(ge=0), Variable("REDIS_RECONNECT_DELAY")] = None
-    """Pause between these attempts, in milliseconds; null for none."""
+    """Delay between retries, in milliseconds; null for none."""
 
     def rules(self) -> Iterator[Broken]:
-        """Open WebUI adds the port to each by a colon (open_webui/utils/redis.py)."""
+        """Open WebUI appends the port to each host, after a colon (open_webui/utils/redis.py)."""
         for index, host in enumerate(self.hosts):
             if ":" in host:
                 yield Broken(f"hosts.{index}", host, "a name, or an IPv4 address")
 
 
 class RedisSettings(VariableSettings):
-    """Redis, which several WebUI pods need to share sessions and websockets."""
+    """Redis, through which several WebUI pods share sessions and websockets."""
 
     DERIVED: ClassVar = frozenset({"ENABLE_WEBSOCKET_SUPPORT", "WEBSOCKET_MANAGER", "REDIS_HEALTH_CHECK_INTERVAL"})
 
     url_from: Annotated[SecretKeyRef | None, Variable("REDIS_URL"), Variable("WEBSOCKET_REDIS_URL")] = None
-    """An existing Secret with the URL of Redis; null takes `airis:secrets.redisUrl`, or the one of the stack's own."""
+    """Reference to an existing Secret with the Redis URL; null uses `airis:secrets.redisUrl`, or the URL of `bundled`."""
     bundled: RedisServerSettings | None = None
-    """A Redis of the stack's own, in place of a URL; null for none."""
+    """Deploy a Redis server in the stack, instead of using a URL; null for none."""
     sentinel: SentinelSettings | None = None
-    """Redis Sentinel; null for a server that is always at its URL."""
+    """Redis Sentinel; null for a server with a fixed URL."""
     cluster: Annotated[StrictBool | None, Variable("REDIS_CLUSTER"), Variable("WEBSOCKET_REDIS_CLUSTER")] = None
-    """Whether the URL leads to a Redis Cluster."""
+    """Use Redis Cluster mode."""
     key_prefix: Annotated[str | None, Field(min_length=1), Variable("REDIS_KEY_PREFIX")] = None
-    """Beginning of every key; null for `open-webui`. Two installations on one Redis need different ones."""
+    """Prefix of all keys; null for `open-webui`. Installations that share one Redis need different prefixes."""
     connect_timeout_seconds: Annotated[Seconds | None, Variable("REDIS_SOCKET_CONNECT_TIMEOUT")] = None
-    """For how long a connection may take; null for as long as the system waits."""
+    """Timeout for establishing a connection; null for the operating system's timeout."""
     timeout_seconds: Annotated[Seconds | None, Variable("REDIS_SOCKET_TIMEOUT")] = None
-    """For how long an answer may take; null for ever. Websockets wait without an end whatever this is."""
+    """Timeout of a response; null for none. Does not apply to websockets."""
     keepalive: Annotated[StrictBool | None, Variable("REDIS_SOCKET_KEEPALIVE")] = None
-    """Whether TCP keepalive finds dead connections; null leaves it to Open WebUI (no)."""
+    """Use TCP keepalive to detect dead connections; null for Open WebUI's default (false)."""
     health_check_interval_seconds: Annotated[StrictInt | None, Field(ge=1), Variable("REDIS_HEALTH_CHECK_INTERVAL")] = (
         None
     )
-    """After what time an idle connection is tried before it is used: less than the server's own timeout. Null for never, or
-    for 60 with a Redis of the stack's own, which closes idle connections after 1800."""
+    """Idle time after which a connection is checked before use; must be shorter than the server's idle timeout. Null for never,
+    or for 60 with `bundled`, which closes idle connections after 1800."""
 
     def derived(self) -> Mapping[str, Value]:
-        """Websockets are shared as soon as there is a Redis to share them."""
+        """Websockets use Redis if this section is set."""
         check = self.bundled is not None and self.health_check_interval_seconds is None
         return {
             "ENABLE_WEBSOCKET_SUPPORT": "True",
@@ -117,10 +117,10 @@ class RedisSettings(VariableSettings):
                 ("cluster", self.cluster or None),
             ):
                 if shown is not None:
-                    yield Broken(key, shown, "null: bundled is one Redis at one place", ("bundled",))
+                    yield Broken(key, shown, "null, because bundled is a single server", ("bundled",))
             interval = self.health_check_interval_seconds
             if interval is not None and interval >= IDLE_TIMEOUT_SECONDS:
-                allowed = f"less than {IDLE_TIMEOUT_SECONDS}, when the bundled Redis closes the connection"
+                allowed = f"less than {IDLE_TIMEOUT_SECONDS}, the idle timeout of the bundled Redis"
                 yield Broken("healthCheckIntervalSeconds", interval, allowed, ("bundled",))
         elif self.cluster and self.sentinel is not None:
             yield Broken("cluster", True, "one of this and sentinel, not both", ("sentinel",))

@@ -1,7 +1,7 @@
-"""Settings of where embeddings are kept: in files on the volume, in PostgreSQL, or in a server of their own.
+"""Settings of the vector store: files on the volume, PostgreSQL, or a dedicated server.
 
-What is not offered here lacks its Python package in the released image (MariaDB, Valkey, openGauss) or keeps to one
-provider's cloud (Pinecone, S3 Vectors, Oracle). Source: open_webui/retrieval/vector/factory.py and the package's metadata.
+Stores that are not offered lack their Python package in the released image (MariaDB, Valkey, openGauss), or are tied to one
+cloud provider (Pinecone, S3 Vectors, Oracle). Source: open_webui/retrieval/vector/factory.py and the package's metadata.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ _CHROMA_CREDENTIALS = {
 }
 
 _MAX_FULL_PRECISION = 2000
-"""Dimensions of an index on 32-bit numbers. Source: pgvector's README, "Indexing"."""
+"""Maximum dimensions of an index on 32-bit numbers. Source: pgvector's README, "Indexing"."""
 
 
 def _port(url: str) -> int:
@@ -34,7 +34,7 @@ def _secure(url: str) -> str:
 
 
 class ChromaSettings(VariableSettings):
-    """A Chroma server, in place of Chroma's files on the volume."""
+    """A Chroma server, instead of Chroma's files on the volume."""
 
     DERIVED: ClassVar = frozenset(
         {"CHROMA_HTTP_HOST", "CHROMA_HTTP_PORT", "CHROMA_HTTP_SSL", "CHROMA_CLIENT_AUTH_PROVIDER"}
@@ -47,12 +47,12 @@ class ChromaSettings(VariableSettings):
     database: Annotated[str | None, Field(min_length=1), Variable("CHROMA_DATABASE")] = None
     """Database; null for Chroma's default."""
     authentication: Literal["token", "basic"] | None = None
-    """How the server wants credentials: a token, or `user:password`; null for none."""
+    """Authentication method: `token`, or `basic` (`user:password`); null for none."""
     credentials_from: Annotated[SecretKeyRef | None, Variable("CHROMA_CLIENT_AUTH_CREDENTIALS")] = None
-    """An existing Secret with them."""
+    """Reference to an existing Secret with the credentials."""
 
     def derived(self) -> Mapping[str, Value]:
-        """The parts of the URL, and the class that sends the credentials."""
+        """The parts of the URL, and the client's authentication provider."""
         kind = self.authentication
         return {
             "CHROMA_HTTP_HOST": str(urlsplit(self.url).hostname),
@@ -62,7 +62,7 @@ class ChromaSettings(VariableSettings):
         }
 
     def rules(self) -> Iterator[Broken]:
-        """Open WebUI takes nothing but host and port; half a credential is none."""
+        """Open WebUI uses only host and port; method and credentials belong together."""
         if urlsplit(self.url).path.strip("/") or urlsplit(self.url).query:
             yield Broken("url", self.url, "a URL without a path")
         if (self.authentication is None) != (self.credentials_from is None):
@@ -72,26 +72,26 @@ class ChromaSettings(VariableSettings):
 
 
 class PgvectorSettings(Settings):
-    """How embeddings are kept in PostgreSQL, by its extension `vector`."""
+    """Embeddings in PostgreSQL, with the extension `vector`."""
 
     url_from: Annotated[SecretKeyRef | None, Variable("PGVECTOR_DB_URL")] = None
-    """An existing Secret with the URL of a database of their own; null keeps them beside everything else."""
+    """Reference to an existing Secret with the URL of a separate database; null uses the database of `airis:webui.database`."""
     dimensions: Annotated[
         StrictInt | None, Field(ge=1, le=16000), Variable("PGVECTOR_INITIALIZE_MAX_VECTOR_LENGTH")
     ] = None
-    """Longest embedding, as the embedding model makes them; null leaves it to Open WebUI (1536). It cannot change once there
-    are embeddings; above 2000 it needs `halfPrecision`."""
+    """Maximum dimensions of an embedding, as the embedding model produces them; null for Open WebUI's default (1536). Cannot be
+    changed once there are embeddings. Above 2000, `halfPrecision` is required."""
     half_precision: Annotated[StrictBool | None, Variable("PGVECTOR_USE_HALFVEC")] = None
-    """Whether 16 bits are kept of each number; null leaves it to Open WebUI (no)."""
+    """Store each number in 16 bits; null for Open WebUI's default (false)."""
     create_extension: Annotated[StrictBool | None, Variable("PGVECTOR_CREATE_EXTENSION")] = None
-    """Whether the WebUI creates the extension, for which its user needs the right; null leaves it to Open WebUI (yes)."""
+    """Create the extension, for which the database user needs the privilege; null for Open WebUI's default (true)."""
     index: Annotated[Literal["hnsw", "ivfflat"] | None, Variable("PGVECTOR_INDEX_METHOD")] = None
-    """Kind of index; null leaves it to Open WebUI (ivfflat, or hnsw above 2000 dimensions)."""
+    """Index type; null for Open WebUI's default (ivfflat, or hnsw above 2000 dimensions)."""
     pool_size: Annotated[StrictInt | None, Field(ge=0), Variable("PGVECTOR_POOL_SIZE")] = None
-    """Connections that each pod keeps open for embeddings; 0 opens one for each request, null leaves it to SQLAlchemy (5)."""
+    """Connections for embeddings that each pod keeps open; 0 opens one for each request. Null for SQLAlchemy's default (5)."""
 
     def rules(self) -> Iterator[Broken]:
-        """Open WebUI does not start otherwise (open_webui/config.py)."""
+        """Otherwise, Open WebUI does not start (open_webui/config.py)."""
         if self.dimensions is not None and self.dimensions > _MAX_FULL_PRECISION and not self.half_precision:
             allowed = f"at most {_MAX_FULL_PRECISION}, or also set halfPrecision: true"
             yield Broken("dimensions", self.dimensions, allowed, ("halfPrecision",))
@@ -103,29 +103,27 @@ class QdrantSettings(Settings):
     url: Annotated[ServerUrl, Variable("QDRANT_URI")]
     """URL of the server, such as `http://qdrant.data:6333`."""
     api_key_from: Annotated[SecretKeyRef | None, Variable("QDRANT_API_KEY")] = None
-    """An existing Secret with the API key; null for none."""
+    """Reference to an existing Secret with the API key; null for none."""
     prefer_grpc: Annotated[StrictBool | None, Variable("QDRANT_PREFER_GRPC")] = None
-    """Whether gRPC is used. Then only the URL's host and port count: it is encrypted if there is an API key, else not."""
+    """Use gRPC. Only host and port of the URL are then used, and the connection is encrypted if there is an API key."""
     grpc_port: Annotated[Port | None, Variable("QDRANT_GRPC_PORT")] = None
-    """Port for gRPC; null leaves it to Open WebUI (6334)."""
+    """gRPC port; null for Open WebUI's default (6334)."""
     timeout_seconds: Annotated[StrictInt | None, Field(ge=1), Variable("QDRANT_TIMEOUT")] = None
-    """For how long an answer may take; null leaves it to Open WebUI (5)."""
+    """Timeout of a response; null for Open WebUI's default (5)."""
     on_disk: Annotated[StrictBool | None, Variable("QDRANT_ON_DISK")] = None
-    """Whether Qdrant keeps new embeddings on disk rather than in memory; null leaves it to Open WebUI (no)."""
+    """Store new embeddings on disk instead of in memory; null for Open WebUI's default (false)."""
     multitenancy: Annotated[StrictBool | None, Variable("ENABLE_QDRANT_MULTITENANCY_MODE")] = None
-    """Whether a few collections hold everything, rather than one for each file and knowledge base. Null leaves it to Open WebUI
-    (yes); a change leaves behind what is there."""
+    """Use a few shared collections instead of one for each file and knowledge base. Null for Open WebUI's default (true). After
+    a change, existing embeddings are not used."""
     collection_prefix: Annotated[str | None, Field(min_length=1), Variable("QDRANT_COLLECTION_PREFIX")] = None
-    """Beginning of every collection's name; null for `open-webui`."""
+    """Prefix of the names of collections; null for `open-webui`."""
 
     def rules(self) -> Iterator[Broken]:
-        """By gRPC, the client encrypts exactly where there is a key (open_webui/retrieval/vector/dbs/qdrant.py)."""
+        """With gRPC, the client uses TLS if and only if there is a key (open_webui/retrieval/vector/dbs/qdrant.py)."""
         if self.grpc_port is not None and not self.prefer_grpc:
             yield Broken("grpcPort", self.grpc_port, "only together with preferGrpc: true", ("preferGrpc",))
         if self.prefer_grpc and (urlsplit(self.url).scheme == "https") != (self.api_key_from is not None):
-            allowed = (
-                "https:// together with apiKeyFrom, or http:// without, because preferGrpc encrypts by the key alone"
-            )
+            allowed = "https:// together with apiKeyFrom, or http:// without: with preferGrpc, only the key enables TLS"
             yield Broken("url", self.url, allowed, ("preferGrpc", "apiKeyFrom"))
 
 
@@ -135,19 +133,19 @@ class MilvusSettings(Settings):
     url: Annotated[ServerUrl, Variable("MILVUS_URI")]
     """URL of the server, such as `http://milvus.data:19530`."""
     token_from: Annotated[SecretKeyRef | None, Variable("MILVUS_TOKEN")] = None
-    """An existing Secret with the token: an API key, or `user:password`; null for none."""
+    """Reference to an existing Secret with the token (an API key, or `user:password`); null for none."""
     database: Annotated[str | None, Field(min_length=1), Variable("MILVUS_DB")] = None
     """Database; null for `default`."""
     multitenancy: Annotated[StrictBool | None, Variable("ENABLE_MILVUS_MULTITENANCY_MODE")] = None
-    """Whether a few collections hold everything; null leaves it to Open WebUI (no). A change leaves behind what is there."""
+    """Use a few shared collections. Null for Open WebUI's default (false). After a change, existing embeddings are not used."""
     index: Annotated[
         Literal["HNSW", "IVF_FLAT", "FLAT", "DISKANN", "AUTOINDEX"] | None, Variable("MILVUS_INDEX_TYPE")
     ] = None
-    """Kind of index; null leaves it to Open WebUI (HNSW)."""
+    """Index type; null for Open WebUI's default (HNSW)."""
 
 
 class WeaviateSettings(VariableSettings):
-    """A Weaviate server, which is spoken to by HTTP and by gRPC."""
+    """A Weaviate server, with HTTP and gRPC."""
 
     DERIVED: ClassVar = frozenset(
         {
@@ -162,13 +160,13 @@ class WeaviateSettings(VariableSettings):
     url: ServerUrl
     """URL of the server, such as `http://weaviate.data:8080`."""
     grpc_host: ServerHost | None = None
-    """Host for gRPC; null for that of the URL. It is encrypted where the URL is."""
+    """gRPC host; null for the host of the URL. The connection is encrypted if the URL is https."""
     grpc_port: Annotated[Port | None, Variable("WEAVIATE_GRPC_PORT")] = None
-    """Port for gRPC; null leaves it to Open WebUI (50051)."""
+    """gRPC port; null for Open WebUI's default (50051)."""
     api_key_from: Annotated[SecretKeyRef | None, Variable("WEAVIATE_API_KEY")] = None
-    """An existing Secret with the API key; null for none."""
+    """Reference to an existing Secret with the API key; null for none."""
     skip_checks: Annotated[StrictBool | None, Variable("WEAVIATE_SKIP_INIT_CHECKS")] = None
-    """Whether the client starts without asking the server first; null leaves it to Open WebUI (no)."""
+    """Skip the client's connection check at startup; null for Open WebUI's default (false)."""
 
     def derived(self) -> Mapping[str, Value]:
         """The parts of the URL."""
@@ -182,7 +180,7 @@ class WeaviateSettings(VariableSettings):
         }
 
     def rules(self) -> Iterator[Broken]:
-        """Open WebUI takes nothing but host and port."""
+        """Open WebUI uses only host and port."""
         if urlsplit(self.url).path.strip("/") or urlsplit(self.url).query:
             yield Broken("url", self.url, "a URL without a path")
 
@@ -195,14 +193,14 @@ class OpenSearchSettings(VariableSettings):
     url: Annotated[ServerUrl, Variable("OPENSEARCH_URI")]
     """URL of the server, such as `https://opensearch.data:9200`."""
     verify_certificates: Annotated[StrictBool, Variable("OPENSEARCH_CERT_VERIFY")] = True
-    """Whether the server's certificate must be right. Open WebUI would not look at it by itself."""
+    """Verify the server's certificate. Open WebUI's default is not to."""
     username: Annotated[str, Field(min_length=1), Variable("OPENSEARCH_USERNAME")]
-    """Who signs in."""
+    """User name."""
     password_from: Annotated[SecretKeyRef, Variable("OPENSEARCH_PASSWORD")]
-    """An existing Secret with the password."""
+    """Reference to an existing Secret with the password."""
 
     def derived(self) -> Mapping[str, Value]:
-        """Encryption as the URL says."""
+        """TLS, if the URL is https."""
         return {"OPENSEARCH_SSL": _secure(self.url)}
 
 
@@ -212,16 +210,16 @@ class ElasticsearchSettings(Settings):
     url: Annotated[ServerUrl, Variable("ELASTICSEARCH_URL")]
     """URL of the server, such as `https://elasticsearch.data:9200`."""
     api_key_from: Annotated[SecretKeyRef | None, Variable("ELASTICSEARCH_API_KEY")] = None
-    """An existing Secret with the API key; null for none."""
+    """Reference to an existing Secret with the API key; null for none."""
     username: Annotated[str | None, Field(min_length=1), Variable("ELASTICSEARCH_USERNAME")] = None
-    """Who signs in, in place of an API key."""
+    """User name, instead of an API key."""
     password_from: Annotated[SecretKeyRef | None, Variable("ELASTICSEARCH_PASSWORD")] = None
-    """An existing Secret with the password."""
+    """Reference to an existing Secret with the password."""
     index_prefix: Annotated[str | None, Field(min_length=1), Variable("ELASTICSEARCH_INDEX_PREFIX")] = None
-    """Beginning of every index; null for `open_webui_collections`."""
+    """Prefix of the names of indexes; null for `open_webui_collections`."""
 
     def rules(self) -> Iterator[Broken]:
-        """One way in, and whole: the client refuses two, and Open WebUI sends no half."""
+        """One complete method: the client refuses two, and Open WebUI ignores half of one."""
         if (self.username is None) != (self.password_from is None):
             yield Broken("username", self.username, "together with passwordFrom, or neither", ("passwordFrom",))
         if self.api_key_from is not None and self.username is not None:
@@ -231,11 +229,11 @@ class ElasticsearchSettings(Settings):
 VectorStore = Literal["chroma", "pgvector", "qdrant", "milvus", "weaviate", "opensearch", "elasticsearch"]
 
 _OPTIONAL = ("chroma", "pgvector")
-"""Stores that work without a block of their own: beside what the WebUI has anyway."""
+"""Stores that work without a section, because the WebUI has their storage anyway."""
 
 
 def vector_store_rules(chosen: VectorStore, blocks: Mapping[str, Settings | None]) -> Iterator[Broken]:
-    """The chosen store needs its block, and no other may stand there for nothing. `blocks` are by the store's name."""
+    """The chosen store needs its section, and sections of other stores are refused. `blocks` are by the store's name."""
     for name, block in blocks.items():
         if name == chosen and block is None and name not in _OPTIONAL:
             allowed = f"chroma or pgvector, or also set {name}: the server and its credentials"

@@ -1,1 +1,1 @@
-"""The types that settings are made of: names, quantities, references, releases, and the base of every model."""
+"""Types of settings: names, quantities, references, releases, and the base of every model."""

@@ -10,16 +10,15 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 RULES_ERROR = "rules"
-"""The error type under which pydantic reports broken rules; its context holds the `Broken` ones."""
+"""The error type of broken rules in pydantic's report; its context holds the `Broken` rules."""
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A rule between fields that does not hold.
+    """A rule between fields that is violated.
 
-    `key` is the path of the key to mend, relative to the model (`requests.memory`); `value` what it holds; `allowed` what
-    would be right. `reads` names the other keys that the rule looked at: when one of those is itself wrong, this
-    rule says nothing.
+    `key` is the path of the key to fix, relative to the model (`requests.memory`); `value` its value; `allowed` what is
+    allowed. `reads` names the other keys that the rule depends on: if one of those is itself wrong, this rule is not reported.
     """
 
     key: str
@@ -32,15 +31,14 @@ Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 FrozenMapping = Annotated[Mapping[Key, Value], AfterValidator(MappingProxyType), PlainSerializer(dict)]
-"""A mapping that cannot be changed, as becomes a frozen model."""
+"""An immutable mapping, for a frozen model."""
 
 
 class Settings(BaseModel):
     """Base of all settings.
 
-    Keys are camelCase in stack files and snake_case in Python; an unknown key is an error. What a stack file does not say
-    keeps its default at every depth: `limits: {memory: 8Gi}` leaves the default CPU limit as it is, and `cpu: null`
-    takes it away.
+    Keys are camelCase in stack files and snake_case in Python; an unknown key is an error. A key that is not in the stack file
+    keeps its default, at every depth: `limits: {memory: 8Gi}` keeps the default CPU limit, and `cpu: null` removes it.
     """
 
     model_config = ConfigDict(
@@ -54,7 +52,7 @@ class Settings(BaseModel):
     )
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        """What cannot change needs no copy; pydantic would make one of each default."""
+        """Immutable objects need no copy; pydantic would copy each default."""
         return self
 
     @model_validator(mode="before")
@@ -80,12 +78,12 @@ class Settings(BaseModel):
         return self
 
     def rules(self) -> Iterator[Broken]:
-        """Yields every rule between this model's fields that does not hold; none by default."""
+        """Yields every violated rule between this model's fields; none by default."""
         yield from ()
 
 
 def _merge(default: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Puts the given keys over the default's own, so that validation sees one whole mapping."""
+    """Merges the given keys into the default's, so that validation sees one complete mapping."""
     merged = dict(given)
     for name, field in type(default).model_fields.items():
         alias, value = field.alias or name, getattr(default, name)
@@ -98,7 +96,7 @@ def _merge(default: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def models_in(annotation: Any) -> tuple[type[Settings], ...]:
-    """The settings models that a field's annotation names: as itself, or as an alternative, or as the item of a list."""
+    """The settings models in a field's annotation: the type itself, a member of a union, or the type of a list's items."""
     if isinstance(annotation, type) and issubclass(annotation, Settings):
         return (annotation,)
     if get_origin(annotation) in (Annotated, Union, UnionType, tuple):

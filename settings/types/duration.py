@@ -1,4 +1,4 @@
-"""Lengths of time as Go writes them, checked: Ollama ignores one that it cannot read, without a word."""
+"""Durations in Go's notation, checked: Ollama silently ignores one that it cannot parse."""
 
 import re
 from decimal import Decimal
@@ -19,7 +19,7 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)", re.ASCII)
 _WHOLE = re.compile(rf"-?(?:{_PART.pattern})+", re.ASCII)
 _MOST = 2**63 - 1
 
-ALLOWED = "a length of time such as 30m, 1h30m or 90s, or whole seconds; at most 2562047h"
+ALLOWED = "a duration such as 30m, 1h30m or 90s, or whole seconds; at most 2562047h"
 
 
 def _text(given: Any) -> str:
@@ -47,8 +47,8 @@ GoDuration = Annotated[
         }
     ),
 ]
-"""A length of time. A plain number means seconds, and gets its unit: not every place in Ollama knows it without.
+"""A duration. A plain number means seconds, and gets its unit, because some parts of Ollama require it.
 
-Source: Go's time.ParseDuration; github.com/ollama/ollama v0.17.4, envconfig/config.go (KeepAlive, LoadTimeout) and
-cmd/cmd.go (--keepalive).
+Source: Go's time.ParseDuration; github.com/ollama/ollama v0.17.4, envconfig/config.go (KeepAlive, LoadTimeout) and cmd/cmd.go
+(--keepalive).
 """

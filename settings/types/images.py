@@ -1,9 +1,9 @@
-"""What an image reference means: whether it is always the same image, whose and where it is, and where a mirror keeps it."""
+"""Image references: mutable tags, registries, and their names in a mirror."""
 
 import re
 
 DOCKER_HUB = "docker.io"
-"""The registry of references that name none."""
+"""The registry of references without one."""
 
 _PINNED_TAG = re.compile(r"v?\d+\.\d+\.\d+[-.\w]*|git-[0-9a-f]{7,40}")
 
@@ -11,8 +11,8 @@ _PINNED_TAG = re.compile(r"v?\d+\.\d+\.\d+[-.\w]*|git-[0-9a-f]{7,40}")
 def is_mutable(image: str) -> bool:
     """Whether the image behind the reference may change: no digest, and no tag that names one release.
 
-    `latest`, `main` and `0.12` move; `0.12.4`, `v0.12.4-slim` and `git-1a2b3c4` do not, by the habit of the projects that
-    publish them (Open WebUI and Ollama among them). Only a digest is a promise.
+    `latest`, `main` and `0.12` are mutable; `0.12.4`, `v0.12.4-slim` and `git-1a2b3c4` are not, by the convention of the
+    projects that publish them (Open WebUI and Ollama among them). Only a digest is a guarantee.
     """
     if "@sha256:" in image:
         return False
@@ -20,9 +20,9 @@ def is_mutable(image: str) -> bool:
 
 
 def own_tag(image: str, repository: str) -> str | None:
-    """The tag of an image that `repository` names (`ollama/ollama`), in whatever registry or mirror.
+    """The tag of an image of `repository` (`ollama/ollama`), in any registry or mirror.
 
-    `latest` where it has neither tag nor digest, "" with a digest alone, and None for every other image.
+    `latest` for a reference without tag and digest, "" for one with only a digest, and None for every other image.
     """
     name, tag = _parts(image)
     if not f"/{name}".endswith(f"/{repository}"):
@@ -31,17 +31,17 @@ def own_tag(image: str, repository: str) -> str | None:
 
 
 def _parts(image: str) -> tuple[str, str]:
-    """The name with its registry, and the tag; "" where there is none."""
+    """The name with its registry, and the tag; "" if there is none."""
     before, slash, last = image.partition("@")[0].rpartition("/")
     name, _, tag = last.partition(":")
     return f"{before}{slash}{name}", tag
 
 
 def located(image: str) -> tuple[str, str]:
-    """The registry of a reference, and the rest of it: `redis:8` is `library/redis:8` at `docker.io`.
+    """The registry of a reference, and the rest of it: `redis:8` is `library/redis:8` in `docker.io`.
 
-    Source: the grammar of github.com/distribution/reference: the part before the first / is a registry when it has a dot or a
-    port, or is localhost; without one, the image is at Docker Hub, whose own images are under `library`.
+    Source: the grammar of github.com/distribution/reference: the part before the first / is a registry if it has a dot or a
+    port, or is localhost. Otherwise the image is on Docker Hub, whose official images are in `library`.
     """
     first, slash, rest = image.partition("/")
     if not slash or not ("." in first or ":" in first or first == "localhost"):
@@ -52,9 +52,9 @@ def located(image: str) -> tuple[str, str]:
 
 
 def mirrored(image: str, prefix: str | None) -> str:
-    """The reference of the same image in a mirror: `prefix` takes the place of the registry.
+    """The reference of the same image in a mirror: `prefix` replaces the registry.
 
-    `ollama/ollama:0.34.4` is `registry.example.com/mirror/ollama/ollama:0.34.4` there, `ghcr.io/a/b:1` is
-    `registry.example.com/mirror/a/b:1`, and Docker Hub's own images are under `library`.
+    `ollama/ollama:0.34.4` becomes `registry.example.com/mirror/ollama/ollama:0.34.4`, `ghcr.io/a/b:1` becomes
+    `registry.example.com/mirror/a/b:1`, and Docker Hub's official images are in `library`.
     """
     return image if prefix is None else f"{prefix}/{located(image)[1]}"

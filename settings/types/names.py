@@ -1,4 +1,4 @@
-"""Names as Kubernetes, DNS and container registries spell them. Each type says what it allows when it refuses."""
+"""Names in the syntax of Kubernetes, DNS and container registries. On refusal, each type reports what it allows."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ _SUBDOMAIN_LENGTH = 253
 
 
 class Matching:
-    """A check that a text is like the pattern as a whole, and not longer than that many characters; `allowed` says so."""
+    """A check that a text matches the pattern as a whole, and its maximum length; `allowed` describes that."""
 
     def __init__(self, pattern: str, allowed: str, longest: int | None) -> None:
         self.pattern = re.compile(pattern)
@@ -24,19 +24,19 @@ class Matching:
         self.longest = longest
 
     def __call__(self, given: str) -> str:
-        """The text as it is. Raises ValueError with what is allowed."""
+        """The text, unchanged. Raises ValueError with what is allowed."""
         if (self.longest is not None and len(given) > self.longest) or self.pattern.fullmatch(given) is None:
             raise ValueError(self.allowed)
         return given
 
 
 def matching(pattern: str, allowed: str, *, longest: int | None = _SUBDOMAIN_LENGTH) -> Matching:
-    """The check for names and texts of that pattern."""
+    """A check for texts that match the pattern."""
     return Matching(pattern, allowed, longest)
 
 
 def _host(given: str) -> str:
-    """DNS is not case-sensitive, an Ingress is: hosts are lower case. An Ingress refuses addresses."""
+    """DNS names are case-insensitive, but an Ingress requires lower case. An Ingress refuses IP addresses."""
     return matching(
         rf"(?!\d+(?:\.\d+){{3}}$)(?:\*\.)?{_SUBDOMAIN}",
         "a host name such as chat.example.com, without scheme, port or path; not an IP address",
@@ -89,7 +89,7 @@ LabelValue = Annotated[
 
 
 def _not_managed(given: Mapping[str, str]) -> Mapping[str, str]:
-    """The selectors, the policies and the standard labels rest on these; they are not free."""
+    """Selectors, policies and standard labels depend on these keys, so settings must not change them."""
     for key in given:
         if key == "app" or key.startswith(("app.kubernetes.io/", "airis.dev/", "pulumi.com/")):
             raise ValueError(f"no {key}: airis sets app, app.kubernetes.io/, airis.dev/ and pulumi.com/ keys itself")
@@ -97,10 +97,10 @@ def _not_managed(given: Mapping[str, str]) -> Mapping[str, str]:
 
 
 LabelMapping = Annotated[FrozenMapping[LabelKey, LabelValue], AfterValidator(_not_managed)]
-"""Labels of objects, but for those that airis sets itself."""
+"""Labels of objects, except for those that airis sets itself."""
 
 AnnotationMapping = Annotated[FrozenMapping[LabelKey, str], AfterValidator(_not_managed)]
-"""Annotations of objects, but for those that airis sets itself. Values are any text."""
+"""Annotations of objects, except for those that airis sets itself. Values are any text."""
 
 ResourceName = Annotated[
     str,
@@ -139,7 +139,7 @@ ModelName = Annotated[
         )
     ),
 ]
-"""A model, as `ollama pull` takes it. Source: github.com/ollama/ollama, types/model/name.go."""
+"""A model name, as `ollama pull` accepts it. Source: github.com/ollama/ollama, types/model/name.go."""
 
 _REGISTRY = r"(?:[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?)(?:\.[A-Za-z0-9](?:[-A-Za-z0-9]*[A-Za-z0-9])?)*(?::\d+)?"
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -159,7 +159,7 @@ ImageReference = Annotated[
 
 
 def url_with(*schemes: str, example: str) -> Callable[[str], str]:
-    """A check for URLs of these schemes, with a host, and neither spaces nor a fragment."""
+    """A check for URLs of these schemes, with a host, without spaces and fragment."""
 
     def check(given: str) -> str:
         try:
@@ -175,15 +175,15 @@ def url_with(*schemes: str, example: str) -> Callable[[str], str]:
 
 
 HttpUrl = Annotated[str, AfterValidator(url_with("http", "https", example="https://api.example.com/v1"))]
-"""A URL of a server that speaks HTTP."""
+"""An HTTP or HTTPS URL."""
 
 ImagePrefix = Annotated[
     str,
     AfterValidator(
         matching(
             rf"{_REGISTRY}(?:/{_COMPONENT})*",
-            "a registry, with a path if need be, such as registry.example.com/mirror; without scheme and final /",
+            "a registry, optionally with a path, such as registry.example.com/mirror; without scheme and trailing /",
         )
     ),
 ]
-"""A registry and the beginning of the repositories in it."""
+"""A registry, optionally with a prefix of its repositories."""

@@ -1,4 +1,4 @@
-"""Texts that Open WebUI reads from its environment, each as its source parses it. A type says what it allows."""
+"""Texts that Open WebUI reads from its environment, checked as its source parses them."""
 
 import re
 from collections.abc import Callable
@@ -13,19 +13,19 @@ from settings.types.names import HttpUrl, matching, url_with
 _matching = partial(matching, longest=None)
 
 _EXPANDED = re.compile(r"\$[($]")
-"""What the kubelet would replace in a variable's value: `$(NAME)` by another variable, `$$` by `$`."""
+"""References that the kubelet expands in a variable's value: `$(NAME)` to another variable, `$$` to `$`."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _SHORTEST_SECONDS = 60
 
 NEVER = "-1"
-"""A duration without end."""
+"""An infinite duration."""
 
 
 def _text(given: str) -> str:
     if not given or given != given.strip() or not given.isprintable() or _EXPANDED.search(given):
-        raise ValueError("a text of one line, without spaces around it, $( or $$")
+        raise ValueError("a text of one line, without leading and trailing spaces, $( and $$")
     return given
 
 
@@ -49,10 +49,10 @@ def _duration(given: str) -> str:
 
 
 def _endpoint(given: str) -> str:
-    """Open WebUI puts paths behind these URLs; lists of them are separated by semicolons."""
+    """Open WebUI appends paths to these URLs; lists of them are separated by semicolons."""
     parts = urlsplit(given)
     if given.endswith("/") or parts.query or parts.username is not None or ";" in given or _EXPANDED.search(given):
-        raise ValueError("a URL without final /, query, user, ; or $(, such as https://api.example.com/v1")
+        raise ValueError("a URL without trailing /, query, user, ; and $(, such as https://api.example.com/v1")
     return given
 
 
@@ -98,10 +98,10 @@ def callback(provider: str) -> Callable[[str], str]:
 
 
 Text = Annotated[str, AfterValidator(_text)]
-"""Some text of one line. Kubernetes takes it as it is."""
+"""A text of one line, which Kubernetes passes unchanged."""
 
 Word = Annotated[str, AfterValidator(_without(" ", "a word, without spaces"))]
-"""An item of a list that spaces separate, such as a scope."""
+"""An item of a list separated by spaces, such as a scope."""
 
 Email = Annotated[
     str,
@@ -121,7 +121,7 @@ Domain = Annotated[
 """Domain of e-mail addresses. Open WebUI compares it with the address in lower case."""
 
 Duration = Annotated[str, AfterValidator(_duration)]
-"""A duration. Source: open_webui/utils/misc.py, parse_duration, which overlooks whatever it does not understand."""
+"""A duration. Source: open_webui/utils/misc.py, parse_duration, which ignores what it cannot parse."""
 
 HeaderName = Annotated[
     str, AfterValidator(_matching(r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*", "an HTTP header such as X-Forwarded-Email"))
@@ -134,7 +134,7 @@ Attribute = Annotated[
 """Name of an LDAP attribute. Source: RFC 4512, 1.4 (keystring)."""
 
 LdapFilter = Annotated[str, AfterValidator(_ldap_filter)]
-"""An LDAP filter that is put beside the one for the user's name."""
+"""An LDAP filter, which is combined with the one for the user's name."""
 
 ServerName = Annotated[
     str,
@@ -159,13 +159,13 @@ DiscoveryUrl = Annotated[HttpUrl, AfterValidator(_discovery)]
 """URL of an OpenID provider's discovery document."""
 
 Endpoint = Annotated[HttpUrl, AfterValidator(_endpoint)]
-"""Base URL of a server, to which paths are added."""
+"""Base URL of a server, to which paths are appended."""
 
 OllamaUrl = Annotated[
     Endpoint,
     AfterValidator(
         _not_below(
-            "/api", "/v1", allowed="the server's URL alone, such as http://gpu.example.com:11434, without /api or /v1"
+            "/api", "/v1", allowed="the server's base URL, such as http://gpu.example.com:11434, without /api or /v1"
         )
     ),
 ]
@@ -177,11 +177,11 @@ OpenAiUrl = Annotated[
         _not_below(
             *("/chat/completions", "/completions", "/embeddings", "/models", "/responses", "/audio/speech"),
             "/audio/transcriptions",
-            allowed="the base URL alone, such as https://api.example.com/v1: Open WebUI adds the paths",
+            allowed="the base URL, such as https://api.example.com/v1: Open WebUI appends the paths",
         )
     ),
 ]
 """Base URL of an OpenAI-compatible API; most end in /v1."""
 
 ModelPrefix = Annotated[str, AfterValidator(_matching(r"[A-Za-z0-9][-_A-Za-z0-9]*", "letters, digits, - and _"))]
-"""What is put in front of models' names."""
+"""Prefix of model names."""

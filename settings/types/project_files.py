@@ -1,4 +1,4 @@
-"""Files of the project that a setting names, by their paths from Pulumi.yaml on."""
+"""Files of the project that a setting names, by their paths relative to Pulumi.yaml."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from pydantic import AfterValidator
 def _inside(given: str, ending: str, wanted: str) -> str:
     parts = given.split("/")
     if not given.endswith(ending) or given.startswith("/") or "\\" in given or {"", ".."} & {*parts}:
-        raise ValueError(f"{wanted}, by its path from Pulumi.yaml on")
+        raise ValueError(f"{wanted}, by its path relative to Pulumi.yaml")
     return given
 
 
@@ -17,12 +17,12 @@ def _python_file(given: str) -> str:
 
 
 def yaml_file(given: str) -> str:
-    """The path, if it is one. Raises ValueError with what is wanted."""
+    """The path, if it is valid. Raises ValueError with what is allowed."""
     return _inside(given, ".yaml", "a YAML file of the project such as bases/department.yaml")
 
 
 PythonFile = Annotated[str, AfterValidator(_python_file)]
-"""A path that stays inside of the project and ends in `.py`."""
+"""A path inside the project that ends in `.py`."""
 
 YamlFile = Annotated[str, AfterValidator(yaml_file)]
-"""A path that stays inside of the project and ends in `.yaml`."""
+"""A path inside the project that ends in `.yaml`."""

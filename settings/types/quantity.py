@@ -1,7 +1,7 @@
-"""Kubernetes quantities: parsed, checked and brought into the form that the API server itself stores.
+"""Kubernetes quantities: parsed, checked and converted to the canonical form of the API server.
 
-The canonical form matters: what the server would rewrite shows as drift in every later diff.
-Source: k8s.io/apimachinery, pkg/api/resource/quantity.go, "canonical form".
+Any other form shows as drift in every later diff, because the server rewrites it. Source: k8s.io/apimachinery,
+pkg/api/resource/quantity.go, "canonical form".
 """
 
 import re
@@ -33,7 +33,7 @@ def cpu_millicores(quantity: str) -> int:
 
 
 def as_bytes(quantity: str) -> int:
-    """Memory or storage as bytes, rounded up to a whole one. Raises ValueError with what is allowed."""
+    """Memory or storage as bytes, rounded up. Raises ValueError with what is allowed."""
     match = _QUANTITY.fullmatch(quantity)
     if match is None:
         raise ValueError(BYTES_ALLOWED)
@@ -53,19 +53,19 @@ def as_bytes(quantity: str) -> int:
 
 
 def _meant(number: str, suffix: str) -> str:
-    """A hint for the usual slips: `4GB`, `4gi`, and `512m`, which would be half a byte."""
+    """A hint for common mistakes: `4GB`, `4gi`, and `512m`, which is half a byte."""
     if suffix == "m":
-        return f" (m means thousandths; {number}M or {number}Mi was meant?)"
+        return f" (m means thousandths; did you mean {number}M or {number}Mi?)"
     for right in (*_BINARY, *_DECIMAL):
         if suffix.lower() in (right.lower(), right.lower() + "b"):
-            return f" ({number}{right} was meant?)"
+            return f" (did you mean {number}{right}?)"
     return ""
 
 
 def _text(given: Any) -> str:
     if isinstance(given, bool) or not isinstance(given, str | int | float):
         raise ValueError("a Kubernetes quantity: a number, or text such as 500m or 4Gi")
-    # Decimal keeps 0.1 what it says; repr() of a float may be in scientific notation
+    # Decimal keeps 0.1 exact; repr() of a float may be in scientific notation
     return given.strip() if isinstance(given, str) else f"{Decimal(str(given)):f}"
 
 
@@ -109,4 +109,4 @@ BytesOrNone = Annotated[
     BeforeValidator(lambda given: "0" if _text(given) == "0" else _canonical_bytes(given)),
     _schema(f"0, or {BYTES_ALLOWED}", "1Gi", "|".join([*_BINARY, *_DECIMAL]), least=0),
 ]
-"""The same, or 0."""
+"""Memory or storage in bytes, or 0."""

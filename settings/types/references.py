@@ -1,22 +1,22 @@
-"""References to values that are kept elsewhere: in Secrets and ConfigMaps of the stack's namespace."""
+"""References to values in Secrets and ConfigMaps of the stack's namespace."""
 
 from settings.types.base import Settings
 from settings.types.names import Dns1123Subdomain, SecretKey
 
 
 class SecretKeyRef(Settings):
-    """One key of a Secret that exists already in the stack's namespace."""
+    """A key of an existing Secret in the stack's namespace."""
 
     name: Dns1123Subdomain
-    """The Secret's name."""
+    """Name of the Secret."""
     key: SecretKey
-    """The key in it."""
+    """Key in the Secret."""
 
 
 class ConfigMapKeyRef(Settings):
-    """One key of a ConfigMap that exists already in the stack's namespace."""
+    """A key of an existing ConfigMap in the stack's namespace."""
 
     name: Dns1123Subdomain
-    """The ConfigMap's name."""
+    """Name of the ConfigMap."""
     key: SecretKey
-    """The key in it."""
+    """Key in the ConfigMap."""

@@ -1,4 +1,4 @@
-"""Which releases of an application support a setting, and which release an image holds."""
+"""Which releases of an application support a setting, and which release an image contains."""
 
 import re
 from collections.abc import Iterator
@@ -10,35 +10,35 @@ from settings.types.base import Broken, Settings, models_in
 from settings.types.images import own_tag
 
 Release = tuple[int, int, int]
-"""A release as numbers, which compare as releases do: (0, 34, 4)."""
+"""A release as numbers, which compare like releases: (0, 34, 4)."""
 
 _VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(?:[-.].*)?")
 
 
 def release(version: str) -> Release:
-    """The release of a version or tag that names one: `0.34.4`, `v0.12.4`, `0.34.4-rocm`. Raises ValueError for others."""
+    """The release of a version or tag: `0.34.4`, `v0.12.4`, `0.34.4-rocm`. Raises ValueError if it names none."""
     if (found := _VERSION.fullmatch(version)) is None:
-        raise ValueError(f"{version} is no release")
+        raise ValueError(f"{version} is not a release")
     return int(found[1]), int(found[2]), int(found[3])
 
 
 @dataclass(frozen=True)
 class Supported:
-    """Marks a field, or some of its values, that only certain releases support. Without the mark, all do."""
+    """Marks a field, or some of its values, that only certain releases support. Unmarked fields are supported by all."""
 
     since: str = "0.0.0"
     """The first release that supports it."""
     before: str | None = None
-    """The first release that no longer does; None while the newest does."""
+    """The first release that no longer supports it; None if the newest one does."""
     values: tuple[object, ...] = ()
-    """The values that the mark is about; none for the field as a whole."""
+    """The values that the mark applies to; empty for the whole field."""
 
     def by(self, which: Release) -> bool:
-        """Whether that release supports it."""
+        """Whether this release supports it."""
         return release(self.since) <= which and (self.before is None or which < release(self.before))
 
     def __str__(self) -> str:
-        """The releases in words: `before 0.30.0`."""
+        """The releases as text: `before 0.30.0`."""
         first = "" if self.since == "0.0.0" else f"from {self.since} on"
         return " and ".join(filter(None, (first, self.before and f"before {self.before}")))
 
@@ -47,11 +47,11 @@ class Application(NamedTuple):
     """An application whose releases differ in what they support."""
 
     name: str
-    """As people call it."""
+    """Display name."""
     repository: str
-    """How the names of the images end that it publishes, in whatever registry or mirror."""
+    """Suffix of the names of its published images, in any registry or mirror."""
     image: str
-    """The default image, at one release. An image that does not tell its release is taken for that one."""
+    """The default image, pinned to a release. An image of unknown release is treated like that release."""
 
     @property
     def version(self) -> str:
@@ -66,14 +66,14 @@ OPEN_WEBUI = Application("Open WebUI", "open-webui", "ghcr.io/open-webui/open-we
 def release_of(image: str, application: Application) -> Release | None:
     """The release in the application's own image, or a mirror of it, by its tag.
 
-    None for images of somebody else, which may hold anything, and for those without a tag or with one that moves.
+    None for other images, and for images without a tag or with a mutable one.
     """
     tag = own_tag(image, application.repository)
     return release(tag) if tag and _VERSION.fullmatch(tag) else None
 
 
 def unsupported_rules(settings: Settings, image: str, application: Application) -> Iterator[Broken]:
-    """What is set, and not supported by the release in `image`. Nothing where the image does not tell its release."""
+    """Settings that the release in `image` does not support. None if the release of the image is unknown."""
     which = release_of(image, application)
     if which is None:
         return
@@ -85,14 +85,14 @@ def unsupported_rules(settings: Settings, image: str, application: Application) 
 
 
 def unsupported_warnings(settings: Settings, image: str, application: Application) -> Iterator[tuple[str, str]]:
-    """The same, as keys and words, where the image does not tell its release: the default image's decides then."""
+    """Settings that the default image's release does not support, if the release of `image` is unknown: keys and texts."""
     if release_of(image, application) is not None:
         return
     told = f"{application.name} {application.version}"
     for key, _, mark in _unsupported(settings, release(application.version)):
         yield (
             re.sub(r"\.(\d+)", r"[\1]", key),
-            f"{told} does not support it, releases {mark} do; {image} does not tell its release",
+            f"{told} does not support it, releases {mark} do; the release of {image} is unknown",
         )
 
 
@@ -102,7 +102,7 @@ def marks(metadata: list[object]) -> tuple[Supported, ...]:
 
 
 def _unsupported(settings: Settings, which: Release, prefix: str = "") -> Iterator[tuple[str, object, Supported]]:
-    """What these settings set that the release does not support, nested settings included: key, value, and the mark."""
+    """Settings that the release does not support, nested settings included: key, value and mark."""
     for name, alias, found in _marked(type(settings)):
         value, key = getattr(settings, name), f"{prefix}{alias}"
         if isinstance(value, Settings):
@@ -118,7 +118,7 @@ def _unsupported(settings: Settings, which: Release, prefix: str = "") -> Iterat
 
 @cache
 def _marked(model: type[Settings]) -> tuple[tuple[str, str, tuple[Supported, ...]], ...]:
-    """The fields of the model that have marks, or further settings: name, key, marks."""
+    """The fields of the model with marks or nested settings: name, key, marks."""
     return tuple(
         (name, field.alias or name, found)
         for name, field in model.model_fields.items()

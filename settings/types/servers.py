@@ -1,4 +1,4 @@
-"""Addresses of servers that the WebUI uses, as text that has been checked."""
+"""Addresses of servers that the WebUI connects to."""
 
 import ipaddress
 import re
@@ -18,7 +18,7 @@ def _server_host(given: str) -> str:
     try:
         return str(ipaddress.ip_address(given))
     except ValueError:
-        # `10.0.0.256` is a slip, not a name
+        # `10.0.0.256` is a typo, not a name
         if len(given) <= _MAX_NAME and _NAME.fullmatch(given) and not re.fullmatch(r"[\d.]+", given):
             return given
         raise ValueError(
@@ -28,20 +28,20 @@ def _server_host(given: str) -> str:
 
 def _without_password(given: str) -> str:
     if URL_WITH_PASSWORD.search(given):
-        raise ValueError("no password in plain text: a URL without one, and a reference to a Secret beside it")
+        raise ValueError("no password in plain text: a URL without one, and the reference to a Secret next to it")
     return given
 
 
 ServerHost = Annotated[str, AfterValidator(_server_host)]
-"""Name or address of a server, inside the cluster or outside."""
+"""Host name or IP address of a server, inside or outside the cluster."""
 
 ServerUrl = Annotated[HttpUrl, AfterValidator(_without_password)]
-"""URL of a server that speaks HTTP, without a password in it."""
+"""An HTTP or HTTPS URL without a password."""
 
 Port = Annotated[StrictInt, Field(ge=1, le=65535)]
 """A TCP port."""
 
 
 def in_url(host: str) -> str:
-    """A host as URLs write it: IPv6 addresses in brackets."""
+    """A host as in a URL: IPv6 addresses in brackets."""
     return f"[{host}]" if ":" in host else host

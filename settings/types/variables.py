@@ -1,7 +1,7 @@
-"""Which environment variables of an application its settings amount to.
+"""Environment variables of an application that its settings set.
 
-A field says so where it stands: `Annotated[LogLevel | None, Variable("GLOBAL_LOG_LEVEL")]`. From that one mark follow the
-container's environment, the names that `env` may not use, and the documentation.
+A field is marked with its variable: `Annotated[LogLevel | None, Variable("GLOBAL_LOG_LEVEL")]`. The container's environment,
+the names that `env` may not use, and the documentation are derived from this mark.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -16,38 +16,38 @@ from settings.types.references import SecretKeyRef
 from settings.types.releases import Release, marks
 
 Value = str | SecretStr | SecretKeyRef
-"""The value of a variable, hidden if it is a credential; or where it is kept."""
+"""The value of a variable, hidden if it is a credential; or a reference to it."""
 
 
 def as_text(value: object) -> str:
-    """A value as the applications read it: Open WebUI compares in lower case with `true`, Go takes `True` as it is."""
+    """A value as text: Open WebUI compares with `true` in lower case, Go accepts `True`."""
     return str(value)
 
 
 @dataclass(frozen=True)
 class Variable:
-    """Marks a field as the value of an environment variable. A field may carry several."""
+    """Marks a field as the value of an environment variable. A field may have several marks."""
 
     name: str
     separator: str = ";"
-    """Stands between the items of a list."""
+    """Separator of the items of a list."""
     text: Callable[[Any], str] = as_text
-    """Writes one value, or one item, as the application reads it."""
+    """Converts one value, or one item, to the notation of the application."""
 
 
 class VariableSettings(Settings):
-    """Settings of which some variables follow from more than one field, or from their being there at all."""
+    """Settings with variables that depend on several fields, or on the presence of the section."""
 
     DERIVED: ClassVar[frozenset[str]] = frozenset()
     """Every name that `derived` may return."""
 
     def derived(self) -> Mapping[str, Value]:
-        """Variables beside those of the fields."""
+        """Variables in addition to those of the fields."""
         return {}
 
 
 def variables(settings: Settings) -> dict[str, Value]:
-    """The variables that these settings set, nested settings included. What is null or an empty list sets none."""
+    """The variables that these settings set, nested settings included. Null and empty lists set none."""
     found: dict[str, Value] = {}
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
@@ -64,9 +64,9 @@ def variables(settings: Settings) -> dict[str, Value]:
 
 @cache
 def declared(model: type[Settings], key: str, *, release: Release | None = None) -> Mapping[str, str]:
-    """Every variable that settings of this model could set, with the key that does; `key` is the model's own.
+    """Every variable that settings of this model may set, with the key that sets it; `key` is the model's own.
 
-    With a release of the application, only those that are marked as its own, or not marked at all.
+    With a release of the application, only variables that this release supports.
     """
     names = dict.fromkeys(model.DERIVED, key) if issubclass(model, VariableSettings) else {}
     for name, field in model.model_fields.items():

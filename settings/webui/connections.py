@@ -1,7 +1,7 @@
-"""Settings of the servers that the WebUI works with: models, retrieval, speech.
+"""Settings of the servers that the WebUI uses: models, retrieval, speech.
 
-Open WebUI keeps all of these in its database from the first start that knows them on, unless
-`airis:webui.enablePersistentConfig` is false (open_webui/models/config.py, seed_defaults).
+From the first start on, Open WebUI keeps these in its database, unless `airis:webui.enablePersistentConfig` is false
+(open_webui/models/config.py, seed_defaults).
 """
 
 import json
@@ -27,14 +27,14 @@ class OpenAiSettings(Settings):
     url: OpenAiUrl
     """Base URL, such as `https://api.openai.com/v1`."""
     key_from: SecretKeyRef | None = None
-    """An existing Secret with the API key, without semicolons; null sends none."""
+    """Reference to an existing Secret with the API key, without semicolons; null sends none."""
     models: tuple[Text, ...] = ()
-    """The models to offer; an empty list for all that the server has."""
+    """Models to offer; an empty list for all models of the server."""
     prefix: ModelPrefix | None = None
-    """What is put in front of the models' names, with a dot, where several servers have models of one name."""
+    """Prefix of the model names, followed by a dot, if several servers have models of the same name."""
 
     def options(self) -> dict[str, Any]:
-        """What of it goes into `OPENAI_API_CONFIGS`. Source: open_webui/routers/openai.py, get_all_models_responses."""
+        """The server's entry in `OPENAI_API_CONFIGS`. Source: open_webui/routers/openai.py, get_all_models_responses."""
         return {
             **({"model_ids": list(self.models)} if self.models else {}),
             **({"prefix_id": self.prefix} if self.prefix else {}),
@@ -42,17 +42,19 @@ class OpenAiSettings(Settings):
 
 
 class PipelinesSettings(Settings):
-    """A Pipelines server of your own. To Open WebUI it is one more OpenAI-compatible server; airis runs none."""
+    """An existing Pipelines server, which airis does not deploy. Open WebUI treats it as an OpenAI-compatible server."""
 
     url: OpenAiUrl
     """URL of the server, such as `http://pipelines.airis.svc:9099`."""
     key_from: SecretKeyRef
-    """An existing Secret with its key, `PIPELINES_API_KEY`."""
+    """Reference to an existing Secret with the server's key, `PIPELINES_API_KEY`."""
 
 
 class ConnectionsSettings(VariableSettings):
-    """Servers beside the stack's own Ollama. Kept in Open WebUI's database from the first start on: later changes have an
-    effect only with `airis:webui.enablePersistentConfig: false`, or by hand in the browser.
+    """Servers that the WebUI uses, in addition to the stack's Ollama.
+
+    Kept in Open WebUI's database from the first start on. Later changes have an effect only with
+    `airis:webui.enablePersistentConfig: false`, or must be made in the browser.
     """
 
     DERIVED: ClassVar = frozenset(
@@ -60,30 +62,30 @@ class ConnectionsSettings(VariableSettings):
     )
 
     ollama_urls: tuple[OllamaUrl, ...] = ()
-    """Further Ollama servers, after the stack's own; without own ones (`airis:ollama.enabled: false`), the only ones."""
+    """URLs of additional Ollama servers, after the stack's own. The only ones with `airis:ollama.enabled: false`."""
     former_ollama_urls: tuple[OllamaUrl, ...] = ()
-    """Ollama servers of before, such as those of a Helm release. Where Open WebUI's database still has one, the stack's own and
-    those above take its place there before the WebUI starts. `airis adopt` fills this in."""
+    """URLs of previous Ollama servers, such as those of a Helm release. Before the WebUI starts, they are replaced in Open
+    WebUI's database by the stack's Ollama and `ollamaUrls`. Written by `airis adopt`."""
     openai: Annotated[tuple[OpenAiSettings, ...], Field(max_length=_MOST)] | None = None
-    """OpenAI-compatible servers. Null leaves it to Open WebUI: api.openai.com, with whatever key the browser gives it. An
-    empty list turns such servers off."""
+    """OpenAI-compatible servers. Null for Open WebUI's default: api.openai.com, with the key that administrators set in the
+    browser. An empty list disables OpenAI-compatible servers."""
     pipelines: PipelinesSettings | None = None
-    """A Pipelines server, after those of `openai`. With it, null there means an empty list."""
+    """A Pipelines server, after those of `openai`. If it is set, `openai: null` means an empty list."""
     content_extraction: ContentExtractionSettings | None = None
-    """What turns documents into text; null for Open WebUI's own loaders."""
+    """Server that extracts text from documents; null for Open WebUI's built-in loaders."""
     embeddings: EmbeddingsSettings | None = None
-    """What turns text into vectors; null for a model in the WebUI's own pods."""
+    """Server that computes embeddings; null for a local model in the WebUI's pods."""
     reranking: RerankingSettings | None = None
-    """What puts search results into order; null leaves them as they are."""
+    """Server that reranks search results; null for no reranking."""
     speech_to_text: SpeechToTextSettings | None = None
-    """What writes down what people say; null for Whisper in the WebUI's own pods."""
+    """Server for speech-to-text; null for Whisper in the WebUI's pods."""
     text_to_speech: TextToSpeechSettings | None = None
-    """What reads answers out; null for the browser's own voices."""
+    """Server for text-to-speech; null for the browser's voices."""
 
     def derived(self) -> Mapping[str, Value]:
-        """The servers' URLs and keys, in two lists of one order.
+        """The servers' URLs and keys, in two lists of the same order.
 
-        Keys stay in their Secrets: each has a variable of its own, by reference, and Kubernetes puts them into the list.
+        Keys stay in their Secrets: each has its own variable, by reference, which Kubernetes expands in the list.
         """
         servers = self._openai_servers()
         if servers is None:
@@ -99,7 +101,7 @@ class ConnectionsSettings(VariableSettings):
             **keys,
             "ENABLE_OPENAI_API": "True",
             "OPENAI_API_BASE_URLS": ";".join(server.url for server in servers),
-            # An empty list would have Open WebUI take OPENAI_API_KEY instead; an item too many is cut off
+            # With an empty list, Open WebUI would use OPENAI_API_KEY instead; it drops surplus items
             "OPENAI_API_KEYS": listed or ";",
             **({"OPENAI_API_CONFIGS": json.dumps(options, ensure_ascii=False)} if options else {}),
         }
@@ -112,7 +114,7 @@ class ConnectionsSettings(VariableSettings):
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """Every server that is named here."""
+        """The URLs of all servers."""
         single = (
             self.content_extraction,
             self.embeddings,
@@ -127,7 +129,7 @@ class ConnectionsSettings(VariableSettings):
         )
 
     def rules(self) -> Iterator[Broken]:
-        """Each server once; two of one URL can only be told apart by their models' names."""
+        """Each server once. Several with the same URL need different model prefixes."""
         for index, url in enumerate(self.ollama_urls):
             if url in self.ollama_urls[:index]:
                 yield Broken(f"ollamaUrls.{index}", url, "each server once")
@@ -139,7 +141,7 @@ class ConnectionsSettings(VariableSettings):
             seen.add((server.url, server.prefix))
 
     def in_stack(self, *, own_ollama: bool) -> Iterator[Broken]:
-        """What needs an Ollama server that there is none of; keys are relative to the stack."""
+        """Settings that need an Ollama server if there is none. Keys are relative to the stack."""
         embeddings = self.embeddings
         needed = embeddings is not None and embeddings.engine == "ollama" and embeddings.url is None
         if needed and not own_ollama and not self.ollama_urls:
@@ -149,14 +151,12 @@ class ConnectionsSettings(VariableSettings):
         if self.former_ollama_urls and not own_ollama and not self.ollama_urls:
             reads = ("ollama.enabled", "webui.connections.ollamaUrls")
             shown = list(self.former_ollama_urls)
-            yield Broken(
-                "webui.connections.formerOllamaUrls", shown, "[]: there is no server to take their place", reads
-            )
+            yield Broken("webui.connections.formerOllamaUrls", shown, "[], because no server replaces them", reads)
 
     def warnings(self, *, closed: bool) -> Iterator[str]:
-        """What works, and may surprise later. `closed`: whether pods may reach nothing outside."""
+        """Settings that work, but may cause problems later. `closed`: whether egress is restricted to the stack."""
         if closed and self.urls:
             yield (
-                "airis:webui.connections: airis:network.restrictEgress keeps the WebUI from "
+                "airis:webui.connections: airis:network.restrictEgress blocks connections to "
                 f"{', '.join(self.urls)}; add their addresses to airis:network.egressTo"
             )

@@ -1,7 +1,6 @@
-"""Settings of the servers that turn documents into text, and text into vectors.
+"""Settings of the servers for content extraction, embeddings and reranking.
 
-Open WebUI keeps all of these in its database from the first start that knows them on, unless
-`airis:webui.enablePersistentConfig` is false.
+From the first start on, Open WebUI keeps these in its database, unless `airis:webui.enablePersistentConfig` is false.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,14 +15,14 @@ from settings.types.variables import Value, Variable, VariableSettings
 
 
 class ContentExtractionSettings(VariableSettings):
-    """A server that turns documents into text, in place of Open WebUI's own loaders."""
+    """Server that extracts text from documents, instead of Open WebUI's built-in loaders."""
 
     engine: Annotated[Literal["tika", "docling", "external"], Variable("CONTENT_EXTRACTION_ENGINE")]
-    """`tika` for Apache Tika, `docling` for Docling Serve, `external` for a server of Open WebUI's own protocol."""
+    """`tika` for Apache Tika, `docling` for Docling Serve, `external` for a server with Open WebUI's own protocol."""
     url: Endpoint
-    """URL of the server, such as `http://tika.documents.svc:9998`, without a path for Tika and Docling."""
+    """URL of the server, such as `http://tika.documents.svc:9998`; without a path for Tika and Docling."""
     key_from: SecretKeyRef | None = None
-    """An existing Secret with the server's API key. `external` needs one; Tika has none."""
+    """Reference to an existing Secret with the API key. Required for `external`; not supported by Tika."""
 
     _URLS: ClassVar = {
         "tika": "TIKA_SERVER_URL",
@@ -34,14 +33,14 @@ class ContentExtractionSettings(VariableSettings):
     DERIVED: ClassVar = frozenset({*_URLS.values(), *_KEYS.values()})
 
     def derived(self) -> Mapping[str, Value]:
-        """Each engine has variables of its own."""
+        """Each engine has its own variables."""
         found: dict[str, Value] = {self._URLS[self.engine]: self.url}
         if self.key_from is not None and self.engine in self._KEYS:
             found[self._KEYS[self.engine]] = self.key_from
         return found
 
     def rules(self) -> Iterator[Broken]:
-        """Without its key, Open WebUI passes an external server over without a word (open_webui/retrieval/loaders/main.py)."""
+        """Without its key, Open WebUI silently skips an external server (open_webui/retrieval/loaders/main.py)."""
         if self.engine == "external" and self.key_from is None:
             yield Broken("keyFrom", None, "a reference to an existing Secret, with engine external", ("engine",))
         if self.engine == "tika" and self.key_from is not None:
@@ -49,24 +48,24 @@ class ContentExtractionSettings(VariableSettings):
 
 
 class EmbeddingsSettings(VariableSettings):
-    """A server that turns text into vectors, in place of a model in the WebUI's own pods (which takes memory and a download).
+    """Server that computes embeddings, instead of a local model in the WebUI's pods, which needs memory and a download.
 
-    Vectors of different models do not go together: after a change, have the documents indexed anew in the browser.
+    Embeddings of different models are incompatible: after a change, reindex the documents in the browser.
     """
 
     engine: Annotated[Literal["ollama", "openai", "azure_openai"], Variable("RAG_EMBEDDING_ENGINE")]
-    """What the server speaks."""
+    """API of the server."""
     model: Annotated[Text, Variable("RAG_EMBEDDING_MODEL")]
-    """The model, such as `nomic-embed-text`; for Azure the deployment. For the stack's own Ollama, list it under
-    `airis:ollama.models` too."""
+    """Embedding model, such as `nomic-embed-text`; for Azure, the deployment. For the stack's Ollama, also add it to
+    `airis:ollama.models`."""
     url: Endpoint | None = None
-    """Base URL of the server; null for the first Ollama server that the WebUI has, or for OpenAI's."""
+    """Base URL of the server; null for the WebUI's first Ollama server, or for OpenAI."""
     key_from: SecretKeyRef | None = None
-    """An existing Secret with the API key."""
+    """Reference to an existing Secret with the API key."""
     api_version: Annotated[Text | None, Variable("RAG_AZURE_OPENAI_API_VERSION")] = None
     """Version of Azure's API, such as `2024-10-21`."""
     batch_size: Annotated[Annotated[StrictInt, Field(ge=1)] | None, Variable("RAG_EMBEDDING_BATCH_SIZE")] = None
-    """How many texts go into one request; null for 1."""
+    """Number of texts in one request; null for 1."""
 
     _PREFIXES: ClassVar = {"ollama": "RAG_OLLAMA", "openai": "RAG_OPENAI_API", "azure_openai": "RAG_AZURE_OPENAI"}
     _KEYS: ClassVar = {
@@ -79,7 +78,7 @@ class EmbeddingsSettings(VariableSettings):
     )
 
     def derived(self) -> Mapping[str, Value]:
-        """Each engine has variables of its own."""
+        """Each engine has its own variables."""
         found: dict[str, Value] = {}
         if self.url is not None:
             found[f"{self._PREFIXES[self.engine]}_BASE_URL"] = self.url
@@ -88,7 +87,7 @@ class EmbeddingsSettings(VariableSettings):
         return found
 
     def rules(self) -> Iterator[Broken]:
-        """What the engine needs, and what it does not know."""
+        """Settings that the engine requires, and settings that it does not support."""
         if self.engine == "azure_openai":
             for key, value in (("url", self.url), ("keyFrom", self.key_from), ("apiVersion", self.api_version)):
                 if value is None:
@@ -96,30 +95,32 @@ class EmbeddingsSettings(VariableSettings):
         elif self.api_version is not None:
             yield Broken("apiVersion", self.api_version, "only with engine azure_openai", ("engine",))
         if self.engine == "openai" and self.url is None and self.key_from is None:
-            yield Broken("keyFrom", None, "a reference to an existing Secret; or the url of another server", ("url",))
+            yield Broken(
+                "keyFrom", None, "a reference to an existing Secret; or also set url, for another server", ("url",)
+            )
         if self.engine == "ollama" and self.url is not None and self.url.endswith(("/api", "/v1")):
-            yield Broken("url", self.url, "the URL of Ollama alone, without /api or /v1", ("engine",))
+            yield Broken("url", self.url, "the base URL of Ollama, without /api or /v1", ("engine",))
         if self.engine == "openai" and self.url is not None and self.url.endswith("/embeddings"):
-            yield Broken("url", self.url, "the base URL alone: Open WebUI adds /embeddings", ("engine",))
+            yield Broken("url", self.url, "the base URL: Open WebUI appends /embeddings", ("engine",))
 
 
 class RerankingSettings(VariableSettings):
-    """A server that puts search results into order. Turns on hybrid search, the only one that Open WebUI reranks."""
+    """Server that reranks search results. Enables hybrid search, because Open WebUI reranks only its results."""
 
     DERIVED: ClassVar = frozenset({"ENABLE_RAG_HYBRID_SEARCH", "RAG_RERANKING_ENGINE"})
 
     url: Annotated[Endpoint, Variable("RAG_EXTERNAL_RERANKER_URL")]
-    """The whole URL, path included, such as `http://rerank.example.com/v1/rerank`."""
+    """Full URL, including the path, such as `http://rerank.example.com/v1/rerank`."""
     model: Annotated[Text, Variable("RAG_RERANKING_MODEL")]
-    """The model."""
+    """Reranking model."""
     key_from: Annotated[SecretKeyRef | None, Variable("RAG_EXTERNAL_RERANKER_API_KEY")] = None
-    """An existing Secret with the API key."""
+    """Reference to an existing Secret with the API key."""
     timeout_seconds: Annotated[
         Annotated[StrictInt, Field(ge=1)] | None,
         Variable("RAG_EXTERNAL_RERANKER_TIMEOUT"),
     ] = None
-    """How long an answer may take; null waits without end."""
+    """Timeout of a response; null for none."""
 
     def derived(self) -> Mapping[str, Value]:
-        """On as soon as there is a server."""
+        """Enabled if this section is set."""
         return {"ENABLE_RAG_HYBRID_SEARCH": "True", "RAG_RERANKING_ENGINE": "external"}

@@ -1,7 +1,6 @@
-"""Settings of the servers that write down what people say, and read answers out.
+"""Settings of the servers for speech-to-text and text-to-speech.
 
-Open WebUI keeps all of these in its database from the first start that knows them on, unless
-`airis:webui.enablePersistentConfig` is false.
+From the first start on, Open WebUI keeps these in its database, unless `airis:webui.enablePersistentConfig` is false.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,26 +13,26 @@ from settings.types.variables import Value, Variable, VariableSettings
 
 
 class SpeechSettings(VariableSettings):
-    """What both directions have in common."""
+    """Settings that speech-to-text and text-to-speech have in common."""
 
     URLS: ClassVar[Mapping[str, str]] = {}
-    """The variable with the URL, by engine; an engine that is missing has its own URL."""
+    """The variable with the URL, by engine; other engines have a fixed URL."""
     KEYS: ClassVar[Mapping[str, str]] = {}
     """The variable with the key, by engine."""
     REGION: ClassVar[str] = ""
     """The variable with Azure's region."""
 
     engine: str
-    """What the server speaks."""
+    """API of the server."""
     url: Endpoint | None = None
-    """Base URL of the server; null for the provider's own. Deepgram knows no other."""
+    """Base URL of the server; null for the provider's URL. Not supported by Deepgram."""
     key_from: SecretKeyRef | None = None
-    """An existing Secret with the API key; null only for an OpenAI-compatible server that wants none."""
+    """Reference to an existing Secret with the API key; null only for an OpenAI-compatible server without authentication."""
     region: Text | None = None
-    """Azure's region, such as `westeurope`; null for `eastus`."""
+    """Azure region, such as `westeurope`; null for `eastus`."""
 
     def derived(self) -> Mapping[str, Value]:
-        """Each engine has variables of its own."""
+        """Each engine has its own variables."""
         found: dict[str, Value] = {}
         if self.url is not None and self.engine in self.URLS:
             found[self.URLS[self.engine]] = self.url
@@ -44,18 +43,18 @@ class SpeechSettings(VariableSettings):
         return found
 
     def rules(self) -> Iterator[Broken]:
-        """What the engine needs, and what it does not know."""
+        """Settings that the engine requires, and settings that it does not support."""
         if self.key_from is None and not (self.engine == "openai" and self.url is not None):
-            allowed = "a reference to an existing Secret; or engine openai with the url of a server that wants no key"
+            allowed = "a reference to an existing Secret; or engine openai with the url of a server that needs no key"
             yield Broken("keyFrom", None, allowed, ("engine", "url"))
         if self.url is not None and self.engine not in self.URLS:
-            yield Broken("url", self.url, f"null, because {self.engine} has no other", ("engine",))
+            yield Broken("url", self.url, f"null, because {self.engine} has a fixed URL", ("engine",))
         if self.region is not None and self.engine != "azure":
             yield Broken("region", self.region, "only with engine azure", ("engine",))
 
 
 class SpeechToTextSettings(SpeechSettings):
-    """A server that writes down what people say, in place of Whisper in the WebUI's own pods."""
+    """Server for speech-to-text, instead of Whisper in the WebUI's pods."""
 
     URLS: ClassVar = {
         "azure": "AUDIO_STT_AZURE_BASE_URL",
@@ -72,12 +71,12 @@ class SpeechToTextSettings(SpeechSettings):
     DERIVED: ClassVar = frozenset({*URLS.values(), *KEYS.values(), REGION})
 
     engine: Annotated[Literal["openai", "azure", "deepgram", "mistral"], Variable("AUDIO_STT_ENGINE")]
-    """What the server speaks; `openai` goes for all compatible ones."""
+    """API of the server; `openai` for all compatible servers."""
     model: Annotated[Text | None, Variable("AUDIO_STT_MODEL")] = None
-    """The model, such as `whisper-1`; Azure has none to choose."""
+    """Speech-to-text model, such as `whisper-1`; null with `azure`."""
 
     def rules(self) -> Iterator[Broken]:
-        """An OpenAI-compatible server is asked for a model by name, and there is no default."""
+        """An OpenAI-compatible server needs the name of a model, and there is no default."""
         yield from super().rules()
         if self.engine == "openai" and self.model is None:
             yield Broken("model", None, "the name of a model, with engine openai", ("engine",))
@@ -86,7 +85,7 @@ class SpeechToTextSettings(SpeechSettings):
 
 
 class TextToSpeechSettings(SpeechSettings):
-    """A server that reads answers out, in place of the browser's own voices."""
+    """Server for text-to-speech, instead of the browser's voices."""
 
     URLS: ClassVar = {
         "azure": "AUDIO_TTS_AZURE_SPEECH_BASE_URL",
@@ -104,16 +103,16 @@ class TextToSpeechSettings(SpeechSettings):
     DERIVED: ClassVar = frozenset({*URLS.values(), *KEYS.values(), REGION})
 
     engine: Annotated[Literal["openai", "azure", "elevenlabs", "mistral"], Variable("AUDIO_TTS_ENGINE")]
-    """What the server speaks; `openai` goes for all compatible ones."""
+    """API of the server; `openai` for all compatible servers."""
     model: Annotated[Text | None, Variable("AUDIO_TTS_MODEL")] = None
-    """The model; null for `tts-1`, which is OpenAI's."""
+    """Text-to-speech model; null for OpenAI's `tts-1`."""
     voice: Annotated[Text | None, Variable("AUDIO_TTS_VOICE")] = None
-    """The voice; null for `alloy`, which is OpenAI's."""
+    """Voice; null for OpenAI's `alloy`."""
 
     def rules(self) -> Iterator[Broken]:
-        """Open WebUI's defaults are OpenAI's names, which no other provider knows."""
+        """Open WebUI's defaults are OpenAI's names, which no other provider supports."""
         yield from super().rules()
         if self.engine != "openai" and self.voice is None:
-            yield Broken("voice", None, f"a voice that {self.engine} has", ("engine",))
+            yield Broken("voice", None, f"a voice of {self.engine}", ("engine",))
         if self.engine in ("elevenlabs", "mistral") and self.model is None:
-            yield Broken("model", None, f"a model that {self.engine} has", ("engine",))
+            yield Broken("model", None, f"a model of {self.engine}", ("engine",))

@@ -1,4 +1,4 @@
-"""Settings of the Open WebUI front end."""
+"""Settings of Open WebUI, the front end."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, get_args
@@ -54,15 +54,15 @@ _FOLLOWING = {
     "WEBUI_SESSION_COOKIE_SECURE": "airis:webui.url, airis:ingress and airis:gateway",
     "WEBUI_URL": "airis:webui.url, airis:ingress and airis:gateway",
 }
-"""Variables of Open WebUI that follow from more than its own settings, and from what: folders, addresses, ways in and out."""
+"""Variables that depend on more than the WebUI's own settings (directories, URLs, proxy), with what decides on each."""
 
 
 _THREADS = 2000
-"""Threads of each pod where several share the work. Source: Open WebUI documentation, "Scaling"."""
+"""Default threads of each pod if there are several pods. Source: Open WebUI documentation, "Scaling"."""
 
 
 class WebUISettings(WorkloadSettings, VariableSettings):
-    """The Open WebUI front end: one Deployment, its Service, its claim and, with a host, its Ingress."""
+    """Open WebUI, the front end: one Deployment, its Service, its PersistentVolumeClaim and, with a host, its Ingress."""
 
     DERIVED: ClassVar = frozenset({"THREAD_POOL_SIZE"})
 
@@ -72,127 +72,130 @@ class WebUISettings(WorkloadSettings, VariableSettings):
         requests=ResourceAmounts(cpu="500m", memory="1Gi", ephemeral_storage="100Mi"),
         limits=ResourceAmounts(cpu="1", memory="2Gi", ephemeral_storage="2Gi"),
     )
-    """CPU and memory of each pod. Measured with the embedding model that Open WebUI loads by itself: 777 MiB after start, and
-    1056 MiB while it reads a document of 5 MiB. Without one (`connections.embeddings`), it is 310 MiB after start."""
+    """CPU and memory of each pod. Measured with the embedding model that Open WebUI loads by default: 777 MiB after start, and
+    1056 MiB while it indexes a document of 5 MiB. Without a local embedding model (`connections.embeddings`): 310 MiB after
+    start."""
     storage: StorageSettings = StorageSettings(size="2Gi")
-    """The volume for chats, users, uploads and the database."""
+    """Volume for chats, users, uploads and the SQLite database."""
     service: ServiceSettings = ServiceSettings()
-    """The Service in front of the pods."""
+    """Service in front of the WebUI."""
     url: Origin | None = None
-    """URL under which people reach the WebUI, such as `https://chat.example.com`: for links, sign-in by OAuth and cookies. Null
-    takes the first host of Ingress or Gateway. Needed where these do not tell: TLS that ends in front of them, another port,
-    wildcard hosts, a load balancer. Sets `WEBUI_URL` and `CORS_ALLOW_ORIGIN`, and with https:// both
+    """Public URL of the WebUI, such as `https://chat.example.com`, for links, OAuth and cookies. Null derives it from the first
+    host of Ingress or Gateway. Set it if these do not determine the URL: with TLS termination in front of them, another port,
+    wildcard hosts, or a load balancer. Sets `WEBUI_URL` and `CORS_ALLOW_ORIGIN`, and with https:// also
     `WEBUI_SESSION_COOKIE_SECURE` and `WEBUI_AUTH_COOKIE_SECURE`."""
     cors_origins: tuple[Origin, ...] = ()
-    """Further origins whose pages may use the WebUI, beside `url` and the hosts: Open WebUI refuses the websockets of all
-    others. Without any host, `url` or origin it refuses none. `http://localhost:8080`, for `kubectl port-forward`, is among
-    them by itself where nothing goes by HTTPS."""
+    """Additional allowed origins, on top of `url` and the hosts. Open WebUI refuses websockets from all other origins. If no
+    host, `url` or origin is set, it refuses none. `http://localhost:8080`, for `kubectl port-forward`, is added automatically
+    if no URL is https."""
     probes: ProbesSettings = ProbesSettings(
         startup=ProbeSettings(period_seconds=10, failure_threshold=60),
         liveness=ProbeSettings(period_seconds=30, timeout_seconds=10, failure_threshold=6),
     )
-    """How patiently Kubernetes asks. The first start downloads: its budget is 10 minutes. Migrations come before it, and have
-    all the time that they need."""
+    """Startup, readiness and liveness probes. The startup probe allows 10 minutes, because the first start downloads a model.
+    Migrations run before it, without a time limit."""
     session_key_from: Annotated[SecretKeyRef | None, Variable("WEBUI_SECRET_KEY")] = None
-    """An existing Secret with `WEBUI_SECRET_KEY`; null takes `airis:secrets.sessionKey`, or one generated once."""
+    """Reference to an existing Secret with `WEBUI_SECRET_KEY`; null uses `airis:secrets.sessionKey`, or a key that is generated
+    once."""
     enable_persistent_config: Annotated[StrictBool, Variable("ENABLE_PERSISTENT_CONFIG")] = True
-    """Open WebUI's `ENABLE_PERSISTENT_CONFIG`. True: what administrators set in the browser is kept, and wins over the
-    environment from the second start on. False: the environment always wins, and their changes are lost at a restart."""
+    """Open WebUI's `ENABLE_PERSISTENT_CONFIG`. True: settings that administrators change in the browser are kept, and take
+    precedence over the environment from the second start on. False: the environment always takes precedence, and changes in the
+    browser are lost at a restart."""
     auth: AuthSettings = AuthSettings()
-    """Who may sign in, and how."""
+    """Authentication and sign-up."""
     connections: ConnectionsSettings = ConnectionsSettings()
-    """The servers that the WebUI works with, beside the stack's own Ollama."""
+    """Servers that the WebUI uses, in addition to the stack's Ollama."""
     logging: LoggingSettings = LoggingSettings()
-    """What the WebUI writes to its log."""
+    """Log level, log format and audit log."""
     telemetry: TelemetrySettings | None = None
-    """OpenTelemetry; null sends nothing."""
+    """OpenTelemetry; null disables it."""
     database: DatabaseSettings | None = None
-    """PostgreSQL; null keeps SQLite on the volume."""
+    """PostgreSQL; null uses SQLite on the volume."""
     sqlite: SqliteSettings = SqliteSettings()
-    """What SQLite takes of the pod's memory, where there is no `database`."""
+    """Memory that SQLite uses, without `database`."""
     redis: RedisSettings | None = None
-    """Redis; null shares nothing between pods."""
+    """Redis, which several pods require; null for none."""
     object_storage: ObjectStorageSettings | None = None
-    """Object storage for uploads; null keeps them on the volume. Needs a database and a `vectorStore` that is elsewhere:
-    without a volume, neither SQLite nor chroma's files have a place."""
+    """Object storage for uploads; null stores them on the volume. Requires `database` and a vector store other than Chroma's
+    files: without a volume, neither SQLite nor Chroma can store its files."""
     vector_store: Annotated[VectorStore, Variable("VECTOR_DB")] = "chroma"
-    """Where embeddings are kept: `chroma` in files on the volume, for one pod, or with its block in a Chroma server; `pgvector`
-    in the PostgreSQL database; the others in their own server, which their block names. A change leaves the embeddings
-    behind: knowledge bases have to be indexed anew (Admin Settings, Documents)."""
+    """Vector store for embeddings: `chroma` stores files on the volume, for one pod, or uses the server in `chroma`; `pgvector`
+    uses the PostgreSQL database; the others use a dedicated server, configured in the section of the same name. A change does
+    not migrate embeddings: reindex the knowledge bases (Admin Settings, Documents)."""
     chroma: ChromaSettings | None = None
-    """A Chroma server, with `vectorStore: chroma`; null for files on the volume."""
+    """Chroma server, with `vectorStore: chroma`; null for files on the volume."""
     pgvector: PgvectorSettings | None = None
-    """More on PostgreSQL, with `vectorStore: pgvector`."""
+    """Options of pgvector, with `vectorStore: pgvector`."""
     qdrant: QdrantSettings | None = None
-    """The Qdrant server, with `vectorStore: qdrant`."""
+    """Qdrant server, with `vectorStore: qdrant`."""
     milvus: MilvusSettings | None = None
-    """The Milvus server, with `vectorStore: milvus`."""
+    """Milvus server, with `vectorStore: milvus`."""
     weaviate: WeaviateSettings | None = None
-    """The Weaviate server, with `vectorStore: weaviate`."""
+    """Weaviate server, with `vectorStore: weaviate`."""
     opensearch: OpenSearchSettings | None = None
-    """The OpenSearch server, with `vectorStore: opensearch`."""
+    """OpenSearch server, with `vectorStore: opensearch`."""
     elasticsearch: ElasticsearchSettings | None = None
-    """The Elasticsearch server, with `vectorStore: elasticsearch`."""
+    """Elasticsearch server, with `vectorStore: elasticsearch`."""
     rolling_updates: StrictBool = False
-    """Whether a new pod starts before the old one stops. Two releases of Open WebUI must never serve one database, so this
-    is only for changes that keep the release, and only where several pods may run."""
+    """Use rolling updates: a new pod starts before the old one stops. Two releases of Open WebUI must never use one database at
+    the same time, so enable this only for changes that keep the release, and only if several pods are possible."""
     autoscaling: AutoscalingSettings | None = None
-    """Pods that come and go with the load, in place of `replicas`; null for a fixed number. `replicas: 0` still pauses."""
+    """HorizontalPodAutoscaler, instead of `replicas`; null for a fixed number of pods. `replicas: 0` still pauses the
+    workload."""
     thread_pool_size: Annotated[StrictInt | None, Field(ge=1), Variable("THREAD_POOL_SIZE")] = None
-    """Threads of each pod for work that blocks; null for 2000 where there are several pods, and else leaves it to Open WebUI
-    (40)."""
+    """Threads of each pod for blocking work; null for 2000 with several pods, and otherwise for Open WebUI's default (40)."""
     active_status_interval_seconds: Annotated[
         StrictInt | None, Field(ge=0, lt=180), Variable("DATABASE_USER_ACTIVE_STATUS_UPDATE_INTERVAL")
     ] = None
-    """How often it is noted that a user is there; 0 for never, null leaves it to Open WebUI (60). From 180 on, users would seem
-    to be gone in between."""
+    """How often a user's activity is recorded; 0 for never, null for Open WebUI's default (60). With 180 or more, active users
+    would appear inactive."""
     service_account_annotations: AnnotationMapping = Field(default_factory=dict)
-    """Annotations of the pods' ServiceAccount: by these, clouds give the pods an identity (`eks.amazonaws.com/role-arn`,
-    `iam.gke.io/gcp-service-account`, `azure.workload.identity/client-id`)."""
+    """Annotations of the pods' ServiceAccount, for workload identity: `eks.amazonaws.com/role-arn`,
+    `iam.gke.io/gcp-service-account`, `azure.workload.identity/client-id`."""
 
     @property
     def managed_env(self) -> Mapping[str, str]:
-        """The variables that the component sets, whether or not these settings make it do so, and what decides on them."""
+        """Variables that the component may set, with what decides on each."""
         return {**declared(type(self), "airis:webui"), **_FOLLOWING}
 
     @property
     def vectors_on_volume(self) -> bool:
-        """Whether the embeddings are files of one pod."""
+        """Whether embeddings are files on the volume, for one pod."""
         return self.vector_store == "chroma" and self.chroma is None
 
     @property
     def one_process(self) -> bool:
-        """Whether only one process may use the volume: SQLite's file is there, or chroma's."""
+        """Whether only one process may use the volume, because SQLite's or Chroma's files are on it."""
         return self.database is None or self.vectors_on_volume
 
     @property
     def min_pods(self) -> int:
-        """How many pods there are at least."""
+        """The minimum number of pods."""
         return self.replicas if self.autoscaling is None or self.replicas == 0 else self.autoscaling.min_replicas
 
     @property
     def max_pods(self) -> int:
-        """How many pods there may be."""
+        """The maximum number of pods."""
         return self.replicas if self.autoscaling is None else self.autoscaling.max_replicas
 
     @property
     def others_take_over(self) -> bool:
-        """Whether other pods take over from one that ends."""
+        """Whether other pods take over when one stops."""
         return self.rolling_updates or self.max_pods > 1
 
     def warnings(self) -> Iterator[str]:
-        """What the image's release may not read, and what is less than it was measured to need."""
+        """Settings that the image's release may not support, and resources below the measured ones."""
         kind = LOCAL_EMBEDDINGS if self.connections.embeddings is None else EMBEDDINGS_ELSEWHERE
         yield from measured_warnings("webui", self, kind)
-        for key, words in unsupported_warnings(self, self.image, OPEN_WEBUI):
-            yield f"airis:webui.{key}: {words}"
+        for key, text in unsupported_warnings(self, self.image, OPEN_WEBUI):
+            yield f"airis:webui.{key}: {text}"
 
     def derived(self) -> Mapping[str, Value]:
-        """Threads for many users, where the number of pods says that there are many."""
+        """More threads if there are several pods, and so presumably many users."""
         return {"THREAD_POOL_SIZE": str(_THREADS)} if self.thread_pool_size is None and self.max_pods > 1 else {}
 
     def rules(self) -> Iterator[Broken]:
-        """What would lose data or mix two pods' work.
+        """Combinations that lose data, or let pods interfere with each other.
 
         Source: Open WebUI documentation, "Scaling" and "Multi-replica"; backend/open_webui/env.py.
         """
@@ -215,7 +218,7 @@ class WebUISettings(WorkloadSettings, VariableSettings):
             allowed = "pgvector or another server, because objectStorage leaves no volume for chroma's files"
             yield Broken("vectorStore", self.vector_store, allowed, ("objectStorage", "chroma"))
         if self.object_storage is not None and self.storage.existing_claim is not None:
-            allowed = "null, because objectStorage takes the volume's place"
+            allowed = "null, because objectStorage replaces the volume"
             yield Broken("storage.existingClaim", self.storage.existing_claim, allowed, ("objectStorage",))
         yield from vector_store_rules(self.vector_store, {name: getattr(self, name) for name in get_args(VectorStore)})
         own_vectors = self.pgvector is not None and self.pgvector.url_from is not None
@@ -225,22 +228,24 @@ class WebUISettings(WorkloadSettings, VariableSettings):
             for name, field in SqliteSettings.model_fields.items():
                 if (value := getattr(self.sqlite, name)) is not None:
                     yield Broken(
-                        f"sqlite.{field.alias}", value, "null, because database takes its place", ("database",)
+                        f"sqlite.{field.alias}", value, "null, because database replaces SQLite", ("database",)
                     )
         if self.env.get("UVICORN_WORKERS", "1") != "1":
-            allowed = "1: each pod is one process; replicas and autoscaling make more of them"
+            allowed = "1: each pod is one process; for more, set replicas or autoscaling"
             yield Broken("env.UVICORN_WORKERS", "[not shown]", allowed)
 
     def _autoscaling_rules(self, settings: AutoscalingSettings, also: str, keys: tuple[str, ...]) -> Iterator[Broken]:
-        """What makes several pods possible, and what the autoscaler measures by."""
+        """Requirements of several pods, and of the autoscaler's metrics."""
         if self.replicas > 1:
-            yield Broken("replicas", self.replicas, "1, because autoscaling decides; or 0 to pause", ("autoscaling",))
+            yield Broken(
+                "replicas", self.replicas, "1, because autoscaling sets the number; or 0 to pause", ("autoscaling",)
+            )
         if settings.max_replicas > 1 and also:
             yield Broken("autoscaling.maxReplicas", settings.max_replicas, f"at most 1, {also}", keys)
         for key, percent in (("cpu", settings.cpu_percent), ("memory", settings.memory_percent)):
             request = getattr(self.resources.requests, key)
             if percent is not None and request is None:
-                allowed = f"null, or also set resources.requests.{key}, which it is a part of"
+                allowed = f"null, or also set resources.requests.{key}, which it is a percentage of"
                 yield Broken(f"autoscaling.{key}Percent", percent, allowed, (f"resources.requests.{key}",))
 
     def _missing_for_several_pods(self) -> list[str]:
@@ -250,7 +255,7 @@ class WebUISettings(WorkloadSettings, VariableSettings):
         if self.redis is None:
             missing.append("redis")
         if self.object_storage is None and self.storage.access_mode != "ReadWriteMany":
-            missing.append("objectStorage, or storage.accessMode ReadWriteMany (the volume is now for one node)")
+            missing.append("objectStorage, or storage.accessMode ReadWriteMany (the volume is now limited to one node)")
         if self.vectors_on_volume:
             missing.append("vectorStore pgvector, or another server")
         return missing

@@ -86,7 +86,7 @@ def assert_long_migration(stack: Stack, said: list[str]) -> None:
     assert longest > migrations.BUDGET_SECONDS
     (log,) = [each for each in prepared(stack) if "Running upgrade" in each]
     assert "airis: revisions to run: 1\n" in log
-    progress = f"the database is being prepared, for 30 s, 1 of 1: {migrations.UPGRADE}"
+    progress = f"preparing the database for 30 s, 1 of 1: {migrations.UPGRADE}"
     assert f"airis: {progress}\n" in log
     assert [each for each in said if each.endswith(progress)]
 
@@ -168,6 +168,6 @@ def test_an_upgrade_of_two_pods_on_postgresql_loses_nothing(cluster: Target, sta
         assert failed, said
         assert_long_migration(stack, said)
         (waited,) = [log for log in prepared(stack) if "Running upgrade" not in log]
-        assert "airis: another pod prepares the database: waiting for 30 s\n" in waited
+        assert "airis: another pod is preparing the database: waiting for 30 s\n" in waited
         assert "the database is up to date" in waited  # one pod writes what is new
         life.assert_kept()

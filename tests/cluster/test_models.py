@@ -80,5 +80,5 @@ def test_models_become_what_the_stack_says(cluster: Target, stack: Stack, models
     # no registry is asked for what is there; what is to be absent is gone, and what nobody names any more stays
     registry.stop(cluster, namespace)
     up(models=[tiny], absentModels=["helpdesk", "never-there"])
-    assert said(stack, "ensure-2").strip() == f"{tiny} is there already"
+    assert said(stack, "ensure-2").strip() == f"{tiny} already exists"
     assert named(stack, "/api/tags") == {tiny, embeddings, "second"}

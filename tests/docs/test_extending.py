@@ -119,7 +119,7 @@ def test_the_reference_follows(extended: Path) -> None:
     page = (extended / "docs" / "config.md").read_text(encoding="utf-8")
     assert "| `airis:webui.logging.auditBodyBytes` | whole number or null | `null` |" in page
     assert "`airis:tika.image`" in page
-    assert "A Tika server of the stack's own" in (extended / "schema" / "stack.schema.json").read_text(encoding="utf-8")
+    assert "A Tika server of the stack" in (extended / "schema" / "stack.schema.json").read_text(encoding="utf-8")
 
 
 def test_a_diff_that_does_not_fit_is_found() -> None:

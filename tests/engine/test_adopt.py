@@ -196,7 +196,7 @@ def test_a_helm_release_is_moved_over_and_its_pods_never_run_beside_the_new_ones
     assert "airis:takeover" in adopted(moving)
     assert "helm uninstall open-webui` DELETES THE CLAIMS" in told
     assert refused.end(120) != 0
-    assert "StatefulSet/open-webui and Deployment/open-webui-ollama: still there with pods" in refused.text
+    assert "StatefulSet/open-webui and Deployment/open-webui-ollama still have pods" in refused.text
     assert moving.get("deployments", "airis-deployment", namespace="chat") == []
     assert old == {key: value for key, value in versions(moving.sandbox, "chat").items() if key in old}
 
@@ -217,7 +217,7 @@ def test_a_helm_release_is_moved_over_and_its_pods_never_run_beside_the_new_ones
     moving.sandbox.kubectl.run("scale", "statefulset/open-webui", "--replicas=1", "--namespace=chat")
     again = moving.airis("up", "-s", "moved", "--yes")
     assert again.end(120) != 0
-    assert "StatefulSet/open-webui: still there with pods" in again.text
+    assert "StatefulSet/open-webui still has pods" in again.text
 
 
 def test_moving_out_leaves_everything_running(moving: Project) -> None:

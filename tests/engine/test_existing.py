@@ -54,7 +54,7 @@ def test_plain_pulumi_ends_at_the_namespace_and_says_the_same(project: Project) 
     code, text = project.run("pulumi", "up", "--stack", "second", *PLAIN)
 
     assert code != 0
-    assert "error: Namespace/airis already exists, and this stack did not make it." in text
+    assert "error: Namespace/airis already exists, and this stack did not create it." in text
     assert f"{UPSERT_VARIABLE}=true in the environment" in text
     assert "Traceback" not in text
     assert made(project) == []
@@ -84,7 +84,7 @@ def test_two_stacks_cannot_live_in_one_namespace(project: Project) -> None:
     assert code == ExitCode.BAD_INPUT
     assert "not made by stack first: ServiceAccount/" in text
     assert "Deployment/airis-deployment" in text
-    assert "give this stack another airis:namespace" in text
+    assert "set another airis:namespace for this stack" in text
     assert UPSERT_VARIABLE not in text  # what lives belongs to one stack
     assert made(project) == before
 
@@ -102,11 +102,11 @@ def test_an_object_that_somebody_else_made_is_named(project: Project) -> None:
     code, text = project.run(*AIRIS, "up", "--stack", "second", "--yes")
     assert code == ExitCode.BAD_INPUT
     assert "not made by stack second: Service/airis-redis. Nothing was changed" in text
-    assert "If nobody needs it: delete it." in text
+    assert "If it is not needed, delete it." in text
 
     code, text = project.run("pulumi", "up", "--stack", "second", *PLAIN)
     assert code != 0
-    assert "error: Service/airis-redis already exists, and this stack did not make it." in text
+    assert "error: Service/airis-redis already exists, and this stack did not create it." in text
     assert "Traceback" not in text
 
     project.sandbox.kubectl.run("delete", "service", "airis-redis", "--namespace=airis")

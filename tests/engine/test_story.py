@@ -240,7 +240,7 @@ def test_a_stack_stays_on_its_own_cluster(project: Project) -> None:
         assert system["metadata"]["uid"] in text
     code, text = project.run("pulumi", "up", "--stack", "gpu", "--yes", "--non-interactive", "--skip-preview")
     assert code != 0
-    assert f"airis:cluster.uid is {other}, and this cluster is {system['metadata']['uid']}" in text
+    assert f"pinned to cluster {other} (airis:cluster.uid), but this is {system['metadata']['uid']}" in text
     assert resource(project, "ingress")["metadata"]["resourceVersion"] == before
 
     project.write("gpu", with_(cluster={"uid": system["metadata"]["uid"]}))

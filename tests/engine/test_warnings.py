@@ -6,7 +6,7 @@ from tests.engine.conftest import Project
 
 pytestmark = pytest.mark.timeout(300)
 
-WARNING = "warning: airis:webui.image: registry.example.com/webui:main may be another image tomorrow"
+WARNING = "warning: airis:webui.image: registry.example.com/webui:main has a mutable tag"
 
 
 def test_a_warning_is_told_once_in_one_run(project: Project) -> None:

@@ -11,8 +11,8 @@ import pytest
 from airis.cli import main as cli
 from airis.rehearse.sandbox import Sandbox
 from airis.review import gather
+from tests.processes.repositories import git
 from tests.unit.drawing import ROOT
-from tests.unit.repositories import git
 
 pytestmark = pytest.mark.timeout(180)
 

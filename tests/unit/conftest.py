@@ -12,8 +12,10 @@ from textwrap import dedent
 from typing import Any
 
 import hypothesis
+import pulumi.runtime.resource
 import pytest
 import typer.main
+from pulumi.runtime.proto.source_pb2 import StackTrace
 
 from airis.cli import main as cli
 from airis.render import program
@@ -24,6 +26,9 @@ gc.set_threshold(200_000, 20, 20)
 
 # The same command line for every test that runs the command: Typer builds it anew for each call, which takes 8 ms
 typer.main.get_command = cache(typer.main.get_command)
+
+# Where in the program each resource is made interests the engine alone, and takes a tenth of a render
+pulumi.runtime.resource._get_stack_trace = StackTrace
 
 # A shell has what it starts in the background ignore Ctrl-C, and that is handed down to every program that a test interrupts
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -535,7 +535,7 @@ def test_a_workload_has_stopped_when_its_pods_are_gone(spec: Any, status: Any, r
 
 def test_stopped_workloads_need_the_takeover(refuse: Refuse) -> None:
     assert refuse("airis:takeover: {stopped: [{kind: Deployment, name: a}]}") == (
-        "Pulumi.test.yaml: 1 setting is wrong, nothing was changed.\n"
+        "Pulumi.test.yaml: 1 setting is wrong. Nothing was changed.\n"
         "  airis:takeover.stopped\n"
         '    given    ["Deployment/a"]\n'
         "    allowed  [], or also set enabled: true"

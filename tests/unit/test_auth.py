@@ -1,4 +1,4 @@
-"""Who may sign in: which variables each way amounts to, and what would let nobody in, or everybody."""
+"""Authentication: the variables of each setting, and combinations that would let nobody, or everybody, sign in."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +26,7 @@ IN_FLOW = {
     "CLIENT": "clientId: a, clientSecretFrom: {name: sso, key: client}",
     "LDAP": "host: ldap.example.com, searchBase: 'dc=example,dc=com'",
 }
-"""What `<...>` stands for in the tables below."""
+"""Values of `<...>` in the tables below."""
 
 
 def written(config: str) -> str:
@@ -36,7 +36,7 @@ def written(config: str) -> str:
 
 
 def added(**auth: object) -> Mapping[str, Any]:
-    """The variables that these settings add to the default ones."""
+    """The variables that these settings add to the defaults."""
     before, after = (
         env(manifest(draw_once(webui=each), "Deployment", "airis-deployment")) for each in ({}, {"auth": auth})
     )
@@ -49,7 +49,7 @@ def warnings(**settings: object) -> list[str]:
     return [each for each in load(stack.config, source="x").warnings() if "airis:webui.auth" in each]
 
 
-def test_without_settings_open_webui_decides() -> None:
+def test_default_sets_no_variables() -> None:
     assert added() == {}
 
 
@@ -100,7 +100,7 @@ def test_any_openid_provider() -> None:
     }
 
 
-def test_google_microsoft_and_github_side_by_side() -> None:
+def test_google_microsoft_and_github_together() -> None:
     providers = {
         "google": {
             **GITHUB,
@@ -138,7 +138,7 @@ def test_google_microsoft_and_github_side_by_side() -> None:
     }
 
 
-def test_who_gets_an_account_through_a_provider() -> None:
+def test_oauth_sign_up_and_account_settings() -> None:
     oauth = {
         "github": GITHUB,
         "signUp": True,
@@ -188,7 +188,7 @@ def test_roles_and_groups_from_the_provider() -> None:
     }
 
 
-def test_one_separator_is_for_the_claim_and_for_the_lists_of_roles() -> None:
+def test_the_separator_applies_to_the_claim_and_to_the_lists_of_roles() -> None:
     roles = {"allowed": ["a,b", "c"], "admin": ["d,e"], "separator": "|"}
     variables = added(oauth={"github": GITHUB, "roles": roles, "groups": {"separator": ","}})
     assert variables["OAUTH_ROLES_SEPARATOR"] == "|"
@@ -203,12 +203,12 @@ def test_a_public_client_needs_no_secret() -> None:
     assert "OAUTH_CLIENT_SECRET" not in variables
 
 
-def test_the_sign_in_page_goes_on_to_the_one_provider() -> None:
+def test_auto_redirect_with_a_single_provider() -> None:
     variables = added(loginForm=False, oauth={"oidc": OIDC, "autoRedirect": True})
     assert (variables["OAUTH_AUTO_REDIRECT"], variables["ENABLE_LOGIN_FORM"]) == ("True", "False")
 
 
-def test_ldap_with_everything() -> None:
+def test_ldap_with_every_setting() -> None:
     ldap = {
         **LDAP,
         "port": 3269,
@@ -244,13 +244,13 @@ def test_ldap_with_everything() -> None:
 
 
 @pytest.mark.parametrize(("tls", "port"), [(True, "636"), (False, "389")])
-def test_the_port_follows_from_tls_because_open_webui_has_389_for_both(tls: bool, port: str) -> None:
+def test_the_ldap_port_is_derived_from_tls(tls: bool, port: str) -> None:
     variables = added(ldap={**LDAP, "tls": tls})
     assert (variables["LDAP_USE_TLS"], variables["LDAP_SERVER_PORT"]) == (str(tls), port)
     assert "LDAP_APP_DN" not in variables
 
 
-def test_a_proxy_in_front_says_who_people_are() -> None:
+def test_trusted_header_variables() -> None:
     headers = {**HEADER, "name": "X-Forwarded-User", "groups": "X-Forwarded-Groups", "role": "X-Role"}
     assert added(trustedHeader=headers) == {
         "WEBUI_AUTH_TRUSTED_EMAIL_HEADER": "X-Forwarded-Email",
@@ -260,7 +260,7 @@ def test_a_proxy_in_front_says_who_people_are() -> None:
     }
 
 
-def test_who_could_pose_as_anybody_is_told() -> None:
+def test_clients_that_could_impersonate_users_are_warned_of() -> None:
     trusted = {"auth": {"trustedHeader": HEADER}}
     (told,) = warnings(webui=trusted)
     assert "airis:network.ingressNamespaces" in told
@@ -270,12 +270,12 @@ def test_who_could_pose_as_anybody_is_told() -> None:
 
 
 @pytest.mark.parametrize("loose", [{"tls": False}, {"validateCertificate": False}])
-def test_passwords_that_others_can_read_are_told(loose: dict[str, bool]) -> None:
+def test_ldap_passwords_that_can_be_intercepted_are_warned_of(loose: dict[str, bool]) -> None:
     (told,) = warnings(webui={"auth": {"ldap": {**LDAP, **loose}}})
-    assert "passwords can be read" in told
+    assert "passwords can be intercepted" in told
 
 
-def test_no_accounts_at_all_is_a_choice() -> None:
+def test_authentication_can_be_disabled() -> None:
     assert added(enabled=False) == {"WEBUI_AUTH": "False"}
 
 
@@ -297,18 +297,18 @@ def test_no_accounts_at_all_is_a_choice() -> None:
     ],
     ids=str,
 )
-def test_neighbours_of_what_is_refused_are_right(auth: dict[str, Any]) -> None:
+def test_similar_valid_settings_are_accepted(auth: dict[str, Any]) -> None:
     assert program.run(stack_of(webui={"auth": auth})).objects
 
 
 @pytest.mark.parametrize("settings", [{"ingress": {"host": "chat.example.com"}}, {"production": True}])
-def test_what_a_stack_for_people_may_have(settings: dict[str, Any]) -> None:
+def test_settings_accepted_in_production(settings: dict[str, Any]) -> None:
     auth = {"enabled": True, "jwtExpiresIn": "7d", "ldap": LDAP, "trustedHeader": HEADER}
     images = {"webui": {"image": "airis:1.2.3", "auth": auth}}
     assert program.run(stack_of(**images, **settings)).objects
 
 
-NOBODY = "true, or also set oauth: LDAP and the trusted header go the way of passwords"
+NOBODY = "true, or also set oauth: LDAP and the trusted header count as password sign-in"
 PATTERNS = [
     ("jwtExpiresIn: 4 weeks", "jwtExpiresIn", '"4 weeks"', "a duration such as 12h"),
     ("jwtExpiresIn: 30s", "jwtExpiresIn", '"30s"', "at least 1m"),
@@ -320,7 +320,7 @@ PATTERNS = [
     ("firstAdmin: {email: a@b.c}", "firstAdmin.passwordFrom", "nothing", "a value: this key is required"),
     ("firstAdmin: {email: a@b.c, passwordFrom: hunter2}", "firstAdmin.passwordFrom", "[not shown]", "keys and values"),
     ("firstAdmin: {email: a@b.c, name: 'a ', passwordFrom: <S>}", "firstAdmin.name", '"a "', "a text of one line"),
-    ("firstAdmin: {email: a@b.c, name: '$(HOME)', passwordFrom: <S>}", "firstAdmin.name", '"$(HOME)"', "$( or $$"),
+    ("firstAdmin: {email: a@b.c, name: '$(HOME)', passwordFrom: <S>}", "firstAdmin.name", '"$(HOME)"', "$( and $$"),
     ("trustedHeader: {email: X_Email}", "trustedHeader.email", '"X_Email"', "an HTTP header such as X-Forwarded-Email"),
     (
         "oauth: {oidc: {<OIDC>, scopes: [openid email]}}",
@@ -381,15 +381,15 @@ RULES = [
         "passwordAuth: false, oauth: {github: {<CLIENT>}}, ldap: {<LDAP>}",
         "passwordAuth",
         "false",
-        "true, because ldap would be refused with passwords",
+        "true, because ldap would be disabled along with passwords",
     ),
     ("loginForm: false", "loginForm", "false", "true, or also set oauth, ldap or trustedHeader"),
-    ("enabled: false, ldap: {<LDAP>}", "enabled", "false", "true, because ways to sign in are set"),
+    ("enabled: false, ldap: {<LDAP>}", "enabled", "false", "true, because authentication is configured"),
     (
         "enabled: false, firstAdmin: {email: a@b.c, passwordFrom: <S>}",
         "enabled",
         "false",
-        "true, because ways to sign in are set",
+        "true, because authentication is configured",
     ),
     ("oauth: {signUp: true}", "oauth.oidc", "null (the default)", "a provider: this one, google"),
     (
@@ -410,7 +410,7 @@ RULES = [
         "oauth: {microsoft: {<CLIENT>, tenantId: a, loginBaseUrl: 'https://login.example.com/'}}",
         "oauth.microsoft.loginBaseUrl",
         '"https://login.example.com/"',
-        "a URL without final /",
+        "a URL without a trailing /",
     ),
     (
         "oauth: {github: {<CLIENT>}, allowedDomains: [a.com, a.com]}",
@@ -428,7 +428,7 @@ RULES = [
         "oauth: {github: {<CLIENT>}, roles: {admin: ['*']}}",
         "oauth.roles.admin[0]",
         '"*"',
-        "a role: * has no meaning",
+        "a role: * is not supported here",
     ),
     (
         "oauth: {github: {<CLIENT>}, roles: {separator: ' '}}",
@@ -473,7 +473,7 @@ RULES = [
 
 
 @pytest.mark.parametrize(("config", "key", "given", "allowed"), [*PATTERNS, *RULES])
-def test_refused(config: str, key: str, given: str, allowed: str, refuse: Refuse) -> None:
+def test_invalid_settings_are_refused(config: str, key: str, given: str, allowed: str, refuse: Refuse) -> None:
     said = refuse(f"airis:webui: {{auth: {{{written(config)}}}}}")
     assert said.startswith("Pulumi.test.yaml: 1 setting is wrong"), said
     assert f"  airis:webui.auth.{key}\n    given    {given}\n" in said
@@ -484,11 +484,13 @@ def test_refused(config: str, key: str, given: str, allowed: str, refuse: Refuse
 @pytest.mark.parametrize(
     ("auth", "key", "allowed"),
     [
-        ("trustedHeader: {email: X-Email}", "trustedHeader", "past the proxy, anybody could send the header"),
+        ("trustedHeader: {email: X-Email}", "trustedHeader", "clients that bypass the proxy could send the header"),
         ("enabled: false", "enabled", "true, or service.type ClusterIP"),
     ],
 )
-def test_refused_with_a_service_past_the_proxy(kind: str, auth: str, key: str, allowed: str, refuse: Refuse) -> None:
+def test_refused_with_a_service_that_bypasses_the_proxy(
+    kind: str, auth: str, key: str, allowed: str, refuse: Refuse
+) -> None:
     said = refuse(f"airis:webui: {{service: {{type: {kind}}}, auth: {{{auth}}}}}")
     assert f"  airis:webui.auth.{key}\n" in said
     assert allowed in said
@@ -501,7 +503,7 @@ def test_refused_with_a_service_past_the_proxy(kind: str, auth: str, key: str, a
         ("airis:gateway: {hosts: [chat.example.com], parentRefs: [{name: public}]}", "true, or no gateway"),
     ],
 )
-def test_a_webui_without_accounts_has_no_way_in(way: str, allowed: str, refuse: Refuse) -> None:
+def test_disabled_authentication_is_refused_with_ingress_or_gateway(way: str, allowed: str, refuse: Refuse) -> None:
     said = refuse(f"{way}\nairis:webui: {{auth: {{enabled: false}}}}")
     assert "  airis:webui.auth.enabled\n    given    false\n" in said
     assert allowed in said
@@ -527,8 +529,8 @@ def test_refused_in_production(auth: str, key: str, allowed: str, refuse: Refuse
     assert allowed in said
 
 
-def test_no_name_can_be_set_past_the_settings(refuse: Refuse) -> None:
+def test_variables_of_settings_are_refused_in_env(refuse: Refuse) -> None:
     said = refuse("airis:webui: {env: {ENABLE_SIGNUP: 'False', LDAP_SERVER_PORT: '1', OAUTH_ROLES_SEPARATOR: ';'}}")
-    assert "another name: airis sets this one itself, by airis:webui.auth.signUp" in said
-    assert "another name: airis sets this one itself, by airis:webui.auth.ldap" in said
-    assert "another name: airis sets this one itself, by airis:webui.auth.oauth.roles" in said
+    assert "another name: airis sets this one itself, from airis:webui.auth.signUp" in said
+    assert "another name: airis sets this one itself, from airis:webui.auth.ldap" in said
+    assert "another name: airis sets this one itself, from airis:webui.auth.oauth.roles" in said

@@ -1,4 +1,4 @@
-"""Pods that come and go with the load: the autoscaler, and what several pods need besides."""
+"""The HorizontalPodAutoscaler, and the requirements of several pods."""
 
 from typing import Any
 
@@ -36,12 +36,12 @@ def metric(name: str, percent: int) -> dict[str, Any]:
     return {"type": "Resource", "resource": {"name": name, "target": target}}
 
 
-def test_a_fixed_number_has_no_autoscaler() -> None:
+def test_no_autoscaler_with_a_fixed_number_of_replicas() -> None:
     for drawn in (draw_once(), draw_once(webui={**SHARED, "replicas": 3})):
         assert names(drawn, "HorizontalPodAutoscaler") == []
 
 
-def test_the_autoscaler_decides_and_the_deployment_says_no_number() -> None:
+def test_with_an_autoscaler_the_deployment_sets_no_replicas() -> None:
     drawn = draw_once(webui={**SHARED, "autoscaling": {"minReplicas": 3, "maxReplicas": 9}})
     scaler = manifest(drawn, "HorizontalPodAutoscaler", "airis")
     assert scaler["apiVersion"] == "autoscaling/v2"
@@ -62,24 +62,24 @@ def test_the_autoscaler_decides_and_the_deployment_says_no_number() -> None:
         ({"cpuPercent": None, "memoryPercent": 80}, [metric("memory", 80)]),
     ],
 )
-def test_what_it_measures(settings: dict[str, Any], metrics: list[Any]) -> None:
+def test_metrics_of_the_autoscaler(settings: dict[str, Any], metrics: list[Any]) -> None:
     found = spec(maxReplicas=4, **settings)
     assert found["metrics"] == metrics
     assert (found["minReplicas"], found["maxReplicas"]) == (2, 4)
 
 
-def test_none_pauses_the_autoscaler_too() -> None:
-    """Kubernetes leaves a workload alone that has no pods on purpose."""
+def test_zero_replicas_pause_the_autoscaler() -> None:
+    """The autoscaler does not change a workload with `replicas: 0`."""
     assert deployment(replicas=0, autoscaling={"maxReplicas": 4})["spec"]["replicas"] == 0
 
 
 @pytest.mark.parametrize(("least", "budgets"), [(1, []), (2, ["airis"])])
-def test_the_disruption_budget_follows_the_least_number(least: int, budgets: list[str]) -> None:
+def test_the_disruption_budget_depends_on_min_replicas(least: int, budgets: list[str]) -> None:
     drawn = draw_once(webui={**SHARED, "autoscaling": {"minReplicas": least, "maxReplicas": 4}})
     assert names(drawn, "PodDisruptionBudget") == budgets
 
 
-def test_a_paused_autoscaler_has_no_budget() -> None:
+def test_a_paused_autoscaler_has_no_disruption_budget() -> None:
     assert (
         names(draw_once(webui={**SHARED, "replicas": 0, "autoscaling": {"maxReplicas": 4}}), "PodDisruptionBudget")
         == []
@@ -98,23 +98,25 @@ def test_a_paused_autoscaler_has_no_budget() -> None:
         ({"threadPoolSize": 100}, "100"),
     ],
 )
-def test_several_pods_are_for_many_users_and_get_more_threads(webui: dict[str, Any], threads: str | None) -> None:
+def test_several_pods_get_more_threads(webui: dict[str, Any], threads: str | None) -> None:
     assert env(deployment(**webui)).get("THREAD_POOL_SIZE") == threads
 
 
-def test_how_often_it_is_noted_that_users_are_there() -> None:
+def test_the_interval_of_activity_updates_is_set() -> None:
     name = "DATABASE_USER_ACTIVE_STATUS_UPDATE_INTERVAL"
-    assert name not in env(deployment(replicas=2))  # 60 s by itself; 180 s without a note, and a user seems gone
+    assert name not in env(
+        deployment(replicas=2)
+    )  # the default is 60 s; after 180 s without an update, a user appears inactive
     assert env(deployment(activeStatusIntervalSeconds=120))[name] == "120"
 
 
-def test_one_pod_at_most_needs_nothing_shared() -> None:
+def test_autoscaling_to_one_pod_requires_no_shared_state() -> None:
     drawn = draw_once(webui={"autoscaling": {"minReplicas": 1, "maxReplicas": 1}})
     assert names(drawn, "HorizontalPodAutoscaler") == ["airis"]
 
 
 MISSING = (
-    "database (PostgreSQL); redis; objectStorage, or storage.accessMode ReadWriteMany (the volume is now for one node); "
+    "database (PostgreSQL); redis; objectStorage, or storage.accessMode ReadWriteMany (the volume is now limited to one node); "
     "vectorStore pgvector, or another server"
 )
 
@@ -127,7 +129,7 @@ MISSING = (
             f"{SHARED_TEXT}, replicas: 3, autoscaling: {{maxReplicas: 4}}",
             "replicas",
             "3",
-            "1, because autoscaling decides; or 0 to pause",
+            "1, because autoscaling sets the number; or 0 to pause",
         ),
         (
             f"{SHARED_TEXT}, autoscaling: {{minReplicas: 3, maxReplicas: 2}}",
@@ -152,19 +154,19 @@ MISSING = (
             f"{SHARED_TEXT}, resources: {{requests: {{cpu: null}}}}, autoscaling: {{maxReplicas: 2}}",
             "autoscaling.cpuPercent",
             "70 (the default)",
-            "null, or also set resources.requests.cpu, which it is a part of",
+            "null, or also set resources.requests.cpu, which it is a percentage of",
         ),
         (
             f"{SHARED_TEXT}, resources: {{requests: {{memory: null}}}}, autoscaling: {{maxReplicas: 2, memoryPercent: 80}}",
             "autoscaling.memoryPercent",
             "80",
-            "null, or also set resources.requests.memory, which it is a part of",
+            "null, or also set resources.requests.memory, which it is a percentage of",
         ),
     ],
 )
-def test_refused(webui: str, key: str, given: str, allowed: str, refuse: Refuse) -> None:
+def test_invalid_settings_are_refused(webui: str, key: str, given: str, allowed: str, refuse: Refuse) -> None:
     assert refuse(f"airis:webui: {{{webui}}}") == (
-        "Pulumi.test.yaml: 1 setting is wrong, nothing was changed.\n"
+        "Pulumi.test.yaml: 1 setting is wrong. Nothing was changed.\n"
         f"  airis:webui.{key}\n"
         f"    given    {given}\n"
         f"    allowed  {allowed}"

@@ -1,4 +1,4 @@
-"""Settings of the cluster: what ties a stack to it, and how long its pods may take."""
+"""Settings of the cluster: pinning a stack to it, and how long its pods may take to become ready."""
 
 from typing import Any
 
@@ -34,25 +34,25 @@ UID = "3b0a1f52-3df2-4ab6-8ae4-3a3b0a3c2f10"
         ("airis:cluster: {readySeconds: 10m}", "airis:cluster.readySeconds", "a whole number"),
     ],
 )
-def test_refused(refuse: Refuse, config: str, key: str, allowed: str) -> None:
+def test_invalid_settings_are_refused(refuse: Refuse, config: str, key: str, allowed: str) -> None:
     said = refuse(config)
     assert key in said
     assert allowed in said
 
 
-def test_all_problems_come_at_once(refuse: Refuse) -> None:
+def test_all_problems_are_reported_together(refuse: Refuse) -> None:
     said = refuse("airis:cluster: {context: home}\nairis:ollama: {replicas: -1}")
     assert "airis:ollama.replicas" in said
 
 
 @pytest.mark.parametrize("cluster", [{"uid": UID}, {"server": "https://203.0.113.7:6443"}])
-def test_what_ties_a_stack_changes_no_object(cluster: dict[str, Any]) -> None:
+def test_pinning_a_stack_changes_no_object(cluster: dict[str, Any]) -> None:
     with_it, without = draw(cluster=cluster), draw()
     by_urn = {each.urn: each.manifest for each in without.objects}
     assert {each.urn: each.manifest for each in with_it.objects} == by_urn
 
 
-def test_a_context_that_agrees_is_taken() -> None:
+def test_a_matching_context_is_accepted() -> None:
     stack = stack_of(cluster={"context": "home"})
     config = {**stack.config, "kubernetes:context": "home"}
     rendering = program.run(type(stack)(stack.name, stack.path, config, stack.secret_keys))
@@ -62,7 +62,7 @@ def test_a_context_that_agrees_is_taken() -> None:
 @pytest.mark.parametrize(
     ("settings", "seconds"), [({}, "600s"), ({"cluster": {"readySeconds": 1800}}, "1800s")], ids=["default", "own"]
 )
-def test_each_workload_has_its_own_time(registrations: list[Any], settings: dict[str, Any], seconds: str) -> None:
+def test_each_workload_has_its_own_timeout(registrations: list[Any], settings: dict[str, Any], seconds: str) -> None:
     draw(webui={"redis": {"bundled": {}}}, **settings)
     times = {
         each.name: (each.customTimeouts.create, each.customTimeouts.update)
@@ -73,8 +73,8 @@ def test_each_workload_has_its_own_time(registrations: list[Any], settings: dict
 
 
 @pytest.mark.parametrize("seconds", [30, 86400])
-def test_what_deploys_without_pulumi_has_the_same_time(seconds: int) -> None:
-    """`kubectl rollout status`, Argo CD and Flux give up at the Deployment's own deadline."""
+def test_the_progress_deadline_is_the_same_timeout(seconds: int) -> None:
+    """`kubectl rollout status`, Argo CD and Flux time out at the Deployment's progress deadline."""
     with_it, without = (
         {each.urn: each.manifest for each in draw(cluster=cluster).objects}
         for cluster in ({"readySeconds": seconds}, {})
@@ -99,17 +99,17 @@ class System:
 
 
 @pytest.mark.parametrize("uid", [UID, None], ids=["its own", "under mocks"])
-def test_the_program_goes_on_with_its_own_cluster(monkeypatch: pytest.MonkeyPatch, uid: str | None) -> None:
+def test_the_program_runs_on_the_pinned_cluster(monkeypatch: pytest.MonkeyPatch, uid: str | None) -> None:
     monkeypatch.setattr("components.guard.Namespace.get", lambda *_: System(uid))
     assert only_on(ClusterSettings(uid=UID), "airis") == "airis"
 
 
-def test_the_program_ends_with_another_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_program_fails_on_another_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     other = "00000000-0000-4000-8000-000000000000"
     monkeypatch.setattr("components.guard.Namespace.get", lambda *_: System(other))
-    with pytest.raises(pulumi.RunError, match=f"{UID}, and this cluster is {other}"):
+    with pytest.raises(pulumi.RunError, match=f"{UID} .*, but this is {other}"):
         only_on(ClusterSettings(uid=UID), "airis")
 
 
-def test_a_stack_without_a_uid_asks_nobody() -> None:
+def test_without_a_uid_the_cluster_is_not_checked() -> None:
     assert only_on(ClusterSettings(), "airis") == "airis"

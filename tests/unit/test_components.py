@@ -1,4 +1,4 @@
-"""WebUI and Ollama on their own, as in somebody else's Pulumi program."""
+"""WebUI and Ollama on their own, as in another Pulumi program."""
 
 from pathlib import Path
 from typing import Any
@@ -64,15 +64,15 @@ WEBUI_ENV = {
     "ENABLE_PERSISTENT_CONFIG": "True",
     "VECTOR_DB": "chroma",
 }
-"""What the WebUI is told in plain text, but for where Ollama is."""
+"""The WebUI's plain-text variables, without Ollama's URLs."""
 
 
 def webui_env(secret: str) -> dict[str, Any]:
-    """The WebUI's environment with the defaults, but for where Ollama is; `secret` is the name of its Secret."""
+    """The WebUI's environment with the defaults, without Ollama's URLs; `secret` is the name of its Secret."""
     return {**WEBUI_ENV, "WEBUI_SECRET_KEY": {"secretKeyRef": {"name": secret, "key": "WEBUI_SECRET_KEY"}}}
 
 
-def test_webui_alone(tmp_path: Path) -> None:
+def test_webui_without_settings(tmp_path: Path) -> None:
     drawn = draw_program(tmp_path, WEBUI_ALONE)
     assert sorted(undigested(str(each)) for each in drawn.objects) == [
         "ConfigMap/chat-start",
@@ -91,7 +91,7 @@ def test_webui_alone(tmp_path: Path) -> None:
     }
 
 
-def test_ollama_alone(tmp_path: Path) -> None:
+def test_ollama_without_settings(tmp_path: Path) -> None:
     drawn = draw_program(tmp_path, OLLAMA_ALONE)
     assert sorted(map(str, drawn.objects)) == [
         "NetworkPolicy/models",
@@ -105,7 +105,7 @@ def test_ollama_alone(tmp_path: Path) -> None:
     assert drawn.exports == {"urls": ["http://models-service.apps.svc.cluster.local:11434"]}
 
 
-def test_two_of_each_share_nothing(tmp_path: Path) -> None:
+def test_two_installations_share_nothing(tmp_path: Path) -> None:
     drawn = draw_program(
         tmp_path,
         """
@@ -123,7 +123,7 @@ def test_two_of_each_share_nothing(tmp_path: Path) -> None:
         assert manifest(drawn, "Service", service)["spec"]["selector"]["app"] == service.removesuffix("-service")
 
 
-def test_children_follow_their_component_to_its_parent_and_provider(tmp_path: Path, registrations: list[Any]) -> None:
+def test_children_inherit_the_parent_and_provider_of_their_component(tmp_path: Path, registrations: list[Any]) -> None:
     draw_program(tmp_path, BOTH_IN_A_TEAM)
     components = {each.name: each.parent for each in registrations if each.type.startswith("airis:")}
     assert {name: parent.split("::")[-2:] for name, parent in components.items()} == {
@@ -137,7 +137,7 @@ def test_children_follow_their_component_to_its_parent_and_provider(tmp_path: Pa
         assert ("$pulumi:providers:kubernetes::far::" in child.provider) == child.type.startswith("kubernetes:")
 
 
-def test_components_tell_the_engine_that_they_are_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_components_register_their_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
     outputs: dict[str, set[str]] = {}
 
     class Listener(program._Recorder):
@@ -151,7 +151,7 @@ def test_components_tell_the_engine_that_they_are_complete(monkeypatch: pytest.M
     assert outputs["ollama"] == {"urls"}
 
 
-def test_several_ollamas_are_reached_one_by_one() -> None:
+def test_several_ollama_pods_have_one_url_each() -> None:
     drawn = draw_once(ollama={"replicas": 3}, clusterDomain="example.internal", namespace="apps")
     urls = [f"http://ollama-{ordinal}.ollama.apps.svc.example.internal:11434" for ordinal in range(3)]
     assert env(manifest(drawn, "Deployment", "airis-deployment")) == {
@@ -166,7 +166,7 @@ def test_several_ollamas_are_reached_one_by_one() -> None:
     assert manifest(drawn, "StatefulSet", "ollama")["spec"]["replicas"] == 3
 
 
-def test_one_ollama_is_reached_through_its_service() -> None:
+def test_a_single_ollama_pod_has_the_services_url() -> None:
     drawn = draw_once(clusterDomain="example.internal", namespace="apps")
     url = "http://ollama-service.apps.svc.example.internal:11434"
     assert env(manifest(drawn, "Deployment", "airis-deployment")) == {
@@ -176,17 +176,19 @@ def test_one_ollama_is_reached_through_its_service() -> None:
     assert drawn.exports["ollamaUrls"] == [url]
 
 
-def test_names_come_from_what_the_api_server_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Renaming(program._Echo):
-        """Gives what others refer to by name another name than the one that was asked for."""
+def test_names_are_those_that_the_api_server_returns(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Renaming(program._Recorder):
+        """Returns another name than the requested one for objects that others reference."""
 
-        def new_resource(self, args: Any) -> Any:
-            identity, state = super().new_resource(args)
-            if args.typ.endswith((":Service", ":PersistentVolumeClaim", ":Namespace", ":Secret", ":ServiceAccount")):
-                state = {**state, "metadata": {**state["metadata"], "name": f"{state['metadata']['name']}-x7"}}
-            return identity, state
+        def RegisterResource(self, request: Any) -> Any:
+            response = super().RegisterResource(request)
+            if request.type.endswith(
+                (":Service", ":PersistentVolumeClaim", ":Namespace", ":Secret", ":ServiceAccount")
+            ):
+                response.object.fields["metadata"].struct_value.fields["name"].string_value += "-x7"
+            return response
 
-    monkeypatch.setattr(program, "_Echo", Renaming)
+    monkeypatch.setattr(program, "_Recorder", Renaming)
     drawn = draw(ingress={"host": "chat.example.com"})
     deployment = manifest(drawn, "Deployment", "airis-deployment")
     url = "http://ollama-service-x7.airis-x7.svc.cluster.local:11434"
@@ -227,7 +229,7 @@ def test_every_setting_of_a_workload_reaches_its_pods() -> None:
         ],
     }
     drawn = draw_once(webui=workload, ollama={**workload, "replicas": 1}, imagePullSecrets=["one", "two"])
-    # There is no limit for the CPU, and the image may not be Open WebUI's own
+    # Without a CPU limit, and possibly not Open WebUI's image
     webui_env = ["OLLAMA_BASE_URL", *(WEBUI_ENV.keys() - {"OMP_NUM_THREADS", "ENABLE_DB_MIGRATIONS"})]
     for kind, name, own_env, replicas in [
         ("Deployment", "airis-deployment", webui_env, 0),
@@ -291,7 +293,7 @@ def test_ingress_only_with_a_host() -> None:
     assert with_host.exports["url"] == "http://chat.example.com"
 
 
-def test_gpus_of_another_make() -> None:
+def test_gpus_of_another_vendor() -> None:
     drawn = draw_once(ollama={"replicas": 2, "gpu": {"count": 4, "resourceName": "amd.com/gpu"}})
     body = manifest(drawn, "StatefulSet", "ollama")
     assert container(body)["resources"]["limits"]["amd.com/gpu"] == "4"
@@ -300,7 +302,7 @@ def test_gpus_of_another_make() -> None:
     assert drawn.exports["gpu"] == {"amd.com/gpu": 8}
 
 
-def test_conditions_of_gpu_and_settings_hold_together() -> None:
+def test_node_affinity_of_gpu_and_settings_is_combined() -> None:
     product = {"key": "nvidia.com/gpu.product", "operator": "In", "values": ["L4"]}
     drawn = draw_once(
         ollama={
@@ -311,7 +313,7 @@ def test_conditions_of_gpu_and_settings_hold_together() -> None:
     )
     spec = pod_spec(manifest(drawn, "StatefulSet", "ollama"))
     required = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
-    # expressions of one term must all hold; of several terms one would do
+    # all expressions of one term must match, but only one of several terms
     assert required == {
         "nodeSelectorTerms": [{"matchExpressions": [{"key": "pool", "operator": "In", "values": ["gpu"]}, product]}]
     }
@@ -321,12 +323,12 @@ def test_conditions_of_gpu_and_settings_hold_together() -> None:
     ]
 
 
-def test_no_affinity_and_no_toleration_when_the_gpu_asks_for_none() -> None:
+def test_gpu_without_labels_and_taint_sets_no_affinity_and_toleration() -> None:
     spec = pod_spec(manifest(draw_once(ollama={"gpu": {"nodeLabels": {}, "taint": None}}), "StatefulSet", "ollama"))
     assert "affinity" not in spec
     assert "tolerations" not in spec
     assert spec["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
 
 
-def test_scaling_ollama_down_to_nothing_leaves_its_claim_in_the_stack() -> None:
+def test_zero_replicas_keep_ollamas_claim_in_the_stack() -> None:
     assert find(draw_once(ollama={"replicas": 0}), "PersistentVolumeClaim", "ollama-volume-ollama-0").protect

@@ -1,4 +1,4 @@
-"""The servers that the WebUI works with: which variables they amount to, in which order, and without a key in sight."""
+"""Servers that the WebUI uses: their variables, the order of these, and keys by reference."""
 
 import json
 import re
@@ -32,14 +32,14 @@ def webui_env(**settings: object) -> dict[str, Any]:
 
 
 def added(**connections: object) -> Mapping[str, Any]:
-    """The variables that these settings add to the default ones, or change."""
+    """The variables that these settings add to the defaults, or change."""
     before, after = webui_env(), webui_env(webui={"connections": connections})
     assert before.keys() - {"OLLAMA_BASE_URL"} <= after.keys()
     return {name: value for name, value in after.items() if before.get(name) != value}
 
 
 def expanded(workload: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, str]:
-    """The environment as the kubelet makes it: `$(NAME)` only by what stands before it."""
+    """The environment as the kubelet expands it: `$(NAME)` only from earlier variables."""
     found: dict[str, str] = {}
     for each in container(workload)["env"]:
         if "valueFrom" in each:
@@ -49,7 +49,7 @@ def expanded(workload: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[st
     return found
 
 
-def test_without_settings_nothing_is_said() -> None:
+def test_default_sets_no_variables() -> None:
     assert added() == {}
     assert ConnectionsSettings().urls == ()
 
@@ -60,7 +60,7 @@ def test_other_ollama_servers_come_after_the_stacks_own() -> None:
     assert "OLLAMA_BASE_URL" not in webui_env(webui={"connections": {"ollamaUrls": urls}})
 
 
-def test_several_own_ones_come_first_too() -> None:
+def test_several_pods_of_the_stacks_ollama_come_first() -> None:
     variables = webui_env(ollama={"replicas": 2}, webui={"connections": {"ollamaUrls": [GPU_BOX]}})
     assert variables["OLLAMA_BASE_URLS"].split(";") == [
         "http://ollama-0.ollama.airis.svc.cluster.local:11434",
@@ -69,7 +69,7 @@ def test_several_own_ones_come_first_too() -> None:
     ]
 
 
-def test_servers_of_before_are_for_the_container_that_prepares_the_database_alone() -> None:
+def test_former_servers_are_passed_only_to_the_prepare_container() -> None:
     former = ["http://open-webui-ollama.chat.svc:11434", "http://old:11434"]
     workload = manifest(
         draw_once(webui={"connections": {"formerOllamaUrls": former}}), "Deployment", "airis-deployment"
@@ -82,7 +82,7 @@ def test_servers_of_before_are_for_the_container_that_prepares_the_database_alon
     ]
 
 
-def test_without_an_ollama_of_its_own_a_stack_uses_the_others() -> None:
+def test_without_its_own_ollama_a_stack_uses_the_other_servers() -> None:
     variables = webui_env(ollama={"enabled": False}, webui={"connections": {"ollamaUrls": [GPU_BOX]}})
     assert variables["OLLAMA_BASE_URL"] == GPU_BOX
     assert not variables.keys() & {"OLLAMA_BASE_URLS", "ENABLE_OLLAMA_API"}
@@ -98,7 +98,7 @@ def test_a_stack_without_any_ollama() -> None:
     assert not variables.keys() & {"OLLAMA_BASE_URL", "OLLAMA_BASE_URLS"}
 
 
-def test_with_an_ollama_nothing_changes() -> None:
+def test_enabled_ollama_is_the_default() -> None:
     said, unsaid = (
         {str(each): each.manifest for each in draw_once(**given).objects}
         for given in ({"ollama": {"enabled": True}, "webui": {"connections": {}, "auth": {}}}, {})
@@ -108,14 +108,14 @@ def test_with_an_ollama_nothing_changes() -> None:
     assert "ENABLE_OLLAMA_API" not in webui_env()
 
 
-def test_an_image_that_is_not_used_may_be_anything_in_production() -> None:
+def test_an_unused_image_may_have_a_mutable_tag_in_production() -> None:
     production = {"production": True, "webui": {"image": "airis:1.2.3"}}
     stack = stack_of(**production, ollama={"enabled": False, "image": "ollama/ollama:latest"})
     assert program.run(stack).objects
     assert [each for each in load(stack.config, source="x").warnings() if "airis:ollama" in each] == []
 
 
-def test_a_policy_without_ollama_names_no_pods_of_it() -> None:
+def test_without_ollama_the_policy_has_no_rule_for_it() -> None:
     drawn = draw_once(ollama={"enabled": False}, network={"restrictEgress": True})
     (egress,) = manifest(drawn, "NetworkPolicy", "airis")["spec"]["egress"]
     assert "to" not in egress
@@ -126,13 +126,13 @@ def test_a_policy_without_ollama_names_no_pods_of_it() -> None:
     [("", {}), (", ollama_urls=[]", {"ENABLE_OLLAMA_API": "False"})],
     ids=["left to the administrator", "none"],
 )
-def test_the_component_alone(given: str, found: dict[str, str], tmp_path: Any) -> None:
+def test_the_component_outside_of_a_stack(given: str, found: dict[str, str], tmp_path: Any) -> None:
     drawn = draw_program(tmp_path, f'from components import WebUI\nWebUI("chat", namespace="apps"{given})\n')
     variables = env(manifest(drawn, "Deployment", "chat-deployment"))
     assert {name: value for name, value in variables.items() if "OLLAMA" in name} == found
 
 
-def test_keys_stay_with_their_urls() -> None:
+def test_keys_and_urls_are_in_the_same_order() -> None:
     servers = [
         {"url": "https://a.example.com/v1", "keyFrom": key("a")},
         {"url": "https://b.example.com/v1"},
@@ -149,7 +149,7 @@ def test_keys_stay_with_their_urls() -> None:
     assert expanded(workload, {"a": "sk-a", "c": "sk-c"})["OPENAI_API_KEYS"] == "sk-a;;sk-c"
 
 
-def test_kubernetes_knows_every_key_before_it_is_put_into_the_list() -> None:
+def test_key_variables_come_before_the_list_that_expands_them() -> None:
     servers = [{"url": f"https://{each}.example.com/v1", "keyFrom": key("k")} for each in range(32)]
     connections = {"openai": servers, "pipelines": {"url": "http://pipelines:9099", "keyFrom": key("pipelines")}}
     workload = manifest(draw_once(webui={"connections": connections}), "Deployment", "airis-deployment")
@@ -158,17 +158,17 @@ def test_kubernetes_knows_every_key_before_it_is_put_into_the_list() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_no_key_is_not_the_key_of_another_variable(count: int) -> None:
+def test_servers_without_keys_do_not_use_another_variable(count: int) -> None:
     servers = [{"url": f"http://{each}.example.com/v1"} for each in range(count)]
     assert added(openai=servers)["OPENAI_API_KEYS"] == ";"
 
 
-def test_an_empty_list_turns_openai_off_and_null_does_not() -> None:
+def test_an_empty_list_disables_openai_and_null_does_not() -> None:
     assert added(openai=[]) == {"ENABLE_OPENAI_API": "False"}
     assert added(openai=None) == {}
 
 
-def test_options_of_a_server_go_by_its_place() -> None:
+def test_options_of_a_server_have_its_index() -> None:
     servers = [
         {"url": "https://a.example.com/v1"},
         {"url": "https://b.example.com/v1", "models": ["gpt-x", "gpt-ä"], "prefix": "b"},
@@ -178,7 +178,7 @@ def test_options_of_a_server_go_by_its_place() -> None:
     }
 
 
-def test_pipelines_are_one_server_more() -> None:
+def test_pipelines_is_an_additional_openai_server() -> None:
     pipelines = {"url": "http://pipelines.tools.svc:9099", "keyFrom": key("pipelines")}
     after = [{"url": "https://a.example.com/v1", "keyFrom": key("a")}]
     assert added(openai=after, pipelines=pipelines)["OPENAI_API_BASE_URLS"].split(";") == [
@@ -216,7 +216,7 @@ def test_pipelines_are_one_server_more() -> None:
     ],
     ids=str,
 )
-def test_documents_become_text_elsewhere(extraction: dict[str, Any], variables: dict[str, Any]) -> None:
+def test_content_extraction_variables(extraction: dict[str, Any], variables: dict[str, Any]) -> None:
     assert added(contentExtraction={**extraction, "url": "http://documents:9998"}) == {
         "CONTENT_EXTRACTION_ENGINE": extraction["engine"],
         **variables,
@@ -257,7 +257,7 @@ def test_documents_become_text_elsewhere(extraction: dict[str, Any], variables: 
     ],
     ids=str,
 )
-def test_text_becomes_vectors_elsewhere(embeddings: dict[str, Any], variables: dict[str, Any]) -> None:
+def test_embeddings_variables(embeddings: dict[str, Any], variables: dict[str, Any]) -> None:
     assert added(embeddings=embeddings) == {
         "RAG_EMBEDDING_ENGINE": embeddings["engine"],
         "RAG_EMBEDDING_MODEL": embeddings["model"],
@@ -265,7 +265,7 @@ def test_text_becomes_vectors_elsewhere(embeddings: dict[str, Any], variables: d
     }
 
 
-def test_embeddings_of_several_ollamas_come_from_the_first() -> None:
+def test_with_several_ollama_servers_the_first_computes_embeddings() -> None:
     embeddings = {"engine": "ollama", "model": "nomic-embed-text"}
     both = added(ollamaUrls=[GPU_BOX], embeddings=embeddings)
     assert both["RAG_OLLAMA_BASE_URL"] == OWN
@@ -274,7 +274,7 @@ def test_embeddings_of_several_ollamas_come_from_the_first() -> None:
     assert "RAG_OLLAMA_BASE_URL" not in added(ollamaUrls=[GPU_BOX])
 
 
-def test_results_are_put_into_order_elsewhere() -> None:
+def test_reranking_variables() -> None:
     reranking = {"url": "http://rerank:8000/v1/rerank", "model": "r", "keyFrom": key("r"), "timeoutSeconds": 5}
     assert added(reranking=reranking) == {
         "ENABLE_RAG_HYBRID_SEARCH": "True",
@@ -320,9 +320,7 @@ def test_results_are_put_into_order_elsewhere() -> None:
         ),
     ],
 )
-def test_what_people_say_is_written_down_elsewhere(
-    engine: str, more: dict[str, Any], variables: dict[str, Any]
-) -> None:
+def test_speech_to_text_variables(engine: str, more: dict[str, Any], variables: dict[str, Any]) -> None:
     assert added(speechToText={"engine": engine, **more}) == {"AUDIO_STT_ENGINE": engine, **variables}
 
 
@@ -366,11 +364,11 @@ def test_what_people_say_is_written_down_elsewhere(
         ),
     ],
 )
-def test_answers_are_read_out_elsewhere(engine: str, more: dict[str, Any], variables: dict[str, Any]) -> None:
+def test_text_to_speech_variables(engine: str, more: dict[str, Any], variables: dict[str, Any]) -> None:
     assert added(textToSpeech={"engine": engine, **more}) == {"AUDIO_TTS_ENGINE": engine, **variables}
 
 
-def test_servers_behind_restricted_egress_are_told() -> None:
+def test_servers_blocked_by_restricted_egress_are_warned_of() -> None:
     connections = {
         "ollamaUrls": [GPU_BOX],
         "openai": [{"url": "https://a.example.com/v1"}],
@@ -389,9 +387,9 @@ def test_servers_behind_restricted_egress_are_told() -> None:
 
 
 KEY = "{name: a, key: b}"
-SERVER = "the server's URL alone, such as http://gpu.example.com:11434"
-BASE = "the base URL alone, such as https://api.example.com/v1"
-PLAIN = "a URL without final /, query, user, ; or $("
+SERVER = "the server's base URL, such as http://gpu.example.com:11434"
+BASE = "the base URL, such as https://api.example.com/v1"
+PLAIN = "a URL without trailing /, query, user, ; and $("
 ANY_URL = "a URL such as https://api.example.com/v1"
 REQUIRED = "a value: this key is required"
 
@@ -447,19 +445,19 @@ REQUIRED = "a value: this key is required"
             "embeddings: {engine: openai, model: m}",
             "embeddings.keyFrom",
             "null (the default)",
-            "a reference to an existing Secret; or the url of another server",
+            "a reference to an existing Secret; or also set url, for another server",
         ),
         (
             "embeddings: {engine: openai, model: m, url: 'http://a/v1/embeddings'}",
             "embeddings.url",
             '"http://a/v1/embeddings"',
-            "the base URL alone",
+            "the base URL",
         ),
         (
             "embeddings: {engine: ollama, model: m, url: 'http://a:11434/api'}",
             "embeddings.url",
             '"http://a:11434/api"',
-            "the URL of Ollama alone",
+            "the base URL of Ollama",
         ),
         (
             f"embeddings: {{engine: azure_openai, model: m, url: 'http://a', keyFrom: {KEY}}}",
@@ -496,7 +494,7 @@ REQUIRED = "a value: this key is required"
             "speechToText: {engine: openai, model: w}",
             "speechToText.keyFrom",
             "null (the default)",
-            "or engine openai with the url of a server that wants no key",
+            "or engine openai with the url of a server that needs no key",
         ),
         (
             "speechToText: {engine: openai, url: 'http://a/v1'}",
@@ -514,7 +512,7 @@ REQUIRED = "a value: this key is required"
             f"speechToText: {{engine: deepgram, url: 'http://a', keyFrom: {KEY}}}",
             "speechToText.url",
             '"http://a"',
-            "null, because deepgram has no other",
+            "null, because deepgram has a fixed URL",
         ),
         (
             f"speechToText: {{engine: deepgram, region: a, keyFrom: {KEY}}}",
@@ -526,18 +524,18 @@ REQUIRED = "a value: this key is required"
             f"textToSpeech: {{engine: azure, keyFrom: {KEY}}}",
             "textToSpeech.voice",
             "null (the default)",
-            "a voice that azure has",
+            "a voice of azure",
         ),
         (
             f"textToSpeech: {{engine: elevenlabs, voice: v, keyFrom: {KEY}}}",
             "textToSpeech.model",
             "null (the default)",
-            "a model that elevenlabs has",
+            "a model of elevenlabs",
         ),
         ("textToSpeech: {engine: transformers}", "textToSpeech.engine", '"transformers"', "one of"),
     ],
 )
-def test_refused(config: str, path: str, given: str, allowed: str, refuse: Refuse) -> None:
+def test_invalid_settings_are_refused(config: str, path: str, given: str, allowed: str, refuse: Refuse) -> None:
     said = refuse(f"airis:webui: {{connections: {{{config}}}}}")
     assert said.startswith("Pulumi.test.yaml: 1 setting is wrong"), said
     assert f"  airis:webui.connections.{path}\n    given    {given}\n" in said
@@ -551,19 +549,19 @@ def test_more_servers_than_variables_for_their_keys_are_refused(refuse: Refuse) 
     assert "at most 32" in said
 
 
-def test_embeddings_need_some_ollama(refuse: Refuse) -> None:
+def test_ollama_embeddings_require_an_ollama_server(refuse: Refuse) -> None:
     embeddings = "embeddings: {engine: ollama, model: m}"
     said = refuse(f"airis:ollama: {{enabled: false}}\nairis:webui: {{connections: {{{embeddings}}}}}")
     assert "  airis:webui.connections.embeddings.url\n    given    null (the default)\n" in said
     assert "the URL of an Ollama server, because the stack has none" in said
 
 
-def test_servers_of_before_need_one_that_takes_their_place(refuse: Refuse) -> None:
+def test_former_servers_require_a_replacement(refuse: Refuse) -> None:
     said = refuse(
         f"airis:ollama: {{enabled: false}}\nairis:webui: {{connections: {{formerOllamaUrls: ['{GPU_BOX}']}}}}"
     )
     assert "  airis:webui.connections.formerOllamaUrls\n" in said
-    assert "[]: there is no server to take their place" in said
+    assert "[], because no server replaces them" in said
 
 
 @pytest.mark.parametrize(
@@ -578,11 +576,11 @@ def test_servers_of_before_need_one_that_takes_their_place(refuse: Refuse) -> No
     ],
     ids=lambda given: str(given)[:60],
 )
-def test_neighbours_of_what_is_refused_are_right(connections: dict[str, Any]) -> None:
+def test_similar_valid_settings_are_accepted(connections: dict[str, Any]) -> None:
     assert program.run(stack_of(ollama={"enabled": False}, webui={"connections": connections})).objects
 
 
-def test_no_name_can_be_set_past_the_settings(refuse: Refuse) -> None:
+def test_variables_of_settings_are_refused_in_env(refuse: Refuse) -> None:
     for name, by in [
         ("OPENAI_API_KEYS", "airis:webui.connections"),
         ("AIRIS_OPENAI_KEY_31", "airis:webui.connections"),
@@ -591,4 +589,4 @@ def test_no_name_can_be_set_past_the_settings(refuse: Refuse) -> None:
         ("ENABLE_OLLAMA_API", "airis:ollama.enabled and airis:webui.connections.ollamaUrls"),
     ]:
         said = refuse(f"airis:webui: {{secretEnv: {{{name}: {KEY}}}}}")
-        assert f"another name: airis sets this one itself, by {by}" in said
+        assert f"another name: airis sets this one itself, from {by}" in said

@@ -1,4 +1,4 @@
-"""Credentials: encrypted or refused, in the stack's own Secret or referred to, and in plain sight nowhere."""
+"""Credentials: encrypted or refused, in the stack's Secret or by reference, and never in plain text."""
 
 import json
 import logging
@@ -49,7 +49,7 @@ OWN = {
     "S3_ACCESS_KEY_ID": "s3AccessKeyId",
     "S3_SECRET_ACCESS_KEY": "s3SecretAccessKey",
 }
-"""Each variable, and which of the stack's secrets it takes."""
+"""Each variable, and the key of the stack's Secret that it references."""
 
 EVERYTHING: dict[str, Any] = {
     "database": {},
@@ -73,14 +73,14 @@ def checksum(drawn: Rendering) -> str:
 
 
 def secret_values(drawn: Rendering) -> Any:
-    """What the stack's own Secret holds."""
+    """The data of the stack's Secret."""
     data = manifest(drawn, "Secret", "airis-secrets")["stringData"]
     assert isinstance(data, Secret)  # marked as a whole: encrypted in Pulumi's state, hidden in its output
     return data.value
 
 
 def revealed(value: Any) -> str:
-    """Everything in it as text, what is marked as secret included."""
+    """Everything in it as text, including values that are marked as secret."""
     if isinstance(value, Secret):
         return revealed(value.value)
     if isinstance(value, Mapping):
@@ -88,7 +88,7 @@ def revealed(value: Any) -> str:
     return " ".join(map(revealed, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def test_the_secret_holds_what_the_stack_keeps_and_pods_refer_to_it() -> None:
+def test_the_secret_holds_the_stacks_credentials_and_pods_reference_it() -> None:
     drawn = drawn_with()
     assert secret_values(drawn) == {variable: MARKERS[key] for variable, key in OWN.items()}
     given = env(deployment(drawn))
@@ -97,7 +97,7 @@ def test_the_secret_holds_what_the_stack_keeps_and_pods_refer_to_it() -> None:
     assert names(drawn, "Secret") == ["airis-secrets"]
 
 
-def test_credentials_that_exist_are_referred_to_and_not_copied() -> None:
+def test_existing_credentials_are_referenced_and_not_copied() -> None:
     references = {
         variable: {"name": f"{variable.lower().replace('_', '-')}-of-mine", "key": variable.lower()}
         for variable in OWN
@@ -123,7 +123,7 @@ def test_credentials_that_exist_are_referred_to_and_not_copied() -> None:
     assert checksum(drawn) == "none"
 
 
-def test_what_is_not_asked_for_is_neither_kept_nor_handed_over() -> None:
+def test_unset_credentials_are_neither_kept_nor_passed_on() -> None:
     drawn = draw_once()
     assert set(secret_values(drawn)) == {"WEBUI_SECRET_KEY"}
     assert [name for name, value in env(deployment(drawn)).items() if not isinstance(value, str)] == [
@@ -133,12 +133,12 @@ def test_what_is_not_asked_for_is_neither_kept_nor_handed_over() -> None:
     assert not plain & env(deployment(drawn)).keys()
 
 
-def test_only_secrets_hold_credentials_and_only_marked_as_such(registrations: list[Any]) -> None:
+def test_credentials_are_only_in_secrets_and_marked_as_secret(registrations: list[Any]) -> None:
     drawn = draw(webui=EVERYTHING, secrets=MARKERS)
     assert len(registrations) > len(drawn.objects)
     for request in registrations:
         sent = program._plain(json_format.MessageToDict(request.object))
-        assert "marker-" not in repr(sent), request.name  # a `Secret` does not show its value
+        assert "marker-" not in repr(sent), request.name  # a `Secret` hides its value
         if not request.type.endswith(":Secret"):
             assert "marker-" not in revealed(sent), request.name
     for workload in workloads(drawn):
@@ -149,7 +149,7 @@ def test_only_secrets_hold_credentials_and_only_marked_as_such(registrations: li
 def test_no_credential_is_printed(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     drawn = draw(webui={**EVERYTHING, "image": "a/b:main"}, secrets=MARKERS)
-    assert "may be another image tomorrow" in caplog.text
+    assert "has a mutable tag" in caplog.text
     text = to_yaml(drawn.objects)
     assert "airis-secrets" in text
     assert "marker-" not in text + repr(drawn) + str(drawn) + caplog.text + "".join(capsys.readouterr())
@@ -207,20 +207,20 @@ def test_no_credential_is_in_an_error(config: dict[str, Any], encrypted: bool) -
     ],
     ids=str,
 )
-def test_a_credential_in_the_place_of_its_reference_is_not_repeated(webui: object, refuse: Refuse) -> None:
+def test_a_credential_in_place_of_a_reference_is_not_printed(webui: object, refuse: Refuse) -> None:
     said = refuse(f"airis:webui: {json.dumps(webui)}")
     assert "marker-" not in said
     assert "[not shown]" in said
 
 
 @pytest.mark.parametrize("wrong_name", ["A b", "-a"])
-def test_a_reference_s_own_name_is_shown_because_it_is_no_secret(wrong_name: str, refuse: Refuse) -> None:
+def test_the_name_of_a_reference_is_printed(wrong_name: str, refuse: Refuse) -> None:
     said = refuse(f"airis:webui: {{sessionKeyFrom: {{name: '{wrong_name}', key: b}}}}")
     assert f'given    "{wrong_name}"' in said
 
 
 @pytest.mark.parametrize("name", MARKERS)
-def test_the_checksum_changes_with_each_credential_and_gives_none_away(name: str) -> None:
+def test_the_checksum_changes_with_each_credential_and_reveals_none(name: str) -> None:
     one, same, other = drawn_with(), drawn_with(), drawn_with(**{name: f"{MARKERS[name]}-changed"})
     assert checksum(one) == checksum(same) != checksum(other)
     assert len(checksum(one)) == 16
@@ -238,7 +238,7 @@ def test_the_checksum_changes_with_nothing_else() -> None:
 
 
 def test_no_short_password_can_be_guessed_from_the_checksum() -> None:
-    """Without the long random key in it, one could try passwords until the digest fits."""
+    """Without the long random key, passwords could be brute-forced until the digest matches."""
     stack = stack_of(
         webui={"database": {}, "sessionKeyFrom": {"name": "mine", "key": "key"}},
         secrets={"databaseUrl": "postgresql://a:b@db/c"},
@@ -248,12 +248,12 @@ def test_no_short_password_can_be_guessed_from_the_checksum() -> None:
     assert checksum(one) != checksum(other)
 
 
-def test_the_session_key_is_made_once_and_outlives_everything(registrations: list[Any]) -> None:
+def test_the_session_key_is_generated_once_and_protected(registrations: list[Any]) -> None:
     draw()
     (stash,) = [each for each in registrations if each.type == "pulumi:index:Stash"]
     assert stash.name == "airis-secrets-session-key"
     assert stash.parent.endswith("$airis:components:WebUI::airis")
-    assert list(stash.ignoreChanges) == ["input"]  # otherwise it would be another one after each `up`
+    assert list(stash.ignoreChanges) == ["input"]  # otherwise, it would change at each `up`
     assert stash.protect
     sent = program._plain(json_format.MessageToDict(stash.object))
     assert isinstance(sent["input"], Secret)
@@ -270,14 +270,14 @@ def test_the_session_key_is_random_and_a_placeholder_in_renders() -> None:
     assert all(len(key) >= 64 for key in keys[:2])
 
 
-def test_a_key_of_one_s_own_wins_and_the_generated_one_stays(registrations: list[Any]) -> None:
+def test_a_configured_key_takes_precedence_and_the_generated_one_is_kept(registrations: list[Any]) -> None:
     drawn = draw(secrets={"sessionKey": MARKERS["sessionKey"]})
     assert secret_values(drawn) == {"WEBUI_SECRET_KEY": MARKERS["sessionKey"]}
-    # protected as it is, it could not leave the stack; and one can go back to it
+    # it is protected, so it could not be removed; and the stack can switch back to it
     assert [each.name for each in registrations if each.type == "pulumi:index:Stash"] == ["airis-secrets-session-key"]
 
 
-def test_two_webuis_have_a_key_each(tmp_path: Path) -> None:
+def test_two_webuis_have_different_keys(tmp_path: Path) -> None:
     drawn = draw_program(
         tmp_path,
         """
@@ -294,13 +294,13 @@ def test_two_webuis_have_a_key_each(tmp_path: Path) -> None:
 
 
 def plain_text(drawn: Rendering) -> Iterator[str]:
-    """What stands in the variables of all pods."""
+    """The variables of all pods."""
     for workload in workloads(drawn):
         for each in (*pod_spec(workload)["containers"], *pod_spec(workload).get("initContainers", [])):
             yield from (variable["value"] for variable in each["env"] if "value" in variable)
 
 
-def test_further_credentials_come_by_reference_to_both_workloads() -> None:
+def test_secret_env_is_passed_by_reference_to_both_workloads() -> None:
     reference = {"name": "apart", "key": "api.key"}
     drawn = draw_once(webui={"secretEnv": {"API_KEY": reference}}, ollama={"secretEnv": {"API_KEY": reference}})
     for workload in workloads(drawn):
@@ -342,7 +342,7 @@ def test_plain_text_in_the_stack_file_is_refused(prefix: str, secrets: str, key:
     )
 
 
-def test_the_engine_hands_over_values_decrypted_and_plain_text_is_refused_there_too(registrations: list[Any]) -> None:
+def test_plain_text_is_refused_with_values_that_the_engine_decrypted(registrations: list[Any]) -> None:
     stack = stack_of(
         webui={"database": {}, "redis": {}}, secrets={name: MARKERS[name] for name in ("databaseUrl", "redisUrl")}
     )
@@ -353,9 +353,9 @@ def test_the_engine_hands_over_values_decrypted_and_plain_text_is_refused_there_
     with pytest.raises(AirisError) as caught:
         program.run(plain)
     assert registrations == []
-    remedy = "no plain text: `pulumi config set --secret --path airis:secrets.{}`; then change the value that was seen"
+    remedy = "no plain text: `pulumi config set --secret --path airis:secrets.{}`; then rotate the credential"
     assert str(caught.value).splitlines() == [
-        "Pulumi.test.yaml: 2 settings are wrong, nothing was changed.",
+        "Pulumi.test.yaml: 2 settings are wrong. Nothing was changed.",
         "  airis:secrets.databaseUrl",
         "    given    [not shown]",
         f"    allowed  {remedy.format('databaseUrl')}",
@@ -365,7 +365,7 @@ def test_the_engine_hands_over_values_decrypted_and_plain_text_is_refused_there_
     ]
 
 
-def test_plain_text_is_told_beside_every_other_error() -> None:
+def test_plain_text_is_reported_along_with_other_errors() -> None:
     stack = stack_of(secrets={"databaseUrl": "mysql://marker-x", "databaseURL": "marker-y"}, webui={"replicas": -1})
     with pytest.raises(SettingsError) as caught:
         load(stack.config, source="x")
@@ -375,24 +375,24 @@ def test_plain_text_is_told_beside_every_other_error() -> None:
         "airis:webui.replicas",
     ]
     unknown, plain, _ = caught.value.problems
-    assert unknown.allowed.startswith("databaseUrl (was that meant?)")
+    assert unknown.allowed.startswith("did you mean `databaseUrl`?")
     assert plain.allowed.startswith("no plain text: ")
 
 
 @pytest.mark.parametrize("secrets", [{}, {"databaseUrl": None, "sessionKey": None}])
-def test_nothing_under_secrets_is_no_plain_text(secrets: object) -> None:
+def test_empty_secrets_are_accepted(secrets: object) -> None:
     assert load({"airis:secrets": json.dumps(secrets)}, source="x").secrets.database_url is None
 
 
-# Values that cannot work
+# Invalid values
 
 
 NEEDED_FOR: dict[str, dict[str, object]] = {"databaseUrl": {"database": {}}, "redisUrl": {"redis": {}}}
-"""Without its section, a credential would be refused for that."""
+"""Without its section, a credential would be refused for that reason."""
 
 
 def refusal(name: str, value: str) -> tuple[str, str]:
-    """What is said of that encrypted value: what is shown of it, and what is allowed."""
+    """The error for that encrypted value: the displayed value, and what is allowed."""
     stack = stack_of(webui=NEEDED_FOR.get(name, {}), secrets={name: value})
     with pytest.raises(SettingsError) as caught:
         load(stack.config, source="x", secret_keys=stack.secret_keys)
@@ -402,29 +402,29 @@ def refusal(name: str, value: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("value", ["mysql://a:b@db/c", "sqlite:///data/webui.db", "db:5432", "PostgreSQL://a:b@db/c"])
-def test_a_database_that_is_no_postgresql(value: str) -> None:
-    assert refusal("databaseUrl", value) == ("[secret]", "a URL that begins postgresql://")
+def test_a_database_url_must_be_postgresql(value: str) -> None:
+    assert refusal("databaseUrl", value) == ("[secret]", "a URL that begins with postgresql://")
 
 
 @pytest.mark.parametrize("value", ["http://redis:6379", "redis:6379", "postgresql://a:b@db/c", "unix:///run/redis"])
-def test_a_redis_that_is_none(value: str) -> None:
-    assert refusal("redisUrl", value) == ("[secret]", "a URL that begins redis://")
+def test_a_redis_url_must_be_redis(value: str) -> None:
+    assert refusal("redisUrl", value) == ("[secret]", "a URL that begins with redis://")
 
 
 @pytest.mark.parametrize("value", ["short", "k" * 31])
-def test_a_session_key_that_can_be_guessed(value: str) -> None:
+def test_a_short_session_key_is_refused(value: str) -> None:
     assert refusal("sessionKey", value) == ("[secret]", "at least 32 characters")
 
 
 @pytest.mark.parametrize("name", MARKERS)
 @pytest.mark.parametrize("value", ["", "  "])
-def test_an_empty_credential(name: str, value: str) -> None:
+def test_an_empty_credential_is_refused(name: str, value: str) -> None:
     stack = stack_of(webui=NEEDED_FOR.get(name, {}), secrets={name: value})
     with pytest.raises(SettingsError) as caught:
         load(stack.config, source="x", secret_keys=stack.secret_keys)
     problem = caught.value.problems[0]
     assert (problem.key, problem.value) == (f"airis:secrets.{name}", "[secret]")
-    assert problem.allowed == "a value; leave the key out if there is none"
+    assert problem.allowed == "a value that is not empty; omit the key if there is none"
     assert len(caught.value.problems) == 1
 
 
@@ -438,12 +438,12 @@ def test_an_empty_credential(name: str, value: str) -> None:
         ("sessionKey", "k" * 32),
     ],
 )
-def test_values_that_can_work(name: str, value: str) -> None:
+def test_valid_credentials_are_accepted(name: str, value: str) -> None:
     variable = {"databaseUrl": "DATABASE_URL", "redisUrl": "REDIS_URL", "sessionKey": "WEBUI_SECRET_KEY"}[name]
     assert secret_values(draw_once(webui=NEEDED_FOR.get(name, {}), secrets={name: value}))[variable] == value
 
 
-def test_encrypted_values_that_nothing_here_can_decrypt_pass(project: Path, command: Command) -> None:
+def test_undecryptable_values_are_accepted(project: Path, command: Command) -> None:
     encrypted = {name: {"secure": "v1:abc"} for name in MARKERS}
     config = {"airis:webui": {**EVERYTHING, "image": "airis:1.2.3"}, "airis:secrets": encrypted}
     (project / "Pulumi.team.yaml").write_text(json.dumps({"config": config}), encoding="utf-8")
@@ -456,8 +456,8 @@ def test_encrypted_values_that_nothing_here_can_decrypt_pass(project: Path, comm
     assert secret["stringData"] == dict.fromkeys(sorted(OWN), "[secret]")
 
 
-def test_the_secret_is_changed_in_place() -> None:
-    """Replaced, it would be another object, and the pods' references would point to nothing for a moment."""
+def test_the_secret_is_updated_in_place() -> None:
+    """If it were replaced, the pods' references would be invalid for a moment."""
     project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))
     assert project["config"]["kubernetes:enableSecretMutable"]["value"] is True
     assert "immutable" not in shown(next(each for each in draw_once().objects if each.kind == "Secret"))

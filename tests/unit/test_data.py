@@ -1,4 +1,4 @@
-"""Data outlives every change: claims, volumes, strategies, and what the preview refuses to do to a claim."""
+"""Data outlives every change: claims, volumes, update strategies, and changes of a claim that the preview refuses."""
 
 import json
 from collections.abc import Callable
@@ -26,17 +26,17 @@ SHARED: dict[str, Any] = {
     },
     "vectorStore": "pgvector",
 }
-"""What several WebUI pods need."""
+"""Settings that several WebUI pods require."""
 
 
 def volumes(drawn: Rendering, kind: str, name: str) -> dict[str, Any]:
-    """The volumes of the pods by the path that they are mounted at."""
+    """The volumes of the pods, by mount path."""
     body = manifest(drawn, kind, name)
     by_name = {each["name"]: {key: each[key] for key in each.keys() - {"name"}} for each in pod_spec(body)["volumes"]}
     return {mount["mountPath"]: by_name.get(mount["name"]) for mount in container(body)["volumeMounts"]}
 
 
-def test_an_existing_claim_is_mounted_and_none_is_made() -> None:
+def test_an_existing_claim_is_mounted_and_none_is_created() -> None:
     drawn = draw_once(webui={"storage": {"existingClaim": "chats"}}, ollama={"storage": {"existingClaim": "models"}})
     assert names(drawn, "PersistentVolumeClaim") == []
     assert volumes(drawn, "Deployment", "airis-deployment")["/app/backend/data"] == {
@@ -48,19 +48,19 @@ def test_an_existing_claim_is_mounted_and_none_is_made() -> None:
     assert manifest(drawn, "StatefulSet", "ollama")["spec"].get("volumeClaimTemplates", []) == []
 
 
-def test_one_existing_claim_leaves_the_other_workload_its_own() -> None:
+def test_an_existing_claim_of_one_workload_does_not_affect_the_other() -> None:
     assert names(draw_once(webui={"storage": {"existingClaim": "chats"}}), "PersistentVolumeClaim") == [
         "ollama-volume-ollama-0"
     ]
     assert names(draw_once(ollama={"storage": {"existingClaim": "models"}}), "PersistentVolumeClaim") == ["airis-pvc"]
 
 
-def test_an_ollama_at_rest_keeps_its_existing_claim_to_itself() -> None:
+def test_zero_replicas_of_ollama_with_an_existing_claim_create_no_claim() -> None:
     drawn = draw_once(ollama={"replicas": 0, "storage": {"existingClaim": "models"}})
     assert names(drawn, "PersistentVolumeClaim") == ["airis-pvc"]
 
 
-def test_with_object_storage_the_pod_has_a_scratch_folder_instead_of_a_claim() -> None:
+def test_with_object_storage_the_pod_has_an_empty_dir_instead_of_a_claim() -> None:
     drawn = draw_once(webui={**SHARED, "storage": {"size": "3Gi"}})
     assert names(drawn, "PersistentVolumeClaim") == ["ollama-volume-ollama-0"]
     assert volumes(drawn, "Deployment", "airis-deployment")["/app/backend/data"] == {"emptyDir": {"sizeLimit": "3Gi"}}
@@ -76,7 +76,7 @@ def test_with_object_storage_the_pod_has_a_scratch_folder_instead_of_a_claim() -
     }.items() <= given.items()
 
 
-def test_a_store_of_amazon_s_has_no_endpoint() -> None:
+def test_amazon_s3_sets_no_endpoint() -> None:
     store = {key: value for key, value in SHARED["objectStorage"].items() if key not in ("region", "endpoint")}
     given = env(manifest(draw_once(webui={**SHARED, "objectStorage": store}), "Deployment", "airis-deployment"))
     assert not {"S3_ENDPOINT_URL", "S3_REGION_NAME"} & given.keys()
@@ -92,10 +92,10 @@ def test_a_store_of_amazon_s_has_no_endpoint() -> None:
         ({**SHARED, "rollingUpdates": True}, "RollingUpdate"),
     ],
 )
-def test_two_releases_never_serve_one_database_unless_told_so(webui: dict[str, Any], strategy: str) -> None:
+def test_pods_are_recreated_unless_rolling_updates_are_enabled(webui: dict[str, Any], strategy: str) -> None:
     spec = manifest(draw_once(webui=webui), "Deployment", "airis-deployment")["spec"]
     assert spec["strategy"]["type"] == strategy
-    # What the API server would put in by itself, nothing would take away again, and it refuses Recreate as long as it is there
+    # The API server's own defaults would never be removed, and it refuses Recreate as long as they are set
     assert ("rollingUpdate" in spec["strategy"]) == (strategy == "RollingUpdate")
     assert spec["replicas"] == webui.get("replicas", 1)
 
@@ -110,7 +110,7 @@ def test_two_releases_never_serve_one_database_unless_told_so(webui: dict[str, A
         ({**SHARED, "autoscaling": {"minReplicas": 1, "maxReplicas": 2}}, True),
     ],
 )
-def test_a_pod_serves_on_while_others_take_over(webui: dict[str, Any], waits: bool) -> None:
+def test_a_terminating_pod_keeps_serving_if_other_pods_take_over(webui: dict[str, Any], waits: bool) -> None:
     spec = manifest(draw(webui=webui), "Deployment", "airis-deployment")["spec"]["template"]["spec"]
     (container,) = spec["containers"]
     assert container.get("lifecycle") == ({"preStop": {"exec": {"command": ["sleep", "5"]}}} if waits else None)
@@ -118,12 +118,12 @@ def test_a_pod_serves_on_while_others_take_over(webui: dict[str, Any], waits: bo
 
 
 @pytest.mark.parametrize("persistent", [True, False])
-def test_who_wins_browser_or_stack_file_is_said_aloud(persistent: bool) -> None:
+def test_enable_persistent_config_is_always_set(persistent: bool) -> None:
     drawn = draw_once(webui={"enablePersistentConfig": persistent})
     assert env(manifest(drawn, "Deployment", "airis-deployment"))["ENABLE_PERSISTENT_CONFIG"] == str(persistent)
 
 
-def test_a_database_alone_leaves_files_and_vectors_on_the_volume() -> None:
+def test_a_database_alone_keeps_files_and_vectors_on_the_volume() -> None:
     drawn = draw_once(webui={"database": {"urlFrom": REFERENCE}})
     assert volumes(drawn, "Deployment", "airis-deployment")["/app/backend/data"] == {
         "persistentVolumeClaim": {"claimName": "airis-pvc"}
@@ -134,7 +134,7 @@ def test_a_database_alone_leaves_files_and_vectors_on_the_volume() -> None:
     assert not {"REDIS_URL", "WEBSOCKET_MANAGER", "STORAGE_PROVIDER"} & given.keys()
 
 
-# What happens to a claim that is there already
+# Changes of an existing claim
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ LOSSES: list[tuple[Storage, Storage, tuple[str, str]]] = [
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What the engine is told of a claim, for each storage of the tests below."""
+    """The inputs of a claim as the engine gets them, for each storage of the tests below."""
     every = [
         storage for before, after, *_ in (*HARMLESS, *LOSSES) for storage in (before, after) if storage is not None
     ]
@@ -204,28 +204,28 @@ def update(before: dict[str, Any] | None, after: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), HARMLESS)
-def test_a_claim_may_stay_and_grow(before: Storage | None, after: Storage, inputs: dict[str, Any]) -> None:
+def test_a_claim_may_be_unchanged_or_grow(before: Storage | None, after: Storage, inputs: dict[str, Any]) -> None:
     update(None if before is None else inputs[json.dumps(before)], inputs[json.dumps(after)])
 
 
 @pytest.mark.parametrize(("before", "after", "values"), LOSSES)
-def test_a_claim_never_shrinks_or_changes_its_kind(
+def test_shrinking_a_claim_or_changing_its_class_or_access_mode_is_refused(
     before: Storage, after: Storage, values: tuple[str, str], inputs: dict[str, Any]
 ) -> None:
     with pytest.raises(ValueError, match=CLAIM) as caught:
         update(inputs[json.dumps(before)], inputs[json.dumps(after)])
-    was, becomes = str(caught.value).split("the settings say")
+    was, becomes = str(caught.value).split("the settings require")
     assert values[0] in was
     assert values[1] in becomes
 
 
-def test_a_claim_of_before_the_annotation_can_still_grow() -> None:
+def test_a_claim_without_the_annotation_can_grow() -> None:
     old = {"metadata": {}, "spec": {"resources": {"requests": {"storage": "1Gi"}}}}
     new = dict(find(draw_once(), "PersistentVolumeClaim", CLAIM).manifest)
     update(old, new)
 
 
-def test_every_claim_is_guarded_in_the_preview_already(registrations: list[Any], guards: dict[str, Any]) -> None:
+def test_every_claim_is_checked_in_the_preview(registrations: list[Any], guards: dict[str, Any]) -> None:
     drawn = draw(ollama={"replicas": 2})
     claims = [each for each in registrations if each.type.endswith(":PersistentVolumeClaim")]
     assert sorted(each.name for each in claims) == names(drawn, "PersistentVolumeClaim")
@@ -234,7 +234,7 @@ def test_every_claim_is_guarded_in_the_preview_already(registrations: list[Any],
         callback, options = guards[f"{request.name}-storage"]
         assert callback is claim._refuse_loss
         assert options.on_dry_run is True
-        # a change of these would be a replacement; ignored, it reaches the guard as a change of the annotation
+        # a change of these would be a replacement; since they are ignored, the guard gets a change of the annotation
         assert list(request.ignoreChanges) == ["spec.accessModes", "spec.storageClassName"]
         assert (request.protect, request.retainOnDelete) == (True, True)
     assert len(guards) == len(claims) == 3

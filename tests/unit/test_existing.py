@@ -1,4 +1,4 @@
-"""Objects that exist already and are not the stack's: refused before Pulumi starts, and explained where Pulumi meets them."""
+"""Existing objects that are not the stack's: refused before Pulumi starts, and explained if Pulumi meets them."""
 
 import json
 from collections.abc import Mapping
@@ -21,11 +21,11 @@ pytestmark = pytest.mark.timeout(60)
 
 STACK = stack_of()
 LEFT = ["namespace/airis", "persistentvolumeclaim/airis-pvc", "persistentvolumeclaim/ollama-volume-ollama-0"]
-"""What `destroy` leaves, as `kubectl get --output=name` prints it."""
+"""Objects that `destroy` leaves, as `kubectl get --output=name` prints them."""
 
 
 class FakeCluster:
-    """Has the objects of these names, and fails where there are none to answer with."""
+    """Returns the objects of these names, and fails if there are none."""
 
     namespace = "airis"
 
@@ -46,7 +46,7 @@ def wanted(**settings: object) -> list[dict[str, Any]]:
 
 
 def resource(body: Mapping[str, Any]) -> dict[str, Any]:
-    """An object as Pulumi's state has it."""
+    """An object in Pulumi's state."""
     return {"urn": "urn:x", "type": f"kubernetes:x:{body['kind']}", "inputs": dict(body)}
 
 
@@ -58,7 +58,7 @@ def refuse(
     refuse_existing(engine, cluster, wanted(), stack)  # type: ignore[arg-type]
 
 
-def test_what_a_destroyed_stack_left_is_named_with_the_way_to_take_it_over() -> None:
+def test_objects_left_by_a_destroyed_stack_are_reported_with_the_fix() -> None:
     cluster = FakeCluster(*LEFT)
     with pytest.raises(AirisError) as error:
         refuse(cluster)
@@ -67,13 +67,13 @@ def test_what_a_destroyed_stack_left_is_named_with_the_way_to_take_it_over() -> 
         "PersistentVolumeClaim/ollama-volume-ollama-0. Nothing was changed"
     )
     assert "PULUMI_K8S_UPSERT_EXISTING_OBJECTS=true" in str(error.value)
-    assert "Namespace/airis" in cluster.asked  # everything is asked about, in one question
+    assert "Namespace/airis" in cluster.asked  # one request for all objects
     assert len(cluster.asked) == len(wanted())
 
 
 @pytest.mark.parametrize("further", ["deployment.apps/airis-deployment", "secret/airis-secrets"])
-def test_what_is_in_use_is_never_offered_to_be_taken_over_with_its_namespace(further: str) -> None:
-    """Taken over with the variable, a living stack would belong to two."""
+def test_adoption_is_not_suggested_for_objects_in_use(further: str) -> None:
+    """If adopted with the variable, a live stack would belong to two stacks."""
     with pytest.raises(AirisError) as error:
         refuse(FakeCluster(*LEFT, further))
     assert further.rpartition("/")[2] in error.value.message
@@ -81,31 +81,31 @@ def test_what_is_in_use_is_never_offered_to_be_taken_over_with_its_namespace(fur
     assert "airis:namespace" in str(error.value)
 
 
-def test_what_the_state_knows_is_the_stacks_own() -> None:
+def test_objects_in_the_state_belong_to_the_stack() -> None:
     own = [each for each in wanted() if each["kind"] != "Secret"]
     refuse(FakeCluster(*(f"{each['kind'].lower()}/{each['metadata']['name']}" for each in own)), *own)
     with pytest.raises(AirisError, match="not made by stack test: Secret/airis-secrets"):
         refuse(FakeCluster("namespace/airis", "secret/airis-secrets"), *own)
 
 
-def test_a_free_namespace_needs_no_look_at_the_state() -> None:
+def test_a_free_namespace_does_not_read_the_state() -> None:
     engine: Any = SimpleNamespace(takes_existing=False)
     refuse_existing(engine, FakeCluster(), wanted(), STACK)  # type: ignore[arg-type]
 
 
-def test_nothing_is_refused_where_existing_objects_are_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_refused_if_existing_objects_are_adopted(monkeypatch: pytest.MonkeyPatch) -> None:
     refuse(FakeCluster(*LEFT), takes_existing=True)
     refuse(FakeCluster(*LEFT), stack=replace(STACK, config={"kubernetes:upsertExistingObjects": "true"}))
     monkeypatch.setenv("PULUMI_K8S_UPSERT_EXISTING_OBJECTS", "true")
     refuse(FakeCluster(*LEFT))
 
 
-def test_where_kubectl_cannot_tell_pulumi_does() -> None:
+def test_without_kubectl_pulumi_reports_existing_objects() -> None:
     refuse(None)
     refuse(FakeCluster(*LEFT, answers=False))
 
 
-# --- where Pulumi meets them
+# --- errors of Pulumi
 
 
 def error_of(kind: str, words: str, operation: str = "create") -> pulumi.ErrorHookArgs:
@@ -126,14 +126,14 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ("Namespace", "PULUMI_K8S_UPSERT_EXISTING_OBJECTS=true"),
         ("PersistentVolumeClaim", "PULUMI_K8S_UPSERT_EXISTING_OBJECTS=true"),
         ("Secret", "delete it"),
-        ("Deployment", "`airis adopt` takes it over"),
+        ("Deployment", "`airis adopt` adopts it"),
     ],
 )
-def test_an_object_in_the_way_is_named_with_the_remedy(kind: str, remedy: str, logged: list[str]) -> None:
+def test_an_existing_object_is_reported_with_the_fix(kind: str, remedy: str, logged: list[str]) -> None:
     again = existing._say(error_of(kind, 'was not successfully created by the API server: x "it" already exists'))
     assert again is False
     (line,) = logged
-    assert line.startswith(f"{kind}/it already exists, and this stack did not make it. ")
+    assert line.startswith(f"{kind}/it already exists, and this stack did not create it. ")
     assert remedy in line
 
 
@@ -143,12 +143,12 @@ def test_other_failures_are_left_to_pulumi(logged: list[str]) -> None:
     assert logged == []
 
 
-def test_every_object_of_the_program_has_the_explanation(registrations: list[Any]) -> None:
+def test_every_object_has_the_error_hook(registrations: list[Any]) -> None:
     drawn = draw(webui={"redis": {"bundled": {}}}, ingress={"host": "chat.example.com"})
     explained = [each.name for each in registrations if "exists-already" in each.hooks.on_error]
     made = [each.name for each in registrations if each.type.startswith("kubernetes:")]
     assert explained == made
     assert len(made) == len(drawn.objects)
-    # the hooks that an object has already are kept
+    # existing hooks of an object are kept
     (deployment,) = [each for each in registrations if each.name == "airis-deployment"]
     assert "airis-pods" in ",".join(deployment.hooks.on_error)

@@ -1,4 +1,4 @@
-"""The ways in: what Ingress, HTTPRoute and Service hold, what Open WebUI is told of them, and what is refused."""
+"""Ingress, HTTPRoute, Service and Open WebUI's variables for its public URL, and invalid settings."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,13 +59,13 @@ GATEWAY: dict[str, Any] = {"hosts": [HOST], "parentRefs": [{"name": "public", "n
 
 
 def annotations(kind: str, name: str, **settings: object) -> dict[str, str]:
-    """Those that are not Pulumi's."""
+    """Annotations without Pulumi's."""
     given = dict(manifest(draw_once(**settings), kind, name)["metadata"].get("annotations", {}))
     return {key: value for key, value in given.items() if key not in SKIP_AWAIT}
 
 
 def told(**settings: object) -> dict[str, str]:
-    """What Open WebUI is told about how it is reached."""
+    """Open WebUI's variables for its public URL."""
     given = env(manifest(draw_once(**settings), "Deployment", "airis-deployment"))
     return {name: value for name, value in given.items() if name in EXPOSURE_VARIABLES}
 
@@ -77,7 +77,7 @@ def ingress_spec(**settings: object) -> Any:
 # The Ingress
 
 
-def test_an_ingress_without_a_controller_is_plain() -> None:
+def test_controller_none_sets_no_annotations() -> None:
     drawn = draw_once(ingress={"host": HOST, "controller": "none"}, webui=SEVERAL)
     body = manifest(drawn, "Ingress", "airis-ingress")
     assert body["metadata"]["annotations"] == SKIP_AWAIT
@@ -86,19 +86,19 @@ def test_an_ingress_without_a_controller_is_plain() -> None:
 
 
 @pytest.mark.parametrize("stack", ["cpu", "gpu"])
-def test_the_committed_stacks_take_uploads_and_long_silence_with_every_known_controller(stack: str) -> None:
+def test_the_committed_stacks_set_upload_size_and_timeout_for_every_controller(stack: str) -> None:
     drawn = committed(stack)
     of_ingress = manifest(drawn, "Ingress", "airis-ingress")["metadata"]["annotations"]
     assert of_ingress == {**STREAMS, **SKIP_AWAIT}
     assert manifest(drawn, "Service", "airis-service")["metadata"]["annotations"] == {**TIMEOUT, **SKIP_AWAIT}
 
 
-def test_without_an_ingress_the_service_has_no_annotation_of_a_controller() -> None:
+def test_without_an_ingress_the_service_has_no_controller_annotations() -> None:
     assert annotations("Service", "airis-service") == {}
     assert annotations("Service", "airis-service", gateway=GATEWAY) == {}
 
 
-def test_no_controller_reads_what_is_for_another_and_traefik_keeps_plain_http() -> None:
+def test_annotations_of_controllers_are_disjoint_and_traefik_keeps_plain_http() -> None:
     ingress = {"host": HOST, "tls": TLS}
     found = [
         *annotations("Ingress", "airis-ingress", ingress=ingress, webui=SEVERAL),
@@ -108,7 +108,7 @@ def test_no_controller_reads_what_is_for_another_and_traefik_keeps_plain_http() 
     assert f"{TRAEFIK}/router.tls" not in found
 
 
-def test_what_the_stack_says_itself_goes_before_what_is_set_for_every_controller() -> None:
+def test_annotations_of_the_stack_take_precedence_over_the_defaults() -> None:
     own = {f"{NGINX}/proxy-body-size": "1g", "example.com/owner": "search"}
     ingress = {"host": HOST, "annotations": own, "timeoutSeconds": 60}
     found = annotations("Ingress", "airis-ingress", ingress=ingress)
@@ -146,7 +146,7 @@ def test_the_certificate_is_for_all_hosts(tls: dict[str, str], secret: str, issu
     assert annotations("Ingress", "airis-ingress", ingress={"host": HOST, **settings}) == issuer
 
 
-def test_free_annotations_stand_beside_the_presets() -> None:
+def test_annotations_are_added_to_the_preset() -> None:
     own = {"example.com/owner": "search", f"{NGINX}/limit-rps": "10"}
     found = annotations("Ingress", "airis-ingress", ingress={"host": HOST, "annotations": own, "controller": "nginx"})
     assert found == {**STREAMS, **own}
@@ -215,7 +215,7 @@ def test_presets_for_one_pod_set_no_cookie(
         ),
     ],
 )
-def test_presets_for_several_pods_keep_a_browser_with_one(
+def test_presets_for_several_pods_set_session_affinity(
     controller: str | None, tls: dict[str, str] | None, of_ingress: dict[str, str], of_service: dict[str, str]
 ) -> None:
     ingress = {"host": HOST, "controller": controller, "tls": tls}
@@ -223,7 +223,7 @@ def test_presets_for_several_pods_keep_a_browser_with_one(
     assert annotations("Service", "airis-service", ingress=ingress, webui=SEVERAL) == of_service
 
 
-def test_pods_that_may_become_several_count_as_several() -> None:
+def test_autoscaling_counts_as_several_pods() -> None:
     ingress = {"host": HOST, "controller": "haproxy"}
     webui = {**SEVERAL, "replicas": 1, "autoscaling": {"minReplicas": 1, "maxReplicas": 3}}
     assert "haproxy.org/cookie-persistence" in annotations("Service", "airis-service", ingress=ingress, webui=webui)
@@ -239,7 +239,7 @@ def test_the_redirect_goes_to_the_port_of_the_public_url() -> None:
     ("size", "written"),
     [("100Mi", "100m"), ("1Gi", "1g"), ("1536Mi", "1536m"), ("1Ki", "1k"), ("100M", "100000000"), ("1500k", "1500000")],
 )
-def test_nginx_is_told_sizes_in_its_own_units(size: str, written: str) -> None:
+def test_nginx_gets_sizes_in_its_own_units(size: str, written: str) -> None:
     found, _ = preset("nginx", Visits(several_pods=False, https=False), max_body_size=size)
     assert found[f"{NGINX}/proxy-body-size"] == written
 
@@ -247,7 +247,7 @@ def test_nginx_is_told_sizes_in_its_own_units(size: str, written: str) -> None:
 # The HTTPRoute
 
 
-def test_the_route_says_every_default_aloud() -> None:
+def test_the_route_sets_every_default_explicitly() -> None:
     drawn = draw_once(gateway=GATEWAY)
     route = manifest(drawn, "HTTPRoute", "airis-route")
     assert (route["apiVersion"], route["metadata"]["namespace"]) == ("gateway.networking.k8s.io/v1", "airis")
@@ -301,7 +301,7 @@ def test_timeouts_of_the_route(given: dict[str, Any], written: dict[str, str] | 
     assert rule.get("timeouts") == written
 
 
-def test_plain_http_is_redirected_by_a_route_of_its_own() -> None:
+def test_http_is_redirected_by_a_second_route() -> None:
     http = {"name": "public", "namespace": "infra", "sectionName": "http"}
     https = {**http, "sectionName": "https"}
     drawn = draw_once(gateway={**GATEWAY, "parentRefs": [https], "redirectFrom": [http]})
@@ -318,13 +318,13 @@ def test_plain_http_is_redirected_by_a_route_of_its_own() -> None:
 
 
 def let_in(**settings: object) -> list[str]:
-    """The namespaces whose pods may reach the WebUI."""
+    """The namespaces whose pods may connect to the WebUI."""
     (rule,) = manifest(draw_once(**settings), "NetworkPolicy", "airis")["spec"]["ingress"]
     selectors = [each["namespaceSelector"] for each in rule["from"] if "namespaceSelector" in each]
     return [name for each in selectors for term in each["matchExpressions"] for name in term["values"]]
 
 
-def test_the_gateways_namespace_may_reach_the_webui() -> None:
+def test_the_policy_allows_the_gateways_namespace() -> None:
     usual = ["ingress-nginx", "traefik", "haproxy-controller"]
     assert let_in() == usual
     assert let_in(gateway=GATEWAY) == [*usual, "infra"]
@@ -333,7 +333,7 @@ def test_the_gateways_namespace_may_reach_the_webui() -> None:
     assert let_in(gateway=GATEWAY, network={"ingressNamespaces": ["infra", "edge"]}) == ["infra", "edge"]
 
 
-def test_routes_come_after_what_they_need() -> None:
+def test_routes_depend_on_service_and_namespace() -> None:
     kinds = [
         each.kind for each in in_order(draw_once(ingress={"host": HOST}, gateway={**GATEWAY, "tls": False}).objects)
     ]
@@ -343,7 +343,7 @@ def test_routes_come_after_what_they_need() -> None:
 # The Service
 
 
-def test_a_load_balancer_with_all_that_it_may_have() -> None:
+def test_a_load_balancer_with_every_setting() -> None:
     service = {
         "type": "LoadBalancer",
         "annotations": {"service.beta.kubernetes.io/aws-load-balancer-scheme": "internal"},
@@ -358,13 +358,13 @@ def test_a_load_balancer_with_all_that_it_may_have() -> None:
     }
 
 
-def test_a_service_says_nothing_that_was_not_asked_for() -> None:
+def test_a_service_has_no_unset_fields() -> None:
     for kind in ("ClusterIP", "LoadBalancer"):
         spec = manifest(draw_once(webui={"service": {"type": kind}}), "Service", "airis-service")["spec"]
         assert spec.keys() == {"type", "selector", "ports"}
 
 
-# What Open WebUI is told
+# Open WebUI's variables
 
 LOCAL = "http://localhost:8080"
 
@@ -394,7 +394,7 @@ LOCAL = "http://localhost:8080"
             f"https://old.example.com;https://{HOST}",
             True,
         ),
-        # TLS that ends in front of the Ingress
+        # TLS termination in front of the Ingress
         (
             {"ingress": {"host": HOST, "hosts": ["ai.example.com"]}, "webui": {"url": f"https://{HOST}"}},
             f"https://{HOST}",
@@ -407,7 +407,7 @@ LOCAL = "http://localhost:8080"
             f"https://{HOST}:8443",
             True,
         ),
-        # a load balancer alone
+        # only a load balancer
         (
             {"webui": {"url": "http://192.0.2.7:8080", "service": {"type": "LoadBalancer"}}},
             "http://192.0.2.7:8080",
@@ -423,9 +423,7 @@ LOCAL = "http://localhost:8080"
         ({"webui": {"corsOrigins": ["https://intranet.example.com"]}}, None, "https://intranet.example.com", False),
     ],
 )
-def test_open_webui_is_told_how_it_is_reached(
-    settings: dict[str, Any], url: str | None, origins: str, secure: bool
-) -> None:
+def test_variables_for_the_public_url(settings: dict[str, Any], url: str | None, origins: str, secure: bool) -> None:
     flags = {"WEBUI_SESSION_COOKIE_SECURE": "True", "WEBUI_AUTH_COOKIE_SECURE": "True"} if secure else {}
     assert told(**settings) == {
         **({"WEBUI_URL": url} if url else {}),
@@ -437,18 +435,18 @@ def test_open_webui_is_told_how_it_is_reached(
 
 
 @pytest.mark.parametrize("service", ["ClusterIP", "NodePort", "LoadBalancer"])
-def test_where_nothing_is_known_nothing_is_told(service: str) -> None:
+def test_without_a_known_url_no_variables_are_set(service: str) -> None:
     assert told(webui={"service": {"type": service}}) == {}
 
 
-def test_the_port_forward_reaches_an_origin_that_is_allowed_without_tls() -> None:
-    """python-engineio 4 lets in nobody but the listed, the page's own origin included."""
+def test_the_port_forward_origin_is_allowed_without_tls() -> None:
+    """python-engineio 4 accepts only listed origins, the page's own included."""
     drawn = draw_once(ingress={"host": HOST})
     port = str(drawn.exports["portForward"]).rpartition(" ")[2].partition(":")[0]
     assert f"http://localhost:{port}" in told(ingress={"host": HOST})["CORS_ALLOW_ORIGIN"].split(";")
 
 
-def test_the_variables_are_the_named_ones_and_nobody_elses() -> None:
+def test_exposure_variables_are_complete_and_reserved() -> None:
     exposure = Exposure(ingress=IngressSettings(host=HOST), url=f"https://{HOST}")
     assert exposure.variables.keys() == EXPOSURE_VARIABLES
     assert WebUISettings().managed_env.keys() >= EXPOSURE_VARIABLES
@@ -464,7 +462,7 @@ def test_the_variables_are_the_named_ones_and_nobody_elses() -> None:
         ("http://[2001:DB8::1]:8080", "http://[2001:db8::1]:8080"),
     ],
 )
-def test_origins_are_spelt_as_browsers_do(given: str, stored: str) -> None:
+def test_origins_are_normalized_like_in_browsers(given: str, stored: str) -> None:
     assert WebUISettings(url=given).url == stored
     assert WebUISettings(cors_origins=(given,)).cors_origins == (stored,)
 
@@ -475,7 +473,7 @@ def warnings(**settings: object) -> list[str]:
     return [each for each in loaded.warnings() if "corsOrigins" in each]
 
 
-def test_addresses_that_no_origin_names_are_warned_of() -> None:
+def test_addresses_missing_in_the_origins_are_warned_of() -> None:
     host, node_port = {"host": HOST}, {"service": {"type": "NodePort"}}
     (warning,) = warnings(ingress=host, webui=node_port)
     assert warning.startswith("airis:webui.service.type: NodePort ")
@@ -488,7 +486,7 @@ def test_addresses_that_no_origin_names_are_warned_of() -> None:
 # The sandbox
 
 
-def test_the_sandbox_learns_only_the_kinds_that_a_stack_has() -> None:
+def test_the_sandbox_installs_only_the_crds_that_a_stack_uses() -> None:
     assert definitions_for([plain(each) for each in committed("gpu").objects]) == []
     (definition,) = definitions_for([plain(each) for each in draw_once(gateway=GATEWAY).objects])
     assert definition["kind"] == "CustomResourceDefinition"
@@ -521,7 +519,7 @@ def test_a_rehearsal_waits_until_a_kind_is_served(monkeypatch: pytest.MonkeyPatc
     assert calls == [f"apply {name}", *[f"get {name}"] * 3]
 
 
-def test_a_kind_that_is_never_served_ends_the_rehearsal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rehearsal_fails_if_a_kind_is_never_served(monkeypatch: pytest.MonkeyPatch) -> None:
     def get(_: Kubectl, *args: str) -> list[dict[str, Any]]:
         raise KubectlError(f"the server doesn't have a resource type {args[0]}")
 
@@ -533,7 +531,7 @@ def test_a_kind_that_is_never_served_ends_the_rehearsal(monkeypatch: pytest.Monk
         define([{"metadata": {"name": "a"}}], Kubectl(Path("kubectl"), Path("kubeconfig")))
 
 
-# What is refused
+# Invalid settings
 
 
 def line(key: str, value: object) -> str:
@@ -542,13 +540,13 @@ def line(key: str, value: object) -> str:
 
 
 WITH_HOST = "only together with a host"
-URL = "a URL such as https://chat.example.com, without path and user; Open WebUI serves from / alone"
+URL = "a URL such as https://chat.example.com, without path and user: Open WebUI serves only from /"
 OPEN = "only with type NodePort or LoadBalancer"
 BALANCED = "only with type LoadBalancer"
 CONTROLLER = "one of 'nginx', 'traefik', 'haproxy' or 'none'"
-ONCE = "each Gateway once, or its listeners, each by sectionName"
-OTHER_LISTENER = "another listener than those of parentRefs, each by its sectionName or port"
-BODY_SIZE = "null, or controller nginx: only that has a limit here"
+ONCE = "each Gateway once, or its listeners by sectionName"
+OTHER_LISTENER = "a listener that is not in parentRefs, by its sectionName or port"
+BODY_SIZE = "null, or controller nginx: the others have no limit"
 PARENT = {"name": "public"}
 
 
@@ -567,9 +565,7 @@ def service(key: str, given: str, allowed: str, **settings: object) -> Refusal:
 
 def managed(key: str, by: str, **settings: object) -> Refusal:
     settings = {"host": HOST, "annotations": {key: "x"}, **settings}
-    return Refusal(
-        line("ingress", settings), "airis:ingress.annotations", f'"{key}"', f"no {key}: that is for {by} to set"
-    )
+    return Refusal(line("ingress", settings), "airis:ingress.annotations", f'"{key}"', f"no {key}: {by}")
 
 
 REFUSED = [
@@ -621,7 +617,7 @@ REFUSED = [
     ingress(
         "host",
         '"*.example.com"',
-        "also a host without *, or set airis:webui.url: links need one name",
+        "also a host without *, or set airis:webui.url: links need a host name",
         host="*.example.com",
     ),
     managed("kubernetes.io/ingress.class", "className"),
@@ -661,7 +657,7 @@ REFUSED = [
     gateway(
         "hosts",
         '"*.example.com"',
-        "also a host without *, or set airis:webui.url: links need one name",
+        "also a host without *, or set airis:webui.url: links need a host name",
         hosts=["*.example.com"],
     ),
     Refusal(
@@ -706,7 +702,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("refusal", REFUSED, ids=lambda refusal: f"{refusal.key} {refusal.given}"[:60])
-def test_refused(refusal: Refusal, refuse: Refuse) -> None:
+def test_invalid_settings_are_refused(refusal: Refusal, refuse: Refuse) -> None:
     said = refuse(refusal.config)
     assert f"  {refusal.key}\n    given    {refusal.given}\n    allowed  {refusal.allowed}" in said
     assert said.count("    given    ") == 1
@@ -717,19 +713,19 @@ BETWEEN_SECTIONS = [
         {"ingress": {"host": HOST, "tls": TLS}, "webui": {"url": f"http://{HOST}"}},
         "airis:webui.url",
         f'"http://{HOST}"',
-        "https://, because airis:ingress.tls says so",
+        "https://, because airis:ingress.tls is set",
     ),
     (
         {"gateway": GATEWAY, "webui": {"url": f"http://{HOST}"}},
         "airis:webui.url",
         f'"http://{HOST}"',
-        "https://, because airis:gateway.tls says so",
+        "https://, because airis:gateway.tls is set",
     ),
     (
         {"ingress": {"host": HOST}, "gateway": GATEWAY},
         "airis:gateway.tls",
         "true (the default)",
-        "the same as the Ingress has: both with TLS or neither; or say by airis:webui.url how people come",
+        "the same as for the Ingress: both with TLS, or neither; or set airis:webui.url",
     ),
     (
         {
@@ -744,7 +740,9 @@ BETWEEN_SECTIONS = [
 
 
 @pytest.mark.parametrize(("settings", "key", "given", "allowed"), BETWEEN_SECTIONS)
-def test_refused_between_sections(settings: dict[str, Any], key: str, given: str, allowed: str, refuse: Refuse) -> None:
+def test_contradictions_between_sections_are_refused(
+    settings: dict[str, Any], key: str, given: str, allowed: str, refuse: Refuse
+) -> None:
     said = refuse("\n".join(line(*each) for each in settings.items()))
     assert f"  {key}\n    given    {given}\n    allowed  {allowed}" in said
     assert said.count("    given    ") == 1
@@ -776,7 +774,7 @@ def test_refused_between_sections(settings: dict[str, Any], key: str, given: str
         {"webui": {"service": {"type": "NodePort", "externalTrafficPolicy": "Cluster"}}},
     ],
 )
-def test_the_neighbours_of_what_is_refused_are_let_through(settings: dict[str, object]) -> None:
+def test_similar_valid_settings_are_accepted(settings: dict[str, object]) -> None:
     stack = stack_of(**settings)
     assert load(stack.config, source="test", secret_keys=stack.secret_keys).warnings() is not None
 
@@ -788,7 +786,7 @@ def test_too_many_hosts_and_gateways_are_refused(refuse: Refuse) -> None:
     assert "at most 32 items" in said
 
 
-def test_gateway_settings_stand_alone() -> None:
+def test_gateway_settings_without_a_stack() -> None:
     settings = GatewaySettings.model_validate(
         {"hosts": [HOST], "parentRefs": [{"name": "a"}, {"name": "a", "namespace": "b"}]}
     )

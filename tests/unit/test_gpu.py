@@ -1,4 +1,4 @@
-"""GPU settings: what each vendor and preset becomes in the pod, what is refused, and what is warned of."""
+"""GPU settings: the pod fields of each vendor and preset, invalid settings, and warnings."""
 
 import json
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ def conditions(body: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:
 
 
 def tolerated(body: Mapping[str, Any]) -> list[str]:
-    """Keys of the taints, all of which are tolerated whatever their value."""
+    """Keys of the tolerated taints, all of which are tolerated with any value."""
     found = pod_spec(body).get("tolerations", [])
     assert all(each["operator"] == "Exists" and each["effect"] == "NoSchedule" for each in found)
     return [each["key"] for each in found]
@@ -81,7 +81,9 @@ def tolerated(body: Mapping[str, Any]) -> list[str]:
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )
-def test_what_a_vendor_means(gpu: object, resource: str, image: str, taint: str, variables: Mapping[str, str]) -> None:
+def test_defaults_of_each_vendor(
+    gpu: object, resource: str, image: str, taint: str, variables: Mapping[str, str]
+) -> None:
     body = ollama(gpu)
     assert gpu_limits(body) == {resource: "1"}
     assert container(body)["image"] == image
@@ -92,7 +94,7 @@ def test_what_a_vendor_means(gpu: object, resource: str, image: str, taint: str,
     assert "resourceClaims" not in pod_spec(body)
 
 
-def test_without_gpus_a_pod_has_nothing_of_them() -> None:
+def test_without_gpus_a_pod_has_no_gpu_settings() -> None:
     body = ollama(None)
     assert gpu_limits(body) == {}
     assert {"affinity", "tolerations", "resourceClaims", "runtimeClassName"} & pod_spec(body).keys() == set()
@@ -111,13 +113,13 @@ def test_without_gpus_a_pod_has_nothing_of_them() -> None:
             [("nvidia.com/gpu.present", "In", ["true"]), ("nvidia.com/gpu.product", "In", ["NVIDIA-L4"])],
             "nvidia.com/gpu",
         ),
-        # 22 Gi are 22528 MiB, and more than 22527 are at least as many
+        # 22 Gi are 22528 MiB, and "greater than 22527" is "at least 22528"
         (
             {"nodeLabels": {}, "minMemory": "22Gi"},
             [("nvidia.com/gpu.memory", "Gt", ["22527"])],
             "nvidia.com/gpu",
         ),
-        # what is no whole MiB is rounded up: 24G are 22888.18 MiB
+        # rounded up to whole MiB: 24G are 22888.18 MiB
         ({"nodeLabels": {}, "minMemory": "24G"}, [("nvidia.com/gpu.memory", "Gt", ["22888"])], "nvidia.com/gpu"),
         (
             {"preset": "gke", "accelerator": "nvidia-l4"},
@@ -171,27 +173,27 @@ def test_without_gpus_a_pod_has_nothing_of_them() -> None:
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
 )
-def test_where_a_preset_leads(gpu: object, expected: list[tuple[str, str, list[str]]], taint: str) -> None:
+def test_node_labels_of_each_preset(gpu: object, expected: list[tuple[str, str, list[str]]], taint: str) -> None:
     body = ollama(gpu)
     assert conditions(body) == expected
     assert tolerated(body) == [taint]
 
 
-def test_the_labels_of_every_preset_are_kept_from_pods_without_gpus() -> None:
-    """EKS Auto Mode's compute type is no label of GPU nodes alone."""
+def test_pods_without_gpus_may_not_select_labels_of_a_preset() -> None:
+    """EKS Auto Mode's compute type is not only on GPU nodes."""
     for nodes in PRESETS.values():
         labels = {*nodes.labels, nodes.model_label, nodes.memory_label} - {None, "eks.amazonaws.com/compute-type"}
         assert [each for each in labels if not str(each).startswith(LABEL_PREFIXES)] == []
 
 
-def test_groups_and_runtime_class_reach_the_pod() -> None:
+def test_groups_and_runtime_class_are_set_on_the_pod() -> None:
     body = ollama({"vendor": "amd", "supplementalGroups": [44, 109], "runtimeClass": "amd"})
     assert pod_spec(body)["securityContext"]["supplementalGroups"] == [44, 109]
     assert pod_spec(body)["securityContext"]["runAsNonRoot"] is True
     assert pod_spec(body)["runtimeClassName"] == "amd"
 
 
-def test_groups_need_no_other_context() -> None:
+def test_groups_are_set_without_another_security_context() -> None:
     drawn = draw_once(podSecurity="privileged", ollama={"gpu": {"vendor": "amd", "supplementalGroups": [44]}})
     assert pod_spec(manifest(drawn, "StatefulSet", "ollama"))["securityContext"] == {"supplementalGroups": [44]}
 
@@ -208,11 +210,11 @@ def test_groups_need_no_other_context() -> None:
         (None, "ollama/ollama:0.18.0-rocm", "ollama/ollama:0.18.0-rocm"),
     ],
 )
-def test_images_that_fit_the_gpu(gpu: object, given: str, image: str) -> None:
+def test_the_default_image_matches_the_gpu_vendor(gpu: object, given: str, image: str) -> None:
     assert read(gpu, image=given).ollama.image == image
 
 
-def test_the_amd_variant_goes_through_the_mirror_and_into_the_jobs() -> None:
+def test_the_amd_variant_is_used_from_the_mirror_and_in_jobs() -> None:
     drawn = draw_once(
         registry={"mirror": "registry.example.com/hub"}, ollama={"gpu": {"vendor": "amd"}, "models": ["llama3.2:1b"]}
     )
@@ -222,7 +224,7 @@ def test_the_amd_variant_goes_through_the_mirror_and_into_the_jobs() -> None:
     assert container(job)["image"] == mirrored
 
 
-def test_dra_claims_devices_in_place_of_a_resource() -> None:
+def test_dra_claims_devices_instead_of_an_extended_resource() -> None:
     drawn = draw_once(ollama={"gpu": {"dra": {"selectors": [L4]}, "count": 2}, "replicas": 2})
     body = manifest(drawn, "StatefulSet", "ollama")
     (template,) = names(drawn, "ResourceClaimTemplate")
@@ -232,7 +234,7 @@ def test_dra_claims_devices_in_place_of_a_resource() -> None:
     assert gpu_limits(body) == {}
     assert "NVIDIA_VISIBLE_DEVICES" not in env(body)
     assert find(drawn, "ResourceClaimTemplate", template).manifest["apiVersion"] == "resource.k8s.io/v1"
-    # what the API server would fill in stands there already, and nothing that could change without the name
+    # the API server's defaults are set, and nothing that could change without the name
     assert find(drawn, "ResourceClaimTemplate", template).manifest["spec"] == {
         "spec": {
             "devices": {
@@ -263,7 +265,7 @@ def test_dra_claims_devices_in_place_of_a_resource() -> None:
         ({"dra": {"deviceClass": "big-gpus"}}, "big-gpus"),
     ],
 )
-def test_the_device_class_follows_from_the_vendor(gpu: object, device_class: str) -> None:
+def test_the_default_device_class_is_the_vendors(gpu: object, device_class: str) -> None:
     drawn = draw_once(ollama={"gpu": gpu})
     (template,) = (each.manifest for each in drawn.objects if each.kind == "ResourceClaimTemplate")
     assert template["spec"]["spec"]["devices"]["requests"][0]["exactly"]["deviceClassName"] == device_class
@@ -294,7 +296,7 @@ def test_the_templates_name_changes_with_its_spec_and_with_nothing_else() -> Non
     ("key", "reference"),
     [("existingClaim", "resourceClaimName"), ("existingClaimTemplate", "resourceClaimTemplateName")],
 )
-def test_what_exists_already_is_referred_to_and_not_made(key: str, reference: str) -> None:
+def test_existing_claims_and_templates_are_referenced_and_not_created(key: str, reference: str) -> None:
     drawn = draw_once(ollama={"gpu": {"dra": {key: "my-gpu"}}})
     assert names(drawn, "ResourceClaimTemplate") == []
     body = manifest(drawn, "StatefulSet", "ollama")
@@ -302,13 +304,13 @@ def test_what_exists_already_is_referred_to_and_not_made(key: str, reference: st
     assert drawn.exports["gpu"] == {"my-gpu": 1}
 
 
-def test_the_template_stands_before_what_needs_it() -> None:
+def test_the_statefulset_depends_on_the_claim_template() -> None:
     kinds = [each.kind for each in in_order(draw_once(ollama={"gpu": {"dra": {}}}).objects)]
     assert kinds.index("Namespace") < kinds.index("ResourceClaimTemplate") < kinds.index("StatefulSet")
 
 
-LABEL_OF_NODES = "null, because these nodes are not labelled with it"
-BESIDE_DRA = "nothing beside dra, whose selectors say which devices"
+LABEL_OF_NODES = "null, because these nodes have no label for it"
+BESIDE_DRA = "no value with dra, whose selectors choose the devices"
 
 
 @pytest.mark.parametrize(
@@ -350,7 +352,7 @@ BESIDE_DRA = "nothing beside dra, whose selectors say which devices"
             "gpu: {resourceName: example.com/gpu, preset: eks}",
             "gpu.preset",
             '"eks"',
-            "null, because resourceName is nobody's",
+            "null, because resourceName is of an unknown vendor",
         ),
         (
             "gpu: {preset: gke}",
@@ -362,13 +364,13 @@ BESIDE_DRA = "nothing beside dra, whose selectors say which devices"
             "gpu: {preset: aks, accelerator: nvidia-a100}",
             "gpu.accelerator",
             '"nvidia-a100"',
-            f"{LABEL_OF_NODES}: name a preset, or set nodeLabels",
+            f"{LABEL_OF_NODES}; or set a preset or nodeLabels",
         ),
         (
             "gpu: {vendor: amd, accelerator: AMD_Instinct_MI300X_OAM}",
             "gpu.accelerator",
             '"AMD_Instinct_MI300X_OAM"',
-            f"{LABEL_OF_NODES}: name a preset, or set nodeLabels",
+            f"{LABEL_OF_NODES}; or set a preset or nodeLabels",
         ),
         ("gpu: {accelerator: ''}", "gpu.accelerator", '""', "a model, or null"),
         (
@@ -400,20 +402,20 @@ BESIDE_DRA = "nothing beside dra, whose selectors say which devices"
             "gpu: {migProfile: 1g.10gb, resourceName: nvidia.com/gpu}",
             "gpu.resourceName",
             '"nvidia.com/gpu"',
-            "nvidia.com/mig-1g.10gb, as migProfile says; leave it out",
+            "nvidia.com/mig-1g.10gb, the resource of migProfile; or omit this key",
         ),
         (
             "gpu: {shared: true, resourceName: nvidia.com/gpu}",
             "gpu.resourceName",
             '"nvidia.com/gpu"',
-            "nvidia.com/gpu.shared, as shared says; leave it out",
+            "nvidia.com/gpu.shared, the resource of shared; or omit this key",
         ),
         *(
             (
                 f"gpu: {{{config}, count: 2}}",
                 "gpu.count",
                 "2",
-                "1: more shares of GPUs are no more of a GPU, and device plugins refuse them",
+                "1: several shares give no more GPU time, and device plugins refuse them",
             )
             for config in (
                 "shared: true",
@@ -428,14 +430,14 @@ BESIDE_DRA = "nothing beside dra, whose selectors say which devices"
             "gpu: {dra: {}, accelerator: L4}",
             "gpu.accelerator",
             '"L4"',
-            f"{LABEL_OF_NODES}: name a preset, or set nodeLabels",
+            f"{LABEL_OF_NODES}; or set a preset or nodeLabels",
         ),
-        ("gpu: {dra: {}, count: 33}", "gpu.count", "33", "at most 32, as a claim has them"),
+        ("gpu: {dra: {}, count: 33}", "gpu.count", "33", "at most 32, the limit of a claim"),
         (
             "gpu: {dra: {existingClaim: a}, count: 2}",
             "gpu.count",
             "2",
-            "1, because the existing claim says how many",
+            "1, because the existing claim sets the number",
         ),
         (
             "gpu: {dra: {existingClaim: a, existingClaimTemplate: b}}",
@@ -447,13 +449,13 @@ BESIDE_DRA = "nothing beside dra, whose selectors say which devices"
             "gpu: {dra: {existingClaimTemplate: a, deviceClass: b}}",
             "gpu.dra.deviceClass",
             '"b"',
-            "null, because existingClaimTemplate says which devices",
+            "null, because existingClaimTemplate selects the devices",
         ),
         (
             "gpu: {dra: {existingClaim: a, selectors: ['true']}}",
             "gpu.dra.selectors",
             '["true"]',
-            "none, because existingClaim says which devices",
+            "[], because existingClaim selects the devices",
         ),
         (
             "gpu: {dra: {selectors: [' ']}}",
@@ -465,7 +467,7 @@ BESIDE_DRA = "nothing beside dra, whose selectors say which devices"
             "gpu: {vendor: amd, dra: {deviceClass: gpu.nvidia.com}}",
             "gpu.dra.deviceClass",
             '"gpu.nvidia.com"',
-            "a class of vendor amd's, or set vendor",
+            "a class of vendor amd, or set vendor",
         ),
         (
             "gpu: {dra: {existingClaim: a}}, replicas: 2",
@@ -476,7 +478,7 @@ BESIDE_DRA = "nothing beside dra, whose selectors say which devices"
         (
             f"gpu: {{dra: {{selectors: [{', '.join(['x'] * 33)}]}}}}",
             "gpu.dra.selectors",
-            '"33 of them"',
+            '"33 selectors"',
             "at most 32",
         ),
         (
@@ -516,20 +518,20 @@ BESIDE_DRA = "nothing beside dra, whose selectors say which devices"
             "gpu: {}, nodeSelector: {nvidia.com/gpu.present: 'false'}",
             "nodeSelector",
             '{"nvidia.com/gpu.present": "false"}',
-            "true for it, as gpu.nodeLabels has; leave it out",
+            "true, as in gpu.nodeLabels; or omit this label",
         ),
         (
             "env: {OLLAMA_VULKAN: '1'}",
             "env.OLLAMA_VULKAN",
             "[not shown]",
-            "another name: airis sets this one itself, by airis:ollama.gpu.vendor",
+            "another name: airis sets this one itself, from airis:ollama.gpu.vendor",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) and ":" in value else "",
 )
-def test_refused(ollama: str, key: str, given: str, allowed: str, refuse: Refuse) -> None:
+def test_invalid_settings_are_refused(ollama: str, key: str, given: str, allowed: str, refuse: Refuse) -> None:
     assert refuse(f"airis:ollama: {{{ollama}}}") == (
-        "Pulumi.test.yaml: 1 setting is wrong, nothing was changed.\n"
+        "Pulumi.test.yaml: 1 setting is wrong. Nothing was changed.\n"
         f"  airis:ollama.{key}\n"
         f"    given    {given}\n"
         f"    allowed  {allowed}"
@@ -553,7 +555,7 @@ def test_refused(ollama: str, key: str, given: str, allowed: str, refuse: Refuse
     ],
     ids=json.dumps,
 )
-def test_the_neighbours_of_what_is_refused(gpu: dict[str, object]) -> None:
+def test_similar_valid_settings_are_accepted(gpu: dict[str, object]) -> None:
     assert read(gpu).ollama.gpu is not None
 
 
@@ -564,9 +566,9 @@ def test_templates_are_for_several_pods_and_the_same_label_is_no_contradiction()
     assert read({}, runtimeClass="nvidia").ollama.runtime_class == "nvidia"
 
 
-MIG = "Ollama 0.13.2 and later may find no GPU in a MIG slice, and run on CPU: look for library=CUDA in its log"
+MIG = "Ollama 0.13.2 and later may not detect a MIG slice, and run on CPU: look for library=CUDA in its log"
 GROUPS = "without the group of the nodes' /dev/dri, Ollama may not open the GPU, and run on CPU: docs/gpu.md"
-NO_DRIVER = "Ollama's own images hold no Vulkan driver for Intel's GPUs: without one, Ollama runs on CPU"
+NO_DRIVER = "Ollama's images contain no Vulkan driver for Intel GPUs: without one, Ollama runs on CPU"
 
 
 @pytest.mark.parametrize(
@@ -580,7 +582,7 @@ NO_DRIVER = "Ollama's own images hold no Vulkan driver for Intel's GPUs: without
         (
             {"resourceName": "nvidia.com/mig-1g.10gb", "count": 2},
             {},
-            [f"gpu.resourceName: {MIG}", "gpu.count: 2 MIG slices are of no benefit: Ollama uses one"],
+            [f"gpu.resourceName: {MIG}", "gpu.count: Ollama uses only one of 2 MIG slices"],
         ),
         ({"vendor": "amd"}, {}, [f"gpu.supplementalGroups: {GROUPS}"]),
         ({"vendor": "amd", "supplementalGroups": [109]}, {}, []),
@@ -589,12 +591,12 @@ NO_DRIVER = "Ollama's own images hold no Vulkan driver for Intel's GPUs: without
     ],
     ids=json.dumps,
 )
-def test_what_is_warned_of(gpu: object, further: dict[str, object], warnings: list[str]) -> None:
+def test_warnings(gpu: object, further: dict[str, object], warnings: list[str]) -> None:
     found = [each for each in read(gpu, **further).warnings() if each.startswith("airis:ollama")]
     assert found == [f"airis:ollama.{each}" for each in warnings]
 
 
-def test_root_needs_no_group() -> None:
+def test_root_needs_no_supplemental_group() -> None:
     config = {"airis:ollama": json.dumps({"gpu": {"vendor": "amd"}}), "airis:podSecurity": "baseline"}
     found = load(config, source="Pulumi.x.yaml").warnings()
     assert [each for each in found if each.startswith("airis:ollama")] == []

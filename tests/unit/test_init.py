@@ -203,7 +203,7 @@ def test_a_file_that_comes_meanwhile_stays(command: Command, project: Path, monk
         (["--model", "llama3.2:1b", "--no-model"], "it must be names of models, or none alone"),
         (["--webui-image", "a b"], "--webui-image a b: not an answer"),
         (["--ollama-image", ""], "--ollama-image : not an answer"),
-        (["--ollama-storage", "4GB"], "4G was meant?"),
+        (["--ollama-storage", "4GB"], "did you mean 4G?"),
         (["--stack", "../a"], "--stack ../a: not an answer"),
         (["--stack", ""], "--stack : not an answer"),
         # Right each for itself, and refused together by the settings

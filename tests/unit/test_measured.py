@@ -1,4 +1,4 @@
-"""What is less than an application was measured to need is said by every command that reads the stack."""
+"""Every command that reads the stack warns of settings below the measured needs of an application."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,11 @@ ELSEWHERE = {"connections": {"embeddings": {"engine": "ollama", "model": "m"}}}
 
 
 def said(**settings: object) -> list[str]:
-    return [each for each in load(stack_of(**settings).config, source="x").warnings() if " took " in each]
+    return [
+        each
+        for each in load(stack_of(**settings).config, source="x").warnings()
+        if " took " in each or " used " in each
+    ]
 
 
 def startup(seconds: int) -> dict[str, Any]:
@@ -48,13 +52,15 @@ def test_every_figure_has_its_source() -> None:
         (startup(39) | limits(cpu="4"), "15 to 40 s"),
         (startup(64) | limits(cpu="300m"), "65 s with a CPU limit of 300m"),
         (startup(64) | limits(cpu="100m"), "65 s"),
-        (startup(64) | limits(cpu="500m"), None),  # nobody measured that
+        (startup(64) | limits(cpu="500m"), None),  # not measured
         (startup(65) | limits(cpu="300m"), None),
         ({}, None),
     ],
     ids=str,
 )
-def test_a_startup_budget_below_the_measured_start_is_said(webui: dict[str, Any], figure: str | None) -> None:
+def test_a_startup_probe_shorter_than_the_measured_start_is_warned_of(
+    webui: dict[str, Any], figure: str | None
+) -> None:
     told = said(webui=webui)
     assert len(told) == (figure is not None)
     assert all(each.startswith("airis:webui.probes.startup: ") and str(figure) in each for each in told)
@@ -72,13 +78,13 @@ def test_a_startup_budget_below_the_measured_start_is_said(webui: dict[str, Any]
     ],
     ids=str,
 )
-def test_a_memory_limit_below_the_measured_rest_is_said(webui: dict[str, Any], figure: str | None) -> None:
+def test_a_memory_limit_below_the_measured_idle_memory_is_warned_of(webui: dict[str, Any], figure: str | None) -> None:
     told = said(webui=webui)
     assert len(told) == (figure is not None)
     assert all(each.startswith("airis:webui.resources.limits.memory: ") and str(figure) in each for each in told)
 
 
-def test_so_it_is_with_ollama() -> None:
+def test_ollama_has_the_same_warnings() -> None:
     (start,) = said(ollama=startup(4))
     assert start.startswith("airis:ollama.probes.startup: 4 s ")
     (rest,) = said(ollama=limits(memory="6Mi"))
@@ -88,7 +94,9 @@ def test_so_it_is_with_ollama() -> None:
 
 
 @pytest.mark.parametrize("name", ["check", "rehearse", "diff", "render"])
-def test_every_command_says_so(name: str, project: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_command_prints_the_warnings(
+    name: str, project: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (project / "Pulumi.test.yaml").write_text("config: {}\n", encoding="utf-8")
     committed_project(project)
     probes = "probes: {startup: {failureThreshold: 1, periodSeconds: 5}}"

@@ -1,4 +1,4 @@
-"""Modelfiles: what text they can hold. Whether Ollama reads it back so, tests/ollama asks Ollama's own parser."""
+"""Text that Modelfiles can hold. tests/ollama checks with Ollama's own parser that it is read back unchanged."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.unit.conftest import Refuse
 
 pytestmark = pytest.mark.timeout(60)
 
-NO_END = 'text without a line that ends in """: a Modelfile has no way to write it'
+NO_END = 'text without a line that ends in """, which a Modelfile cannot hold'
 
 
 @pytest.mark.parametrize(
@@ -43,18 +43,18 @@ def test_text_that_a_modelfile_can_hold(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "allowed"),
     [
-        ("", "some text"),
+        ("", "a text that is not empty"),
         ('ends a line"""\nand goes on', NO_END),
         ('ends a line"""  \t\nand goes on', NO_END),
         ('ends a line"""\r\nand goes on', NO_END),
         ('"""\ncode\n"""', NO_END),
-        ("no\u00a0break", "text without U+00A0, which Ollama would leave out: it is not printable"),
+        ("no\u00a0break", "text without U+00A0, which is not printable: Ollama drops it"),
         ("zero\u200bwidth", "text without U+200B"),
         ("bell\x07", "text without U+0007"),
         ("\ufeffmark", "text without U+FEFF"),
     ],
 )
-def test_text_that_it_cannot(text: str, allowed: str) -> None:
+def test_text_that_a_modelfile_cannot_hold(text: str, allowed: str) -> None:
     with pytest.raises(ValueError, match=r"^\w") as raised:
         quotable(text)
     assert allowed in str(raised.value)
@@ -64,7 +64,7 @@ def test_text_that_it_cannot(text: str, allowed: str) -> None:
     "field",
     ["system: @", "template: @", "license: @", "parameters: {stop: [@]}", "messages: [{role: user, content: @}]"],
 )
-def test_such_text_is_refused_wherever_it_stands(field: str, refuse: Refuse) -> None:
+def test_invalid_text_is_refused_in_every_field(field: str, refuse: Refuse) -> None:
     """`@` stands for it."""
     said = refuse(
         f"airis:ollama: {{create: [{{name: a, from: b, {field.replace('@', chr(34) + 'x' + chr(92) + 'a' + chr(34))}}}]}}"
@@ -78,10 +78,10 @@ def test_such_text_is_refused_wherever_it_stands(field: str, refuse: Refuse) -> 
     [
         ("[{role: tool, content: x}]", "messages[0].role", "one of 'system', 'user' or 'assistant'"),
         ("[{role: user}]", "messages[0].content", "a value: this key is required"),
-        ("[{role: user, content: ''}]", "messages[0].content", "some text"),
+        ("[{role: user, content: ''}]", "messages[0].content", "a text that is not empty"),
     ],
 )
-def test_messages_that_are_refused(messages: str, key: str, allowed: str, refuse: Refuse) -> None:
+def test_invalid_messages_are_refused(messages: str, key: str, allowed: str, refuse: Refuse) -> None:
     said = refuse(f"airis:ollama: {{create: [{{name: a, from: b, messages: {messages}}}]}}")
     assert f"  airis:ollama.create[0].{key}\n" in said
     assert f"allowed  {allowed}" in said

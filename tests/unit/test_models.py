@@ -1,4 +1,4 @@
-"""Models as desired state: which Jobs do what about them and in which order, who may do so, and what is refused."""
+"""Models as desired state: the Jobs, the order of their steps, their network access, and invalid settings."""
 
 import json
 import tomllib
@@ -28,13 +28,13 @@ def only_job(drawn: Rendering) -> dict[str, Any]:
 
 
 def steps(drawn: Rendering) -> list[list[str]]:
-    """What the containers of the one Job are told, in the order in which they run."""
+    """The arguments of the single Job's containers, in their order."""
     spec = pod_spec(only_job(drawn))
     return [each["args"] for each in (*spec["initContainers"], *spec["containers"])]
 
 
 def files(drawn: Rendering) -> dict[str, str]:
-    """What the containers find in the ConfigMap that they mount."""
+    """The data of the ConfigMap that the containers mount."""
     (volume,) = [each for each in pod_spec(only_job(drawn))["volumes"] if each["name"] == "models"]
     return dict(manifest(drawn, "ConfigMap", volume["configMap"]["name"])["data"])
 
@@ -49,7 +49,7 @@ def test_without_models_there_is_no_job() -> None:
     assert config_maps(draw_once()) == []
 
 
-def test_a_paused_ollama_has_nobody_to_ask() -> None:
+def test_a_paused_ollama_has_no_job() -> None:
     drawn = draw_once(ollama={"replicas": 0, "models": MODELS})
     assert names(drawn, "Job") == []
     assert config_maps(drawn) == []
@@ -68,7 +68,7 @@ def test_each_model_is_pulled_into_each_pod_by_its_stable_name() -> None:
             assert int(env["PATIENCE_SECONDS"]) >= 30
 
 
-def test_what_is_needed_comes_first() -> None:
+def test_steps_are_in_the_order_of_their_dependencies() -> None:
     created = [MARIO, {"name": "luigi", "from": "mario"}]
     drawn = draw_once(
         ollama={
@@ -82,7 +82,7 @@ def test_what_is_needed_comes_first() -> None:
         ["remove", "old:7b"],
         ["ensure", "llama3.2:1b"],
         ["ensure", "hf.co/someone/model:Q4_K_M"],
-        ["ensure", "gemma3:1b"],  # what mario is made from; luigi is made from mario
+        ["ensure", "gemma3:1b"],  # the base model of mario; luigi is created from mario
         ["create", "mario", "/etc/airis/models/.0"],
         ["create", "luigi", "/etc/airis/models/.1"],
         ["load", "luigi"],
@@ -91,18 +91,18 @@ def test_what_is_needed_comes_first() -> None:
     ]
 
 
-def test_a_base_that_is_pulled_anyway_is_pulled_once() -> None:
+def test_a_base_model_in_models_is_pulled_once() -> None:
     drawn = draw_once(ollama={"models": ["gemma3:1b"], "create": [MARIO, {**MARIO, "name": "luigi"}]})
     assert [each[1] for each in steps(drawn) if each[0] == "ensure"] == ["gemma3:1b"]
 
 
-def test_a_tag_that_may_have_moved_is_asked_for() -> None:
+def test_pull_policy_always_checks_the_registry() -> None:
     drawn = draw_once(ollama={"models": ["llama3.2"], "modelPullPolicy": "Always"})
     assert steps(drawn)[0] == ["pull", "llama3.2"]
 
 
 @pytest.mark.parametrize(("given", "option"), [("30m", "--keepalive=30m"), (-1, "--keepalive=-1s")])
-def test_preloaded_models_stay_as_long_as_is_said(given: object, option: str) -> None:
+def test_preload_keep_alive_is_passed_on(given: object, option: str) -> None:
     drawn = draw(ollama={"models": ["llama3.2"], "preload": ["llama3.2"], "preloadKeepAlive": given})
     assert steps(drawn)[1] == ["load", "llama3.2", option]
 
@@ -110,13 +110,13 @@ def test_preloaded_models_stay_as_long_as_is_said(given: object, option: str) ->
 @pytest.mark.parametrize(
     "further", [{"gpu": {"count": 2}}, {"server": {"maxLoadedModels": 4}}, {"preload": ["a", "b", "c"]}], ids=str
 )
-def test_as_many_are_loaded_as_are_in_memory_at_once(further: dict[str, Any]) -> None:
+def test_preload_is_limited_by_max_loaded_models(further: dict[str, Any]) -> None:
     models = ["a", "b", "c", "d"]
     settings: dict[str, Any] = {"models": models, "preload": models, **further}
     assert [each[1] for each in steps(draw(ollama=settings)) if each[0] == "load"] == settings["preload"]
 
 
-def test_containers_are_called_after_their_models() -> None:
+def test_containers_are_named_after_their_models() -> None:
     spec = pod_spec(only_job(draw_once(ollama={"models": MODELS, "create": [MARIO]})))
     assert [each["name"] for each in (*spec["initContainers"], *spec["containers"])] == [
         "ensure-0-llama3-2-1b",
@@ -127,14 +127,14 @@ def test_containers_are_called_after_their_models() -> None:
     ]
 
 
-def test_a_long_name_is_cut_and_told_apart_from_the_next_one() -> None:
+def test_long_container_names_are_truncated_and_unique() -> None:
     models = [f"registry.example.com/{'team' * 10}/{'model' * 10}:{tag}" for tag in ("a", "b")]
     containers = [each["name"] for each in pod_spec(only_job(draw(ollama={"models": models})))["initContainers"]]
     assert len(set(containers)) == 2
     assert all(len(each) <= 63 and not each.endswith("-") for each in containers)
 
 
-def test_what_fails_is_told_by_the_containers_last_words() -> None:
+def test_a_failure_is_reported_by_the_containers_log() -> None:
     spec = pod_spec(only_job(draw_once(ollama={"models": MODELS})))
     assert {each["terminationMessagePolicy"] for each in spec["containers"]} == {"FallbackToLogsOnError"}
 
@@ -146,12 +146,12 @@ def test_models_are_arguments_and_never_part_of_a_script() -> None:
     assert "llama3.2" not in files(draw_once(ollama={"models": MODELS}))[".models.sh"]
 
 
-def test_modelfiles_stand_beside_no_file_that_a_model_could_be_called_like() -> None:
-    """Ollama takes `FROM name` for a file beside the Modelfile, if there is one; no model's name begins with a dot."""
+def test_no_file_next_to_a_modelfile_has_the_name_of_a_model() -> None:
+    """In `FROM name`, Ollama prefers a file next to the Modelfile; no model name begins with a dot."""
     assert all(name.startswith(".") for name in files(draw_once(ollama={"create": [MARIO]})))
 
 
-def test_a_modelfile_says_what_the_settings_say() -> None:
+def test_a_modelfile_contains_every_setting() -> None:
     drawn = draw(
         ollama={
             "create": [
@@ -182,7 +182,7 @@ def test_a_modelfile_says_what_the_settings_say() -> None:
     )
 
 
-def test_a_job_has_retries_and_a_time_of_its_own() -> None:
+def test_a_job_has_retries_and_a_deadline() -> None:
     job = only_job(draw(ollama={"models": MODELS, "modelPullSeconds": 7200}))
     assert job["spec"]["activeDeadlineSeconds"] == 7200
     assert job["spec"]["backoffLimit"] == 6
@@ -193,7 +193,7 @@ def test_failed_pods_stay_with_their_logs() -> None:
 
 
 def test_pulumi_notices_a_job_that_fails() -> None:
-    """It knows no failure by policy, and would wait on."""
+    """It does not detect failures by policy, and would continue to wait."""
     assert "podFailurePolicy" not in only_job(draw_once(ollama={"models": MODELS}))["spec"]
 
 
@@ -206,7 +206,7 @@ PLACED: dict[str, Any] = {
     "schedulerName": "other",
     "runtimeClass": "gvisor",
 }
-"""Where pods may run, and as what."""
+"""Scheduling fields of pods."""
 AMD_GPU = {"vendor": "amd", "preset": "gpu-operator"}
 
 
@@ -234,7 +234,7 @@ def test_jobs_take_no_gpu_and_no_runtime_that_gives_one() -> None:
     assert "resourceClaims" not in claims
 
 
-def test_how_ollamas_pods_stand_to_others_does_not_bind_jobs() -> None:
+def test_jobs_do_not_have_ollamas_pod_affinity() -> None:
     apart = {"antiAffinity": {"required": True}, "topologySpread": [{"topologyKey": "zone"}]}
     near = {"podAffinity": [{"labels": {"app": "cache"}, "required": True}], "terminationGracePeriodSeconds": 300}
     _, job = of_pod_and_job(draw(ollama={**BASE, **apart, **near}))
@@ -256,8 +256,8 @@ def test_each_job_prefers_the_node_that_has_the_image() -> None:
         }
 
 
-def test_on_gke_jobs_name_no_gpu_nodes() -> None:
-    """Autopilot refuses pods that do so and ask for no GPU. Source: GoogleCloudPlatform/k8s-stackdriver#1079."""
+def test_on_gke_jobs_do_not_select_gpu_nodes() -> None:
+    """Autopilot refuses pods that select GPU nodes and request no GPU. Source: GoogleCloudPlatform/k8s-stackdriver#1079."""
     gpu = {"preset": "gke", "accelerator": "nvidia-l4"}
     ollama, job = of_pod_and_job(draw(ollama={**BASE, "gpu": gpu, "tolerations": [{"key": "spot"}]}))
     assert "nvidia.com/gpu" in [each["key"] for each in ollama["tolerations"]]
@@ -295,7 +295,7 @@ def test_whatever_changes_a_jobs_template_changes_its_name(settings: dict[str, A
     assert before["metadata"]["name"] != after["metadata"]["name"]
 
 
-def test_no_two_of_these_share_a_name() -> None:
+def test_different_jobs_have_different_names() -> None:
     jobs = {only_job(draw_once(**settings))["metadata"]["name"] for settings in UNLIKE}
     assert len(jobs) == len(UNLIKE)
 
@@ -311,27 +311,27 @@ def test_no_two_of_these_share_a_name() -> None:
     ],
     ids=str,
 )
-def test_a_job_is_not_run_again_when_it_would_do_the_same(settings: dict[str, Any]) -> None:
+def test_an_unchanged_job_is_not_run_again(settings: dict[str, Any]) -> None:
     before, after = only_job(draw_once(ollama=BASE)), only_job(draw_once(**settings))
     assert before["spec"] == after["spec"]
     assert before["metadata"]["name"] == after["metadata"]["name"]
 
 
-def test_what_jobs_mount_is_never_changed_under_them() -> None:
+def test_config_maps_of_jobs_are_immutable() -> None:
     one, other = draw_once(ollama={"create": [MARIO]}), draw_once(ollama={"create": [{**MARIO, "system": "Luigi"}]})
     (first,), (second,) = config_maps(one), config_maps(other)
     assert first != second
     assert manifest(one, "ConfigMap", first)["immutable"] is True
 
 
-def test_only_webui_and_the_jobs_reach_ollama() -> None:
+def test_only_the_webui_and_jobs_may_connect_to_ollama() -> None:
     drawn = draw_once(ollama={"models": MODELS})
     (rule,) = manifest(drawn, "NetworkPolicy", "ollama")["spec"]["ingress"]
     labels = [peer["podSelector"]["matchLabels"] for peer in rule["from"]]
     assert labels == [{"app": "airis"}, {"app": "ollama-pull"}]
     job = manifest(drawn, "Job", names(drawn, "Job")[0])
     assert job["spec"]["template"]["metadata"]["labels"]["app"] == "ollama-pull"
-    # and no Service of Ollama leads to them
+    # and no Service of Ollama selects them
     assert all(
         manifest(drawn, "Service", name)["spec"]["selector"] != {"app": "ollama-pull"}
         for name in names(drawn, "Service")
@@ -339,7 +339,7 @@ def test_only_webui_and_the_jobs_reach_ollama() -> None:
 
 
 @pytest.mark.parametrize("settings", [{"create": [MARIO]}, {"absentModels": ["old"]}], ids=str)
-def test_jobs_without_models_to_pull_reach_ollama_too(settings: dict[str, Any]) -> None:
+def test_jobs_without_models_to_pull_may_connect_to_ollama(settings: dict[str, Any]) -> None:
     (rule,) = manifest(draw_once(ollama=settings), "NetworkPolicy", "ollama")["spec"]["ingress"]
     assert {"app": "ollama-pull"} in [peer["podSelector"]["matchLabels"] for peer in rule["from"]]
 
@@ -370,7 +370,7 @@ def test_data_files_are_part_of_their_packages() -> None:
             assert each.name in shipped[".".join(each.parent.relative_to(ROOT).parts)]
 
 
-def test_a_job_is_not_kept_when_the_stack_goes() -> None:
+def test_jobs_are_deleted_with_the_stack() -> None:
     drawn = draw_once(ollama={"models": MODELS})
     job = find(drawn, "Job", names(drawn, "Job")[0])
     assert not job.protect
@@ -407,14 +407,14 @@ def test_the_verdict_names_the_model_that_failed() -> None:
     assert of_pod.reason == "result: airis: ensure llama9 failed: pull model manifest: file does not exist"
 
 
-def test_the_verdict_says_what_an_init_container_waits_for() -> None:
+def test_the_verdict_has_the_reason_of_a_waiting_init_container() -> None:
     pending = job()
     waiting = {"name": "ensure-0-llama9", "state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}}
     (_, of_pod) = Live([pending, pod("pull-a", "Pending", initContainerStatuses=[waiting])]).findings([pending])
     assert of_pod.reason == "no such image"
 
 
-def test_a_job_that_succeeded_at_last_is_fine() -> None:
+def test_a_job_that_succeeded_after_failures_is_ready() -> None:
     complete = job({"type": "Complete", "status": "True"})
     pods = [pod("pull-a", "Failed", containerStatuses=[STOPPED]), pod("pull-b", "Succeeded")]
     findings = Live([complete, *pods]).findings([complete])
@@ -433,7 +433,11 @@ MODEL = "a model such as llama3.2:1b or hf.co/someone/model:tag"
         ("models: ['.models.sh']", "models[0]", MODEL),
         ("models: ['../model']", "models[0]", MODEL),
         ("models: ['modèle']", "models[0]", MODEL),
-        ("models: ['some.one/model']", "models[0]", MODEL),  # a dot only in a host, which needs a namespace after it
+        (
+            "models: ['some.one/model']",
+            "models[0]",
+            MODEL,
+        ),  # a dot only in a host, which must be followed by a namespace
         ("models: ['https://example.com/a/b']", "models[0]", MODEL),
         ("models: ['a:b:c']", "models[0]", MODEL),
         (f"models: ['{'a' * 81}']", "models[0]", MODEL),
@@ -447,10 +451,14 @@ MODEL = "a model such as llama3.2:1b or hf.co/someone/model:tag"
         ("{models: [a], preload: [a, a]}", "preload[1]", "each model once"),
         ("{models: [a], preloadKeepAlive: 1h}", "preloadKeepAlive", "only together with preload"),
         ("{models: [a], preload: [a], preloadKeepAlive: 0}", "preloadKeepAlive", "not 0, which would unload"),
-        ("{models: [a], preload: [a], preloadKeepAlive: 1d}", "preloadKeepAlive", "a length of time such as 30m"),
-        ("{models: [a, b], preload: [a, b], server: {maxLoadedModels: 1}}", "preload", "at most 1, as many as are in"),
-        ("{models: [a, b, c, d], preload: [a, b, c, d]}", "preload", "at most 3, as many as are in memory at once"),
-        ("{models: [a, b, c, d], preload: [a, b, c, d], gpu: {}}", "preload", "at most 3, as many as are in"),
+        ("{models: [a], preload: [a], preloadKeepAlive: 1d}", "preloadKeepAlive", "a duration such as 30m"),
+        (
+            "{models: [a, b], preload: [a, b], server: {maxLoadedModels: 1}}",
+            "preload",
+            "at most 1, the maximum number of",
+        ),
+        ("{models: [a, b, c, d], preload: [a, b, c, d]}", "preload", "at most 3, the maximum number of loaded models"),
+        ("{models: [a, b, c, d], preload: [a, b, c, d], gpu: {}}", "preload", "at most 3, the maximum number of"),
         ("{models: [a], absentModels: ['a:latest']}", "absentModels[0]", "a model that is neither in models nor in"),
         ("{create: [{name: a, from: b}], absentModels: [a]}", "absentModels[0]", "a model that is neither"),
         ("{create: [{name: a, from: b}], absentModels: [b]}", "absentModels[0]", "a model that is neither"),
@@ -460,14 +468,14 @@ MODEL = "a model such as llama3.2:1b or hf.co/someone/model:tag"
         ("create: [{name: a, from: ./model.gguf}]", "create[0].from", MODEL),
         ("create: [{name: a, from: 'a:latest'}]", "create[0].name", "another name than from"),
         ("create: [{name: a, from: b}, {name: a, from: b}]", "create[1].name", "each name once"),
-        ("{models: [a], create: [{name: a, from: b}]}", "create[0].name", "a name that is not among models"),
-        ("create: [{name: a, from: b}, {name: b, from: c}]", "create[0].from", "a model that stands before it in"),
-        ("create: [{name: a, from: b, system: ''}]", "create[0].system", "some text"),
+        ("{models: [a], create: [{name: a, from: b}]}", "create[0].name", "a name that is not in models"),
+        ("create: [{name: a, from: b}, {name: b, from: c}]", "create[0].from", "an earlier model in"),
+        ("create: [{name: a, from: b, system: ''}]", "create[0].system", "a text that is not empty"),
         ("create: [{name: a, from: b, system: 5}]", "create[0].system", 'text: 5 is a number in YAML: write "5"'),
         ("create: [{name: a, from: b, adapter: ./x}]", "create[0].adapter", "the keys here are from, license"),
     ],
 )
-def test_refused(settings: str, key: str, allowed: str, refuse: Refuse) -> None:
+def test_invalid_settings_are_refused(settings: str, key: str, allowed: str, refuse: Refuse) -> None:
     settings = settings if settings.startswith("{") else f"{{{settings}}}"
     said = refuse(f"airis:ollama: {settings}")
     assert f"  airis:ollama.{key}\n" in said
@@ -485,12 +493,12 @@ def test_refused(settings: str, key: str, allowed: str, refuse: Refuse) -> None:
     ],
     ids=str,
 )
-def test_names_that_ollama_knows(models: list[str]) -> None:
+def test_valid_model_names_are_accepted(models: list[str]) -> None:
     assert [each[1] for each in steps(draw(ollama={"models": models}))[:-1]] == models
 
 
 PARAMETERS = {
-    # github.com/ollama/ollama v0.34.4, api/types.go: Options and Runner, but for typical_p, which it refuses
+    # github.com/ollama/ollama v0.34.4, api/types.go: Options and Runner, except for typical_p, which it refuses
     "draft_num_predict": 4,
     "frequency_penalty": -0.5,
     "main_gpu": 0,
@@ -529,7 +537,7 @@ def test_every_parameter_of_ollama_can_be_set() -> None:
     ("parameter", "key", "allowed"),
     [
         ("mirostat: 1", "mirostat", "the keys here are draftNumPredict"),
-        ("num_ctx: 8192", "num_ctx", "numCtx (was that meant?)"),
+        ("num_ctx: 8192", "num_ctx", "did you mean `numCtx`?"),
         ("numCtx: 3", "numCtx", "a whole number, at least 4"),
         ("numCtx: 8192.5", "numCtx", "a whole number"),
         ("numPredict: -3", "numPredict", "a whole number, at least -2"),
@@ -542,16 +550,16 @@ def test_every_parameter_of_ollama_can_be_set() -> None:
         ("topP: 1.1", "topP", "a number from 0 to 1"),
         ("useMmap: 1", "useMmap", "true or false"),
         ("stop: '</s>'", "stop", "a list"),
-        ("stop: ['']", "stop[0]", "some text"),
+        ("stop: ['']", "stop[0]", "a text that is not empty"),
     ],
 )
-def test_parameters_that_are_refused(parameter: str, key: str, allowed: str, refuse: Refuse) -> None:
+def test_invalid_parameters_are_refused(parameter: str, key: str, allowed: str, refuse: Refuse) -> None:
     said = refuse(f"airis:ollama: {{create: [{{name: a, from: b, parameters: {{{parameter}}}}}]}}")
     assert f"  airis:ollama.create[0].parameters.{key}\n" in said
     assert f"allowed  {allowed}" in said
 
 
-def test_the_pages_example_is_taken() -> None:
+def test_the_example_in_the_documentation_is_accepted() -> None:
     page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
     example = yaml.safe_load(page.split("```yaml\n")[1].split("```")[0])["config"]["airis:ollama"]
     assert [each[0] for each in steps(draw(ollama=example))] == [

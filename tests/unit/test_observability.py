@@ -1,4 +1,4 @@
-"""What Open WebUI tells about its work: nothing more than by default, unless the settings say so."""
+"""Open WebUI's log and OpenTelemetry: only what the settings enable."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ COLLECTOR = "http://collector.monitoring:4317"
 
 
 def added(**webui: object) -> Mapping[str, Any]:
-    """The variables that these settings add to the default ones."""
+    """The variables that these settings add to the defaults."""
     before, after = (env(manifest(draw_once(webui=each), "Deployment", "airis-deployment")) for each in ({}, webui))
     assert before.items() <= after.items()
     return {name: value for name, value in after.items() if name not in before}
@@ -36,12 +36,12 @@ def test_levels_format_and_audit_of_the_log() -> None:
     }
 
 
-def test_json_comes_with_a_level_because_the_first_lines_would_be_text_without() -> None:
+def test_json_format_sets_a_level() -> None:
     assert added(logging={"format": "json"}) == {"LOG_FORMAT": "json", "GLOBAL_LOG_LEVEL": "INFO"}
     assert added(logging={}) == {}
 
 
-def test_a_collector_turns_telemetry_on() -> None:
+def test_a_collector_enables_telemetry() -> None:
     assert added(telemetry={"endpoint": COLLECTOR}) == {
         "ENABLE_OTEL": "True",
         "ENABLE_OTEL_TRACES": "True",
@@ -61,9 +61,7 @@ def test_a_collector_turns_telemetry_on() -> None:
         ("http://collector:4317", False, "False"),
     ],
 )
-def test_grpc_goes_without_tls_where_the_url_or_the_setting_says_so(
-    endpoint: str, said: bool | None, insecure: str
-) -> None:
+def test_grpc_without_tls_by_url_or_setting(endpoint: str, said: bool | None, insecure: str) -> None:
     variables = added(telemetry={"endpoint": endpoint, "insecure": said})
     assert (variables["OTEL_EXPORTER_OTLP_INSECURE"], variables["OTEL_EXPORTER_OTLP_ENDPOINT"]) == (insecure, endpoint)
 
@@ -100,7 +98,7 @@ def test_attributes_and_a_password_by_reference() -> None:
     assert (variables["OTEL_SERVICE_NAME"], variables["OTEL_EXPORTER_OTLP_INSECURE"]) == ("chat", "True")
 
 
-def test_the_credential_becomes_a_header_in_the_pod_and_stands_nowhere_else() -> None:
+def test_the_credential_is_only_in_a_header_in_the_pod() -> None:
     telemetry = {"endpoint": COLLECTOR, "username": "airis", "passwordFrom": {"name": "collector", "key": "password"}}
     drawn = draw_once(webui={"telemetry": telemetry})
     deployment = manifest(drawn, "Deployment", "airis-deployment")
@@ -111,7 +109,7 @@ def test_the_credential_becomes_a_header_in_the_pod_and_stands_nowhere_else() ->
     assert "/etc/airis/start/collector_sign_in.py" not in container(without)["command"]
 
 
-def test_signing_in_leaves_one_header_that_the_exporters_can_read() -> None:
+def test_sign_in_adds_a_header_that_the_exporters_can_parse() -> None:
     environment = {USERNAME: "ä", PASSWORD: "o~o?=, %20é", HEADERS: "x-scope=a", "PATH": "/bin"}
     sign_in(environment)
     assert environment.keys() == {HEADERS, "PATH"}
@@ -121,7 +119,7 @@ def test_signing_in_leaves_one_header_that_the_exporters_can_read() -> None:
     assert (kind, b64decode(credential).decode()) == ("Basic", "ä:o~o?=, %20é")
 
 
-def test_signing_in_runs_the_command() -> None:
+def test_sign_in_executes_the_command() -> None:
     script, given = (
         ROOT / "components" / "collector_sign_in.py",
         {USERNAME: "a", PASSWORD: "b", "PATH": os.environ["PATH"]},
@@ -149,13 +147,13 @@ def test_signing_in_runs_the_command() -> None:
         (
             f"telemetry: {{endpoint: '{COLLECTOR}', resourceAttributes: {{a: 'b,c'}}}}",
             "telemetry.resourceAttributes.a",
-            "a name and a text without , and =",
+            "a name and a value without , and =",
         ),
         ("telemetry: {endpoint: 'http://a:4318/otlp'}", "telemetry.endpoint", "or protocol: http"),
         (
             "telemetry: {endpoint: 'http://a:4318/v1/traces', protocol: http}",
             "telemetry.endpoint",
-            "without /v1/...: the path of each signal is added",
+            "a URL without /v1/...: the path of each signal is appended",
         ),
         ("telemetry: {endpoint: 'https://a', insecure: true}", "telemetry.insecure", "begins with http://"),
         (
@@ -165,12 +163,12 @@ def test_signing_in_runs_the_command() -> None:
         ),
     ],
 )
-def test_refused(config: str, key: str, allowed: str, refuse: Refuse) -> None:
+def test_invalid_settings_are_refused(config: str, key: str, allowed: str, refuse: Refuse) -> None:
     said = refuse(f"airis:webui: {{{config}}}")
     assert f"\n  airis:webui.{key}\n" in said
     assert allowed in said.splitlines()[-1]
 
 
-def test_typed_variables_are_not_free(refuse: Refuse) -> None:
+def test_variables_of_settings_are_refused_in_env(refuse: Refuse) -> None:
     said = refuse("airis:webui: {env: {LOG_FORMAT: json}}")
-    assert "another name: airis sets this one itself, by airis:webui.logging.format" in said
+    assert "another name: airis sets this one itself, from airis:webui.logging.format" in said

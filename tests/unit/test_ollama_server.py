@@ -1,4 +1,4 @@
-"""Ollama's own settings: which variables they become, and what Ollama would silently ignore."""
+"""Settings of the Ollama server: their variables, and values that Ollama would silently ignore."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -41,7 +41,7 @@ def server(settings: Mapping[str, object], image: str = OLLAMA.image) -> dict[st
     return env(manifest(draw(ollama={"image": image, "server": settings, "gpu": {}}), "StatefulSet", "ollama"))
 
 
-def test_without_settings_ollama_decides() -> None:
+def test_default_sets_no_variables() -> None:
     assert READ_BY_OLLAMA.isdisjoint(env(manifest(draw_once(), "StatefulSet", "ollama")))
 
 
@@ -70,7 +70,7 @@ def test_every_setting_becomes_the_text_that_ollama_parses() -> None:
         "noPrune": True,
         "logLevel": "DEBUG",
     }
-    drawn = server(settings, "ollama/ollama:0.17.4")  # which reads all of them
+    drawn = server(settings, "ollama/ollama:0.17.4")  # a release that reads all of them
     assert {name: drawn[name] for name in READ_BY_OLLAMA} == {
         "OLLAMA_CONTEXT_LENGTH": "8192",
         "OLLAMA_NUM_PARALLEL": "4",
@@ -78,7 +78,7 @@ def test_every_setting_becomes_the_text_that_ollama_parses() -> None:
         "OLLAMA_MAX_QUEUE": "64",
         "OLLAMA_KEEP_ALIVE": "1h30m",
         "OLLAMA_LOAD_TIMEOUT": "10m",
-        # Go's ParseBool knows True and False; of anything else Ollama would make true
+        # Go's ParseBool accepts True and False; Ollama treats anything else as true
         "OLLAMA_FLASH_ATTENTION": "True",
         "OLLAMA_KV_CACHE_TYPE": "q8_0",
         "OLLAMA_MULTIUSER_CACHE": "True",
@@ -116,11 +116,11 @@ def test_every_setting_becomes_the_text_that_ollama_parses() -> None:
         ("origins", ["moz-extension://abc"], "OLLAMA_ORIGINS", "moz-extension://abc"),
     ],
 )
-def test_other_values(setting: str, value: object, name: str, text: str) -> None:
+def test_further_values(setting: str, value: object, name: str, text: str) -> None:
     assert server({setting: value})[name] == text
 
 
-DURATION = "a length of time such as 30m, 1h30m or 90s, or whole seconds; at most 2562047h"
+DURATION = "a duration such as 30m, 1h30m or 90s, or whole seconds; at most 2562047h"
 ORIGIN = "an origin such as https://chat.example.com, http://10.0.0.1:* or *: at most one *, and no path"
 
 
@@ -159,7 +159,7 @@ ORIGIN = "an origin such as https://chat.example.com, http://10.0.0.1:* or *: at
         ("origins: ['*', '*']", "origins[1]", '"*"', "each once"),
     ],
 )
-def test_refused(settings: str, key: str, given: str, allowed: str, refuse: Refuse) -> None:
+def test_invalid_settings_are_refused(settings: str, key: str, given: str, allowed: str, refuse: Refuse) -> None:
     settings = settings if settings.startswith("{") else f"{{{settings}}}"
     said = refuse(f"airis:ollama: {{server: {settings}}}")
     assert f"  airis:ollama.server.{key}\n    given    {given}" in said
@@ -174,34 +174,36 @@ NO_GPU = "only together with airis:ollama.gpu"
     [
         ("server: {llmLibrary: cuda_v12}", "llmLibrary", NO_GPU),
         ("server: {gpuOverhead: 1Gi}", "gpuOverhead", NO_GPU),
-        ("server: {llmLibrary: rocm}, gpu: {}", "llmLibrary", "null, or a library of the GPUs' maker: cuda_"),
+        ("server: {llmLibrary: rocm}, gpu: {}", "llmLibrary", "null, or a library of the GPUs' vendor: cuda_"),
         (
             "server: {llmLibrary: vulkan}, gpu: {vendor: amd}",
             "llmLibrary",
-            "null, or a library of the GPUs' maker: rocm",
+            "null, or a library of the GPUs' vendor: rocm",
         ),
         (
             "server: {llmLibrary: cuda_v13}, gpu: {vendor: intel}",
             "llmLibrary",
-            "null, or a library of the GPUs' maker: vulkan",
+            "null, or a library of the GPUs' vendor: vulkan",
         ),
     ],
 )
-def test_what_is_said_about_other_gpus_is_refused(settings: str, key: str, allowed: str, refuse: Refuse) -> None:
+def test_gpu_settings_that_do_not_match_the_gpus_are_refused(
+    settings: str, key: str, allowed: str, refuse: Refuse
+) -> None:
     said = refuse(f"airis:ollama: {{{settings}}}")
     assert f"  airis:ollama.server.{key}\n" in said
     assert f"allowed  {allowed}" in said
 
 
 @pytest.mark.parametrize(("vendor", "library"), [("nvidia", "cuda_v13"), ("amd", "rocm_v7_2"), ("intel", "vulkan")])
-def test_a_library_of_the_gpus_maker(vendor: str, library: str) -> None:
+def test_a_library_of_the_gpus_vendor_is_accepted(vendor: str, library: str) -> None:
     drawn = draw(ollama={"gpu": {"vendor": vendor}, "server": {"llmLibrary": library, "gpuOverhead": 500}})
     variables = env(manifest(drawn, "StatefulSet", "ollama"))
     assert (variables["OLLAMA_LLM_LIBRARY"], variables["OLLAMA_GPU_OVERHEAD"]) == (library, "500")
 
 
 @pytest.mark.parametrize("name", sorted(READ_BY_OLLAMA))
-def test_none_of_these_is_free(name: str, refuse: Refuse) -> None:
+def test_variables_of_settings_are_refused_in_env(name: str, refuse: Refuse) -> None:
     said = refuse(f"airis:ollama: {{env: {{{name}: '1'}}}}")
     assert f"airis:ollama.env.{name}" in said
-    assert "by airis:ollama.server." in said
+    assert "from airis:ollama.server." in said

@@ -1,4 +1,4 @@
-"""What holds for every workload: images from a mirror, the way out, certificate authorities, labels and annotations."""
+"""Settings that all workloads share: mirror, proxy, certificate authorities, labels and annotations."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -38,7 +38,7 @@ def ollama(drawn: Rendering) -> Mapping[str, Any]:
         ("a/b@sha256:" + "0" * 64, "mirror.example.com/hub/a/b@sha256:" + "0" * 64),
     ],
 )
-def test_a_mirror_takes_the_place_of_the_registry(image: str, expected: str) -> None:
+def test_a_mirror_replaces_the_registry(image: str, expected: str) -> None:
     assert mirrored(image, "mirror.example.com/hub") == expected
     assert mirrored(image, None) == image
 
@@ -52,7 +52,7 @@ def test_every_image_comes_from_the_mirror() -> None:
     }
 
 
-def test_requests_to_the_world_go_through_the_proxy_and_those_inside_do_not() -> None:
+def test_only_external_requests_use_the_proxy() -> None:
     drawn = draw_once(
         proxy={"url": "http://proxy.example.com:3128", "noProxy": [".corp.example.com", "10.0.0.0/8"]},
         clusterDomain="k8s.example",
@@ -71,7 +71,7 @@ def test_a_proxy_with_a_password_comes_from_a_secret() -> None:
     assert env(ollama(drawn))["HTTPS_PROXY"] == {"secretKeyRef": SECRET_URL}
 
 
-def test_the_jobs_that_pull_reach_ollama_directly() -> None:
+def test_model_jobs_bypass_the_proxy() -> None:
     drawn = draw_once(**PULLING, proxy={"url": "http://proxy.example.com:3128"})
     (job,) = [each for each in workloads(drawn) if each["kind"] == "Job"]
     names = {
@@ -94,7 +94,7 @@ def test_the_jobs_that_pull_reach_ollama_directly() -> None:
         ),
     ],
 )
-def test_the_certificate_authorities_are_mounted_and_named(bundle: dict[str, str], source: dict[str, Any]) -> None:
+def test_the_ca_bundle_is_mounted_and_set_in_variables(bundle: dict[str, str], source: dict[str, Any]) -> None:
     drawn = draw_once(caBundle=bundle)
     for workload in (webui(drawn), ollama(drawn)):
         assert {"name": "ca-bundle", **source} in pod_spec(workload)["volumes"]
@@ -103,14 +103,14 @@ def test_the_certificate_authorities_are_mounted_and_named(bundle: dict[str, str
         assert env(workload)["SSL_CERT_FILE"] == env(workload)["REQUESTS_CA_BUNDLE"] == "/etc/airis/ca/ca.crt"
 
 
-def test_without_any_of_it_nothing_is_rendered() -> None:
+def test_defaults_render_nothing() -> None:
     drawn = draw_once()
     for workload in (webui(drawn), ollama(drawn)):
         assert env(workload).keys().isdisjoint({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE"})
         assert "ca-bundle" not in {volume["name"] for volume in pod_spec(workload)["volumes"]}
 
 
-def test_labels_and_annotations_are_everywhere_and_selectors_stay() -> None:
+def test_labels_and_annotations_are_on_every_object_and_not_in_selectors() -> None:
     drawn = draw_once(
         **PULLING,
         labels={"team": "search"},
@@ -131,7 +131,7 @@ def test_labels_and_annotations_are_everywhere_and_selectors_stay() -> None:
         assert manifest(drawn, kind, name)["spec"]["selector"] == manifest(plain, kind, name)["spec"]["selector"]
 
 
-def test_pods_have_labels_and_annotations_of_their_own() -> None:
+def test_pod_labels_and_annotations_are_only_on_pods() -> None:
     drawn = draw_once(ollama={"podLabels": {"tier": "gpu"}, "podAnnotations": {"example.com/scrape": "no"}})
     metadata = ollama(drawn)["spec"]["template"]["metadata"]
     assert metadata["labels"]["tier"] == "gpu"
@@ -140,12 +140,12 @@ def test_pods_have_labels_and_annotations_of_their_own() -> None:
     assert "tier" not in webui(drawn)["spec"]["template"]["metadata"]["labels"]
 
 
-def test_variables_come_from_config_maps_too() -> None:
+def test_config_map_env() -> None:
     drawn = draw_once(webui={"configMapEnv": {"BANNER": {"name": "texts", "key": "banner"}}})
     assert env(webui(drawn))["BANNER"] == {"configMapKeyRef": {"name": "texts", "key": "banner"}}
 
 
-def test_values_of_the_stacks_own_secret_can_be_referred_to() -> None:
+def test_values_of_the_stacks_secret_can_be_referenced() -> None:
     drawn = draw_once(
         secrets={"values": {"hf": "hf_secret"}},
         webui={"secretEnv": {"HF_TOKEN": {"name": "airis-secrets", "key": "hf"}}},
@@ -161,8 +161,8 @@ def test_values_of_the_stacks_own_secret_can_be_referred_to() -> None:
 @pytest.mark.parametrize(
     ("config", "key", "allowed"),
     [
-        ("airis:registry: {mirror: 'https://m.example.com'}", "registry.mirror", "without scheme and final /"),
-        ("airis:registry: {mirror: 'm.example.com/'}", "registry.mirror", "without scheme and final /"),
+        ("airis:registry: {mirror: 'https://m.example.com'}", "registry.mirror", "without scheme and trailing /"),
+        ("airis:registry: {mirror: 'm.example.com/'}", "registry.mirror", "without scheme and trailing /"),
         ("airis:proxy: {url: proxy.example.com}", "proxy.url", "a URL such as http://proxy.example.com:3128"),
         ("airis:proxy: {url: 'socks5://p:1080'}", "proxy.url", "a URL such as http://proxy.example.com:3128"),
         ("airis:proxy: {url: 'http://u:hunter2@p:1'}", "proxy.url", "no password in plain text"),
@@ -178,12 +178,12 @@ def test_values_of_the_stacks_own_secret_can_be_referred_to() -> None:
         (
             "airis:webui: {env: {A: x}, configMapEnv: {A: {name: a, key: b}}}",
             "webui.env.A",
-            "a name once: it stands in configMapEnv too",
+            "each name once: it is also in configMapEnv",
         ),
-        ("airis:webui: {configMapEnv: {HOME: {name: a, key: b}}}", "webui.configMapEnv.HOME", "by the image"),
+        ("airis:webui: {configMapEnv: {HOME: {name: a, key: b}}}", "webui.configMapEnv.HOME", "from the image"),
     ],
 )
-def test_refused(config: str, key: str, allowed: str, refuse: Refuse) -> None:
+def test_invalid_settings_are_refused(config: str, key: str, allowed: str, refuse: Refuse) -> None:
     said = refuse(config)
     assert "1 setting is wrong" in said
     assert f"\n  airis:{key}\n" in said

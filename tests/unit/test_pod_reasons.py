@@ -1,4 +1,4 @@
-"""What a Deployment says whose pods do not become ready. tests/engine has it with the real engine."""
+"""Error messages of a Deployment whose pods do not become ready. tests/engine tests them with the real engine."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ for each in "$@"; do case "$each" in --kubeconfig=*) /bin/cat "${each#--kubeconf
 
 
 def pod(name: str, first: dict[str, Any], server: dict[str, Any], **conditions: str) -> dict[str, Any]:
-    """A pod with the status of the container that prepares, and of the server's."""
+    """A pod with the statuses of the prepare container and of the server."""
     told = [{"type": type_, "status": "False", "message": message} for type_, message in conditions.items()]
     status = {
         "conditions": told,
@@ -51,7 +51,7 @@ PREPARES = pod("airis-8f0", {"state": {"running": {}}}, waiting("PodInitializing
 
 @pytest.fixture
 def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stand-in for kubectl, the only program on PATH."""
+    """A fake kubectl, the only program on PATH."""
     program = tmp_path / "bin" / "kubectl"
     program.parent.mkdir()
     program.write_text(KUBECTL)
@@ -63,7 +63,7 @@ def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The errors that the program has logged."""
+    """The errors that the program logs."""
     found: list[str] = []
     monkeypatch.setattr(pulumi.log, "error", found.append)
     return found
@@ -86,12 +86,12 @@ def failed(error: str = NOT_LIVE, *, operation: str = "update", known: bool = Tr
     return asyncio.run(pod_reasons._say_why(args, known=known))
 
 
-def test_the_reason_is_what_kubectl_says_about_the_pods(
+def test_the_reason_comes_from_the_status_of_the_pods(
     kubectl: Path, logged: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configured(monkeypatch)
 
-    assert failed() is False  # it is not tried again
+    assert failed() is False  # no retry
 
     (said,) = logged
     assert "airis-deployment" in said
@@ -100,7 +100,7 @@ def test_the_reason_is_what_kubectl_says_about_the_pods(
     assert asked == "get pods --namespace=airis --selector=app=airis --output=json\n"
 
 
-def test_what_prepares_the_database_says_why_it_failed_and_no_other_container_does(
+def test_only_the_prepare_containers_message_is_included(
     kubectl: Path, logged: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configured(monkeypatch)
@@ -133,7 +133,7 @@ def test_what_prepares_the_database_says_why_it_failed_and_no_other_container_do
 def test_a_database_that_is_being_prepared_is_waited_for(
     error: str, operation: str, kubectl: Path, logged: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is there cannot be created again; and whoever interrupts does not want to wait."""
+    """An existing object cannot be created; and after an interruption, do not wait."""
     again = (error, operation) == (NOT_LIVE, "update")
     configured(monkeypatch)
     told: list[str] = []
@@ -142,10 +142,10 @@ def test_a_database_that_is_being_prepared_is_waited_for(
 
     assert failed(error, operation=operation) is again
 
-    assert told == (["The database of airis-deployment is still being prepared: waiting on."] if again else [])
+    assert told == (["The database of airis-deployment is still being prepared: waiting."] if again else [])
     assert [each.rpartition("\n")[2] for each in logged] == {
         (NOT_LIVE, "update"): [],
-        (NOT_LIVE, "create"): ["The database is still being prepared, which goes on: the next `up` waits for it."],
+        (NOT_LIVE, "create"): ["The database is still being prepared. This continues, and the next `up` waits for it."],
         (INTERRUPTED, "update"): ["airis-8f0: PodInitializing"],
     }[error, operation]
 
@@ -154,7 +154,7 @@ CONTENT = "apiVersion: v1\nkind: Config\n"
 
 
 @pytest.mark.parametrize("given", ["path", "content"])
-def test_it_is_asked_on_the_cluster_of_the_stack(
+def test_kubectl_uses_the_cluster_of_the_stack(
     given: str, kubectl: Path, logged: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "config"
@@ -167,11 +167,11 @@ def test_it_is_asked_on_the_cluster_of_the_stack(
     assert asked.startswith("--context=work --kubeconfig=")
     assert Path(f"{kubectl}.kubeconfig").read_text() == CONTENT
     left = Path(asked.split("--kubeconfig=")[1].split()[0])
-    assert left.exists() == (given == "path")  # credentials are not left behind
+    assert left.exists() == (given == "path")  # no credentials remain
 
 
 @pytest.mark.parametrize("why", ["no kubectl", "kubectl fails", "another provider"])
-def test_where_it_cannot_be_asked_the_command_is_named(
+def test_without_kubectl_the_command_is_printed(
     why: str, kubectl: Path, logged: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configured(monkeypatch)
@@ -183,11 +183,11 @@ def test_where_it_cannot_be_asked_the_command_is_named(
     failed(known=why != "another provider")
 
     (said,) = logged
-    assert said.endswith("`kubectl describe pods --namespace=airis --selector=app=airis` says why.")
+    assert said.endswith("`kubectl describe pods --namespace=airis --selector=app=airis` shows the reason.")
     assert not Path(f"{kubectl}.asked").exists()
 
 
-def test_other_failures_are_not_about_pods(kubectl: Path, logged: list[str]) -> None:
+def test_other_failures_have_no_pod_reasons(kubectl: Path, logged: list[str]) -> None:
     assert failed("conflict with another field manager") is False
     assert logged == []
     assert not Path(f"{kubectl}.asked").exists()

@@ -10,12 +10,12 @@ from airis.deploy.database_preparation import QUIET_SECONDS, TELL_SECONDS, Prepa
 pytestmark = pytest.mark.timeout(60)
 
 LOG = """\
-airis: the database is prepared for this release
+airis: preparing the database for this release
 INFO  [alembic.runtime.migration] Running upgrade a -> b, add it
-airis: the database is being prepared, for 30 s, 1 of 2: Running upgrade a -> b, add it
+airis: preparing the database for 30 s, 1 of 2: Running upgrade a -> b, add it
 [parameters: private]
 """
-SAID = "the database is being prepared, for 30 s, 1 of 2: Running upgrade a -> b, add it"
+SAID = "preparing the database for 30 s, 1 of 2: Running upgrade a -> b, add it"
 
 
 def pod(name: str, state: str = "running") -> dict[str, Any]:
@@ -80,10 +80,10 @@ def test_it_is_told_anew_when_there_is_something_new(looking: Looking) -> None:
     for seconds in (0, QUIET_SECONDS, QUIET_SECONDS + TELL_SECONDS):
         looking.at(seconds, pod("airis-1"))
     assert len(looking.told) == 1
-    looking.namespace.log += "airis: the database is being prepared, for 60 s\n"
+    looking.namespace.log += "airis: preparing the database for 60 s\n"
     looking.at(QUIET_SECONDS + TELL_SECONDS + 1, pod("airis-1"))
-    assert looking.told[1:] == ["Pod/airis-1: the database is being prepared, for 60 s"]
-    looking.namespace.log += "airis: the database is being prepared, for 90 s\n"
+    assert looking.told[1:] == ["Pod/airis-1: preparing the database for 60 s"]
+    looking.namespace.log += "airis: preparing the database for 90 s\n"
     looking.at(QUIET_SECONDS + 2 * TELL_SECONDS, pod("airis-1"))
     assert len(looking.told) == 2  # not that often
 
@@ -91,9 +91,9 @@ def test_it_is_told_anew_when_there_is_something_new(looking: Looking) -> None:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("airis: another pod prepares the database: waiting for 30 s", True),
+        ("airis: another pod is preparing the database: waiting for 30 s", True),
         ("airis: another pod still uses the volume: waiting for 30 s", True),
-        ("airis: the database is prepared for this release", False),
+        ("airis: preparing the database for this release", False),
         ("airis: revisions to run: 2", False),
         ("slept for 30 s", False),
     ],

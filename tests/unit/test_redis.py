@@ -1,4 +1,4 @@
-"""Redis: one that exists already, by whatever topology; or the stack's own: small, locked up, told what Open WebUI needs."""
+"""Redis: an existing one of any topology, or the stack's own: small, isolated, configured as Open WebUI needs."""
 
 import re
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ def server(**settings: object) -> Mapping[str, Any]:
 
 
 def options(**settings: object) -> dict[str, str]:
-    """What the server is started with, beside the file."""
+    """Arguments of the server, without the file."""
     file, *rest = container(server(**settings))["args"]
     assert file == "/etc/airis/redis/password.conf"
     return dict(zip(rest[::2], rest[1::2], strict=True))
@@ -49,10 +49,10 @@ def webui(**redis: object) -> dict[str, Any]:
     return env(manifest(draw_once(webui={"redis": redis}), "Deployment", "airis-deployment"))
 
 
-# One of the stack's own
+# The stack's Redis
 
 
-def test_it_is_one_pod_with_its_services_its_claim_and_its_secret() -> None:
+def test_redis_is_one_pod_with_services_claim_and_secret() -> None:
     drawn = bundled()
     stateful = server()
     assert stateful["spec"]["replicas"] == 1
@@ -63,17 +63,17 @@ def test_it_is_one_pod_with_its_services_its_claim_and_its_secret() -> None:
     assert front["selector"] == {"app": "airis-redis"}
     assert front["ports"] == [{"name": "redis", "port": 6379, "targetPort": 6379, "protocol": "TCP"}]
     assert container(stateful)["ports"] == [{"name": "redis", "containerPort": 6379}]
-    assert names(drawn, "PodDisruptionBudget") == []  # for one pod it would only keep nodes from being drained
+    assert names(drawn, "PodDisruptionBudget") == []  # for one pod, it would only block node drains
 
 
-def test_without_it_there_is_none() -> None:
+def test_no_redis_by_default() -> None:
     for drawn in (draw_once(), draw_once(webui={"redis": {"urlFrom": REFERENCE}})):
         assert [each.name for each in drawn.objects if "redis" in each.name] == []
         annotations = manifest(drawn, "Deployment", "airis-deployment")["spec"]["template"]["metadata"]["annotations"]
         assert set(annotations) == {"airis.dev/secrets-checksum"}
 
 
-def test_it_is_configured_as_open_webui_asks() -> None:
+def test_redis_is_configured_as_open_webui_documents() -> None:
     assert options() == {
         "--port": "6379",
         "--dir": "/data",
@@ -88,11 +88,11 @@ def test_it_is_configured_as_open_webui_asks() -> None:
 
 
 @pytest.mark.parametrize(("limit", "bytes_"), [("1Gi", 768 * 1024**2), ("2G", 1_500_000_000), (None, 0)])
-def test_its_memory_follows_the_limit(limit: str | None, bytes_: int) -> None:
+def test_max_memory_is_derived_from_the_limit(limit: str | None, bytes_: int) -> None:
     assert options(resources={"limits": {"memory": limit}})["--maxmemory"] == str(bytes_)
 
 
-def test_its_claim_is_protected_and_grows() -> None:
+def test_the_claim_is_protected_and_can_grow() -> None:
     drawn = bundled(storage={"size": "3Gi", "storageClass": "fast"})
     claim = find(drawn, "PersistentVolumeClaim", "airis-redis-pvc")
     assert (claim.protect, claim.retain) == (True, True)
@@ -110,12 +110,12 @@ def test_an_existing_claim_is_used() -> None:
     assert claims == ["sessions"]
 
 
-def test_its_pod_is_restricted_and_has_no_token() -> None:
+def test_the_pod_is_restricted_and_has_no_token() -> None:
     spec = pod_spec(server())
     assert spec["securityContext"]["runAsUser"] == 10001
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["automountServiceAccountToken"] is False
-    assert spec["enableServiceLinks"] is False  # REDIS_PORT would be there otherwise, a URL
+    assert spec["enableServiceLinks"] is False  # otherwise, REDIS_PORT would be set to a URL
     assert spec["serviceAccountName"] == "airis-redis"
     context = container(server())["securityContext"]
     assert context["readOnlyRootFilesystem"] is True
@@ -123,12 +123,12 @@ def test_its_pod_is_restricted_and_has_no_token() -> None:
     assert manifest(bundled(), "ServiceAccount", "airis-redis")["automountServiceAccountToken"] is False
 
 
-def test_it_lives_as_long_as_it_takes_connections() -> None:
+def test_the_liveness_probe_checks_the_tcp_port() -> None:
     assert container(server())["livenessProbe"]["tcpSocket"] == {"port": "redis"}
 
 
 @pytest.mark.parametrize("probe", ["startupProbe", "readinessProbe"])
-def test_its_probes_sign_in_and_do_not_take_an_error_for_an_answer(probe: str) -> None:
+def test_the_probes_authenticate_and_fail_on_errors(probe: str) -> None:
     shell, flag, ping = container(server())[probe]["exec"]["command"]
     assert (shell, flag) == ("sh", "-c")
     assert ping.endswith("-e ping")
@@ -137,7 +137,7 @@ def test_its_probes_sign_in_and_do_not_take_an_error_for_an_answer(probe: str) -
     assert env(server())["REDISCLI_AUTH"] == {"secretKeyRef": {"name": "airis-redis-secrets", "key": "password"}}
 
 
-def test_where_it_runs_and_what_it_may_use_is_up_to_the_settings() -> None:
+def test_scheduling_and_resources_are_settings() -> None:
     settings = {
         "image": "redis:8.2.1-alpine",
         "imagePullPolicy": "Always",
@@ -151,14 +151,14 @@ def test_where_it_runs_and_what_it_may_use_is_up_to_the_settings() -> None:
     assert pod_spec(stateful)["priorityClassName"] == "high"
 
 
-def test_its_image_names_a_release_and_comes_from_the_mirror() -> None:
+def test_the_image_is_pinned_and_comes_from_the_mirror() -> None:
     assert re.fullmatch(r"valkey/valkey:\d+\.\d+\.\d+-alpine", container(server())["image"])
     mirrored = draw_once(webui={"redis": {"bundled": {}}}, registry={"mirror": "registry.example.com/mirror"})
     image = container(manifest(mirrored, "StatefulSet", "airis-redis"))["image"]
     assert image == f"registry.example.com/mirror/{container(server())['image']}"
 
 
-# Its password
+# The password
 
 
 def secret_of(drawn: program.Rendering) -> dict[str, str]:
@@ -167,7 +167,7 @@ def secret_of(drawn: program.Rendering) -> dict[str, str]:
     return dict(data.value)
 
 
-def test_its_password_is_random_fits_into_a_url_and_is_told_to_the_webui_by_reference() -> None:
+def test_the_password_is_random_valid_in_a_url_and_passed_by_reference() -> None:
     stack = stack_of(webui={"redis": {"bundled": {}}})
     drawn, other = (program.run(stack, generate_secrets=True) for _ in range(2))
     password = secret_of(drawn)["password"]
@@ -186,7 +186,7 @@ def test_its_password_is_random_fits_into_a_url_and_is_told_to_the_webui_by_refe
             assert password not in str(each.manifest)
 
 
-def test_the_password_is_not_among_the_arguments_but_in_a_file() -> None:
+def test_the_password_is_in_a_file_and_not_in_the_arguments() -> None:
     spec = pod_spec(server())
     (volume,) = [each for each in spec["volumes"] if "secret" in each]
     assert volume["secret"] == {
@@ -198,7 +198,7 @@ def test_the_password_is_not_among_the_arguments_but_in_a_file() -> None:
     assert "--requirepass" not in container(server())["args"]
 
 
-def test_the_password_is_made_once(registrations: list[Any]) -> None:
+def test_the_password_is_generated_once(registrations: list[Any]) -> None:
     draw(webui={"redis": {"bundled": {}}})
     stashes = {each.name: each for each in registrations if each.type == "pulumi:index:Stash"}
     assert set(stashes) == {"airis-redis-password", "airis-secrets-session-key"}
@@ -207,7 +207,7 @@ def test_the_password_is_made_once(registrations: list[Any]) -> None:
     assert stash.protect
 
 
-def test_both_workloads_start_anew_with_another_password() -> None:
+def test_another_password_restarts_both_workloads() -> None:
     stack = stack_of(webui={"redis": {"bundled": {}}})
     drawn, other = (program.run(stack, generate_secrets=True) for _ in range(2))
 
@@ -225,16 +225,16 @@ def test_both_workloads_start_anew_with_another_password() -> None:
     assert one not in secret_of(drawn)["password"]
 
 
-def test_the_webui_waits_for_it(registrations: list[Any]) -> None:
+def test_the_webui_depends_on_redis(registrations: list[Any]) -> None:
     draw(webui={"redis": {"bundled": {}}})
     (deployment,) = [each for each in registrations if each.type.endswith(":Deployment")]
     assert [urn for urn in deployment.dependencies if urn.endswith("StatefulSet::airis-redis")]
 
 
-# Who may talk to it
+# Network policies
 
 
-def test_only_the_webui_may_reach_it_and_it_may_reach_nobody() -> None:
+def test_only_the_webui_may_connect_and_redis_has_no_egress() -> None:
     spec = manifest(bundled(), "NetworkPolicy", "airis-redis")["spec"]
     assert spec["podSelector"] == {"matchLabels": {"app": "airis-redis"}}
     assert spec["policyTypes"] == ["Ingress", "Egress"]
@@ -247,17 +247,17 @@ def test_only_the_webui_may_reach_it_and_it_may_reach_nobody() -> None:
     assert spec.get("egress", []) == []
 
 
-def test_the_webui_may_reach_it_where_egress_is_restricted() -> None:
+def test_the_webui_may_connect_with_restricted_egress() -> None:
     drawn = draw_once(webui={"redis": {"bundled": {}}}, network={"restrictEgress": True})
     to = [rule.get("to") for rule in manifest(drawn, "NetworkPolicy", "airis")["spec"]["egress"]]
     assert {"podSelector": {"matchLabels": {"app": "airis-redis"}}} in [peer for peers in to if peers for peer in peers]
 
 
-def test_without_policies_there_is_none_for_it() -> None:
+def test_no_network_policy_if_policies_are_disabled() -> None:
     assert names(draw_once(webui={"redis": {"bundled": {}}}, network={"policies": False}), "NetworkPolicy") == []
 
 
-def test_alone_it_is_closed_to_everybody(tmp_path: Path) -> None:
+def test_without_callers_no_pod_may_connect(tmp_path: Path) -> None:
     drawn = draw_program(
         tmp_path,
         """
@@ -270,10 +270,10 @@ def test_alone_it_is_closed_to_everybody(tmp_path: Path) -> None:
     assert names(drawn, "Secret") == ["cache-secrets"]
 
 
-# One that exists already
+# An existing Redis
 
 
-def test_sharing_is_on_with_any_redis() -> None:
+def test_any_redis_enables_shared_websockets() -> None:
     for found in (webui(urlFrom=REFERENCE), webui(bundled={})):
         assert (found["WEBSOCKET_MANAGER"], found["ENABLE_WEBSOCKET_SUPPORT"]) == ("redis", "True")
 
@@ -289,7 +289,7 @@ def test_sentinel() -> None:
     assert "REDIS_CLUSTER" not in found
 
 
-def test_cluster_prefix_and_patience() -> None:
+def test_cluster_prefix_and_timeouts() -> None:
     found = webui(
         urlFrom=REFERENCE,
         cluster=True,
@@ -312,7 +312,7 @@ def test_cluster_prefix_and_patience() -> None:
     }
 
 
-def test_idle_connections_are_tried_before_the_bundled_one_closes_them() -> None:
+def test_idle_connections_are_checked_before_the_bundled_redis_closes_them() -> None:
     assert webui(bundled={})["REDIS_HEALTH_CHECK_INTERVAL"] == "60"
     assert webui(bundled={}, healthCheckIntervalSeconds=1799)["REDIS_HEALTH_CHECK_INTERVAL"] == "1799"
     assert "REDIS_HEALTH_CHECK_INTERVAL" not in webui(urlFrom=REFERENCE)
@@ -321,19 +321,19 @@ def test_idle_connections_are_tried_before_the_bundled_one_closes_them() -> None
 @pytest.mark.parametrize(
     ("redis", "key", "given", "allowed"),
     [
-        (f"bundled: {{}}, urlFrom: {R}", "urlFrom", '{"name": "a"}', "null: bundled is one Redis at one place"),
-        ("bundled: {}, cluster: true", "cluster", "true", "null: bundled is one Redis at one place"),
+        (f"bundled: {{}}, urlFrom: {R}", "urlFrom", '{"name": "a"}', "null, because bundled is a single server"),
+        ("bundled: {}, cluster: true", "cluster", "true", "null, because bundled is a single server"),
         (
             "bundled: {}, sentinel: {hosts: [s]}",
             "sentinel",
             '{"hosts": ["s"]}',
-            "null: bundled is one Redis at one place",
+            "null, because bundled is a single server",
         ),
         (
             "bundled: {}, healthCheckIntervalSeconds: 1800",
             "healthCheckIntervalSeconds",
             "1800",
-            "less than 1800, when the bundled Redis closes the connection",
+            "less than 1800, the idle timeout of the bundled Redis",
         ),
         (
             f"urlFrom: {R}, cluster: true, sentinel: {{hosts: [s]}}",
@@ -362,17 +362,17 @@ def test_idle_connections_are_tried_before_the_bundled_one_closes_them() -> None
         ),
     ],
 )
-def test_refused(redis: str, key: str, given: str, allowed: str, refuse: Refuse) -> None:
+def test_invalid_settings_are_refused(redis: str, key: str, given: str, allowed: str, refuse: Refuse) -> None:
     block = redis if redis == "{}" else f"{{{redis}}}"
     assert refuse(f"airis:webui: {{redis: {block}}}") == (
-        "Pulumi.test.yaml: 1 setting is wrong, nothing was changed.\n"
+        "Pulumi.test.yaml: 1 setting is wrong. Nothing was changed.\n"
         f"  airis:webui.redis.{key}\n"
         f"    given    {given}\n"
         f"    allowed  {allowed}"
     )
 
 
-def test_in_production_its_image_names_a_release_too(refuse: Refuse) -> None:
+def test_in_production_the_image_must_be_pinned(refuse: Refuse) -> None:
     said = refuse(
         """
         airis:production: true

@@ -1,4 +1,4 @@
-"""The files that follow from the settings models are fresh, and say of every key what a reader needs."""
+"""The files that are generated from the settings models are up to date and complete."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_committed_files_are_what_make_reference_writes(path: object) -> None:
     assert file.read_text(encoding="utf-8") == written[file]
 
 
-def test_every_key_stands_once_with_an_effect_and_a_version() -> None:
+def test_every_key_is_listed_once_with_an_effect_and_a_version() -> None:
     keys = [each.key for each in reference.rows()]
     assert len(set(keys)) == len(keys) > 130
     assert [each.key for each in reference.rows() if not each.effect.strip()] == []
@@ -53,7 +53,7 @@ def test_references_are_one_row() -> None:
     assert [each.key for each in reference.rows() if each.key.startswith("airis:webui.sessionKeyFrom.")] == []
 
 
-def test_old_keys_keep_their_version_and_new_ones_get_todays() -> None:
+def test_old_keys_keep_their_version_and_new_ones_get_the_current_one() -> None:
     versions = reference.since(ROOT)
     assert versions["airis:webui.image"] == "0.1.0"
     assert versions["airis:proxy.url"] == "0.2.0"

@@ -1,4 +1,4 @@
-"""Settings that only some releases support: refused, or warned of where the image does not tell its release."""
+"""Settings that only some releases support: refused, or warned of if the release of the image is unknown."""
 
 import json
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ def read(section: str, settings: Mapping[str, object]) -> StackSettings:
 
 
 def problems(section: str, settings: Mapping[str, object]) -> dict[str, str]:
-    """What is wrong, by key."""
+    """Errors, by key."""
     try:
         read(section, settings)
     except SettingsError as error:
@@ -62,17 +62,17 @@ def about(key: str, settings: StackSettings) -> list[str]:
         ("ghcr.io/open-webui/open-webui:git-1a2b3c4", OPEN_WEBUI, None),
     ],
 )
-def test_which_release_an_image_holds(image: str, application: Application, found: tuple[int, int, int] | None) -> None:
+def test_the_release_of_an_image(image: str, application: Application, found: tuple[int, int, int] | None) -> None:
     assert release_of(image, application) == found
 
 
 @pytest.mark.parametrize("version", ["0.34", "latest", "0.34.4rocm", ""])
-def test_other_texts_are_no_release(version: str) -> None:
-    with pytest.raises(ValueError, match="is no release"):
+def test_texts_that_are_not_a_release(version: str) -> None:
+    with pytest.raises(ValueError, match="is not a release"):
         release(version)
 
 
-def test_the_default_images_are_the_applications_own_at_a_release_that_never_moves() -> None:
+def test_the_default_images_are_pinned_images_of_the_applications() -> None:
     images = {OLLAMA: OllamaSettings().image, OPEN_WEBUI: WebUISettings().image}
     assert images == {OLLAMA: "ollama/ollama:0.34.4", OPEN_WEBUI: "ghcr.io/open-webui/open-webui:v0.12.4"}
     for application, image in images.items():
@@ -142,7 +142,7 @@ every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.key)
 
 
 @every_case
-def test_what_the_release_does_not_support_is_refused(case: Case) -> None:
+def test_settings_that_the_release_does_not_support_are_refused(case: Case) -> None:
     assert problems(case.section, case.with_tag(case.known)) == {}
     found = problems(case.section, case.with_tag(case.unknown))
     assert found.keys() == {case.key}
@@ -151,30 +151,30 @@ def test_what_the_release_does_not_support_is_refused(case: Case) -> None:
 
 
 @every_case
-def test_nothing_is_said_of_what_the_release_supports(case: Case) -> None:
+def test_supported_settings_are_accepted_without_warnings(case: Case) -> None:
     assert about(case.key, read(case.section, case.with_tag(case.known))) == []
 
 
 @pytest.mark.parametrize("image", [f"ollama/ollama{DIGEST}", "ollama/ollama:latest", "registry.example.com/team/llm:1"])
-def test_an_image_that_does_not_tell_its_release_is_taken_for_the_newest(image: str) -> None:
+def test_an_image_of_unknown_release_is_treated_like_the_default(image: str) -> None:
     parameters = {"server": {"newEngine": True, "flashAttention": True}, **created(typicalP=1, topP=1)}
     settings = read("ollama", {**parameters, "image": image})
     assert about("airis:ollama.server.newEngine", settings) == [
         f"airis:ollama.server.newEngine: Ollama {OLLAMA.version} does not support it, releases before 0.30.0 do; "
-        f"{image} does not tell its release"
+        f"the release of {image} is unknown"
     ]
     assert len(about("airis:ollama.create[1].parameters.typicalP", settings)) == 1
     assert about("airis:ollama.server.flashAttention", settings) == []
     assert about("airis:ollama.create[1].parameters.topP", settings) == []
 
 
-def test_an_ollama_that_is_not_there_is_not_warned_of() -> None:
+def test_no_warning_for_a_disabled_ollama() -> None:
     settings = read("ollama", {"enabled": False, "image": "a/b:1", "server": {"newEngine": True}})
     assert [each for each in settings.warnings() if "newEngine" in each] == []
 
 
-OFF = "f16, or flashAttention: true or null: a quantised cache needs flash attention"
-UNSAID = "f16, or flashAttention: true with it: Ollama before 0.30.0 ignores a quantised cache otherwise"
+OFF = "f16, or flashAttention: true or null: a quantized cache requires flash attention"
+UNSAID = "f16, or also flashAttention: true: otherwise, Ollama before 0.30.0 ignores a quantized cache"
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ UNSAID = "f16, or flashAttention: true with it: Ollama before 0.30.0 ignores a q
     ],
 )
 @pytest.mark.parametrize("cache", ["q8_0", "q4_0"])
-def test_a_quantised_cache_needs_flash_attention(
+def test_a_quantized_cache_requires_flash_attention(
     image: str, server: dict[str, object], allowed: str | None, cache: str
 ) -> None:
     found = problems("ollama", {"image": image, "server": {**server, "kvCacheType": cache}})

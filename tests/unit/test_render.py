@@ -28,9 +28,7 @@ HANGS = """
 """
 
 
-MUTABLE = (
-    "warning: airis:ollama.image: ollama/ollama:latest may be another image tomorrow; a release or a digest never is"
-)
+MUTABLE = "warning: airis:ollama.image: ollama/ollama:latest has a mutable tag: pin a release or a digest"
 OBJECTS = 14
 """How many a stack with only the defaults has."""
 

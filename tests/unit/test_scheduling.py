@@ -1,4 +1,4 @@
-"""Where pods may run: what the settings of both workloads become, and what is refused."""
+"""Scheduling: the pod fields of both workloads, and invalid settings."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from tests.unit.drawing import draw_once, manifest, pod_spec
 pytestmark = pytest.mark.timeout(60)
 
 WORKLOADS = [("webui", "Deployment", "airis-deployment", "airis"), ("ollama", "StatefulSet", "ollama", "ollama")]
-GPU_LABEL = "a label that CPU nodes carry: these pods ask for no GPU (airis:ollama.gpu would)"
+GPU_LABEL = "a label that CPU nodes have: these pods request no GPU (set airis:ollama.gpu for one)"
 
 each_workload = pytest.mark.parametrize(("section", "kind", "name", "app"), WORKLOADS, ids=["webui", "ollama"])
 
@@ -22,7 +22,7 @@ def spec(section: str, kind: str, name: str, settings: Mapping[str, object]) -> 
 
 
 @each_workload
-def test_nothing_stands_there_that_nobody_asked_for(section: str, kind: str, name: str, app: str) -> None:
+def test_defaults_set_no_scheduling_fields(section: str, kind: str, name: str, app: str) -> None:
     assert {
         "affinity", "hostAliases", "nodeSelector", "priorityClassName", "runtimeClassName", "schedulerName",
         "terminationGracePeriodSeconds", "tolerations", "topologySpreadConstraints",
@@ -30,7 +30,7 @@ def test_nothing_stands_there_that_nobody_asked_for(section: str, kind: str, nam
 
 
 @each_workload
-def test_plain_settings_stand_in_the_pod_as_they_are(section: str, kind: str, name: str, app: str) -> None:
+def test_simple_settings_are_copied_to_the_pod(section: str, kind: str, name: str, app: str) -> None:
     found = spec(
         section,
         kind,
@@ -67,7 +67,7 @@ def test_pods_are_spread_among_those_of_their_own_workload(section: str, kind: s
 
 
 @each_workload
-def test_own_pods_are_kept_apart(section: str, kind: str, name: str, app: str) -> None:
+def test_anti_affinity_between_own_pods(section: str, kind: str, name: str, app: str) -> None:
     def anti_affinity(settings: Mapping[str, object]) -> Any:
         affinity = spec(section, kind, name, {"antiAffinity": settings})["affinity"]
         assert list(affinity) == ["podAntiAffinity"]
@@ -86,7 +86,7 @@ def test_own_pods_are_kept_apart(section: str, kind: str, name: str, app: str) -
 
 
 @each_workload
-def test_nearness_to_other_pods(section: str, kind: str, name: str, app: str) -> None:
+def test_affinity_to_other_pods(section: str, kind: str, name: str, app: str) -> None:
     settings = {
         "podAffinity": [{"labels": {"app": "cache"}, "topologyKey": "topology.kubernetes.io/zone"}],
         "podAntiAffinity": [{"labels": {"app": "noisy"}, "namespaces": ["batch"], "required": True}],
@@ -146,7 +146,7 @@ def test_nearness_to_other_pods(section: str, kind: str, name: str, app: str) ->
                 f"runtimeClass: {name}",
                 "runtimeClass",
                 f'"{name}"',
-                "a class that gives no GPUs: these pods ask for none (airis:ollama.gpu would)",
+                "a class without GPU access: these pods request no GPU (set airis:ollama.gpu for one)",
             )
             for name in ("nvidia", "nvidia-cdi", "nvidia-legacy")
         ),
@@ -190,9 +190,11 @@ def test_nearness_to_other_pods(section: str, kind: str, name: str, app: str) ->
     ],
     ids=lambda value: value if isinstance(value, str) and ":" in value else "",
 )
-def test_refused(section: str, *, settings: str, key: str, given: str, allowed: str, refuse: Refuse) -> None:
+def test_invalid_settings_are_refused(
+    section: str, *, settings: str, key: str, given: str, allowed: str, refuse: Refuse
+) -> None:
     assert refuse(f"airis:{section}: {{{settings}}}") == (
-        "Pulumi.test.yaml: 1 setting is wrong, nothing was changed.\n"
+        "Pulumi.test.yaml: 1 setting is wrong. Nothing was changed.\n"
         f"  airis:{section}.{key}\n"
         f"    given    {given}\n"
         f"    allowed  {allowed}"
@@ -202,14 +204,12 @@ def test_refused(section: str, *, settings: str, key: str, given: str, allowed: 
 @pytest.mark.parametrize(
     ("settings", "key", "given", "allowed"),
     [
-        ("podAffinity: [{labels: {}}]", "podAffinity[0].labels", "{}", "some label of the other pods"),
-        ("podAntiAffinity: [{labels: {}}]", "podAntiAffinity[0].labels", "{}", "some label of the other pods"),
-        ("hostAliases: [{ip: 192.0.2.1, hostnames: []}]", "hostAliases[0].hostnames", "[]", "some host name"),
+        ("podAffinity: [{labels: {}}]", "podAffinity[0].labels", "{}", "at least one label of the other pods"),
+        ("podAntiAffinity: [{labels: {}}]", "podAntiAffinity[0].labels", "{}", "at least one label of the other pods"),
+        ("hostAliases: [{ip: 192.0.2.1, hostnames: []}]", "hostAliases[0].hostnames", "[]", "at least one host name"),
     ],
 )
-def test_empty_ones_mean_nothing_and_are_refused(
-    settings: str, key: str, given: str, allowed: str, refuse: Refuse
-) -> None:
+def test_empty_terms_are_refused(settings: str, key: str, given: str, allowed: str, refuse: Refuse) -> None:
     said = refuse(f"airis:webui: {{{settings}}}")
     assert said.endswith(f"  airis:webui.{key}\n    given    {given}\n    allowed  {allowed}")
     assert "1 setting is wrong" in said
@@ -226,5 +226,5 @@ def test_empty_ones_mean_nothing_and_are_refused(
         '{"terminationGracePeriodSeconds": 1}',
     ],
 )
-def test_the_neighbours_of_what_is_refused(config: str) -> None:
+def test_similar_valid_settings_are_accepted(config: str) -> None:
     assert load({"airis:ollama": config}, source="Pulumi.x.yaml").ollama

@@ -1,4 +1,4 @@
-"""Every object of every committed stack is valid by Kubernetes' own OpenAPI schema; unknown fields are errors."""
+"""Every object of every committed stack is valid in Kubernetes' OpenAPI schema; unknown fields are errors."""
 
 from copy import deepcopy
 from typing import Any
@@ -13,7 +13,7 @@ from tests.unit.drawing import COMMITTED, committed, draw_once
 pytestmark = pytest.mark.timeout(60)
 
 OLDEST, NEWEST = "1.31", "1.36"
-"""The versions of Kubernetes between which the stacks must be valid; the newest is the sandbox's."""
+"""The oldest and the newest Kubernetes version that the stacks must be valid for; the newest is the sandbox's."""
 
 
 def faults(drawn: Rendering, version: str) -> dict[str, str]:
@@ -85,7 +85,7 @@ def test_a_stack_with_every_setting_is_valid() -> None:
         ({"resources": {"limit": {"cpu": "1"}}}, "limit"),
     ],
 )
-def test_a_misspelt_field_and_a_wrong_type_are_noticed(change: dict[str, Any], complaint: str) -> None:
+def test_a_misspelt_field_and_a_wrong_type_are_detected(change: dict[str, Any], complaint: str) -> None:
     (deployment,) = [each for each in committed("cpu").objects if each.kind == "Deployment"]
     body = deepcopy(manifest(deployment))
     body["spec"]["template"]["spec"]["containers"][0] |= change

@@ -1,4 +1,4 @@
-"""Pods may do no more than they need, and nobody may talk to them who has no business there."""
+"""Least privilege of the pods, and network access only for those that need it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,14 +47,14 @@ LEVELS: dict[str, tuple[dict[str, Any] | None, dict[str, Any] | None]] = {
     "baseline": ({"seccompProfile": {"type": "RuntimeDefault"}}, {"allowPrivilegeEscalation": False}),
     "privileged": (None, None),
 }
-"""The context of the pods and of their containers."""
+"""The security contexts of the pods and of their containers."""
 
 EVERYBODY = [{"ipBlock": {"cidr": "0.0.0.0/0"}}, {"ipBlock": {"cidr": "::/0"}}]
 OWN_NAMESPACE: dict[str, Any] = {"podSelector": {}}
 
 
 def controllers(*namespaces: str) -> dict[str, Any]:
-    """The pods of these namespaces, as a NetworkPolicy names them."""
+    """The peer of a NetworkPolicy for the pods of these namespaces."""
     expression = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(namespaces)}
     return {"namespaceSelector": {"matchExpressions": [expression]}}
 
@@ -74,7 +74,7 @@ def test_the_namespace_enforces_the_level(level: str) -> None:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_the_pods_keep_the_level(level: str) -> None:
+def test_the_pods_meet_the_level(level: str) -> None:
     drawn = draw_once(podSecurity=level)
     of_pod, of_container = LEVELS[level]
     for workload in WORKLOADS:
@@ -92,7 +92,7 @@ def test_the_recommended_stacks_are_restricted() -> None:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_what_a_pod_writes_to_is_a_volume(level: str) -> None:
+def test_every_writable_directory_is_a_volume(level: str) -> None:
     drawn = draw_once(podSecurity=level)
     home = "/home/ollama" if level == "restricted" else "/root"
     mounts = {
@@ -103,7 +103,7 @@ def test_what_a_pod_writes_to_is_a_volume(level: str) -> None:
         "airis-deployment": {"/app/backend/data": "webui-volume", "/tmp": "scratch", "/etc/airis/start": "start"},
         "ollama": {
             "/tmp": "tmp",
-            **({home: "home"} if level == "restricted" else {}),  # root's own home is writable as it is
+            **({home: "home"} if level == "restricted" else {}),  # root's home is writable without a volume
             f"{home}/.ollama": "ollama-volume",
         },
     }
@@ -117,7 +117,7 @@ def test_what_a_pod_writes_to_is_a_volume(level: str) -> None:
                 assert volume["emptyDir"] == {"sizeLimit": "1Gi"}
 
 
-def test_each_workload_has_an_account_of_its_own_without_a_token() -> None:
+def test_each_workload_has_its_own_service_account_without_a_token() -> None:
     drawn = draw_once()
     assert names(drawn, "ServiceAccount") == ["airis", "ollama"]
     for (kind, name), account in zip(WORKLOADS, ("airis", "ollama"), strict=True):
@@ -142,10 +142,10 @@ def probes(drawn: Rendering, kind: str, name: str) -> dict[str, tuple[Any, ...]]
     }
 
 
-def test_probes_ask_what_the_applications_answer_and_are_patient() -> None:
+def test_probes_have_the_applications_paths_and_thresholds() -> None:
     drawn = draw_once()
     assert probes(drawn, "Deployment", "airis-deployment") == {
-        "startup": ("/health", 10, 5, 60),  # the first start downloads and migrates: 10 minutes
+        "startup": ("/health", 10, 5, 60),  # the first start downloads a model: 10 minutes
         "readiness": ("/ready", 10, 5, 3),
         "liveness": ("/health", 30, 10, 6),
     }
@@ -156,7 +156,7 @@ def test_probes_ask_what_the_applications_answer_and_are_patient() -> None:
     }
 
 
-def test_every_number_of_a_probe_is_a_setting_and_leaves_its_neighbours() -> None:
+def test_every_number_of_a_probe_can_be_set_alone() -> None:
     drawn = draw_once(
         webui={"probes": {"startup": {"failureThreshold": 99}, "readiness": {"timeoutSeconds": 7}}},
         ollama={"probes": {"liveness": {"periodSeconds": 31, "timeoutSeconds": 32, "failureThreshold": 33}}},
@@ -170,7 +170,7 @@ def test_every_number_of_a_probe_is_a_setting_and_leaves_its_neighbours() -> Non
     assert probes(drawn, "StatefulSet", "ollama")["startup"] == ("/api/version", 5, 5, 60)
 
 
-def test_only_the_webui_reaches_ollama() -> None:
+def test_only_the_webui_may_connect_to_ollama() -> None:
     for settings in ({}, {"ollama": {"gpu": {"count": 1}}}):
         assert policy(draw_once(**settings), "ollama") == {
             "podSelector": {"matchLabels": {"app": "ollama"}},
@@ -184,7 +184,7 @@ def test_only_the_webui_reaches_ollama() -> None:
         }
 
 
-def test_the_pods_that_pull_models_reach_ollama_and_are_reached_by_nobody() -> None:
+def test_model_jobs_may_connect_to_ollama_and_accept_no_connections() -> None:
     drawn = draw_once(ollama={"models": ["llama3.2:1b"]}, network={"restrictEgress": True})
     ollama = {"podSelector": {"matchLabels": {"app": "ollama"}}}
     callers = [each["podSelector"]["matchLabels"] for each in policy(drawn, "ollama")["ingress"][0]["from"]]
@@ -196,7 +196,7 @@ def test_the_pods_that_pull_models_reach_ollama_and_are_reached_by_nobody() -> N
     assert "ollama-pull" not in names(draw_once(), "NetworkPolicy")
 
 
-def test_who_reaches_the_webui() -> None:
+def test_default_callers_of_the_webui() -> None:
     assert policy(draw_once(), "airis") == {
         "podSelector": {"matchLabels": {"app": "airis"}},
         "policyTypes": ["Ingress"],
@@ -213,7 +213,7 @@ def test_who_reaches_the_webui() -> None:
     ("network", "service", "callers"),
     [
         ({"ingressNamespaces": ["edge"]}, "ClusterIP", [OWN_NAMESPACE, controllers("edge")]),
-        # an empty selector would mean every namespace, and an empty list of names is refused by the API server
+        # an empty selector would match every namespace, and the API server refuses an empty list of names
         ({"ingressNamespaces": []}, "ClusterIP", [OWN_NAMESPACE]),
         (
             {"ingressNamespaces": [], "webuiFrom": ["192.0.2.0/24"]},
@@ -224,15 +224,15 @@ def test_who_reaches_the_webui() -> None:
         ({"ingressNamespaces": []}, "LoadBalancer", [OWN_NAMESPACE, *EVERYBODY]),
     ],
 )
-def test_who_else_reaches_the_webui_is_a_setting(network: object, service: str, callers: object) -> None:
+def test_further_callers_of_the_webui(network: object, service: str, callers: object) -> None:
     drawn = draw_once(network=network, webui={"service": {"type": service}})
     (rule,) = policy(drawn, "airis")["ingress"]
     assert rule["from"] == callers
-    # a Service that is open on purpose opens nothing else
+    # a Service that is exposed on purpose exposes nothing else
     assert policy(drawn, "ollama") == policy(draw_once(), "ollama")
 
 
-def test_without_policies_there_are_none() -> None:
+def test_no_network_policies_if_disabled() -> None:
     assert names(draw_once(network={"policies": False, "restrictEgress": True}), "NetworkPolicy") == []
 
 
@@ -241,7 +241,7 @@ def test_egress_is_open_unless_it_is_restricted() -> None:
         assert "egress" not in policy(draw_once(network={"egressTo": ["192.0.2.0/24"]}), name)
 
 
-def test_restricted_egress_leaves_dns_ollama_and_what_is_listed() -> None:
+def test_restricted_egress_allows_dns_ollama_and_the_listed_addresses() -> None:
     drawn = draw_once(network={"restrictEgress": True, "egressTo": ["192.0.2.0/24", "2001:db8::/32"]})
     dns = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
     listed = [{"ipBlock": {"cidr": cidr}} for cidr in ("192.0.2.0/24", "2001:db8::/32")]
@@ -252,7 +252,7 @@ def test_restricted_egress_leaves_dns_ollama_and_what_is_listed() -> None:
         assert spec["ingress"] == policy(draw_once(), name)["ingress"]
 
 
-def test_restricted_egress_to_nobody_is_closed_but_for_dns() -> None:
+def test_restricted_egress_without_addresses_allows_only_dns() -> None:
     assert [list(rule) for rule in policy(draw_once(network={"restrictEgress": True}), "ollama")["egress"]] == [
         ["ports"]
     ]
@@ -267,9 +267,7 @@ def test_restricted_egress_to_nobody_is_closed_but_for_dns() -> None:
         ([], ["192.0.2.0/24"], True, "NodePort"),
     ],
 )
-def test_no_rule_is_open_to_everybody_by_accident(
-    namespaces: list[str], addresses: list[str], egress: bool, service: str
-) -> None:
+def test_no_rule_without_peers(namespaces: list[str], addresses: list[str], egress: bool, service: str) -> None:
     network = {"ingressNamespaces": namespaces, "webuiFrom": addresses, "restrictEgress": egress, "egressTo": addresses}
     drawn = draw_once(network=network, webui={"service": {"type": service}})
     for name, on_purpose in [("airis", service != "ClusterIP"), ("ollama", False)]:
@@ -277,7 +275,7 @@ def test_no_rule_is_open_to_everybody_by_accident(
         assert spec["podSelector"]["matchLabels"]
         open_peers = []
         for rule in spec["ingress"]:
-            assert rule["from"]  # a rule without peers lets everybody in
+            assert rule["from"]  # a rule without peers allows everything
             assert [port["port"] for port in rule["ports"]] == [8080 if name == "airis" else 11434]
             open_peers += [each for each in rule["from"] if is_everybody(each)]
         assert open_peers == (EVERYBODY if on_purpose else [])
@@ -288,7 +286,7 @@ def test_no_rule_is_open_to_everybody_by_accident(
 
 
 def is_everybody(peer: Mapping[str, Any]) -> bool:
-    """Whether that peer is everybody in the cluster, or in the world."""
+    """Whether this peer matches every pod in the cluster, or every address."""
     if "ipBlock" in peer:
         return str(peer["ipBlock"]["cidr"]).endswith("/0")
     namespaces = peer.get("namespaceSelector")
@@ -297,12 +295,12 @@ def is_everybody(peer: Mapping[str, Any]) -> bool:
     )
 
 
-def test_everybody_is_recognised() -> None:
+def test_a_rule_without_peers_is_detected() -> None:
     assert all(map(is_everybody, [{}, *EVERYBODY, controllers(), {"namespaceSelector": {"matchExpressions": []}}]))
     assert not any(map(is_everybody, [OWN_NAMESPACE, controllers("edge"), {"ipBlock": {"cidr": "10.0.0.0/8"}}]))
 
 
-def test_an_ollama_that_nobody_is_named_for_is_closed(tmp_path: Path) -> None:
+def test_ollama_without_callers_accepts_no_connections(tmp_path: Path) -> None:
     drawn = draw_program(
         tmp_path,
         """
@@ -316,7 +314,7 @@ def test_an_ollama_that_nobody_is_named_for_is_closed(tmp_path: Path) -> None:
     assert spec.get("ingress", []) == []
 
 
-def test_ollama_is_never_reached_from_outside() -> None:
+def test_ollama_is_never_exposed_outside_the_cluster() -> None:
     drawn = draw_once(
         ingress={"host": "chat.example.com"}, webui={"service": {"type": "LoadBalancer"}}, ollama={"replicas": 2}
     )
@@ -330,7 +328,7 @@ def test_ollama_is_never_reached_from_outside() -> None:
     assert backends == ["airis-service"]
 
 
-def test_a_disruption_budget_only_where_there_are_several_pods() -> None:
+def test_a_disruption_budget_only_with_several_pods() -> None:
     assert names(draw_once(), "PodDisruptionBudget") == []
     assert names(draw_once(ollama={"replicas": 0}), "PodDisruptionBudget") == []
     several = {
@@ -350,7 +348,7 @@ def test_a_disruption_budget_only_where_there_are_several_pods() -> None:
     assert names(draw_once(ollama={"replicas": 2}), "PodDisruptionBudget") == ["ollama"]
 
 
-def test_priority_class_and_pull_policy_only_when_asked_for() -> None:
+def test_priority_class_and_pull_policy_only_if_set() -> None:
     drawn = draw_once(webui={"priorityClass": "important"}, ollama={"imagePullPolicy": "Never"})
     webui, ollama = (manifest(drawn, *each) for each in WORKLOADS)
     assert pod_spec(webui)["priorityClassName"] == "important"
@@ -383,14 +381,14 @@ PINNED = [
 @pytest.mark.parametrize(
     ("image", "mutable"), [*((each, True) for each in MUTABLE), *((each, False) for each in PINNED)]
 )
-def test_images_that_may_be_others_tomorrow(image: str, mutable: bool) -> None:
+def test_mutable_tags_are_warned_of_or_refused_in_production(image: str, mutable: bool) -> None:
     assert is_mutable(image) is mutable
     settings = load({"airis:webui": f'{{"image": "{image}"}}', "airis:ollama": '{"image": "a:1.2.3"}'}, source="x")
-    warned = f"airis:webui.image: {image} may be another image tomorrow; a release or a digest never is"
+    warned = f"airis:webui.image: {image} has a mutable tag: pin a release or a digest"
     assert list(settings.warnings()) == [warned] * mutable
 
 
-def test_both_images_are_looked_at() -> None:
+def test_both_images_are_checked() -> None:
     images = {"airis:ollama": '{"image": "ollama/ollama"}', "airis:webui": '{"image": "a/b:main"}'}
     settings = load(images, source="x")
     assert [each.partition(": ")[0] for each in settings.warnings()] == ["airis:webui.image", "airis:ollama.image"]

@@ -1,4 +1,4 @@
-"""Whatever a stack file holds, the answer is settings or a list of problems: never another exception, never silence."""
+"""Any stack file yields settings or a list of problems: no other exception, and no silent failure."""
 
 import json
 from collections.abc import Iterator
@@ -69,7 +69,7 @@ def check(config: dict[str, Any]) -> None:
 
 @settings(max_examples=50)
 @given(plausible(StackSettings))
-def test_nearly_right_settings(config: dict[str, Any]) -> None:
+def test_nearly_valid_settings(config: dict[str, Any]) -> None:
     check(config)
 
 

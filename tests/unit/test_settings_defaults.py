@@ -1,4 +1,4 @@
-"""What a stack file does not say keeps its default, at every depth; null takes away; nothing can be changed later."""
+"""Unset keys keep their defaults at every depth; null removes a value; settings are immutable."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ def read(**config: object) -> StackSettings:
     return load({f"airis:{key}": json.dumps(value) for key, value in config.items()}, source="Pulumi.x.yaml")
 
 
-def test_an_empty_stack_is_all_defaults() -> None:
+def test_an_empty_stack_has_all_defaults() -> None:
     settings = load({}, source="Pulumi.x.yaml")
     assert settings == StackSettings()
     assert settings.namespace == "airis"
@@ -26,7 +26,7 @@ def test_an_empty_stack_is_all_defaults() -> None:
     assert (settings.webui.storage.size, settings.ollama.storage.size) == ("2Gi", "30Gi")
 
 
-def test_a_nested_key_leaves_its_neighbours_at_every_depth() -> None:
+def test_a_nested_key_keeps_the_other_defaults_at_every_depth() -> None:
     settings = read(webui={"resources": {"limits": {"memory": "8Gi"}}})
     assert settings.webui.resources == Resources(
         requests=ResourceAmounts(cpu="500m", memory="1Gi", ephemeral_storage="100Mi"),
@@ -36,7 +36,7 @@ def test_a_nested_key_leaves_its_neighbours_at_every_depth() -> None:
     assert settings.ollama == OllamaSettings()
 
 
-def test_a_storage_class_leaves_the_size() -> None:
+def test_a_storage_class_keeps_the_default_size() -> None:
     assert read(ollama={"storage": {"storageClass": "fast"}}).ollama.storage == StorageSettings(
         size="30Gi", storage_class="fast"
     )
@@ -49,7 +49,7 @@ def test_an_empty_mapping_changes_nothing(empty: dict[str, object]) -> None:
     assert read(webui=empty) == StackSettings()
 
 
-def test_null_takes_one_limit_away_and_leaves_the_other() -> None:
+def test_null_removes_one_limit_and_keeps_the_other() -> None:
     limits = read(ollama={"resources": {"limits": {"memory": None}}}).ollama.resources.limits
     assert limits == ResourceAmounts(cpu="4", memory=None, ephemeral_storage="2Gi")
 
@@ -60,7 +60,7 @@ def test_defaults_are_kept_in_python_too() -> None:
     assert WebUISettings(replicas=0).storage == StorageSettings(size="2Gi")
 
 
-def test_gpu_asks_for_one_nvidia_gpu() -> None:
+def test_gpu_requests_one_nvidia_gpu() -> None:
     assert read(ollama={"gpu": {}}).ollama.gpu == GpuSettings(
         count=1, resource_name="nvidia.com/gpu", node_labels={"nvidia.com/gpu.present": "true"}, taint="nvidia.com/gpu"
     )
@@ -74,13 +74,13 @@ def test_gpu_asks_for_one_nvidia_gpu() -> None:
         ("gpu.intel.com/i915", {}, "gpu.intel.com/i915"),
     ],
 )
-def test_labels_and_taint_follow_the_gpu_resource(resource: str, labels: dict[str, str], taint: str) -> None:
+def test_labels_and_taint_are_derived_from_the_gpu_resource(resource: str, labels: dict[str, str], taint: str) -> None:
     gpu = read(ollama={"gpu": {"resourceName": resource}}).ollama.gpu
     assert gpu is not None
     assert (dict(gpu.node_labels), gpu.taint, gpu.count) == (labels, taint, 1)
 
 
-def test_gpu_labels_and_taint_can_be_replaced_and_taken_away() -> None:
+def test_gpu_labels_and_taint_can_be_replaced_and_removed() -> None:
     gpu = read(ollama={"gpu": {"nodeLabels": {"pool": "gpu"}, "taint": None}}).ollama.gpu
     assert gpu is not None
     assert dict(gpu.node_labels) == {"pool": "gpu"}
@@ -88,7 +88,7 @@ def test_gpu_labels_and_taint_can_be_replaced_and_taken_away() -> None:
     assert gpu.tolerations == ()
 
 
-def test_null_makes_a_cpu_stack() -> None:
+def test_null_gpu_is_a_cpu_stack() -> None:
     assert read(ollama={"gpu": None}) == StackSettings()
 
 
@@ -140,14 +140,14 @@ S3 = {"bucket": "uploads", "accessKeyIdFrom": a_key("s3"), "secretAccessKeyFrom"
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_the_rules_let_through(config: dict[str, object], accepted: str) -> None:
+def test_valid_settings_are_accepted(config: dict[str, object], accepted: str) -> None:
     assert read(**config) != StackSettings(), accepted
 
 
 @pytest.mark.parametrize(
     ("given", "stored"), [("Chat.Example.COM", "chat.example.com"), ("a.example.com.", "a.example.com")]
 )
-def test_hosts_become_lower_case_without_the_final_dot(given: str, stored: str) -> None:
+def test_hosts_become_lower_case_without_a_trailing_dot(given: str, stored: str) -> None:
     assert read(ingress={"host": given}).ingress.host == stored
 
 
@@ -161,7 +161,7 @@ def test_hosts_become_lower_case_without_the_final_dot(given: str, stored: str) 
         f"ghcr.io/airis/airis:main@sha256:{'0' * 64}",
     ],
 )
-def test_images_that_registries_accept(image: str) -> None:
+def test_valid_image_references_are_accepted(image: str) -> None:
     assert read(webui={"image": image}).webui.image == image
 
 
@@ -187,7 +187,7 @@ EVERYTHING = StackSettings(
 )
 
 
-def test_nothing_can_be_changed_afterwards() -> None:
+def test_settings_are_immutable() -> None:
     seen = set()
     for model in models(EVERYTHING):
         seen.add(type(model).__name__)
@@ -198,7 +198,7 @@ def test_nothing_can_be_changed_afterwards() -> None:
     assert {"SecretsSettings", "SecretKeyRef", "ObjectStorageSettings", "NetworkSettings", "ProbeSettings"} <= seen
 
 
-def test_mappings_cannot_be_changed_either() -> None:
+def test_mappings_are_immutable() -> None:
     webui = StackSettings().webui
     with pytest.raises(TypeError):
         webui.env["A"] = "b"  # type: ignore[index]
@@ -206,7 +206,7 @@ def test_mappings_cannot_be_changed_either() -> None:
         webui.secret_env["A"] = SecretKeyRef(name="a", key="b")  # type: ignore[index]
 
 
-def test_stack_files_speak_camel_case_and_python_snake_case() -> None:
+def test_stack_files_use_camel_case_and_python_snake_case() -> None:
     for model in models(EVERYTHING):
         for name, field in type(model).model_fields.items():
             words = name.split("_")

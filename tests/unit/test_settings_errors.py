@@ -1,4 +1,4 @@
-"""Several errors at once, and what an error never shows."""
+"""Several errors at once, and values that errors never show."""
 
 import json
 from itertools import pairwise
@@ -11,7 +11,7 @@ from tests.unit.conftest import Refuse
 pytestmark = pytest.mark.timeout(60)
 
 IMAGE = "an image reference such as ollama/ollama:0.34.4 or registry.example.com/team/airis@sha256:..."
-REFERENCE = "no credential in plain text: put it into a Secret, and its reference into secretEnv"
+REFERENCE = "no credential in plain text: put it into a Secret, and reference it in secretEnv"
 SECRET = "correct horse battery staple"
 
 
@@ -26,7 +26,7 @@ def problems(config: dict[str, object], *secret: str) -> SettingsError:
     return caught.value
 
 
-def test_every_error_is_shown_at_once_and_in_order(refuse: Refuse) -> None:
+def test_all_errors_are_reported_together_and_sorted(refuse: Refuse) -> None:
     said = refuse(
         """
         airis:webui:
@@ -42,7 +42,7 @@ def test_every_error_is_shown_at_once_and_in_order(refuse: Refuse) -> None:
         airis:ingress: {className: nginx}
         """
     )
-    assert said.startswith("Pulumi.test.yaml: 14 settings are wrong, nothing was changed.\n")
+    assert said.startswith("Pulumi.test.yaml: 14 settings are wrong. Nothing was changed.\n")
     assert keys(said) == [
         "airis:ingress.className",
         "airis:namespace",
@@ -61,7 +61,7 @@ def test_every_error_is_shown_at_once_and_in_order(refuse: Refuse) -> None:
     ]
 
 
-def test_object_storage_needs_a_place_for_everything_else_that_was_on_the_volume(refuse: Refuse) -> None:
+def test_object_storage_requires_database_and_vector_store(refuse: Refuse) -> None:
     s3 = "{bucket: files, accessKeyIdFrom: {name: a, key: b}, secretAccessKeyFrom: {name: a, key: c}}"
     said = refuse(f"airis:webui: {{objectStorage: {s3}}}")
     assert said.splitlines()[1:] == [
@@ -74,7 +74,7 @@ def test_object_storage_needs_a_place_for_everything_else_that_was_on_the_volume
     ]
 
 
-def test_several_pods_without_a_database_miss_it_by_name(refuse: Refuse) -> None:
+def test_several_pods_without_a_database_name_what_is_missing(refuse: Refuse) -> None:
     redis = "redis: {urlFrom: {name: a, key: b}}"
     said = refuse(
         f"airis:webui: {{replicas: 2, {redis}, storage: {{accessMode: ReadWriteMany}}, vectorStore: pgvector}}"
@@ -89,7 +89,7 @@ def test_several_pods_without_a_database_miss_it_by_name(refuse: Refuse) -> None
     ]
 
 
-def test_the_order_does_not_depend_on_the_order_in_the_file() -> None:
+def test_the_order_of_errors_does_not_depend_on_the_file() -> None:
     config: dict[str, object] = {"airis:webui": {"replicas": -1, "image": ""}, "airis:ingress": 1, "airis:a": 1}
     backwards = {key: config[key] for key in reversed(config)}
     error = problems(config)
@@ -108,23 +108,23 @@ def test_the_order_does_not_depend_on_the_order_in_the_file() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_wrong_value_brings_no_second_error_about_what_depends_on_it(config: dict[str, object], key: str) -> None:
+def test_a_wrong_value_causes_no_errors_in_dependent_rules(config: dict[str, object], key: str) -> None:
     assert [each.key for each in problems({"airis:webui": config}).problems] == [f"airis:webui.{key}"]
 
 
-def test_a_wrong_gpu_does_not_make_its_affinity_wrong() -> None:
+def test_a_wrong_gpu_causes_no_error_for_its_affinity() -> None:
     error = problems({"airis:ollama": {"gpu": 1, "nodeAffinity": [{"key": "nvidia.com/gpu", "operator": "Exists"}]}})
     assert [each.key for each in error.problems] == ["airis:ollama.gpu"]
 
 
-def test_keys_of_other_namespaces_are_left_alone() -> None:
+def test_keys_of_other_namespaces_are_ignored() -> None:
     assert load({"kubernetes:context": "far", "pulumi:tags": "{}"}, source="Pulumi.x.yaml").namespace == "airis"
 
 
-def test_the_error_names_the_file_it_is_given() -> None:
+def test_the_error_names_the_given_file() -> None:
     error = problems({"airis:nonsense": 1})
     assert error.source == "Pulumi.x.yaml"
-    assert str(error).startswith("Pulumi.x.yaml: 1 setting is wrong, nothing was changed.")
+    assert str(error).startswith("Pulumi.x.yaml: 1 setting is wrong. Nothing was changed.")
 
 
 @pytest.mark.parametrize(
@@ -150,12 +150,12 @@ def test_a_secret_value_is_never_shown(config: dict[str, object]) -> None:
     assert [(each.key, each.value) for each in error.problems] == [(open_error.problems[0].key, "[secret]")]
 
 
-def test_a_secret_key_does_not_hide_the_others() -> None:
+def test_a_secret_key_does_not_hide_other_keys() -> None:
     error = problems({"airis:webui": {"replicas": -1}, "airis:ollama": {"replicas": -2}}, "airis:webui")
     assert [each.value for each in error.problems] == ["-2", "[secret]"]
 
 
-def test_the_program_knows_which_keys_are_encrypted(refuse: Refuse) -> None:
+def test_the_program_passes_on_which_keys_are_encrypted(refuse: Refuse) -> None:
     said = refuse("airis:webui: {env: {GREETING: {secure: v1:abc}}, image: A B}\nairis:ollama: {image: C D}")
     assert said.splitlines()[1:] == [
         "  airis:ollama.image",
@@ -166,7 +166,7 @@ def test_the_program_knows_which_keys_are_encrypted(refuse: Refuse) -> None:
         f"    allowed  {REFERENCE}",
         "  airis:webui.image",
         "    given    [secret]",
-        "    allowed  something else; docs/config.md says what fits this key",
+        "    allowed  another value: see docs/config.md for this key",
     ]
 
 
@@ -178,5 +178,5 @@ def test_environment_variables_are_never_shown(env: object) -> None:
 @pytest.mark.parametrize(
     "webui", [{"storage": {"size": "7531GB"}}, {"resources": {"requests": {"cpu": 9000}, "limits": {"cpu": 7531}}}]
 )
-def test_what_is_allowed_shows_no_secret_either(webui: object) -> None:
+def test_the_allowed_text_shows_no_secret(webui: object) -> None:
     assert "7531" not in str(problems({"airis:webui": webui}, "airis:webui"))

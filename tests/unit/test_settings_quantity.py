@@ -1,4 +1,4 @@
-"""Quantities: what the API server would store, and never another amount than the one that was given."""
+"""Quantities: the API server's canonical form, without a change of the amount."""
 
 from decimal import ROUND_CEILING, Decimal
 
@@ -52,7 +52,7 @@ cpu_quantities = st.one_of(
         (" 2 ", "2"),
     ],
 )
-def test_cpu_as_the_api_server_stores_it(given: object, stored: str) -> None:
+def test_cpu_is_in_the_api_servers_canonical_form(given: object, stored: str) -> None:
     assert canonical_cpu(given) == stored
 
 
@@ -77,17 +77,17 @@ def test_cpu_as_the_api_server_stores_it(given: object, stored: str) -> None:
         ("1.5", "2"),
     ],
 )
-def test_bytes_as_the_api_server_stores_them(given: object, stored: str) -> None:
+def test_bytes_are_in_the_api_servers_canonical_form(given: object, stored: str) -> None:
     assert canonical_bytes(given) == stored
 
 
 @given(byte_quantities)
-def test_bytes_keep_their_amount_up_to_the_next_whole_byte(text: str) -> None:
+def test_bytes_keep_their_amount_rounded_up(text: str) -> None:
     assert amount(canonical_bytes(text)) == amount(text).to_integral_value(ROUND_CEILING)
 
 
 @given(byte_quantities)
-def test_bytes_are_stored_once_and_for_all(text: str) -> None:
+def test_the_canonical_form_of_bytes_is_stable(text: str) -> None:
     assert canonical_bytes(canonical_bytes(text)) == canonical_bytes(text)
 
 
@@ -108,14 +108,14 @@ def test_cpu_keeps_its_amount(text: str) -> None:
 
 
 @given(cpu_quantities)
-def test_cpu_is_stored_once_and_for_all_in_cores_or_millicores(text: str) -> None:
+def test_the_canonical_form_of_cpu_is_stable(text: str) -> None:
     stored = canonical_cpu(text)
     assert canonical_cpu(stored) == stored
     assert stored.isdecimal() or (stored.endswith("m") and int(stored[:-1]) % 1000 != 0)
 
 
 @given(st.integers(1, 10**6))
-def test_cpu_as_a_yaml_number_is_cpu_as_text(millicores: int) -> None:
+def test_cpu_as_a_yaml_number_equals_cpu_as_text(millicores: int) -> None:
     assert canonical_cpu(millicores / 1000) == canonical_cpu(f"{millicores}m")
 
 

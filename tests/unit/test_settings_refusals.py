@@ -1,4 +1,4 @@
-"""Every value that a stack file must not hold: what is said about it, and that nothing comes of it."""
+"""Invalid values of a stack file, and the error for each."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,17 @@ from tests.unit.conftest import Refuse
 pytestmark = pytest.mark.timeout(60)
 
 
-def keys_of(model: type[Settings]) -> str:
-    """What a refusal of an unknown key says: the keys that there are."""
-    return f"the keys here are {', '.join(sorted(str(field.alias) for field in model.model_fields.values()))}"
+def keys_of(model: type[Settings], close: str = "") -> str:
+    """What the refusal of an unknown key lists: the known keys, after the one that is `close`."""
+    return f"{did_you_mean(close)} keys here are {', '.join(sorted(str(field.alias) for field in model.model_fields.values()))}"
+
+
+def did_you_mean(close: str) -> str:
+    return f"did you mean `{close}`? The" if close else "the"
 
 
 def managed(by: str) -> str:
-    return f"another name: airis sets this one itself, by {by}"
+    return f"another name: airis sets this one itself, from {by}"
 
 
 BYTES = "bytes with a Kubernetes suffix: Ki, Mi, Gi, Ti (powers of 1024) or k, M, G, T (powers of 1000), such as 4Gi"
@@ -33,10 +37,9 @@ LABEL_KEY = (
 )
 IMAGE = "an image reference such as ollama/ollama:0.34.4 or registry.example.com/team/airis@sha256:..."
 STACK_KEYS = keys_of(StackSettings)
-TOLERATION_KEYS = "the keys here are effect, key, operator, tolerationSeconds, value"
-GPU_LABEL = "a label that CPU nodes carry: these pods ask for no GPU (airis:ollama.gpu would)"
+GPU_LABEL = "a label that CPU nodes have: these pods request no GPU (set airis:ollama.gpu for one)"
 IN_QUOTES = "text in quotes: without them, YAML reads a number"
-IN_PLAIN_TEXT = "no credential in plain text: put it into a Secret, and its reference into secretEnv"
+IN_PLAIN_TEXT = "no credential in plain text: put it into a Secret, and reference it in secretEnv"
 CIDR = "an address range such as 10.0.0.0/8, without host bits"
 POD_SECURITY = "one of 'restricted', 'baseline' or 'privileged'"
 WEBUI_RELEASE = "ghcr.io/airis/airis:1.2.3"
@@ -56,37 +59,37 @@ class Refusal:
 
 
 UNKNOWN_KEYS = [
-    Refusal("airis:ollma: {}", "airis:ollma", "{}", f"ollama (was that meant?); {STACK_KEYS}"),
+    Refusal("airis:ollma: {}", "airis:ollma", "{}", keys_of(StackSettings, "ollama")),
     Refusal("airis:tls: true", "airis:tls", "true", STACK_KEYS),
     Refusal(
         "airis:ingress: {hots: a.example.com}",
         "airis:ingress.hots",
         '"a.example.com"',
-        f"hosts (was that meant?); {keys_of(IngressSettings)}",
+        keys_of(IngressSettings, "hosts"),
     ),
     Refusal(
         "airis:webui: {resources: {limits: {memry: 2Gi}}}",
         "airis:webui.resources.limits.memry",
         '"2Gi"',
-        "memory (was that meant?); the keys here are cpu, ephemeralStorage, memory",
+        "did you mean `memory`? The keys here are cpu, ephemeralStorage, memory",
     ),
     Refusal(
         "airis:webui: {tolerations: [{key: a}, {key: b, efect: NoSchedule}]}",
         "airis:webui.tolerations[1].efect",
         '"NoSchedule"',
-        f"effect (was that meant?); {TOLERATION_KEYS}",
+        "did you mean `effect`? The keys here are effect, key, operator, tolerationSeconds, value",
     ),
     Refusal(
         "airis:webui: {storage: {storage_class: fast}}",
         "airis:webui.storage.storage_class",
         '"fast"',
-        "storageClass (was that meant?); the keys here are accessMode, existingClaim, size, storageClass",
+        "did you mean `storageClass`? The keys here are accessMode, existingClaim, size, storageClass",
     ),
     Refusal(
         "airis:webui: {secretEnv: {name: {name: a, key: b, kee: c}}}",
         "airis:webui.secretEnv.name.kee",
         "[not shown]",
-        "key (was that meant?); the keys here are key, name",
+        "did you mean `key`? The keys here are key, name",
     ),
 ]
 
@@ -132,7 +135,7 @@ WRONG_TYPES = [
         "airis:webui: {image: ~}",
         "airis:webui.image",
         "~",
-        'text: ~ stands for no value in YAML: write "~" for that text',
+        'text: ~ is null in YAML: write "~" for the text',
     ),
 ]
 
@@ -153,10 +156,10 @@ QUANTITIES = [
         Refusal(f"airis:webui: {{storage: {{size: {written}}}}}", "airis:webui.storage.size", given, BYTES + hint)
         for written, given, hint in [
             ("10 gigs", '"10 gigs"', ""),
-            ("4GB", '"4GB"', " (4G was meant?)"),
-            ("4GiB", '"4GiB"', " (4Gi was meant?)"),
-            ("4gi", '"4gi"', " (4Gi was meant?)"),
-            ("512m", '"512m"', " (m means thousandths; 512M or 512Mi was meant?)"),
+            ("4GB", '"4GB"', " (did you mean 4G?)"),
+            ("4GiB", '"4GiB"', " (did you mean 4Gi?)"),
+            ("4gi", '"4gi"', " (did you mean 4Gi?)"),
+            ("512m", '"512m"', " (m means thousandths; did you mean 512M or 512Mi?)"),
             ("-1Gi", '"-1Gi"', ""),
             ("0", "0", ""),
             ("''", '""', ""),
@@ -322,7 +325,7 @@ RULES = [
         "airis:webui: {nodeAffinity: [{key: disk}]}",
         "airis:webui.nodeAffinity[0].values",
         "[] (the default)",
-        "some value with operator In",
+        "at least one value with operator In",
     ),
     Refusal(
         "airis:webui: {nodeAffinity: [{key: disk, operator: Exists, values: [ssd]}]}",
@@ -365,10 +368,10 @@ SHARED = "storage: {accessMode: ReadWriteMany}"
 NEEDED = {
     POSTGRES: "database (PostgreSQL)",
     REDIS: "redis",
-    SHARED: "objectStorage, or storage.accessMode ReadWriteMany (the volume is now for one node)",
+    SHARED: "objectStorage, or storage.accessMode ReadWriteMany (the volume is now limited to one node)",
     PGVECTOR: "vectorStore pgvector, or another server",
 }
-"""What several pods need, and the words in which it is missed."""
+"""Requirements of several pods, and the text of the error if one is missing."""
 
 SEVERAL_PODS = [
     Refusal(f"airis:webui: {{{config}}}", f"airis:webui.{key}", given, f"{allowed}, or also set {'; '.join(missing)}")
@@ -380,7 +383,7 @@ SEVERAL_PODS = [
         (written, list(NEEDED.values())),
         (f"{written}, storage: {{accessMode: ReadWriteOncePod}}", list(NEEDED.values())),
         (f"{written}, {SHARED}", [words for each, words in NEEDED.items() if each != SHARED]),
-        # pgvector is in the database: one without the other is refused for itself
+        # pgvector requires the database, which is a separate error
         *(
             (", ".join([written, *(each for each in NEEDED if each != left_out)]), [NEEDED[left_out]])
             for left_out in (REDIS, SHARED, PGVECTOR)
@@ -399,7 +402,7 @@ DATA = [
         f"airis:webui: {{{S3}, {POSTGRES}, {PGVECTOR}, storage: {{existingClaim: chats}}}}",
         "airis:webui.storage.existingClaim",
         '"chats"',
-        "null, because objectStorage takes the volume's place",
+        "null, because objectStorage replaces the volume",
     ),
     Refusal(f"airis:webui: {{{PGVECTOR}}}", "airis:webui.vectorStore", '"pgvector"', "chroma, or also set database"),
     Refusal(
@@ -454,7 +457,7 @@ CREDENTIALS = [
         "airis:webui: {env: {GREETING: a}, secretEnv: {GREETING: {name: a, key: b}}}",
         "airis:webui.env.GREETING",
         "[not shown]",
-        "a name once: it stands in secretEnv too",
+        "each name once: it is also in secretEnv",
     ),
     *(
         Refusal(
@@ -560,9 +563,9 @@ NETWORK = [
     ],
     ids=lambda case: case.config[:90],
 )
-def test_refused_with_file_key_value_and_what_is_allowed(case: Refusal, refuse: Refuse) -> None:
+def test_refusals_name_file_key_value_and_what_is_allowed(case: Refusal, refuse: Refuse) -> None:
     assert refuse(case.config) == (
-        "Pulumi.test.yaml: 1 setting is wrong, nothing was changed.\n"
+        "Pulumi.test.yaml: 1 setting is wrong. Nothing was changed.\n"
         f"  {case.key}\n"
         f"    given    {case.given}\n"
         f"    allowed  {case.allowed}"

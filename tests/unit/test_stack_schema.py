@@ -1,4 +1,4 @@
-"""The JSON Schema of stack files takes whatever the program takes, and refuses what an editor can see is wrong."""
+"""The JSON Schema of stack files accepts everything that the program accepts, and rejects what is invalid by its form."""
 
 import json
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ REFERENCE = {"name": "mine", "key": "key"}
 
 
 def wrong(document: object) -> list[str]:
-    """Where and how a stack file does not fit the schema."""
+    """The validation errors of a stack file: paths and messages."""
     plain = json.loads(json.dumps(document))  # as a stack file's keys are: text
     return [f"{'.'.join(map(str, each.absolute_path))}: {each.message}" for each in VALIDATOR.iter_errors(plain)]
 
@@ -59,7 +59,7 @@ def test_the_schema_is_one_of_draft_7() -> None:
 
 
 @pytest.mark.parametrize("stack", COMMITTED)
-def test_committed_stacks_fit_and_name_the_schema(stack: str) -> None:
+def test_committed_stacks_are_valid_and_refer_to_the_schema(stack: str) -> None:
     path = ROOT / f"Pulumi.{stack}.yaml"
     line, reference = path.read_text(encoding="utf-8").splitlines()[0], "# yaml-language-server: $schema="
     assert line == REFERENCE_LINE
@@ -67,13 +67,13 @@ def test_committed_stacks_fit_and_name_the_schema(stack: str) -> None:
     assert wrong(read_yaml(path)) == []
 
 
-def test_the_command_prints_what_is_kept(command: Command) -> None:
+def test_the_command_prints_the_committed_schema(command: Command) -> None:
     code, out, _ = command("schema")
     assert code == 0
     assert out == (ROOT / SCHEMA_FILE).read_text(encoding="utf-8")
 
 
-def test_no_reference_leads_nowhere_and_no_definition_is_unused() -> None:
+def test_there_are_no_dangling_references_and_no_unused_definitions() -> None:
     text = json.dumps(SCHEMA)
     used = {part.partition('"')[0] for part in text.split('"$ref": "#/definitions/')[1:]}
     assert used == set(SCHEMA["definitions"])
@@ -87,13 +87,13 @@ BY_FORM = [
     *refusals.NETWORK[-4:],
 ]
 OF_THE_RIGHT_FORM = ('"16Ei"', "0.0005", "2026-01-01", "1e3", "False")
-"""Amounts that are too large or too fine; dates, of which the engine makes text; and what the engine takes for a key's text."""
+"""Amounts that are too large or too precise, dates that the engine turns into text, and values that are valid as text."""
 
 
 @pytest.mark.parametrize(
     "case", [each for each in BY_FORM if each.given not in OF_THE_RIGHT_FORM], ids=lambda case: case.config[:90]
 )
-def test_what_is_refused_by_its_form_does_not_fit(case: Refusal, tmp_path: Path) -> None:
+def test_values_that_are_refused_by_form_are_invalid(case: Refusal, tmp_path: Path) -> None:
     assert wrong(parsed(tmp_path, f"config:\n  {case.config}\n")) != []
 
 
@@ -118,13 +118,13 @@ def test_what_is_refused_by_its_form_does_not_fit(case: Refusal, tmp_path: Path)
     ],
     ids=json.dumps,
 )
-def test_what_the_engine_takes_fits(config: dict[str, Any]) -> None:
+def test_what_the_engine_accepts_is_valid(config: dict[str, Any]) -> None:
     plain = {key if ":" in key else f"airis:{key}": value for key, value in config.items()}
     assert accepted(plain)
     assert wrong({"config": config}) == []
 
 
-def test_what_pulumi_writes_beside_the_config_fits() -> None:
+def test_pulumis_other_top_level_keys_are_valid() -> None:
     beside = {
         "secretsprovider": "passphrase",
         "encryptionsalt": "v1:abc",
@@ -136,7 +136,7 @@ def test_what_pulumi_writes_beside_the_config_fits() -> None:
 
 
 @pytest.mark.parametrize("key", ["airis:secrets", "secrets"])
-def test_credentials_fit_only_encrypted(key: str) -> None:
+def test_credentials_are_valid_only_if_encrypted(key: str) -> None:
     assert wrong({"config": {key: {"databaseUrl": ENCRYPTED, "values": {"openai": ENCRYPTED}}}}) == []
     assert wrong({"config": {key: {"databaseUrl": "postgresql://a:b@c/d"}}}) != []
     assert wrong({"config": {key: {"values": {"openai": "sk-1"}}}}) != []
@@ -148,14 +148,14 @@ def test_free_text_may_be_encrypted_and_a_number_may_not() -> None:
     assert wrong({"config": {"airis:webui": {"env": {"GREETING": {**ENCRYPTED, "more": ""}}}}}) != []
 
 
-def test_a_key_that_must_be_there_may_come_from_the_base() -> None:
+def test_a_required_key_may_come_from_the_base() -> None:
     config = {"airis:webui": {"secretEnv": {"API_KEY": {"name": "mine"}}}}
     assert wrong({"config": config}) == ["config.airis:webui.secretEnv.API_KEY: 'key' is a required property"]
     assert wrong({"config": {**config, "airis:base": "shared.yaml"}}) == []
 
 
 def at(*keys: str) -> Any:
-    """The schema of a key; sections stand in full, or in the first alternative."""
+    """The schema of a key; sections are inlined, or in the first alternative."""
     found = SCHEMA["definitions"][f"airis:{keys[0]}"]
     for key in keys[1:]:
         found = found["anyOf"][0] if "anyOf" in found else found
@@ -164,14 +164,15 @@ def at(*keys: str) -> Any:
     return found
 
 
-def test_each_key_says_what_it_is_for_and_its_own_default() -> None:
+def test_each_key_has_a_description_and_its_default() -> None:
     assert at("webui", "storage", "size")["default"] == "2Gi"
     assert at("ollama", "storage", "size")["default"] == "30Gi"
     assert (
-        at("ollama", "storage", "size")["description"] == "Size of the volume in bytes. May grow later, never shrink."
+        at("ollama", "storage", "size")["description"]
+        == "Size of the volume in bytes. It can grow later, but not shrink."
     )
     assert at("ollama", "gpu", "count") == {
-        "description": "GPUs of each pod. A GPU is never shared or split by this number.",
+        "description": "Number of GPUs of each pod. GPUs are not shared or split by this number.",
         "type": "integer",
         "minimum": 1,
         "default": 1,
@@ -181,7 +182,7 @@ def test_each_key_says_what_it_is_for_and_its_own_default() -> None:
 
 
 def keys(node: Any, default: Settings) -> Any:
-    """Every key below a section with its default by the schema and by the model."""
+    """Every key below a section, with its default in the schema and in the model."""
     node = node["anyOf"][0] if "anyOf" in node and "properties" in node["anyOf"][0] else node
     for name, field in type(default).model_fields.items():
         value, found = getattr(default, name), node["properties"][field.alias or name]
@@ -191,7 +192,7 @@ def keys(node: Any, default: Settings) -> Any:
             yield found, value
 
 
-def test_every_default_is_the_models_own() -> None:
+def test_every_default_equals_the_models_default() -> None:
     sections = {name: field.default for name, field in StackSettings.model_fields.items()}
     found = [
         pair
@@ -205,7 +206,7 @@ def test_every_default_is_the_models_own() -> None:
 
 
 def leaves(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The path of every key; what is in a list stands under "[]"."""
+    """The path of every key; items of a list have the path "[]"."""
     for name, field in model.model_fields.items():
         here = (*path, field.alias or name)
         yield here
@@ -227,12 +228,12 @@ FITTING: list[Any] = [
     *("http://a.example.com", "https://a.example.com/v1", "a@example.com", "nvidia", "Exists", REFERENCE, {"a": "b"}),
     *(["a"], ["10.0.0.0/8"], ["https://a.example.com"], ENCRYPTED),
 ]
-"""Of these, some key or other takes each."""
+"""Values, each of which is valid for at least one key."""
 
 
 @settings(max_examples=250)
 @given(st.sampled_from(PATHS), st.one_of(st.sampled_from(FITTING), scalars))
-def test_a_value_that_is_accepted_fits(path: tuple[str, ...], value: Any) -> None:
+def test_an_accepted_value_is_valid(path: tuple[str, ...], value: Any) -> None:
     given = nested(path, value)
     try:
         StackSettings.model_validate(_placeholders(given), by_alias=True, by_name=False)  # much quicker than `load`
@@ -244,6 +245,6 @@ def test_a_value_that_is_accepted_fits(path: tuple[str, ...], value: Any) -> Non
 
 @settings(max_examples=40)
 @given(stacks())
-def test_a_stack_that_is_accepted_fits(config: dict[str, Any]) -> None:
+def test_an_accepted_stack_is_valid(config: dict[str, Any]) -> None:
     encrypted = {"secrets": dict.fromkeys(config["secrets"], ENCRYPTED)} if "secrets" in config else {}
     assert wrong({"config": {f"airis:{key}": value for key, value in {**config, **encrypted}.items()}}) == []

@@ -1,4 +1,4 @@
-"""The committed stacks, as a whole: which objects there are, what they hold and what they do not."""
+"""The committed stacks as a whole: their objects, and the references between them."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ every_stack = pytest.mark.parametrize("stack", COMMITTED)
 
 
 def missing(rendering: Rendering) -> list[str]:
-    """What the objects refer to by name and is not among them."""
+    """The objects that are referred to by name, but missing."""
     there = {str(each) for each in rendering.objects}
     wanted: list[str] = []
     for each in rendering.objects:
@@ -56,18 +56,18 @@ def test_cpu_and_gpu_are_committed() -> None:
     assert {"cpu", "gpu"} <= set(COMMITTED)
 
 
-def test_the_project_has_the_name_that_its_keys_begin_with() -> None:
+def test_the_project_name_is_the_prefix_of_its_keys() -> None:
     project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))
     assert project["name"] == PROJECT
     assert project["runtime"]["name"] == "python"
     others = {key: value for key, value in project["config"].items() if not key.startswith(f"{PROJECT}:")}
-    # a Secret with a fixed name is changed in place: replaced, it would be gone for a moment
+    # a Secret with a fixed name is updated in place: a replacement would delete it for a moment
     assert others == {"kubernetes:enableSecretMutable": {"value": True}}
     assert len(project["config"]) > len(others)
 
 
 @every_stack
-def test_every_object_is_there_once(stack: str) -> None:
+def test_every_object_is_unique(stack: str) -> None:
     drawn = committed(stack)
     assert len({(each.manifest["apiVersion"], each.kind, each.namespace, each.name) for each in drawn.objects}) == len(
         drawn.objects
@@ -76,7 +76,7 @@ def test_every_object_is_there_once(stack: str) -> None:
 
 
 @every_stack
-def test_every_object_stands_in_the_stack_s_namespace(stack: str) -> None:
+def test_every_object_is_in_the_stacks_namespace(stack: str) -> None:
     drawn = committed(stack)
     (namespace,) = names(drawn, "Namespace")
     assert {each.namespace for each in drawn.objects if each.kind != "Namespace"} == {namespace}
@@ -87,15 +87,15 @@ PROVIDED = [
     "ConfigMap/authorities",
     *(f"Secret/{name}" for name in ("llm", "oidc", "postgres", "qdrant", "registry", "s3")),
 ]
-"""What the production example takes from others."""
+"""The objects of others that the production example uses."""
 
 
 @every_stack
-def test_what_is_referred_to_exists(stack: str) -> None:
+def test_every_reference_resolves(stack: str) -> None:
     assert missing(committed(stack)) == (PROVIDED if stack == "production" else [])
 
 
-def test_what_does_not_exist_is_noticed() -> None:
+def test_a_missing_reference_is_detected() -> None:
     pod = {"volumes": [{"persistentVolumeClaim": {"claimName": "data"}}, {"secret": {"secretName": "keys"}}]}
     body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": pod}
     assert missing(Rendering((KubernetesObject(body, "", protect=False, retain=False),), {})) == [
@@ -126,7 +126,7 @@ def test_each_selector_selects_the_pods_of_one_workload(stack: str) -> None:
 
 
 @every_stack
-def test_services_and_ingresses_lead_to_ports_that_containers_open(stack: str) -> None:
+def test_services_and_ingresses_point_to_container_ports(stack: str) -> None:
     drawn = committed(stack)
     ports: dict[str, set[int]] = {}
     for name in names(drawn, "Service"):
@@ -181,38 +181,38 @@ def test_only_the_statefulset_s_own_service_is_headless(stack: str) -> None:
 
 
 @every_stack
-def test_what_holds_data_is_protected_and_retained_and_nothing_else(stack: str) -> None:
+def test_only_objects_with_data_are_protected_and_retained(stack: str) -> None:
     for each in committed(stack).objects:
         holds_data = each.kind in ("Namespace", "PersistentVolumeClaim")
         assert (each.protect, each.retain) == (holds_data, holds_data), each
 
 
 @every_stack
-def test_a_pod_with_the_database_is_replaced_not_doubled(stack: str) -> None:
+def test_the_pod_with_the_database_uses_the_recreate_strategy(stack: str) -> None:
     assert manifest(committed(stack), "Deployment", "airis-deployment")["spec"]["strategy"] == {"type": "Recreate"}
 
 
 @every_stack
-def test_pulumi_waits_for_pods_and_for_nothing_that_the_stack_does_not_control(stack: str) -> None:
+def test_pulumi_waits_only_for_pods(stack: str) -> None:
     for each in committed(stack).objects:
         skipped = each.manifest["metadata"].get("annotations", {}).get("pulumi.com/skipAwait")
         assert skipped == ("true" if each.kind in ("Service", "PersistentVolumeClaim", "Ingress") else None), each
 
 
-def test_a_living_statefulset_s_claim_template_is_left_alone(registrations: list[Any]) -> None:
+def test_changes_of_a_claim_template_are_ignored(registrations: list[Any]) -> None:
     draw()
     (request,) = [each for each in registrations if each.type.endswith(":StatefulSet")]
     assert list(request.ignoreChanges) == ["spec.volumeClaimTemplates[0]"]
 
 
-def test_the_statefulset_waits_for_the_claims_that_it_would_otherwise_make(registrations: list[Any]) -> None:
+def test_the_statefulset_depends_on_its_claims(registrations: list[Any]) -> None:
     draw(ollama={"replicas": 2})
     (request,) = [each for each in registrations if each.type.endswith(":StatefulSet")]
     claims = {f"ollama-volume-ollama-{ordinal}" for ordinal in range(2)}
     assert claims <= {urn.split("::")[-1] for urn in request.dependencies}
 
 
-def test_nothing_about_the_cpu_stack_speaks_of_gpus() -> None:
+def test_the_cpu_stack_does_not_mention_gpus() -> None:
     drawn = committed("cpu")
     spoken = [
         path for each in drawn.objects for path, value in fields(each.manifest) if "gpu" in f"{path}={value}".lower()
@@ -232,7 +232,7 @@ def test_nothing_about_the_cpu_stack_speaks_of_gpus() -> None:
         assert set(pod_spec(body).get("affinity", {})) == ({"podAffinity"} if body["kind"] == "Job" else set())
 
 
-def test_the_gpu_stack_asks_for_one_gpu_and_leaves_its_driver_alone() -> None:
+def test_the_gpu_stack_requests_one_gpu_and_configures_no_driver() -> None:
     drawn = committed("gpu")
     ollama = manifest(drawn, "StatefulSet", "ollama")
     assert container(ollama)["resources"]["limits"]["nvidia.com/gpu"] == "1"
@@ -293,7 +293,7 @@ def test_exports(stack: str, gpu: dict[str, int]) -> None:
 
 @pytest.mark.parametrize("stack", ["cpu", "gpu"])
 def test_identities_in_pulumi_s_state(stack: str) -> None:
-    """A changed URN is another resource: Pulumi would delete the one and make the other, data included."""
+    """A changed URN is another resource: Pulumi would delete the old one, with its data, and create the new one."""
     found = [each.urn.removeprefix(f"urn:pulumi:{stack}::airis::") for each in committed(stack).objects]
     assert sorted(map(undigested, found)) == [
         "airis:components:Ollama$kubernetes:apps/v1:StatefulSet::ollama",
@@ -317,7 +317,7 @@ def test_identities_in_pulumi_s_state(stack: str) -> None:
     ]
 
 
-def test_another_namespace_moves_everything() -> None:
+def test_another_namespace_applies_to_every_object() -> None:
     drawn = draw_once(namespace="apps")
     assert names(drawn, "Namespace") == ["apps"]
     assert {each.namespace for each in drawn.objects if each.kind != "Namespace"} == {"apps"}

@@ -1,4 +1,4 @@
-"""Where the WebUI keeps its state: what each choice becomes in the pod, and what is refused."""
+"""The WebUI's state: the pod fields of each choice, and invalid settings."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -35,30 +35,30 @@ def settings(**config: object) -> StackSettings:
 # The database
 
 
-def test_without_settings_nothing_of_all_this_is_rendered() -> None:
+def test_defaults_render_nothing() -> None:
     plain = variables()
     prefixes = ("DATABASE", "PG", "REDIS", "WEBSOCKET", "S3_", "STORAGE", "THREAD", "GCS", "AZURE", "QDRANT", "CHROMA")
     assert [name for name in plain if name.startswith(prefixes)] == []
     assert plain["VECTOR_DB"] == "chroma"
 
 
-def test_parts_become_a_url_without_a_password_which_comes_beside_it() -> None:
+def test_database_parts_become_a_url_and_a_separate_password() -> None:
     found = variables(database={**PARTS, "user": "webui", "name": "chats", "port": 6432, "sslMode": "require"})
     assert found["DATABASE_URL"] == "postgresql://webui@postgres.data:6432/chats?sslmode=require"
     assert found["PGPASSWORD"] == {"secretKeyRef": REFERENCE}
-    assert "DATABASE_PASSWORD" not in found  # Open WebUI would join it with the others, without encoding
+    assert "DATABASE_PASSWORD" not in found  # Open WebUI would join the parts without encoding
 
 
 @pytest.mark.parametrize(
     ("host", "written"),
     [("10.0.0.7", "10.0.0.7"), ("2001:db8::1", "[2001:db8::1]"), ("Pg_1.Data.svc", "Pg_1.Data.svc")],
 )
-def test_hosts_are_names_and_addresses(host: str, written: str) -> None:
+def test_hosts_may_be_names_and_addresses(host: str, written: str) -> None:
     assert variables(database={**PARTS, "host": host})["DATABASE_URL"] == f"postgresql://airis@{written}:5432/airis"
 
 
 def test_the_user_is_encoded_and_the_database_s_name_is_not() -> None:
-    """SQLAlchemy decodes one and not the other: tried with a real server and Open WebUI's own drivers."""
+    """SQLAlchemy decodes only the user: tested with a real server and Open WebUI's drivers."""
     url = variables(database={**PARTS, "user": "us er@x:%/#?", "name": "my db/ä%25#"})["DATABASE_URL"]
     user, _, rest = url.removeprefix("postgresql://").partition("@")
     assert not {*" @:/#?"} & {*user}
@@ -66,7 +66,7 @@ def test_the_user_is_encoded_and_the_database_s_name_is_not() -> None:
     assert rest == "postgres.data:5432/my db/ä%25#"
 
 
-def test_the_password_of_the_parts_may_be_the_stack_s_own() -> None:
+def test_the_database_password_may_be_in_the_stacks_secret() -> None:
     drawn = draw_once(webui={"database": {"host": "postgres"}}, secrets={"databasePassword": "p@ss:w/rd %25#?"})
     assert given(drawn)["PGPASSWORD"] == {"secretKeyRef": {"name": "airis-secrets", "key": "PGPASSWORD"}}
     secret = manifest(drawn, "Secret", "airis-secrets")["stringData"]
@@ -88,13 +88,13 @@ def test_schema_pool_and_migrations() -> None:
     }
 
 
-def test_rds_takes_the_pod_s_identity_for_a_password() -> None:
+def test_rds_authenticates_with_the_pods_identity() -> None:
     found = variables(database={"host": "rds.example.com", "iamToken": True})
     assert found["DATABASE_ENABLE_IAM_TOKEN_AUTH"] == "True"
     assert "PGPASSWORD" not in found
 
 
-def test_sqlite_can_be_made_to_take_less_memory() -> None:
+def test_sqlite_memory_settings() -> None:
     found = variables(sqlite={"poolSize": 16, "cacheSize": "8Mi", "mmapSize": "1Mi"})
     assert found["DATABASE_POOL_SIZE"] == "16"
     assert found["DATABASE_SQLITE_PRAGMA_CACHE_SIZE"] == "-8192"  # negative: KiB rather than pages
@@ -102,14 +102,14 @@ def test_sqlite_can_be_made_to_take_less_memory() -> None:
 
 
 @pytest.mark.parametrize("mode", ["verify-ca", "verify-full"])
-def test_the_server_s_certificate_is_checked_against_the_bundle(mode: str) -> None:
+def test_the_server_certificate_is_verified_with_the_bundle(mode: str) -> None:
     bundle = {"configMap": "authorities"}
     found = given(draw_once(webui={"database": {**PARTS, "sslMode": mode}}, caBundle=bundle))
     assert found["PGSSLROOTCERT"] == found["SSL_CERT_FILE"] == "/etc/airis/ca/ca.crt"
 
 
-def test_require_stays_require_where_there_is_a_bundle() -> None:
-    """With a file of authorities, PostgreSQL's client would make verify-ca of it."""
+def test_require_does_not_verify_with_a_bundle() -> None:
+    """With a file of authorities, PostgreSQL's client treats it as verify-ca."""
     bundle = {"configMap": "authorities"}
     found = given(draw_once(webui={"database": {**PARTS, "sslMode": "require"}}, caBundle=bundle))
     assert "SSL_CERT_FILE" in found
@@ -205,11 +205,11 @@ SHARED: dict[str, Any] = {
     "redis": {"urlFrom": REFERENCE},
     "objectStorage": {"bucket": "files", "workloadIdentity": True},
 }
-"""Several pods, but for where their vectors are."""
+"""Settings for several pods, without the vector store."""
 
 
 @pytest.mark.parametrize("store", STORES)
-def test_each_vector_store_gets_its_variables_and_no_other_s(store: str) -> None:
+def test_each_vector_store_sets_only_its_variables(store: str) -> None:
     block, expected = STORES[store]
     found = variables(vectorStore=store, **{store: block})
     assert {name: value for name, value in found.items() if name.startswith(PREFIXES)} == expected
@@ -217,20 +217,20 @@ def test_each_vector_store_gets_its_variables_and_no_other_s(store: str) -> None
 
 
 @pytest.mark.parametrize("store", STORES)
-def test_several_pods_may_share_every_store_that_is_elsewhere(store: str) -> None:
+def test_several_pods_may_share_every_external_vector_store(store: str) -> None:
     drawn = draw_once(webui={**SHARED, "vectorStore": store, store: STORES[store][0]})
     assert manifest(drawn, "Deployment", "airis-deployment")["spec"]["replicas"] == 2
     assert names(drawn, "PersistentVolumeClaim") == ["ollama-volume-ollama-0"]
 
 
-def test_chroma_by_basic_authentication_without_tls() -> None:
+def test_chroma_with_basic_authentication_without_tls() -> None:
     block = {"url": "http://chroma:8000", "authentication": "basic", "credentialsFrom": OTHER}
     found = variables(chroma=block)
     assert found["CHROMA_CLIENT_AUTH_PROVIDER"] == "chromadb.auth.basic_authn.BasicAuthClientProvider"
     assert (found["CHROMA_HTTP_PORT"], found["CHROMA_HTTP_SSL"]) == ("8000", "False")
 
 
-def test_clients_that_look_elsewhere_for_authorities_are_told() -> None:
+def test_clients_with_their_own_ca_variables_get_the_bundle() -> None:
     for store, name in (("elasticsearch", "ELASTICSEARCH_CA_CERTS"), ("milvus", "MILVUS_SERVER_PEM_PATH")):
         secure, plain = ({**STORES[store][0], "url": f"{scheme}://server:1"} for scheme in ("https", "http"))
         for block, expected in ((secure, "/etc/airis/ca/ca.crt"), (plain, None)):
@@ -248,7 +248,7 @@ def store(**block: object) -> dict[str, Any]:
     return {name: each for name, each in found.items() if name.startswith(("S3", "GCS", "GOOGLE", "AZURE", "STORAGE"))}
 
 
-def test_s3_with_everything() -> None:
+def test_s3_with_every_setting() -> None:
     assert store(
         bucket="files",
         region="eu-west-1",
@@ -275,7 +275,7 @@ def test_s3_with_everything() -> None:
     }
 
 
-def test_s3_by_the_pod_s_identity_has_no_keys() -> None:
+def test_s3_with_workload_identity_has_no_keys() -> None:
     assert store(bucket="files", workloadIdentity=True) == {"STORAGE_PROVIDER": "s3", "S3_BUCKET_NAME": "files"}
 
 
@@ -305,7 +305,7 @@ def test_azure_blob_storage(block: dict[str, Any], expected: dict[str, Any]) -> 
     }
 
 
-def test_the_pods_identity_is_an_annotation_and_still_no_token() -> None:
+def test_workload_identity_is_an_annotation_without_a_token() -> None:
     annotations = {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/chat"}
     drawn = draw_once(webui={"serviceAccountAnnotations": annotations}, annotations={"team": "a"})
     account = manifest(drawn, "ServiceAccount", "airis")
@@ -314,7 +314,7 @@ def test_the_pods_identity_is_an_annotation_and_still_no_token() -> None:
     assert manifest(drawn, "ServiceAccount", "ollama")["metadata"]["annotations"] == {"team": "a"}
 
 
-# What is refused
+# Invalid settings
 
 
 @dataclass(frozen=True)
@@ -327,10 +327,10 @@ class Refusal:
 
 URL = "a URL such as https://api.example.com/v1"
 HOST = "a host name or an IP address, such as postgres.data.svc; without scheme, port or path"
-NAME = "a name, as PostgreSQL has it: special characters are taken care of"
+NAME = "a name as in PostgreSQL, not URL-encoded"
 ONE_WAY = "one of this and workloadIdentity, not both"
 NO_PATH = "a URL without a path"
-WITH_HOST = "only together with host: a URL says it itself"
+WITH_HOST = "only together with host: a URL already contains it"
 ONLY_S3 = "only with S3, without gcs and azure"
 R = "{name: a, key: b}"
 HOSTED = f"host: pg, passwordFrom: {R}"
@@ -349,14 +349,17 @@ REFUSED = [
         f"database: {{{HOSTED}, urlFrom: {R}}}", "database.urlFrom", '{"name": "a"}', "one of this and host, not both"
     ),
     Refusal(
-        f"database: {{{HOSTED}, name: 'a?b'}}", "database.name", '"a?b"', "a name without ?, with which a URL goes on"
+        f"database: {{{HOSTED}, name: 'a?b'}}",
+        "database.name",
+        '"a?b"',
+        "a name without ?, which ends the name in a URL",
     ),
     *(
         Refusal(
             f"database: {{{HOSTED.replace('pg', 'mysqlite') if key == 'host' else HOSTED + f', {key}: mysqlite'}}}",
             f"database.{key}",
             '"mysqlite"',
-            "another name: Open WebUI takes a URL with sqlite in it for SQLite",
+            "another name: Open WebUI treats a URL that contains sqlite as SQLite",
         )
         for key in ("host", "name", "user")
     ),
@@ -375,7 +378,7 @@ REFUSED = [
         f"database: {{{HOSTED}, iamToken: true}}",
         "database.passwordFrom",
         '{"name": "a"}',
-        "null, because iamToken takes its place",
+        "null, because iamToken replaces it",
     ),
     Refusal(
         "database: {host: pg}",
@@ -388,7 +391,7 @@ REFUSED = [
             f"database: {{{HOSTED}, sslMode: {mode}}}",
             "database.sslMode",
             f'"{mode}"',
-            "require, or also set airis:caBundle: PostgreSQL's client knows no authorities by itself",
+            "require, or also set airis:caBundle: PostgreSQL's client has no default authorities",
         )
         for mode in ("verify-ca", "verify-full")
     ),
@@ -407,7 +410,7 @@ REFUSED = [
             f"database: {{urlFrom: {R}}}, sqlite: {{{key}: {value}}}",
             f"sqlite.{key}",
             shown,
-            "null, because database takes its place",
+            "null, because database replaces SQLite",
         )
         for key, value, shown in [("poolSize", "5", "5"), ("cacheSize", "1Mi", '"1Mi"'), ("mmapSize", "1Mi", '"1Mi"')]
     ),
@@ -441,7 +444,7 @@ REFUSED = [
         "vectorStore: qdrant, qdrant: {url: 'http://me:hunter2@q'}",
         "qdrant.url",
         "[not shown]",
-        "no password in plain text: a URL without one, and a reference to a Secret beside it",
+        "no password in plain text: a URL without one, and the reference to a Secret next to it",
     ),
     *(
         Refusal(
@@ -479,7 +482,7 @@ REFUSED = [
             f"vectorStore: qdrant, qdrant: {{url: '{url}', preferGrpc: true{key}}}",
             "qdrant.url",
             f'"{url}"',
-            "https:// together with apiKeyFrom, or http:// without, because preferGrpc encrypts by the key alone",
+            "https:// together with apiKeyFrom, or http:// without: with preferGrpc, only the key enables TLS",
         )
         for url, key in (("https://q", ""), ("http://q", f", apiKeyFrom: {R}"))
     ),
@@ -568,7 +571,7 @@ REFUSED = [
         "env: {UVICORN_WORKERS: '4'}",
         "env.UVICORN_WORKERS",
         "[not shown]",
-        "1: each pod is one process; replicas and autoscaling make more of them",
+        "1: each pod is one process; for more, set replicas or autoscaling",
     ),
     Refusal("activeStatusIntervalSeconds: 180", "activeStatusIntervalSeconds", "180", "Input should be less than 180"),
     Refusal("threadPoolSize: 0", "threadPoolSize", "0", "a whole number, at least 1"),
@@ -576,9 +579,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.webui[:110])
-def test_refused_with_key_value_and_what_is_allowed(case: Refusal, refuse: Refuse) -> None:
+def test_refusals_name_key_value_and_what_is_allowed(case: Refusal, refuse: Refuse) -> None:
     assert refuse(f"airis:webui: {{{case.webui}}}") == (
-        "Pulumi.test.yaml: 1 setting is wrong, nothing was changed.\n"
+        "Pulumi.test.yaml: 1 setting is wrong. Nothing was changed.\n"
         f"  airis:webui.{case.key}\n"
         f"    given    {case.shown}\n"
         f"    allowed  {case.allowed}"
@@ -591,20 +594,20 @@ def test_refused_with_key_value_and_what_is_allowed(case: Refusal, refuse: Refus
         (
             {"database": PARTS},
             "databaseUrl",
-            "null, because airis:webui.database names the database by host",
+            "null, because airis:webui.database.host is set",
         ),
         (
             {"database": DATABASE},
             "databasePassword",
-            "only where airis:webui.database has a host, and no iamToken",
+            "only with airis:webui.database.host, and without iamToken",
         ),
-        ({}, "databasePassword", "only where airis:webui.database has a host, and no iamToken"),
+        ({}, "databasePassword", "only with airis:webui.database.host, and without iamToken"),
         (
             {"database": {"host": "rds", "iamToken": True}},
             "databasePassword",
-            "only where airis:webui.database has a host, and no iamToken",
+            "only with airis:webui.database.host, and without iamToken",
         ),
-        ({"redis": {"bundled": {}}}, "redisUrl", "null, because airis:webui.redis.bundled has a URL of its own"),
+        ({"redis": {"bundled": {}}}, "redisUrl", "null, because the URL of airis:webui.redis.bundled is generated"),
         (
             {
                 "database": DATABASE,
@@ -612,11 +615,11 @@ def test_refused_with_key_value_and_what_is_allowed(case: Refusal, refuse: Refus
                 "objectStorage": {"bucket": "abc", "workloadIdentity": True},
             },
             "s3AccessKeyId",
-            "null, because airis:webui.objectStorage takes no keys of S3",
+            "null, because airis:webui.objectStorage uses no S3 keys",
         ),
     ],
 )
-def test_an_encrypted_value_that_nothing_would_read(webui: dict[str, Any], secret: str, allowed: str) -> None:
+def test_an_unused_encrypted_value_is_refused(webui: dict[str, Any], secret: str, allowed: str) -> None:
     values = {"databaseUrl": "postgresql://a:b@c/d", "redisUrl": "redis://:a@b:6379"}
     stack = stack_of(webui=webui, secrets={secret: values.get(secret, "value")})
     with pytest.raises(SettingsError) as caught:
@@ -625,7 +628,7 @@ def test_an_encrypted_value_that_nothing_would_read(webui: dict[str, Any], secre
     assert (problem.key, problem.value, problem.allowed) == (f"airis:secrets.{secret}", "[secret]", allowed)
 
 
-def test_a_password_by_two_ways() -> None:
+def test_a_password_from_two_sources_is_refused() -> None:
     stack = stack_of(webui={"database": PARTS}, secrets={"databasePassword": "value"})
     with pytest.raises(SettingsError, match=r"one of this and airis:secrets\.databasePassword, not both"):
         load(stack.config, source="x", secret_keys=stack.secret_keys)
@@ -645,22 +648,20 @@ def test_a_password_by_two_ways() -> None:
     ],
     ids=str,
 )
-def test_the_neighbouring_right_values_pass(webui: dict[str, Any]) -> None:
+def test_similar_valid_settings_are_accepted(webui: dict[str, Any]) -> None:
     assert settings(webui=webui).webui != StackSettings().webui
 
 
 def unreachable(network: dict[str, Any], webui: dict[str, Any]) -> list[str]:
-    """The keys that are warned about, because nothing lets the WebUI reach what they name."""
+    """The keys with a warning, because the policies block the servers that they name."""
     warnings = settings(network=network, webui=webui).warnings()
     return [each.rpartition("airis:webui.")[2] for each in warnings if each.startswith("airis:network.egressTo: ")]
 
 
-def test_servers_that_no_policy_lets_the_pods_reach_are_told() -> None:
+def test_servers_that_network_policies_block_are_warned_of() -> None:
     qdrant = {"vectorStore": "qdrant", "qdrant": {"url": "http://q"}}
     closed = {"restrictEgress": True}
-    assert unreachable(closed, {**SHARED, **qdrant}) == [
-        f"{key} names" for key in ("database", "redis", "objectStorage", "qdrant")
-    ]
+    assert unreachable(closed, {**SHARED, **qdrant}) == ["database", "redis", "objectStorage", "qdrant"]
     assert unreachable(closed, {"redis": {"bundled": {}}}) == []
     assert unreachable({}, {**SHARED, **qdrant}) == []
     assert unreachable({**closed, "egressTo": ["10.0.0.0/8"]}, {**SHARED, **qdrant}) == []

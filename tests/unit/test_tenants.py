@@ -105,7 +105,7 @@ def test_a_shared_file_that_is_none(project: Path, base: Callable[[Mapping[str, 
     assert "department.yaml: No such file" in refused(project)
     path = base({})
     path.write_text("config: {a: 1, a: 2}")
-    assert "department.yaml:1:16: the key 'a' stands twice" in refused(project)
+    assert "department.yaml:1:16: duplicate key 'a'" in refused(project)
     path.write_text("webui: {}")
     assert "a file with `config:`" in refused(project)
     for outside in ("../base.yaml", "/etc/base.yaml", "bases/base.txt", ""):

@@ -1,4 +1,4 @@
-"""The hook for what no setting covers: it changes and adds objects, and says where it fails."""
+"""The transform file: it changes and adds objects, and errors name the line."""
 
 import shutil
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_the_example_adds_a_container_a_volume_and_an_object() -> None:
     assert {str(each): each.manifest for each in drawn.objects if str(each) in untouched} == untouched
 
 
-def test_it_sees_every_object_the_namespace_and_its_own_among_them(project: Path) -> None:
+def test_transform_receives_every_object_including_its_own(project: Path) -> None:
     drawn = draw_with(
         project,
         """
@@ -73,7 +73,7 @@ def objects(namespace, opts):
 @pytest.mark.parametrize(
     "source", ["def transform(args):\n    return None\n", "def objects(namespace, opts):\n    pass\n"]
 )
-def test_one_function_is_enough_and_may_do_nothing(project: Path, source: str) -> None:
+def test_one_function_is_sufficient_and_may_return_none(project: Path, source: str) -> None:
     drawn = draw_with(project, source)
     assert {str(each): each.manifest for each in drawn.objects} == {
         str(each): each.manifest for each in draw_once().objects
@@ -83,7 +83,7 @@ def test_one_function_is_enough_and_may_do_nothing(project: Path, source: str) -
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("x = 1\n", "mine.py has neither a function transform(args) nor objects(namespace, opts)"),
+        ("x = 1\n", "mine.py defines neither transform(args) nor objects(namespace, opts)"),
         ("def transform(:\n", "mine.py, line 1: running it failed: SyntaxError: "),
         ("x = 1\nimport nowhere_at_all\n", "mine.py, line 2: running it failed: ModuleNotFoundError: "),
         (
@@ -93,22 +93,22 @@ def test_one_function_is_enough_and_may_do_nothing(project: Path, source: str) -
         ("def objects(namespace, opts):\n    return 1 / 0\n", "mine.py, line 2: objects failed: ZeroDivisionError"),
     ],
 )
-def test_what_fails_is_named_with_its_line(project: Path, command: Command, source: str, message: str) -> None:
+def test_errors_name_the_line(project: Path, command: Command, source: str, message: str) -> None:
     assert refused(project, command, source).startswith(f"airis:transform.file: {message}")
 
 
-def test_a_file_that_is_not_there(project: Path, command: Command) -> None:
+def test_a_missing_file(project: Path, command: Command) -> None:
     assert refused_file(project, command, "other.py") == (
-        "airis:transform.file: there is no file other.py beside Pulumi.yaml"
+        "airis:transform.file: other.py does not exist in the directory of Pulumi.yaml"
     )
 
 
 @pytest.mark.parametrize("file", ["/etc/mine.py", "../mine.py", "mine.txt", "a//b.py", "''"])
-def test_files_of_elsewhere_are_refused(project: Path, command: Command, file: str) -> None:
+def test_files_outside_the_project_are_refused(project: Path, command: Command, file: str) -> None:
     assert "a Python file of the project such as transforms/sidecar.py" in refused_file(project, command, file)
 
 
-def test_the_example_is_found_from_the_project_not_from_the_working_folder(project: Path, tmp_path: Path) -> None:
+def test_the_path_is_relative_to_the_project_not_the_working_directory(project: Path, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples", project / "examples")
     config = {"airis:transform": f'{{"file": "{EXAMPLE}"}}'}
     drawn = program.run(StackFile("test", project / "Pulumi.test.yaml", config, frozenset()))

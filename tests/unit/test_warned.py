@@ -1,4 +1,4 @@
-"""The program's warnings: once in one run of the command, and as few times as can be with Pulumi alone."""
+"""The program's warnings: printed once per run of the command, and as rarely as possible with plain Pulumi."""
 
 import os
 from typing import Any
@@ -16,11 +16,11 @@ from tests.unit.drawing import stack_of
 
 pytestmark = pytest.mark.timeout(60)
 
-WARNING = "warning: airis:webui.image: a/b:main may be another image tomorrow; a release or a digest never is\n"
+WARNING = "warning: airis:webui.image: a/b:main has a mutable tag: pin a release or a digest\n"
 
 
-def test_however_often_the_program_runs_it_warns_once(capsys: pytest.CaptureFixture[str]) -> None:
-    TOLD.clear()  # as a command does that begins
+def test_a_warning_is_printed_once_per_command(capsys: pytest.CaptureFixture[str]) -> None:
+    TOLD.clear()  # as a command does at its start
     stack = stack_of(webui={"image": "a/b:main"})
     for _ in range(3):
         program.run(stack)
@@ -33,10 +33,10 @@ def test_the_next_command_warns_again(command: Command, project: Any) -> None:
     for _ in range(2):
         _, out, err = command("render", "--stack", "test")
         assert err.count(WARNING) == 1
-        assert "may be another image" not in out
+        assert "has a mutable tag" not in out
 
 
-def test_what_airis_has_told_the_engine_does_not_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_engine_does_not_repeat_warnings_that_airis_has_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     logged: list[tuple[str, object]] = []
     monkeypatch.setattr(pulumi.log, "warn", lambda text, resource: logged.append((text, resource)))
     monkeypatch.setattr(warn, "get_root_resource", lambda: "the stack")

@@ -41,7 +41,7 @@ OF_THE_PROGRAM = (
 
 
 @pytest.mark.parametrize("program", READERS)
-def test_plain_scalars_are_what_they_are_to_the_program(program: str) -> None:
+def test_plain_scalars_are_read_as_the_program_reads_them(program: str) -> None:
     expected = json.loads(TABLE.read_text(encoding="utf-8"))[program]
     assert set(expected) < set(PLAIN)
     assert len(expected) > len(PLAIN) - 10
@@ -54,7 +54,7 @@ def test_plain_scalars_are_what_they_are_to_the_program(program: str) -> None:
             assert not math.isfinite(value), text
 
 
-def test_what_no_program_takes_for_something_else_stands_without_quotes() -> None:
+def test_unambiguous_texts_are_not_quoted() -> None:
     plain = [
         "a",
         "0.34.4-rocm",
@@ -87,7 +87,7 @@ def test_a_text_stays_a_text(text: str, tmp_path: Path) -> None:
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
 )
-def test_every_value_is_written_so_that_it_is_read_back(value: Any) -> None:
+def test_every_value_round_trips(value: Any) -> None:
     written = dump_all([value, value])
     assert list(yaml.safe_load_all(written)) == [value, value]
     assert kubectl_documents(written) == [value, value]
@@ -111,7 +111,7 @@ def test_a_script_is_written_line_by_line() -> None:
     )
 
 
-def test_nothing_else_in_the_program_writes_yaml_or_reads_it_by_itself() -> None:
+def test_no_other_module_reads_or_writes_yaml_directly() -> None:
     """airis/diff/registered.py runs with the code of other revisions, too, which may not have the reader."""
     using = set()
     for folder in OF_THE_PROGRAM:
@@ -143,7 +143,7 @@ def test_merge_keys_and_aliases(tmp_path: Path) -> None:
     assert ("e", "k") not in document.written
 
 
-def test_a_document_that_is_made_of_aliases_is_refused(tmp_path: Path) -> None:
+def test_an_alias_bomb_is_refused(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"] + [
         f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 9)
     ]
@@ -152,19 +152,19 @@ def test_a_document_that_is_made_of_aliases_is_refused(tmp_path: Path) -> None:
         read_yaml(tmp_path / "a.yaml")
 
 
-def test_a_mark_at_the_beginning_of_the_file_is_overlooked(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"\xef\xbb\xbfa: 1\n")
     assert read_yaml(tmp_path / "a.yaml") == {"a": 1}
 
 
-def test_kubectl_takes_keys_for_text_and_the_last_of_two() -> None:
+def test_kubectl_reads_keys_as_text_and_the_last_duplicate() -> None:
     assert kubectl_documents("{1: a, y: b, x: c, x: d}\n---\n- 2026-01-01") == [
         {"1": "a", "true": "b", "x": "d"},
         ["2026-01-01"],
     ]
 
 
-def test_a_date_in_quotes_is_a_text_and_so_is_what_the_engine_makes_of_one(project: Path, refuse: Refuse) -> None:
+def test_a_quoted_date_is_text_and_so_is_the_engines_timestamp(project: Path, refuse: Refuse) -> None:
     made = "2026-01-01 00:00:00 +0000 UTC"
     file = project / "Pulumi.test.yaml"
     file.write_text(f'config: {{airis:webui: {{env: {{A: "2026-01-01", B: "{made}"}}}}}}')

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.processes.repositories import git
 from tests.unit.drawing import ROOT
-from tests.unit.repositories import git
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -1,4 +1,4 @@
-"""Programs in a pod take their size from the pod's limits."""
+"""Variables that size programs by the limits of their pod."""
 
 import json
 from typing import Any
@@ -27,19 +27,19 @@ def warnings_of(**settings: object) -> list[str]:
 
 
 def limits(**amounts: str | None) -> dict[str, Any]:
-    """Only these limits: no requests, which could be above them."""
+    """Only these limits, without requests, which could exceed them."""
     none = {"cpu": None, "memory": None}
     return {"resources": {"requests": none, "limits": {**none, **amounts}}}
 
 
 @pytest.mark.parametrize(("cpu", "threads"), [("500m", "1"), ("1", "1"), ("1900m", "1"), ("2", "2"), ("16", "16")])
-def test_there_are_as_many_threads_as_whole_cores_and_at_least_one(cpu: str, threads: str) -> None:
+def test_one_thread_for_each_whole_core_and_at_least_one(cpu: str, threads: str) -> None:
     assert ollama(**limits(cpu=cpu))[THREADS] == threads
     webui = manifest(draw(webui=limits(cpu=cpu)), "Deployment", "airis-deployment")
     assert env(webui)["OMP_NUM_THREADS"] == threads
 
 
-def test_without_limits_the_host_decides() -> None:
+def test_without_limits_no_variables_are_set() -> None:
     assert {THREADS, CACHE}.isdisjoint(ollama(**limits()))
     assert "OMP_NUM_THREADS" not in env(manifest(draw(webui=limits()), "Deployment", "airis-deployment"))
 
@@ -47,54 +47,54 @@ def test_without_limits_the_host_decides() -> None:
 @pytest.mark.parametrize(
     ("settings", "mib"),
     [
-        ({}, 4096 // 2 // 2 // 3),  # models of unknown size: half of the limit
+        ({}, 4096 // 2 // 2 // 3),  # models of unknown size count as half of the limit
         ({"models": ["llama3.2:1b"]}, (4096 - 1364 - 128) // 2 // 3),  # 1.3 GB and a tenth, and 4096 tokens
         ({"models": ["llama3.2:1b"], "server": {"maxLoadedModels": 1}}, (4096 - 1364 - 128) // 2),
         ({"models": ["llama3.2:1b"], "server": {"contextLength": 65536}}, (4096 - 1364 - 2048) // 2 // 3),
         ({"models": ["llama3.1"], **limits(memory="5G")}, 0),  # no room
         ({"models": ["llama3.1:70b"], "gpu": {}}, 4096 // 2 // 3),  # in the GPU's memory
         ({"gpu": {"count": 2}}, 4096 // 2 // 6),
-        (limits(memory="1Ti"), 8192),  # what llama-server has for itself
+        (limits(memory="1Ti"), 8192),  # llama-server's default
     ],
 )
-def test_cached_prompts_take_half_of_what_the_models_leave(settings: dict[str, Any], mib: int) -> None:
+def test_the_prompt_cache_is_half_of_the_memory_left_by_the_models(settings: dict[str, Any], mib: int) -> None:
     room = {"storage": {"size": "100Gi"}}
     assert ollama(**room, **settings)[CACHE] == str(mib)
 
 
 @pytest.mark.parametrize(("given", "mib"), [("1Gi", "1024"), ("100M", "95"), (0, "0"), ("0", "0")])
-def test_the_setting_decides(given: object, mib: str) -> None:
+def test_the_prompt_cache_setting_takes_precedence(given: object, mib: str) -> None:
     assert ollama(server={"promptCache": given})[CACHE] == mib
     assert ollama(server={"promptCache": given}, **limits())[CACHE] == mib
 
 
 @pytest.mark.parametrize("given", [-1, "10%", "1GB"])
-def test_what_is_no_size_is_refused(given: object, refuse: Refuse) -> None:
+def test_an_invalid_prompt_cache_is_refused(given: object, refuse: Refuse) -> None:
     assert "airis:ollama.server.promptCache" in refuse(config({"server": {"promptCache": given}}))
 
 
-def test_variables_of_ones_own_win() -> None:
+def test_env_takes_precedence_over_derived_variables() -> None:
     found = ollama(env={THREADS: "3", CACHE: "-1"})
     assert (found[THREADS], found[CACHE]) == ("3", "-1")
 
 
 @pytest.mark.parametrize("source", ["env", "secretEnv"])
-def test_the_setting_and_a_variable_of_ones_own_are_refused_together(source: str, refuse: Refuse) -> None:
+def test_prompt_cache_and_its_variable_in_env_are_refused_together(source: str, refuse: Refuse) -> None:
     value = "512" if source == "env" else {"name": "apart", "key": "cache"}
     text = refuse(config({"server": {"promptCache": "1Gi"}, source: {CACHE: value}}))
     assert f"airis:ollama.{source}.{CACHE}" in text
     assert "server.promptCache" in text
 
 
-def test_releases_without_llama_server_are_told_nothing() -> None:
+def test_releases_without_llama_server_get_no_variables() -> None:
     assert {THREADS, CACHE}.isdisjoint(ollama(image="ollama/ollama:0.17.4"))
 
 
-def test_releases_without_llama_server_have_no_such_cache(refuse: Refuse) -> None:
+def test_prompt_cache_is_refused_for_releases_without_llama_server(refuse: Refuse) -> None:
     assert "0.17.4" in refuse(config({"image": "ollama/ollama:0.17.4", "server": {"promptCache": "1Gi"}}))
 
 
-def test_more_threads_than_the_limit_has_cores_are_said() -> None:
+def test_more_threads_than_the_cpu_limit_are_warned_of() -> None:
     created = {"name": "mine", "from": "llama3.2:1b", "parameters": {"numThread": 8}}
     told = warnings_of(ollama={"create": [created], "env": {THREADS: "5"}})
     assert [each.split(": ")[0] for each in told if "threads" in each] == [

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from airis.review.comment import LIMIT, MARKER
-from tests.unit.fake_github import BOT, REPOSITORY, SCRIPTS, SHA, TOKEN, FakeGitHub, fake_github, pull_request
-from tests.unit.repositories import git
+from tests.processes.fake_github import BOT, REPOSITORY, SCRIPTS, SHA, TOKEN, FakeGitHub, fake_github, pull_request
+from tests.processes.repositories import git
 
 pytestmark = pytest.mark.timeout(60)
 

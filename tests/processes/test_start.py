@@ -1,4 +1,4 @@
-"""How WebUI's pods start: what prepares the database, what keeps a second process off the volume, and the commands."""
+"""Startup of the WebUI's pods: preparation of the database, the lock of the volume, and the commands."""
 
 import asyncio
 import errno
@@ -39,7 +39,7 @@ ALONE = ["python3", "/etc/airis/start/one_process.py", "/app/backend/data/.airis
 
 
 def containers(drawn: Rendering) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The container that prepares, and the server's."""
+    """The prepare container and the server's."""
     spec = pod_spec(manifest(drawn, "Deployment", "airis-deployment"))
     (first,), (server,) = spec["initContainers"], spec["containers"]
     return first, server
@@ -54,32 +54,32 @@ def test_on_sqlite_one_process_at_a_time_uses_the_volume() -> None:
 @pytest.mark.parametrize(
     ("webui", "alone"),
     [
-        ({"database": POSTGRES}, True),  # chroma's files are on the volume
+        ({"database": POSTGRES}, True),  # Chroma's files are on the volume
         ({"database": POSTGRES, "vectorStore": "pgvector"}, False),
         (SHARED, False),
         ({**SHARED, "replicas": 2}, False),
     ],
 )
-def test_without_files_of_one_process_the_images_own_command_serves(webui: dict[str, Any], alone: bool) -> None:
+def test_without_files_on_the_volume_the_images_command_is_used(webui: dict[str, Any], alone: bool) -> None:
     first, server = containers(draw(webui=webui))
     assert ("command" in server) is alone
     assert (first["command"] == ["python3", "/etc/airis/start/prepare.py"]) is not alone
 
 
-def test_what_prepares_the_database_is_the_same_application() -> None:
+def test_the_prepare_container_has_the_servers_image_and_environment() -> None:
     first, server = containers(draw(webui={**SHARED, "image": "example.com/webui:1", "imagePullPolicy": "Always"}))
     for field in ("image", "imagePullPolicy", "env", "volumeMounts", "securityContext"):
         assert first[field] == server[field], field
-    assert first["resources"] == server["resources"]  # which raises what the pod asks for by nothing
+    assert first["resources"] == server["resources"]  # does not raise the requests of the pod
 
 
-def test_nothing_ends_a_migration_that_takes_long() -> None:
+def test_the_prepare_container_has_no_probes() -> None:
     first, _ = containers(draw_once())
     assert not {"startupProbe", "livenessProbe", "readinessProbe", "restartPolicy"} & first.keys()
     assert first["terminationMessagePolicy"] == "FallbackToLogsOnError"
 
 
-def test_the_pod_mounts_the_scripts_as_they_are() -> None:
+def test_the_pod_mounts_the_scripts_unchanged() -> None:
     drawn = draw_once()
     spec = pod_spec(manifest(drawn, "Deployment", "airis-deployment"))
     (volume,) = [each for each in spec["volumes"] if each["name"] == "start"]
@@ -91,7 +91,7 @@ def test_the_pod_mounts_the_scripts_as_they_are() -> None:
 
 
 class Holder:
-    """A process that has the volume to itself, until it is told to end."""
+    """A process that holds the lock of the volume until it is stopped."""
 
     def __init__(self, file: Path, *command: str) -> None:
         command = command or ("bash", "-c", "echo begins; exec sleep 60")
@@ -119,11 +119,11 @@ def holder(lock: Path) -> Iterator[Holder]:
     holder.process.communicate()
 
 
-WAITS = "airis: another pod still uses the volume: waiting until it has ended"
+WAITS = "airis: another pod still uses the volume: waiting until it stops"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_second_process_begins_when_the_first_has_ended_however(number: int, holder: Holder, lock: Path) -> None:
+def test_a_second_process_starts_when_the_first_has_ended(number: int, holder: Holder, lock: Path) -> None:
     second = Holder(lock, "echo", "second")
     assert (holder.first_line, second.first_line) == ("begins", WAITS)
     time.sleep(0.3)
@@ -132,7 +132,7 @@ def test_a_second_process_begins_when_the_first_has_ended_however(number: int, h
     assert second.process.communicate(timeout=10)[0] == "second\n"
 
 
-def test_one_that_waits_ends_when_it_is_told_to(holder: Holder, lock: Path) -> None:
+def test_a_waiting_process_stops_on_sigterm(holder: Holder, lock: Path) -> None:
     """As the first process of a container, it would get no signal that it does not ask for."""
     second = Holder(lock, "echo", "second")
     second.end(signal.SIGTERM)
@@ -140,10 +140,10 @@ def test_one_that_waits_ends_when_it_is_told_to(holder: Holder, lock: Path) -> N
     assert holder.process.poll() is None
 
 
-def test_a_file_of_another_user_is_locked_all_the_same(
+def test_a_lock_file_of_another_user_can_be_locked(
     lock: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The pod ran as root before: its file is there to be read only."""
+    """The pod ran as root before, so its lock file is read-only."""
     lock.touch()
     real = os.open
 
@@ -159,7 +159,7 @@ def test_a_file_of_another_user_is_locked_all_the_same(
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_without_locks_the_command_runs_and_says_so(tmp_path: Path) -> None:
+def test_without_file_locks_the_command_runs_with_a_message(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(ONE_PROCESS), str(tmp_path / "none" / "lock"), "echo", "runs"],
         capture_output=True,
@@ -168,7 +168,7 @@ def test_without_locks_the_command_runs_and_says_so(tmp_path: Path) -> None:
         timeout=30,
     )
     said, ran = done.stdout.splitlines()
-    assert said.endswith("nothing keeps a second pod off the volume: [Errno 2] No such file or directory: "
+    assert said.endswith("a second pod could use the volume at the same time: [Errno 2] No such file or directory: "
                          f"'{tmp_path}/none/lock'")  # fmt: skip
     assert ran == "runs"
 
@@ -247,9 +247,9 @@ def test_a_new_database_is_migrated_and_seeded_once(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     first, pending, imported, migrated, last = done.stdout.splitlines()
-    assert first == "airis: the database is prepared for this release"
+    assert first == "airis: preparing the database for this release"
     assert pending == "airis: revisions to run: 2"
-    assert imported == "imported with false"  # by itself, the import would migrate before it is this pod's turn
+    assert imported == "imported with false"  # otherwise, the import would migrate before this pod has the lock
     assert migrated == "Running migrations"
     assert last.startswith("airis: the database is at revision b, after ")
     assert image.keys() == ["ui.name"]
@@ -271,10 +271,10 @@ def test_a_database_that_is_up_to_date_needs_no_import(tmp_path: Path) -> None:
         ({"ENABLE_OAUTH_PERSISTENT_CONFIG": "True"}, False),
     ],
 )
-def test_a_release_with_new_settings_and_no_migration_is_prepared_too(
+def test_new_settings_without_a_migration_are_written(
     variables: dict[str, str], complete: bool, tmp_path: Path
 ) -> None:
-    """0.12.4 after 0.12.3 is one: two pods that seed at once break a key's uniqueness."""
+    """Such as 0.12.4 after 0.12.3: two pods that seed at once violate a unique key."""
     image = Image(tmp_path)
     image.database("b", *(["ui.name"] if "ENABLE_OAUTH_PERSISTENT_CONFIG" in variables else []))
     done = image.prepare(**variables)
@@ -305,14 +305,14 @@ def test_a_migration_that_fails_fails_the_pod_with_its_reason(before: str, durin
     )
 
 
-def test_a_revision_that_is_done_is_not_to_blame(tmp_path: Path) -> None:
+def test_an_error_after_the_last_revision_names_no_revision(tmp_path: Path) -> None:
     image = Image(tmp_path, migration=UPGRADE)
     config = image.workdir / "open_webui" / "config.py"
     config.write_text(f"{config.read_text(encoding='utf-8')}    raise RuntimeError('no seed')\n", encoding="utf-8")
     assert image.prepare().stderr.splitlines()[-1] == "airis: the database could not be prepared: RuntimeError: no seed"
 
 
-def test_an_application_that_cannot_be_imported_fails_the_pod_with_its_reason(tmp_path: Path) -> None:
+def test_an_import_error_fails_the_pod_with_its_reason(tmp_path: Path) -> None:
     image = Image(tmp_path, migration="untouched")
     (image.workdir / "open_webui" / "__init__.py").write_text("raise ValueError('SQLCipher is not supported')")
     done = image.prepare()
@@ -330,7 +330,7 @@ def test_the_reason_has_no_credentials(url: str, tmp_path: Path) -> None:
     assert "pri" not in said.partition("URL")[2]
 
 
-def test_the_log_says_how_far_a_long_migration_is(
+def test_the_log_shows_the_progress_of_a_long_migration(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(prepare, "TELL_SECONDS", 0.2)
@@ -343,9 +343,9 @@ def test_the_log_says_how_far_a_long_migration_is(
     first, *told = capsys.readouterr().out.splitlines()
     assert first == "airis: revisions to run: 3"
     assert 1 <= len(told) <= 2
-    assert set(told) <= {f"airis: the database is being prepared, for {seconds} s, 2 of 3: Running upgrade b -> c, take it"
+    assert set(told) <= {f"airis: preparing the database for {seconds} s, 2 of 3: Running upgrade b -> c, take it"
                          for seconds in (0, 1)}  # fmt: skip
-    assert "the database is being prepared" not in capsys.readouterr().out  # it has ended with the block
+    assert "preparing the database" not in capsys.readouterr().out  # it stops with the block
 
 
 CHAIN: dict[str, set[str]] = {"a": set(), "b": {"a"}, "c": {"a"}, "d": {"b", "c"}, "e": {"d"}}
@@ -355,7 +355,7 @@ CHAIN: dict[str, set[str]] = {"a": set(), "b": {"a"}, "c": {"a"}, "d": {"b", "c"
     ("there", "lacking"),
     [(set(), set(CHAIN)), ({"a"}, {"b", "c", "d", "e"}), ({"b", "c"}, {"d", "e"}), ({"e"}, set()), ({"?"}, set(CHAIN))],
 )
-def test_what_is_to_run_is_what_the_database_lacks(there: set[str], lacking: set[str]) -> None:
+def test_pending_revisions_are_those_that_the_database_lacks(there: set[str], lacking: set[str]) -> None:
     assert prepare.pending(CHAIN, there) == lacking
     assert prepare.ends(CHAIN) == {"e"}
 
@@ -373,7 +373,7 @@ print("made with", open_webui.env.ENABLE_DB_MIGRATIONS)
 def test_milvus_collections_are_migrated_before_the_server_starts(
     store: str, migrations: str, made: str | None, tmp_path: Path
 ) -> None:
-    """Whether they have to be, only the application can tell: the database itself is up to date."""
+    """Only the application knows whether they must be: the database itself is up to date."""
     image = Image(tmp_path)
     image.database("b", "ui.name")
     for name, text in {"env.py": "ENABLE_DB_MIGRATIONS = False", "retrieval/vector/factory.py": VECTORS}.items():
@@ -385,19 +385,19 @@ def test_milvus_collections_are_migrated_before_the_server_starts(
     assert [each for each in done.stdout.splitlines() if each.startswith("made with")] == ([made] if made else [])
 
 
-def test_a_database_of_a_newer_release_is_told(tmp_path: Path) -> None:
+def test_a_database_of_a_newer_release_is_an_error(tmp_path: Path) -> None:
     image = Image(tmp_path)
     image.database("c")
     done = image.prepare()
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(
-        "airis: the database is at revision c, which this release of Open WebUI does not know"
+        "airis: the database is at revision c, which is unknown to this release of Open WebUI"
     )
-    # where something else migrates, it may well be ahead for a while
+    # if something else migrates, the database may be ahead for a while
     assert image.prepare(ENABLE_DB_MIGRATIONS="False").returncode == 0
 
 
-def test_migrations_may_be_left_to_others(tmp_path: Path) -> None:
+def test_migrations_can_be_disabled(tmp_path: Path) -> None:
     image = Image(tmp_path)
     image.database("b")
     done = image.prepare(ENABLE_DB_MIGRATIONS="False")
@@ -407,7 +407,7 @@ def test_migrations_may_be_left_to_others(tmp_path: Path) -> None:
 
 
 class Kept:
-    """The settings of a database, as prepare.py sees them."""
+    """The settings in a database, as prepare.py reads them."""
 
     def __init__(self, **settings: Any) -> None:
         self.settings = settings
@@ -430,29 +430,29 @@ Servers = tuple[list[str], dict[str, Any]]
         (([OLD], {}), NEW, ([NEW], {})),
         (([f"{OLD}/"], {}), NEW, ([NEW], {})),
         (([OTHER, OLD], {"0": KEY, "1": TAGS}), NEW, ([OTHER, NEW], {"0": KEY, "1": TAGS})),
-        # several take the place of one: what is said of those after it moves along
+        # several replace one: the options of the following servers move along
         (([OLD, OTHER], {"1": KEY}), "http://a;http://b", (["http://a", "http://b", OTHER], {"2": KEY})),
         (([OLD, OTHER], {OTHER: KEY}), f"{NEW};{OTHER}", ([NEW, OTHER], {"1": KEY})),
         (([NEW, OLD], {"0": KEY}), NEW, ([NEW], {"0": KEY})),
-        # whoever has given up the old one in the browser keeps it that way
+        # a server that was removed in the browser stays removed
         (([OTHER], {"0": KEY}), NEW, ([OTHER], {"0": KEY})),
         (([], {}), NEW, ([], {})),
     ],
 )
-def test_servers_of_before_are_replaced_in_the_settings(
+def test_former_servers_are_replaced_in_the_settings(
     before: Servers, now: str, after: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRIS_FORMER_OLLAMA_URLS", OLD)
     monkeypatch.setenv("OLLAMA_BASE_URLS", now)
     urls, options = before
     kept = Kept(**{"ollama.base_urls": urls, "ollama.api_configs": options, "rag.ollama.base_url": OTHER})
-    for _ in range(2):  # the second time, nothing is left to do
+    for _ in range(2):  # the second run changes nothing
         asyncio.run(prepare.seed(SimpleNamespace(Config=kept)))
         assert (kept.settings["ollama.base_urls"], kept.settings["ollama.api_configs"]) == after
         assert kept.settings["rag.ollama.base_url"] == OTHER
 
 
-def test_the_server_of_before_is_replaced_for_embeddings_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_former_server_is_replaced_for_embeddings_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRIS_FORMER_OLLAMA_URLS", f"http://x;{OLD}")
     monkeypatch.setenv("OLLAMA_BASE_URL", NEW)
     kept = Kept(**{"rag.ollama.base_url": OLD})
@@ -461,7 +461,7 @@ def test_the_server_of_before_is_replaced_for_embeddings_too(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("config", [SimpleNamespace(), SimpleNamespace(Config=object())])
-def test_a_release_that_keeps_its_settings_in_another_way_is_left_alone(
+def test_a_release_that_stores_its_settings_differently_is_left_unchanged(
     config: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRIS_FORMER_OLLAMA_URLS", OLD)
@@ -470,7 +470,7 @@ def test_a_release_that_keeps_its_settings_in_another_way_is_left_alone(
 
 
 @pytest.mark.parametrize(("kept", "complete"), [(OLD, False), (f"{OLD}/", False), (f"{OLD}5", True), (NEW, True)])
-def test_a_database_that_names_a_server_of_before_is_not_up_to_date(kept: str, complete: bool, tmp_path: Path) -> None:
+def test_a_database_with_a_former_server_is_not_up_to_date(kept: str, complete: bool, tmp_path: Path) -> None:
     image = Image(tmp_path)
     image.database("b", "ui.name")
     with sqlite3.connect(image.data / "webui.db") as there:
@@ -485,11 +485,11 @@ def test_an_image_without_open_webui_is_left_to_its_server(tmp_path: Path) -> No
     done = subprocess.run(
         [sys.executable, str(PREPARE)], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=30
     )
-    assert done.stdout == "airis: there is no Open WebUI in this image: its database is left to its server\n"
+    assert done.stdout == "airis: no Open WebUI found in this image: leaving the database to its server\n"
 
 
 class Connection:
-    """A session of PostgreSQL, in which the lock is free or taken."""
+    """A PostgreSQL session in which the lock is free or held."""
 
     def __init__(self, *free: bool) -> None:
         self.free, self.said, self.open = [*free], list[str](), True
@@ -554,21 +554,23 @@ TRIED = [
 
 
 @pytest.mark.parametrize("tries", [1, 2, 65])
-def test_pods_of_one_postgresql_prepare_it_in_turn(
+def test_pods_with_the_same_postgresql_prepare_it_one_at_a_time(
     tries: int, server: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.connection = Connection(*[False] * (tries - 1), True)
     with prepare.alone(database("postgresql")):
-        # each in a transaction of its own, of which the last one holds the lock; nothing ends that but this process
+        # each try has its own transaction; the last one holds the lock until this process ends
         assert server.connection.said == TRIED * tries
         assert server.connection.open
     assert server.url == {"keepalives_idle": "30"}
-    told = capsys.readouterr().out.replace("airis: another pod prepares the database: waiting ", "").split("\n")
-    assert told[:-1] == {1: [], 2: ["until it has"], 65: ["until it has", "for 30 s", "for 60 s"]}[tries]
-    assert not server.connection.open  # and with it, the lock is gone
+    told = capsys.readouterr().out.replace("airis: another pod is preparing the database: waiting ", "").split("\n")
+    assert (
+        told[:-1] == {1: [], 2: ["until it has finished"], 65: ["until it has finished", "for 30 s", "for 60 s"]}[tries]
+    )
+    assert not server.connection.open  # which releases the lock
 
 
-def test_a_pod_that_is_told_to_end_does_so_before_it_migrates(tmp_path: Path) -> None:
+def test_a_pod_stops_on_sigterm_before_it_migrates(tmp_path: Path) -> None:
     """As the first process of its container, it would get no signal that it does not ask for."""
     image = Image(tmp_path)
     (image.workdir / "open_webui" / "internal" / "db.py").write_text(
@@ -589,28 +591,28 @@ def test_a_pod_that_is_told_to_end_does_so_before_it_migrates(tmp_path: Path) ->
     assert process.returncode == 128 + signal.SIGTERM
 
 
-def test_a_revision_that_runs_is_finished_first(tmp_path: Path) -> None:
+def test_a_running_revision_is_finished_on_sigterm(tmp_path: Path) -> None:
     image = Image(tmp_path, migration="import signal; signal.raise_signal(signal.SIGTERM)")
     assert image.prepare().returncode == 0
     assert image.keys() == ["ui.name"]
 
 
-def test_sqlite_has_one_pod_anyway(server: SimpleNamespace) -> None:
+def test_sqlite_needs_no_lock_of_the_database(server: SimpleNamespace) -> None:
     with prepare.alone(database("sqlite")):
         assert server.url is None
 
 
-def test_a_database_that_starts_is_waited_for(server: SimpleNamespace) -> None:
+def test_prepare_waits_for_a_starting_database(server: SimpleNamespace) -> None:
     server.refusals = 5
     with prepare.alone(database("postgresql")):
         assert server.connection.said
 
 
-def test_a_database_that_does_not_answer_fails_the_pod(server: SimpleNamespace) -> None:
+def test_an_unreachable_database_fails_the_pod(server: SimpleNamespace) -> None:
     server.refusals = 1000
     with pytest.raises(SystemExit) as ended, prepare.alone(database("postgresql")):
         pass
-    words = "airis: the database gives no connection, tried for 60 s: connection to server failed: Connection refused"
+    words = "airis: no connection to the database for 60 s: connection to server failed: Connection refused"
     assert str(ended.value) == words
     assert 60 <= server.slept < 65
 
@@ -619,7 +621,7 @@ OWN = "ghcr.io/open-webui/open-webui"
 
 
 def migrates(webui: dict[str, Any]) -> tuple[str | None, str | None]:
-    """Whether the container that prepares migrates, and whether the server does."""
+    """Whether the prepare container migrates, and whether the server does."""
     first, server = (
         env({"spec": {"template": {"spec": {"containers": [each]}}}}).get("ENABLE_DB_MIGRATIONS")
         for each in containers(draw(webui=webui))
@@ -635,12 +637,12 @@ def migrates(webui: dict[str, Any]) -> tuple[str | None, str | None]:
         (None, "mirror.example.com/open-webui:main", (None, "False")),
         (True, f"{OWN}:v0.12.4", ("True", "False")),
         (False, f"{OWN}:v0.12.4", ("False", "False")),
-        # nobody knows where another image has the application, and whether it is found
+        # the location of the application in another image is unknown
         (None, "ghcr.io/airis/airis:main", (None, None)),
         (False, "ghcr.io/airis/airis:main", ("False", "False")),
     ],
 )
-def test_a_server_migrates_nothing_under_its_probes(
+def test_the_server_runs_no_migrations(
     setting: bool | None, image: str, expected: tuple[str | None, str | None]
 ) -> None:
     assert migrates({"database": {**POSTGRES, "migrations": setting}, "image": image}) == expected
@@ -659,7 +661,7 @@ def pod(state: str, code: int | None = None, **metadata: str) -> dict[str, Any]:
     [
         (pod("running"), True),
         (pod("running", 0), True),
-        (pod("running", 1), False),  # it has failed, and may fail again for ever
+        (pod("running", 1), False),  # it has failed, and may continue to fail
         (pod("running", deletionTimestamp="2026-01-01T00:00:00Z"), False),
         (pod("waiting"), False),
         (pod("terminated"), False),

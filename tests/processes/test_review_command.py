@@ -16,10 +16,10 @@ from airis.review.comment import MARKER
 from airis.review.gather import Places
 from airis.stack_file.stacks import stack_names
 from airis.terminal.errors import AirisError, EnvironmentProblem
+from tests.processes.fake_github import SCRIPTS, fake_github, pull_request
+from tests.processes.repositories import git
 from tests.unit.conftest import Command
 from tests.unit.drawing import ROOT
-from tests.unit.fake_github import SCRIPTS, fake_github, pull_request
-from tests.unit.repositories import git
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -1,4 +1,4 @@
-"""What the containers of the models' Job do, with a program in the place of `ollama`."""
+"""The script of the model Job's containers, with a program in place of `ollama`."""
 
 import subprocess
 from pathlib import Path
@@ -37,7 +37,7 @@ esac
 
 
 class Pod:
-    """A pod of the Job: its containers share a folder."""
+    """A pod of the Job, whose containers share a directory."""
 
     def __init__(self, folder: Path) -> None:
         self.home, self.there, self.calls_file = folder / "tmp", folder / "models", folder / "calls"
@@ -67,7 +67,7 @@ class Pod:
         return self.calls_file.read_text(encoding="utf-8").splitlines() if self.calls_file.exists() else []
 
     def failures(self) -> str:
-        """What the last container says, which fails if there is anything to say."""
+        """The output of the last container, which fails if there is any."""
         done = self.run("result")
         assert done.returncode == (1 if done.stderr else 0)
         return done.stderr
@@ -78,49 +78,47 @@ def pod(tmp_path: Path) -> Pod:
     return Pod(tmp_path)
 
 
-def test_a_model_that_is_there_needs_no_registry(pod: Pod) -> None:
+def test_an_existing_model_needs_no_registry(pod: Pod) -> None:
     (pod.there / "llama3.2:1b").touch()
     done = pod.run("ensure", "llama3.2:1b")
-    assert (done.returncode, done.stdout) == (0, "llama3.2:1b is there already\n")
+    assert (done.returncode, done.stdout) == (0, "llama3.2:1b already exists\n")
     assert pod.calls == ["show llama3.2:1b"]
     assert pod.failures() == ""
 
 
-def test_a_server_that_answers_a_moment_later_is_waited_for(pod: Pod) -> None:
-    """A network plugin lets the address of a new pod through only after the pod has started."""
+def test_the_script_waits_for_the_server(pod: Pod) -> None:
+    """A network plugin may allow the address of a new pod only after the pod has started."""
     done = pod.run("ensure", "llama3.2:1b", REFUSED="2")
     assert (done.returncode, done.stdout, done.stderr) == (0, "pulling manifest\n", "")
     assert pod.failures() == ""
 
 
-def test_a_server_that_does_not_answer_is_the_one_failure(pod: Pod) -> None:
+def test_an_unreachable_server_is_the_only_failure(pod: Pod) -> None:
     first = pod.run("ensure", "a", REFUSED="100", PATIENCE_SECONDS="1")
-    second = pod.run("ensure", "b", REFUSED="0")  # too late: another pod tries everything again
+    second = pod.run("ensure", "b", REFUSED="0")  # too late: another pod retries everything
     assert (first.returncode, second.returncode) == (0, 0)
-    assert second.stdout == "ensure b is skipped: Ollama is not reachable\n"
+    assert second.stdout == "skipping ensure b: Ollama is not reachable\n"
     assert pod.calls == []
-    words = (
-        "airis: Ollama is not reachable at http://ollama-0.ollama, tried for 1 s: could not connect to ollama server"
-    )
+    words = "airis: Ollama is not reachable at http://ollama-0.ollama after 1 s: could not connect to ollama server"
     assert pod.failures() == f"{words}\n"
     assert first.stderr == f"{words}\n"
 
 
 @pytest.mark.parametrize("verb", ["ensure", "pull"])
-def test_a_model_that_is_not_there_is_pulled(pod: Pod, verb: str) -> None:
+def test_a_missing_model_is_pulled(pod: Pod, verb: str) -> None:
     done = pod.run(verb, "llama3.2:1b")
     assert (done.returncode, done.stdout) == (0, "pulling manifest\n")
     assert (pod.there / "llama3.2:1b").exists()
     assert pod.failures() == ""
 
 
-def test_always_means_always(pod: Pod) -> None:
+def test_pull_always_pulls_an_existing_model(pod: Pod) -> None:
     (pod.there / "a").touch()
     pod.run("pull", "a")
     assert pod.calls == ["pull a"]
 
 
-def test_failures_are_told_at_the_end_by_name_and_do_not_stop_the_others(pod: Pod) -> None:
+def test_failures_are_reported_by_name_and_do_not_affect_other_models(pod: Pod) -> None:
     first = pod.run("ensure", "llama9", PULL_FAILS="pull model manifest: file does not exist")
     second = pod.run("ensure", "llama3.2:1b")
     assert (first.returncode, second.returncode) == (0, 0)
@@ -132,26 +130,26 @@ def test_failures_are_told_at_the_end_by_name_and_do_not_stop_the_others(pod: Po
     assert lines[1:] == ["airis: create mario failed: no reason was given"]
 
 
-def test_a_failed_pull_of_a_model_that_is_there_is_a_failure(pod: Pod) -> None:
+def test_a_failed_pull_of_an_existing_model_is_a_failure(pod: Pod) -> None:
     (pod.there / "a").touch()
     pod.run("pull", "a", PULL_FAILS="dial tcp: lookup registry.ollama.ai: no such host")
     assert "airis: pull a failed: dial tcp" in pod.failures()
 
 
-def test_what_is_to_be_absent_is_removed(pod: Pod) -> None:
+def test_absent_models_are_removed(pod: Pod) -> None:
     (pod.there / "old").touch()
     pod.run("remove", "old")
     assert not (pod.there / "old").exists()
     assert pod.failures() == ""
 
 
-def test_what_is_absent_already_is_fine(pod: Pod) -> None:
+def test_removing_a_missing_model_succeeds(pod: Pod) -> None:
     pod.run("remove", "old")
     assert pod.failures() == ""
 
 
 @pytest.mark.parametrize("said", ["could not connect to ollama server", "model 'other' not found"])
-def test_a_server_that_cannot_say_is_a_failure(pod: Pod, said: str) -> None:
+def test_a_server_error_while_removing_is_a_failure(pod: Pod, said: str) -> None:
     pod.run("remove", "old", RM_FAILS=said)
     assert f"airis: remove old failed: {said}" in pod.failures()
 
@@ -167,14 +165,14 @@ def test_a_model_is_created_from_its_file(pod: Pod, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("further", "call"), [((), "run llama3.2 "), (("--keepalive=-1s",), "run --keepalive=-1s llama3.2 ")]
 )
-def test_a_model_is_loaded_by_an_empty_prompt(pod: Pod, further: tuple[str, ...], call: str) -> None:
+def test_a_model_is_loaded_with_an_empty_prompt(pod: Pod, further: tuple[str, ...], call: str) -> None:
     pod.run("load", "llama3.2", *further)
     assert pod.calls == [call]
     assert pod.failures() == ""
 
 
-def test_a_model_for_embeddings_is_loaded_by_some_text(pod: Pod) -> None:
+def test_an_embedding_model_is_loaded_with_text(pod: Pod) -> None:
     done = pod.run("load", "bge-m3", "--keepalive=1h", EMBEDS="yes")
     assert pod.calls == ["run --keepalive=1h bge-m3 ", "run --keepalive=1h bge-m3 loaded"]
-    assert "0.1" not in done.stdout  # nobody wants the numbers in the log
+    assert "0.1" not in done.stdout  # the log does not contain the embedding
     assert pod.failures() == ""
