@@ -93,7 +93,7 @@ def test_fields_that_the_stack_no_longer_sets_are_shown(deployed: Kubectl) -> No
         "spec.template.spec.containers[ollama].env[LLAMA_ARG_CACHE_RAM].value",  # without the previous model
     }
     assert changes["Ingress/airis-ingress"].action is Action.KEPT
-    assert "chat.example.com stops answering" in changes["Ingress/airis-ingress"].downtime[0]
+    assert "chat.example.com is no longer served" in changes["Ingress/airis-ingress"].downtime[0]
     assert not diff.touches_data
 
 
