@@ -1,27 +1,27 @@
-"""What became of an object in a cluster, as plain values."""
+"""The state of an object in a cluster, as plain values."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class State(StrEnum):
-    """How far an object came."""
+    """The state of an object."""
 
     REFUSED = "refused"
-    """The API server did not take it."""
+    """The API server rejected it."""
     PENDING = "pending"
-    """It was admitted, and then nothing came of it."""
+    """Admitted, but not ready or bound."""
     ADMITTED = "admitted"
-    """The API server took it, and there is nothing more to wait for."""
+    """Admitted, and complete."""
     BOUND = "bound"
     """A claim that has its volume."""
     READY = "ready"
-    """A workload, pod, namespace or Service that works."""
+    """A workload, pod, namespace or Service that is ready."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of one object."""
+    """The state of one object, and the reason."""
 
     kind: str
     name: str
@@ -30,9 +30,9 @@ class Finding:
     node: str = ""
     """The node that a pod was scheduled on."""
     reason: str = ""
-    """Why it went no further, in the words of whoever decided so: API server, scheduler or controller."""
+    """Why it is not complete: the message of the API server, scheduler or controller."""
 
     @property
     def ok(self) -> bool:
-        """Whether it came as far as it can."""
+        """Whether it is complete."""
         return self.state not in (State.REFUSED, State.PENDING)

@@ -1,4 +1,4 @@
-"""The addresses of host names, as this machine resolves them."""
+"""Resolves host names on this machine."""
 
 import ipaddress
 import socket
@@ -12,7 +12,7 @@ _DNS_SECONDS = 5.0
 
 
 def resolved(names: Iterable[str]) -> dict[str, Sequence[str]]:
-    """The addresses of host names, by this machine's resolver; none where it does not answer in time."""
+    """The addresses of host names, from this machine's resolver; empty if it does not answer in time."""
     asked = [each for each in dict.fromkeys(names) if not _is_address(each)]
     found = in_time.answers({host: partial(_addresses, host) for host in asked}, _DNS_SECONDS)
     return {host: found.get(host, ()) for host in asked}

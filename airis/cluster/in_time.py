@@ -1,4 +1,4 @@
-"""Asks several at once, and waits for the answers no longer than it may."""
+"""Runs tasks concurrently, with a common timeout."""
 
 import queue
 import threading
@@ -11,17 +11,17 @@ Value = TypeVar("Value")
 
 
 def answers(tasks: Mapping[Key, Callable[[], Value]], seconds: float) -> dict[Key, Value]:
-    """What the tasks return, by the same keys, without those that take longer than `seconds`.
+    """The results of the tasks by key, without those that take longer than `seconds`.
 
-    Those go on, and nothing waits for them, not even the end of the program: a resolver or a server may take minutes. What a
-    task raises is raised here.
+    Late tasks continue in the background, and do not delay the end of the program: a resolver or server may take minutes.
+    Exceptions of tasks are raised here.
     """
     ended: queue.SimpleQueue[tuple[Key, Value | None, Exception | None]] = queue.SimpleQueue()
 
     def run(key: Key, task: Callable[[], Value]) -> None:
         try:
             ended.put((key, task(), None))
-        except Exception as error:  # raised again where it is waited for
+        except Exception as error:  # re-raised by the waiting thread
             ended.put((key, None, error))
 
     for key, task in tasks.items():

@@ -1,4 +1,4 @@
-"""A typed, narrow door to kubectl: one cluster, named by its kubeconfig, and never the one of the user's environment."""
+"""A small typed interface to kubectl."""
 
 import json
 import os
@@ -16,7 +16,7 @@ KubeObject = Mapping[str, Any]
 
 
 class KubectlError(AirisError):
-    """kubectl failed, or did not answer in time. `message` ends with what kubectl itself wrote to stderr."""
+    """kubectl failed or timed out. `message` ends with kubectl's stderr."""
 
     exit_code = ExitCode.NOT_READY
 
@@ -24,11 +24,11 @@ class KubectlError(AirisError):
 _GONE_POLL_SECONDS = 0.2
 
 LISTED = ("--output=json", "--ignore-not-found")
-"""Options of `kubectl get` whose answer `listed` reads."""
+"""Options of `kubectl get` for output that `listed` parses."""
 
 
 def environment() -> dict[str, str]:
-    """The user's environment, but for the preferences (kuberc), which could change what a command means."""
+    """The user's environment, without kubectl preferences (kuberc), which could change the meaning of commands."""
     return {**os.environ, "KUBERC": "off"}
 
 
@@ -37,8 +37,8 @@ def call(
 ) -> str:
     """Runs one kubectl command and returns its stdout; errors call it `what`.
 
-    `stdin` is the text that it reads; `timeout` counts in seconds; in a session of its own it does not hear Ctrl-C. Raises
-    KubectlError when it fails, cannot be started or takes longer.
+    `stdin` is its input, `timeout` is in seconds; with `own_session`, it does not receive Ctrl-C. Raises KubectlError if it
+    fails, cannot be started, or times out.
     """
     try:
         result = subprocess.run(
@@ -62,7 +62,7 @@ def call(
 
 
 def listed(text: str) -> list[dict[str, Any]]:
-    """The objects in the answer of `kubectl get`; an empty answer holds none."""
+    """The objects in the output of `kubectl get`; none if it is empty."""
     if not text.strip():
         return []
     found: dict[str, Any] = json.loads(text)
@@ -73,8 +73,8 @@ def listed(text: str) -> list[dict[str, Any]]:
 class Kubectl:
     """Runs kubectl against one cluster.
 
-    `binary` is the program and `kubeconfig` the file that names the cluster. Neither $KUBECONFIG nor the user's
-    preferences (kuberc) count, and the discovery cache lies beside `kubeconfig` instead of in ~/.kube.
+    `binary` is the program and `kubeconfig` the file for the cluster. $KUBECONFIG and the user's preferences (kuberc) are
+    ignored, and the discovery cache is next to `kubeconfig` instead of in ~/.kube.
     """
 
     binary: Path
@@ -83,8 +83,7 @@ class Kubectl:
     def run(self, *args: str, stdin: str | None = None, timeout: float = 60.0) -> str:
         """Runs one kubectl command and returns its stdout.
 
-        `stdin` is the text that it reads; `timeout` counts in seconds. Raises KubectlError when it fails, cannot be
-        started or takes longer.
+        `stdin` is its input, `timeout` is in seconds. Raises KubectlError if it fails, cannot be started, or times out.
         """
         command = [
             str(self.binary),
@@ -95,9 +94,9 @@ class Kubectl:
         return call(command, f"kubectl {' '.join(args)}", stdin=stdin, timeout=timeout)
 
     def get(self, *args: str, timeout: float = 60.0) -> list[dict[str, Any]]:
-        """Returns the objects that `kubectl get <args>` finds; none found is an empty list, never an error.
+        """Returns the objects that `kubectl get <args>` finds; an empty list if there are none.
 
-        A kind that the server does not know, or a server that does not answer, raises KubectlError.
+        Raises KubectlError for an unknown kind, or if the server does not answer.
         """
         return listed(self.run("get", *args, *LISTED, timeout=timeout))
 
@@ -112,8 +111,8 @@ class Kubectl:
     ) -> None:
         """Applies `objects` server-side, in their order.
 
-        `dry_run` has the server admit and validate them without keeping them; `force_conflicts` takes over fields
-        that another manager owns. Raises KubectlError with every refusal of the server; the other objects are applied.
+        With `dry_run`, the server only validates and admits them; with `force_conflicts`, fields of other managers are taken
+        over. Raises KubectlError with every rejection; the other objects are applied.
         """
         if not objects:
             return
@@ -125,24 +124,23 @@ class Kubectl:
         self.run("apply", *options, stdin=_as_list(objects), timeout=timeout)
 
     def delete(self, objects: Sequence[KubeObject], *, wait: bool = True, timeout: float = 60.0) -> None:
-        """Deletes `objects` (apiVersion, kind and metadata are enough); those that do not exist are passed over.
+        """Deletes `objects` (apiVersion, kind and metadata are enough), and ignores those that do not exist.
 
-        With `wait` it returns when they are gone, finalizers included. Raises KubectlError when that takes longer
-        than `timeout` seconds.
+        With `wait`, returns when they are deleted, including finalizers. Raises KubectlError after `timeout` seconds.
         """
         if not objects:
             return
         deadline = time.monotonic() + timeout
         options = ["--ignore-not-found", "--wait=false", "--filename=-"]
         self.run("delete", *options, stdin=_as_list(objects), timeout=timeout)
-        # kubectl's own --wait waits for one after the other: for 1,000 nodes that took ten times as long
+        # kubectl's --wait waits for one object after the other: for 1,000 nodes that took ten times as long
         while wait and (left := self.present(objects)):
             if time.monotonic() > deadline:
-                raise KubectlError(f"kubectl delete: {len(left)} objects are still there after {timeout:g} s")
+                raise KubectlError(f"kubectl delete: {len(left)} objects still exist after {timeout:g} s")
             time.sleep(_GONE_POLL_SECONDS)
 
     def present(self, objects: Sequence[KubeObject]) -> list[dict[str, Any]]:
-        """Those of `objects` that are there, as they are now."""
+        """The live versions of those of `objects` that exist."""
         return listed(self.run("get", *LISTED, "--filename=-", stdin=_as_list(objects)))
 
 

@@ -1,11 +1,11 @@
-"""What Ollama's log says about the devices that it computes on, and about models whose server has ended.
+"""Reads from Ollama's log which devices it computes on, and which models' servers have ended.
 
-Ollama looks for GPUs once, when it starts, and logs one line for each that it uses; where it finds none, one line with
+Ollama detects GPUs once, when it starts, and logs one line for each that it uses; if it finds none, one line with
 `library=cpu`. Sources: ollama/ollama 0.17.4 and 0.34.4, discover/types.go (LogDetails) and logutil/logutil.go (slog's text
 format).
 
-Since 0.30.0 each loaded model has a `llama-server` of its own, on a port of its own. When the kernel kills one for memory, the
-server and its pod go on. Source: ollama/ollama 0.34.4, llm/llama_server.go.
+Since 0.30.0 each loaded model has its own `llama-server` with its own port. If the kernel OOM-kills one, Ollama and its pod
+keep running. Source: ollama/ollama 0.34.4, llm/llama_server.go.
 """
 
 import re
@@ -17,9 +17,9 @@ from airis.cluster.connection import Cluster
 from airis.cluster.kubectl import KubectlError, KubeObject
 
 _READ_BYTES = 1 << 20
-"""How much of a container's log to read, from its beginning. The lines are among the first."""
+"""How much of a log to read, from its beginning. The lines are among the first."""
 _SECONDS = 30.0
-"""How long one answer may take."""
+"""Timeout of one request."""
 
 _START = 'msg="Listening on '
 _DEVICE = re.compile(r'msg="inference compute" .*?\blibrary="?([^\s"]+)')
@@ -28,42 +28,41 @@ _BEGUN = 'msg="starting llama-server"'
 _PORT = re.compile(r"--port (\d+)")
 _BLOB = re.compile(r"sha256-[0-9a-f]{64}")
 _FAILED = re.compile(r'msg="llama-server (?:completion|chat) error"')
-"""A request that its server did not answer to the end; one that a client gave up is not logged so."""
+"""A request that its server did not complete; requests aborted by clients are logged differently."""
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/")
 _KILLED = re.compile(r'(?:msg="llama-server process no longer running".*|process has terminated: )signal: killed')
-"""A server that was still wanted, or that was starting. Ollama itself unloads models by that signal, and logs it otherwise."""
+"""A server that was in use or starting. Ollama also unloads models with that signal, but logs it differently."""
 _CAUSES: Mapping[str, str] = {
-    "NVIDIA driver too old": "install a newer NVIDIA driver on the node, or take an older release of Ollama",
-    "skipping CUDA device": "the GPU is older than this release of Ollama supports: take an older release, or another node",
+    "NVIDIA driver too old": "install a newer NVIDIA driver on the node, or use an older release of Ollama",
+    "skipping CUDA device": "this release of Ollama does not support such an old GPU: use an older release, or another node",
     "no rocblas support for gfx target": "set HSA_OVERRIDE_GFX_VERSION in airis:ollama.env to a supported target (docs/gpu.md)",
     "dropping integrated GPU": "set OLLAMA_IGPU_ENABLE to 1 in airis:ollama.env",
     "experimental Vulkan support disabled": "set OLLAMA_VULKAN to 1 in airis:ollama.env",
-    "user overrode visible devices": "take the variables that hide GPUs (CUDA_VISIBLE_DEVICES and the like) out of "
-    "airis:ollama.env and of the image",
-    "failure during llama-server GPU discovery": "look at `detail` in that line of Ollama's log: the image may lack the "
-    "library of the GPU's vendor",
-    "failure during GPU discovery": "look at `error` in that line of Ollama's log: the image may lack the library of the GPU's "
-    "vendor",
-    "GPU discovery watchdog timed out": "look at the node's driver: the GPU does not answer",
+    "user overrode visible devices": "remove the variables that hide GPUs (CUDA_VISIBLE_DEVICES and the like) from "
+    "airis:ollama.env and from the image",
+    "failure during llama-server GPU discovery": "see `detail` in that line of Ollama's log: the image may lack the GPU "
+    "vendor's library",
+    "failure during GPU discovery": "see `error` in that line of Ollama's log: the image may lack the GPU vendor's library",
+    "GPU discovery watchdog timed out": "check the node's driver: the GPU does not answer",
 }
 """What Ollama logs when it passes over a GPU, with what helps. Sources: discover/runner.go, llama_server.go, cuda_compat.go,
 amd.go of the same releases."""
 
 REMEDY = (
-    "check on the node that the driver works (`nvidia-smi`, `rocm-smi`), that airis:ollama.image has the vendor's library, and "
-    "airis:ollama.gpu.runtimeClass; docs/troubleshooting.md has the causes"
+    "check that the node's driver works (`nvidia-smi`, `rocm-smi`), that airis:ollama.image has the vendor's library, and "
+    "airis:ollama.gpu.runtimeClass; docs/troubleshooting.md lists the causes"
 )
-"""What helps where Ollama gives no cause."""
+"""The fix if Ollama gives no cause."""
 
 
 @dataclass(frozen=True)
 class Compute:
-    """What one start of Ollama found."""
+    """The devices that Ollama detected at its start."""
 
     libraries: tuple[str, ...]
-    """`CUDA`, `ROCm`, `Vulkan`, ...: one for each GPU that it uses; `cpu` alone if it uses none."""
+    """`CUDA`, `ROCm`, `Vulkan`, ...: one for each GPU that it uses; only `cpu` if it uses none."""
     causes: tuple[str, ...] = ()
-    """Why it passed over GPUs, in Ollama's words."""
+    """Why it did not use GPUs, in Ollama's words."""
 
     @property
     def on_cpu(self) -> bool:
@@ -72,21 +71,21 @@ class Compute:
 
     @property
     def sentence(self) -> str:
-        """What is wrong with a pod that computes on the CPU, to stand behind its name."""
+        """The problem of a pod that computes on the CPU, to follow its name."""
         causes = f": {'; '.join(self.causes)}" if self.causes else ""
-        return f"has a GPU, and Ollama computes on the CPU{causes}"
+        return f"has a GPU, but Ollama computes on the CPU{causes}"
 
     @property
     def remedy(self) -> str:
-        """What helps where a GPU was expected."""
+        """The fix, if a GPU was expected."""
         return "; ".join(_CAUSES[each] for each in self.causes) or REMEDY
 
 
 def compute(log: str) -> Compute | None:
-    """Reads the log of an Ollama server; of several starts the last counts.
+    """Reads an Ollama server's log; of several starts, the last counts.
 
-    None where the log does not tell: Ollama is still looking, logs warnings alone (OLLAMA_DEBUG below 0), or the beginning of
-    the log is lost.
+    None if the log does not tell: Ollama is still detecting GPUs, only logs warnings (OLLAMA_DEBUG below 0), or the beginning
+    of the log is lost.
     """
     lines = log.rpartition(_START)[2].splitlines()
     libraries = tuple(found[1] for line in lines if (found := _DEVICE.search(line)))
@@ -98,18 +97,18 @@ def compute(log: str) -> Compute | None:
 
 @dataclass(frozen=True)
 class Ended:
-    """A model whose servers have ended while they were needed."""
+    """A model whose servers ended unexpectedly."""
 
     blob: str
-    """The model's file, as `sha256-...`; empty where the log does not tell."""
+    """The model's blob, as `sha256-...`; empty if the log does not tell."""
     count: int
-    """How many of its servers have ended so."""
+    """How many of its servers ended unexpectedly."""
     killed: bool
-    """Whether one was killed, as the kernel does for memory."""
+    """Whether one was killed by a signal, as the kernel does when out of memory."""
 
 
 def ended(log: str) -> Sequence[Ended]:
-    """Reads in the log of an Ollama server which models' servers have ended by themselves, since its last start."""
+    """Reads from an Ollama server's log which models' servers ended unexpectedly since its last start."""
     blobs: dict[str, str] = {}
     gone: dict[str, bool] = {}
     port = ""
@@ -132,16 +131,16 @@ def ended(log: str) -> Sequence[Ended]:
 
 
 def asked(cluster: Cluster, pod: str, container: str) -> Compute | None:
-    """Asks for the log of a pod, and reads it as `compute` does. Raises KubectlError where it cannot be had."""
+    """Reads a pod's log with `compute`. Raises KubectlError if the log is not available."""
     options = (f"--container={container}", f"--limit-bytes={_READ_BYTES}")
     return compute(cluster.run("logs", pod, *options, timeout=_SECONDS))
 
 
 def computing_on_cpu(cluster: Cluster, workloads: Iterable[KubeObject]) -> Iterator[str]:
-    """A sentence, and a remedy, for each pod of an Ollama with GPUs that computes on the CPU. `workloads` are the stack's.
+    """A sentence and a fix for each Ollama pod with GPUs that computes on the CPU. `workloads` are the stack's.
 
-    A pod whose log cannot be had, or does not tell, is passed over. A ready pod's log tells: Ollama looks for GPUs before it
-    answers (server/routes.go, Serve).
+    Skips pods whose log is not available or does not tell. A ready pod's log does: Ollama detects GPUs before it serves
+    requests (server/routes.go, Serve).
     """
     for each in workloads:
         name, labels = each["metadata"]["name"], each["metadata"].get("labels") or {}

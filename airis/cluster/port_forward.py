@@ -1,4 +1,4 @@
-"""`kubectl port-forward` as a child process: a way from a port of this machine to a pod."""
+"""`kubectl port-forward` as a child process: forwards a port of this machine to a pod."""
 
 import re
 import subprocess
@@ -17,7 +17,7 @@ _END_SECONDS = 5.0
 
 
 class PortForward:
-    """A running `kubectl port-forward`. It ends by itself when its pod does."""
+    """A running `kubectl port-forward`. It ends when its pod ends."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
@@ -29,18 +29,18 @@ class PortForward:
 
     @property
     def ended(self) -> bool:
-        """Whether it leads nowhere any more."""
+        """Whether the process has ended."""
         return self._process.poll() is not None
 
     @property
     def words(self) -> str:
-        """What kubectl complained of last; empty if it did not."""
+        """Kubectl's last error message; empty if there is none."""
         return self._words
 
     def port(self) -> int:
-        """The port of 127.0.0.1 that it listens on, once it does.
+        """Waits until it listens on 127.0.0.1, and returns the port.
 
-        Raises KubectlError, with kubectl's own words, where it ends instead, or says nothing for 20 seconds.
+        Raises KubectlError, with kubectl's message, if it ends first, or prints nothing for 20 seconds.
         """
         self._settled.wait(_START_SECONDS)
         if not self._port:
@@ -58,9 +58,9 @@ class PortForward:
 
 @contextmanager
 def forwarded(cluster: Cluster, service: str, port: int) -> Iterator[PortForward]:
-    """Forwards to `port` of a pod of the Service while the block runs; afterwards kubectl is gone.
+    """Forwards to `port` of a pod of the Service while the block runs, and then ends kubectl.
 
-    Raises KubectlError where kubectl cannot be started.
+    Raises KubectlError if kubectl cannot be started.
     """
     command = cluster.command(
         "port-forward",
@@ -93,7 +93,7 @@ def forwarded(cluster: Cluster, service: str, port: int) -> Iterator[PortForward
 
 
 def _each_line(stream: IO[str] | None, take: Callable[[str], None], at_end: Callable[[], None]) -> None:
-    """Reads a pipe until its end, beside everything else: kubectl would wait where nobody reads it."""
+    """Reads a pipe until its end in a thread: kubectl would block on a full pipe."""
 
     def run() -> None:
         for line in stream or ():

@@ -1,6 +1,6 @@
-"""What became of an object: admitted, bound, scheduled, ready, or why not. Reads live objects, asks nothing itself.
+"""The state of live objects: admitted, bound, scheduled or ready, or the reason why not. Sends no requests.
 
-The conditions are those that the controllers themselves report (Kubernetes, "Pod lifecycle", "Deployments: complete").
+Based on the conditions that the controllers report (Kubernetes, "Pod lifecycle", "Deployments: complete").
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,33 +11,33 @@ from airis.cluster.kubectl import KubeObject
 
 
 def key_of(body: KubeObject) -> tuple[str, str, str]:
-    """What identifies an object: kind, namespace ("" outside of namespaces) and name."""
+    """Identifies an object: kind, namespace ("" for cluster-scoped ones) and name."""
     return body["kind"], body["metadata"].get("namespace", ""), body["metadata"]["name"]
 
 
 def resource_of(body: KubeObject) -> str:
-    """The kind as kubectl looks it up: `Deployment.apps`, and `Service` in the core group."""
+    """The kind for kubectl: `Deployment.apps`, or `Service` in the core group."""
     return f"{body['kind']}.{group_of(body)}".rstrip(".")
 
 
 def group_of(body: KubeObject) -> str:
-    """The API group; empty for the core."""
+    """The API group; empty for the core group."""
     return str(body["apiVersion"]).rpartition("/")[0]
 
 
 def version_of(body: KubeObject) -> str:
-    """The version of its API, without the group."""
+    """The API version, without the group."""
     return str(body["apiVersion"]).rpartition("/")[2]
 
 
 def subject_of(event: KubeObject) -> tuple[str, str, str]:
-    """What an event is about: kind, namespace and name, each "" where the event does not say."""
+    """The object of an event: kind, namespace and name, each "" if missing."""
     about = event["involvedObject"]
     return about.get("kind", ""), about.get("namespace", ""), about.get("name", "")
 
 
 class Live:
-    """One look at the cluster: objects by key, and pods by the labels that select them."""
+    """The live objects at one moment."""
 
     def __init__(self, objects: Iterable[KubeObject]) -> None:
         self._objects = {key_of(each): each for each in objects}
@@ -50,7 +50,7 @@ class Live:
         }
 
     def findings(self, wanted: Sequence[KubeObject]) -> list[Finding]:
-        """One finding for each wanted object, and below each workload one for each of its pods."""
+        """One finding for each wanted object, each workload followed by one for each of its pods."""
         found: list[Finding] = []
         for body in wanted:
             kind, namespace, name = key_of(body)
@@ -62,7 +62,7 @@ class Live:
             found.append(Finding(kind, name, namespace, state, reason=_reason(live) if state is State.PENDING else ""))
             if kind in _WORKLOADS:
                 pods = self._selected(live, live["spec"]["selector"]["matchLabels"])
-                if kind == "Job" and state is State.READY:  # what failed before it succeeded is of no account
+                if kind == "Job" and state is State.READY:  # ignore attempts that failed before
                     pods = [pod for pod in pods if pod.get("status", {}).get("phase") != "Failed"]
                 found += [pod_finding(pod) for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))]
         return found
@@ -84,7 +84,7 @@ class Live:
         return State.ADMITTED
 
     def _unbound(self, claim: KubeObject) -> State:
-        """A claim that nobody mounts has come as far as it can, where its class waits for the first pod that does."""
+        """Pending, unless no pod mounts the claim and its class waits for the first consumer: that is complete."""
         found = self._objects.get(("StorageClass", "", claim["spec"].get("storageClassName", "")), {})
         waits = found.get("volumeBindingMode") == "WaitForFirstConsumer"
         mounted = (claim["metadata"].get("namespace"), claim["metadata"]["name"]) in self._mounted
@@ -126,19 +126,19 @@ def _is_ready(pod: KubeObject) -> bool:
 
 
 def _reason(live: KubeObject) -> str:
-    """What the controller itself gives as the reason, in its own words."""
+    """The reason in the controller's words."""
     failure = _condition(live, "ReplicaFailure") or _condition(live, "Failed")
     return str(failure.get("message", ""))
 
 
 def _scheduling_reason(scheduled: Mapping[str, Any]) -> str:
-    """The scheduler's own words, without what it adds on preemption: that is about pods which are not of this stack."""
+    """The scheduler's message without its part on preemption, which is about other pods."""
     message = str(scheduled.get("message", ""))
     return message.partition(" no new claims to deallocate")[0].partition(" preemption:")[0]
 
 
 def pod_finding(pod: KubeObject) -> Finding:
-    """How far a pod came, and in whose words it went no further."""
+    """The state of a pod, and the reason if it is not ready."""
     name, namespace = pod["metadata"]["name"], pod["metadata"].get("namespace", "")
     node = pod["spec"].get("nodeName", "")
     scheduled = _condition(pod, "PodScheduled")
@@ -150,12 +150,12 @@ def pod_finding(pod: KubeObject) -> Finding:
     containers = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
     found = [text for each in containers if (text := _trouble(each))]
     if "deletionTimestamp" in pod["metadata"]:
-        found = ["it is to end, and its node has not said that it has"]
+        found = ["the pod is terminating, and its node has not confirmed its end"]
     return Finding("Pod", name, namespace, State.PENDING, node, "; ".join(found))
 
 
 def _trouble(container: Mapping[str, Any]) -> str:
-    """Why a container does not run: what it said last when it failed, or what it waits for; nothing if it does."""
+    """Why a container does not run: its last message if it failed, or what it waits for; empty if it runs."""
     state = container.get("state", {})
     stopped = state.get("terminated") or container.get("lastState", {}).get("terminated") or {}
     if stopped.get("exitCode"):

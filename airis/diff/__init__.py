@@ -1,6 +1,6 @@
-"""What a change does to a stack: `airis diff`, and the same for other parts of the command.
+"""Shows what a change does to a stack: `airis diff`, and the review of pull requests.
 
-Light to import: what is heavy is imported while the other revision renders already.
+Light to import: heavy modules are imported while the other revision already renders.
 """
 
 from airis.diff.model import (

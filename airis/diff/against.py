@@ -1,4 +1,4 @@
-"""The sides that a stack is compared with beside a revision: a file of manifests, and what runs in the cluster."""
+"""Compares a stack with a file of manifests, and renders the stack as one side of a diff."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -33,14 +33,14 @@ _WITHOUT_NAMESPACE = frozenset(
     }
 )
 _KEPT = ("PersistentVolumeClaim", "Namespace")
-"""Kinds that this program always retains."""
+"""Kinds that the program always retains."""
 
 _SAMPLE = 3
 
 
 def rendered(stack: StackFile) -> Side:
-    """The stack, as this side's program renders it, with the secrets that only Pulumi knows left out."""
-    return Side("the stack as it renders now", tuple(map(_item, program.run(stack).objects)), dict(stack.config))
+    """The stack as this side's program renders it, without the secrets that only Pulumi can decrypt."""
+    return Side("the rendered stack", tuple(map(_item, program.run(stack).objects)), dict(stack.config))
 
 
 def _item(each: KubernetesObject) -> Item:
@@ -49,9 +49,9 @@ def _item(each: KubernetesObject) -> Item:
 
 
 def diff_file(stack: StackFile, file: Path) -> Diff:
-    """What the stack changes over the manifests in a file. Secret values are not compared: a render has none.
+    """The changes from the manifests in a file to the stack. Secret values are not compared: a render has none.
 
-    Raises AirisError where the file is no list of manifests.
+    Raises AirisError if the file does not contain manifests.
     """
     after = rendered(stack)
     namespaces = [each.namespace for each in after.items if each.namespace]
@@ -61,29 +61,29 @@ def diff_file(stack: StackFile, file: Path) -> Diff:
 
 
 def manifests_in(file: Path) -> list[dict[str, Any]]:
-    """The objects in a file of YAML or JSON documents; those of a List one by one.
+    """The objects in a file of YAML or JSON documents, including those in Lists.
 
-    Raises AirisError, naming file and place, where it cannot be read, does not parse, or holds something else.
+    Raises AirisError, naming file and line, if it cannot be read, does not parse, or contains anything else.
     """
     try:
         documents = kubectl_documents(file.read_text(encoding="utf-8"))
     except YamlError as error:
         raise AirisError(f"{file}{error}", _RIGHT) from None
     except UnicodeDecodeError as error:
-        raise AirisError(f"{file}: it is not text in YAML: {error}", _RIGHT) from None
+        raise AirisError(f"{file}: this is not UTF-8 text: {error}", _RIGHT) from None
     except OSError as error:
         raise AirisError(f"{file}: {error.strerror}", _RIGHT) from None
     found = [body for each in documents if each is not None for body in _objects(each, file)]
     if not found:
-        raise AirisError(f"{file}: it holds no objects", _RIGHT)
+        raise AirisError(f"{file}: contains no objects", _RIGHT)
     keys = [Item(each).identity for each in found]
     if twice := [key for key in dict.fromkeys(keys) if keys.count(key) > 1]:
         listed = ", ".join(f"{kind}/{name}" for _, kind, _, name in twice[:_SAMPLE])
-        raise AirisError(f"{file}: {listed} stands in it twice", "every object must stand once")
+        raise AirisError(f"{file}: duplicate object {listed}", "remove the duplicate")
     return found
 
 
-_RIGHT = "`airis render`, `kustomize build` and `helm template` write such files"
+_RIGHT = "pass the output of `airis render`, `kustomize build` or `helm template`"
 
 
 def _objects(document: Any, file: Path) -> Iterator[dict[str, Any]]:
@@ -93,19 +93,19 @@ def _objects(document: Any, file: Path) -> Iterator[dict[str, Any]]:
         return
     named = isinstance(document, Mapping) and isinstance(document.get("metadata"), Mapping)
     if not (named and document.get("apiVersion") and document.get("kind") and document["metadata"].get("name")):
-        raise AirisError(f"{file}: it holds something that is no Kubernetes object with a name", _RIGHT)
+        raise AirisError(f"{file}: contains something other than a named Kubernetes object", _RIGHT)
     yield dict(document)
 
 
 def _from_file(body: Mapping[str, Any], namespace: str) -> Item:
     kept = {key: value for key, value in body.items() if key != "status"}
     if kept["kind"] not in _WITHOUT_NAMESPACE and not kept["metadata"].get("namespace"):
-        kept["metadata"] = {**kept["metadata"], "namespace": namespace}  # as kubectl would put it there
+        kept["metadata"] = {**kept["metadata"], "namespace": namespace}  # as kubectl would
     return Item(without_secrets(kept), retain=kept["kind"] in _KEPT)
 
 
 def without_secrets(body: Mapping[str, Any]) -> Body:
-    """A Secret with the names of its keys alone; other objects as they are."""
+    """A Secret with its keys but without their values; other objects unchanged."""
     if body["kind"] != "Secret":
         return body
     names = sorted({*(body.get("data") or {}), *(body.get("stringData") or {})})

@@ -1,4 +1,4 @@
-"""Puts together what two sides amount to: the changes, what follows from them, and why."""
+"""Assembles the diff of two sides: the changes, their effects, and their reasons."""
 
 import re
 from dataclasses import replace
@@ -17,7 +17,7 @@ _CHECKSUM = "checksum"
 
 
 def whole(stack: str, before: Side, after: Side, render: Render | None = None, code: str = CODE) -> Diff:
-    """The diff of two sides. With `render`, this side's program, it also tells why each field differs."""
+    """The diff of two sides. With `render`, this side's program, it includes why each field differs."""
     problems = [Problem(name, side.problem) for name, side in (("before", before), ("after", after)) if side.problem]
     if before.problem and not after.problem and render is not None:
         before, note = _instead(before, render)
@@ -30,15 +30,17 @@ def whole(stack: str, before: Side, after: Side, render: Render | None = None, c
     if render is not None and before.there and after.there:
         known = reasons(before, after, render, code)
     if before.encryption and after.encryption and before.encryption != after.encryption:
-        words = "the secrets were encrypted anew: which of their values changed cannot be told, and all show as changed"
+        words = (
+            "the secrets were re-encrypted: all of them are shown as changed, because changed values cannot be detected"
+        )
         problems.append(Problem("reasons", words))
     found = compared(before, after)
     changes = [_change(each, found, before, after, known) for each in found]
     changes = _with_closed(changes, before, after)
     return Diff(
         stack,
-        before.label if before.there else f"{before.label}, where the stack does not exist",
-        after.label if after.there else f"{after.label}, where the stack does not exist",
+        before.label if before.there else f"{before.label} (the stack does not exist there)",
+        after.label if after.there else f"{after.label} (the stack does not exist there)",
         tuple(changes),
         totals(before.items),
         totals(after.items),
@@ -48,13 +50,13 @@ def whole(stack: str, before: Side, after: Side, render: Render | None = None, c
 
 
 def _instead(before: Side, render: Render) -> tuple[Side, Problem]:
-    """The other side's settings under this side's program, where its own program does not render them."""
+    """The other side's settings, rendered by this side's program, because its own program cannot render them."""
     if before.config:
         tried = render(before.config)
         if not tried.problem:
-            words = "its settings are compared as this side's program renders them"
+            words = "its settings are rendered with this side's program instead"
             return replace(tried, label=before.label), Problem("reasons", words)
-    return before, Problem("reasons", "only this side is known: its objects are not compared with anything")
+    return before, Problem("reasons", "only this side rendered, so objects are not compared")
 
 
 def _change(each: Compared, found: list[Compared], before: Side, after: Side, known: Reasons | None) -> ObjectChange:
@@ -81,14 +83,14 @@ def _change(each: Compared, found: list[Compared], before: Side, after: Side, kn
 
 
 def _by_variable(path: str) -> tuple[str, ...]:
-    """The setting that decides on a variable of Open WebUI, where nothing was rendered to find out."""
+    """The setting that determines a variable of Open WebUI, if reasons were not found by rendering."""
     match = re.match(r"spec\.template\.spec\.containers\[airis\]\.env\[(\w+)\]", path)
     key = WebUISettings().managed_env.get(match[1]) if match else None
     return (key,) if key else ()
 
 
 def _changed_contents(each: Compared, found: list[Compared]) -> tuple[str, ...]:
-    """The Secrets and ConfigMaps that changed and that the workload's pods read."""
+    """The changed Secrets and ConfigMaps that the workload's pods read."""
     if not each.item.template:
         return ()
     read = names_read(each.item)
@@ -100,7 +102,7 @@ def _changed_contents(each: Compared, found: list[Compared]) -> tuple[str, ...]:
 
 
 def _with_closed(changes: list[ObjectChange], before: Side, after: Side) -> list[ObjectChange]:
-    """Adds to each NetworkPolicy the connections that it closes."""
+    """Adds to each NetworkPolicy the connections that it now blocks."""
     collected: dict[tuple[str, str | None, str], list[str]] = {}
     for policy, told in (*closed(before, after), *confined(before, after)):
         collected.setdefault((policy.kind, policy.namespace, policy.name), []).append(told)

@@ -1,4 +1,4 @@
-"""`airis diff`: chooses the other side, and prints the diff."""
+"""`airis diff`: selects the other side, and prints the diff."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ from airis.terminal.warnings import tell
 
 CLUSTER = "cluster"
 MARKDOWN_BYTES = 1_000_000
-"""More than anybody reads; what goes into a comment is cut to GitHub's limit by whoever writes it."""
+"""Limit of the Markdown output; comments on pull requests are cut to GitHub's limit elsewhere."""
 
 
 class Usage(AirisError):
@@ -31,22 +31,22 @@ def run(
     cluster: Path | None = None,
     expect_no_changes: bool,
 ) -> ExitCode:
-    """Compares the stack with the other side, prints how they differ, and returns what the command returns to the shell.
+    """Compares the stack with the other side, prints the differences, and returns the exit code.
 
-    `output` is `table`, `markdown` or `json`; `cluster` is a snapshot to hold the stack against. Raises AirisError for a stack,
-    revision or file that is wrong.
+    `output` is `table`, `markdown` or `json`; `cluster` is a snapshot to compare the stack with. Raises AirisError for an
+    invalid stack, revision or file.
     """
     snapshot = None
     if cluster is not None:
         from airis.rehearse.snapshot import load_snapshot
 
-        snapshot = load_snapshot(cluster)  # before anything that takes longer
+        snapshot = load_snapshot(cluster)  # first, because errors in it are found quickly
     _warn(stack)
     diff = compared_with(stack, base, against)
     if snapshot is not None:
-        from airis.diff.in_cluster import held_against
+        from airis.diff.in_cluster import with_snapshot
 
-        diff = held_against(diff, stack, snapshot)
+        diff = with_snapshot(diff, stack, snapshot)
     if output == "json":
         print(json.dumps(diff.to_json(), indent=2, ensure_ascii=False))
     elif output == "markdown":
@@ -61,18 +61,20 @@ def run(
 
 
 def _warn(stack: str) -> None:
-    """Tells what the stack's settings warn of, as every command that renders it does."""
+    """Prints the warnings of the stack's settings, as every command that renders it does."""
     from airis.stack_file.stacks import read_stack, settings_of
 
-    with suppress(AirisError):  # what is wrong with the stack is in the diff
+    with suppress(AirisError):  # the diff reports errors in the stack
         for words in settings_of(read_stack(stack, project_root())).warnings():
             tell(words)
 
 
 def compared_with(stack: str, base: str | None, against: str | None) -> Diff:
-    """The diff of the stack with a revision (HEAD if nothing is named), with the cluster, or with a file."""
+    """The diff of the stack with a revision (by default HEAD), with the cluster, or with a file."""
     if base is not None and against is not None:
-        raise Usage("--base and --against exclude each other", "compare with a revision, or with a cluster or file")
+        raise Usage(
+            "--base and --against are mutually exclusive", "compare with a revision, or with the cluster or a file"
+        )
     root = project_root()
     if against is None:
         return require(diff_stacks([stack], "HEAD" if base is None else base, root)[0])
@@ -89,7 +91,7 @@ def compared_with(stack: str, base: str | None, against: str | None) -> Diff:
 
 
 def exit_code(diff: Diff, *, expect_no_changes: bool = False) -> ExitCode:
-    """5 where data is touched, whatever else there is; 3 where a side is not known, or no change was expected."""
+    """5 if data is affected, regardless of other findings; 3 if a side is unknown, or a change was not expected."""
     if diff.touches_data:
         return ExitCode.DATA
     if diff.broken or (expect_no_changes and diff.changes):

@@ -1,4 +1,4 @@
-"""Pairs the objects of two sides, and tells in which fields they differ and what becomes of each."""
+"""Pairs the objects of two sides, and determines their differences and actions."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +14,11 @@ from airis.render.manifest import place
 
 Pair = tuple[Item | None, Item | None]
 
+URN = "(URN)"
+"""The path of a difference in an object's URN."""
+
 _OWN, _FIRST = (re.compile(rf"\.{field}\[[^]]*\](.+)$") for field in ("containers", "initContainers"))
-"""A field of a container, and of one that runs before it."""
+"""A field of a container, and of an init container."""
 
 
 @dataclass(frozen=True)
@@ -27,37 +30,37 @@ class Compared:
     action: Action
     differences: tuple[Difference, ...] = ()
     forced: frozenset[str] = frozenset()
-    """Paths of the differences that replace it."""
+    """Paths of the differences that force a replacement."""
     ignored: frozenset[str] = frozenset()
-    """Paths of the differences that Pulumi overlooks."""
+    """Paths of the differences that Pulumi ignores."""
 
     @property
     def item(self) -> Item:
-        """The object as it will be; or as it was, where it goes."""
+        """The new object; if it is removed, the old one."""
         found = self.after or self.before
         assert found is not None  # noqa: S101  (a pair has one side at least)
         return found
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What tells it apart in several comparisons with the same `before`."""
+        """Identifies it across several comparisons with the same `before`."""
         first = self.before or self.after
         assert first is not None  # noqa: S101
         return first.identity
 
     def effective(self, field: str) -> list[Difference]:
-        """The differences in that field which Pulumi does not overlook."""
+        """The differences in that field that Pulumi does not ignore."""
         return [each for each in self.differences if each.path not in self.ignored and covers(field, each.path)]
 
     def fields(self) -> Iterator[FieldChange]:
-        """The differences as they are shown."""
+        """The differences, for display."""
         for each in self.differences:
             before, after = shown(each)
             yield FieldChange(each.path, before, after, each.path in self.forced, each.path in self.ignored)
 
 
 def shown(difference: Difference) -> tuple[Any, Any]:
-    """Both values without what is secret; None for what is not there."""
+    """Both values with secrets masked; None for an absent one."""
     before, after = (
         None if value is ABSENT else _ordered(masked(value, difference.path))
         for value in (difference.before, difference.after)
@@ -68,21 +71,21 @@ def shown(difference: Difference) -> tuple[Any, Any]:
 
 
 def _ordered(value: Any) -> Any:
-    """The same in every run: what a program registers has no order of its own."""
+    """With sorted keys, so that the output is the same in every run."""
     if isinstance(value, Mapping):
         return {key: _ordered(value[key]) for key in sorted(value, key=lambda key: (key != "name", key))}
     return [_ordered(each) for each in value] if isinstance(value, list) else value
 
 
 def compared(before: Side, after: Side) -> list[Compared]:
-    """Every object that differs, in the order in which manifests list them."""
+    """Every object that differs, in the order of rendered manifests."""
     mutable = after.mutable or before.mutable
     found = [each for pair in _pairs(before.items, after.items) if (each := _compared(*pair, mutable)) is not None]
     return sorted(found, key=lambda each: place(each.item.kind, each.item.namespace, each.item.name))
 
 
 def _pairs(before: Sequence[Item], after: Sequence[Item]) -> Iterator[Pair]:
-    """By where they stand in the program, which is how Pulumi knows them; else by kind and name."""
+    """Pairs objects by URN, as Pulumi does; otherwise by kind and name."""
     left = list(after)
     by_urn = {each.urn: each for each in left if each.urn}
     waiting: list[Item] = []
@@ -110,7 +113,7 @@ def _compared(before: Item | None, after: Item | None, mutable: Mapping[str, boo
         return Compared(before, None, Action.KEPT if before.retain else Action.DELETED)
     found = [*_once([*differences(before.body, after.body)]), *_options(before, after)]
     if before.urn and after.urn and before.urn != after.urn:
-        found.append(Difference("(its place in the program)", _place_of(before.urn), _place_of(after.urn)))
+        found.append(Difference(URN, _place_of(before.urn), _place_of(after.urn)))
     if not found:
         return None
     ignored = {each.path for each in found if is_overlooked(each.path, after.ignores)}
@@ -118,15 +121,14 @@ def _compared(before: Item | None, after: Item | None, mutable: Mapping[str, boo
     forced = {
         each.path
         for each in found
-        if each.path not in ignored
-        and (each.path == "(its place in the program)" or any(covers(field, each.path) for field in fields))
+        if each.path not in ignored and (each.path == URN or any(covers(field, each.path) for field in fields))
     }
     action = Action.REPLACED if forced else Action.CHANGED
     return Compared(before, after, action, tuple(found), frozenset(forced), frozenset(ignored))
 
 
 def _once(found: Sequence[Difference]) -> list[Difference]:
-    """Without what an init container has in common with the pod's own container, where it is told already."""
+    """Without differences of an init container that are the same as those of the main container."""
     own = [(match[1], each.before, each.after) for each in found if (match := _OWN.search(each.path))]
     return [
         each
@@ -136,7 +138,7 @@ def _once(found: Sequence[Difference]) -> list[Difference]:
 
 
 def _options(before: Item, after: Item) -> Iterator[Difference]:
-    """What Pulumi knows beside the manifest. A side that no program rendered says nothing on it."""
+    """Differences in Pulumi's resource options, which only a rendered side has."""
     if before.urn and after.urn:
         for name, one, other in (
             ("protect", before.protect, after.protect),

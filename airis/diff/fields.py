@@ -1,4 +1,4 @@
-"""Where two Kubernetes objects differ, field by field, and how a value is shown."""
+"""Differences between two Kubernetes objects, field by field, and the display of values."""
 
 import difflib
 import json
@@ -27,12 +27,12 @@ _KEYS = (
     ("key",),
     ("ip",),
 )
-"""By what the items of a list are told apart, tried in this order: the merge keys of k8s.io/api, core/v1/types.go, and what
-else has no twin. A key beyond the first may be left out by an item."""
+"""Keys that identify the items of a list, tried in this order: the merge keys of k8s.io/api, core/v1/types.go, and others that
+are unique in practice. Items may omit the keys after the first."""
 
 
 class Absent:
-    """Stands for a value that is not there: a field may well hold null."""
+    """Stands for an absent value, which is not the same as null."""
 
     def __repr__(self) -> str:
         return "absent"
@@ -43,14 +43,14 @@ ABSENT = Absent()
 
 @dataclass(frozen=True)
 class Hidden:
-    """A secret value, by a digest of it."""
+    """A secret value, represented by its digest."""
 
     digest: str
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A field that differs; one that only one side has stands for everything below it."""
+    """A field that differs; if only one side has it, it covers everything below it."""
 
     path: str
     before: Any
@@ -58,7 +58,7 @@ class Difference:
 
 
 def differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]:
-    """Every field in which two values differ; items of lists are matched by their names, ports, paths and so on."""
+    """Every field that differs; items of lists are matched by names, ports, paths and so on."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         yield from _entries(before, after, path, named=False)
     elif isinstance(before, list) and isinstance(after, list) and before != after:
@@ -68,7 +68,7 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[Difference]
 
 
 def within(path: str, field: str) -> bool:
-    """Whether `path` is that field, or something in it."""
+    """Whether `path` is that field, or a field in it."""
     return path.startswith(field) and path[len(field) :][:1] in ("", ".", "[", " ")
 
 
@@ -100,7 +100,7 @@ def _entries(before: Mapping[str, Any], after: Mapping[str, Any], path: str, *, 
 
 
 def by_names(before: list[Any], after: list[Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """The items of both lists by what tells them apart; None where nothing does."""
+    """The items of both lists by their identifying keys; None if there are none."""
     items = [*before, *after]
     for first, *further in _KEYS:
         if all(isinstance(each, Mapping) and first in each for each in items):
@@ -109,7 +109,7 @@ def by_names(before: list[Any], after: list[Any]) -> tuple[dict[str, Any], dict[
                 for side in (before, after)
             ]
             if (len(sides[0]), len(sides[1])) == (len(before), len(after)):
-                # the short name, unless the whole one is needed
+                # the first key alone, if that is unique
                 short = [{str(each[first]): each for each in side} for side in (before, after)]
                 if (len(short[0]), len(short[1])) == (len(before), len(after)):
                     return short[0], short[1]
@@ -118,7 +118,7 @@ def by_names(before: list[Any], after: list[Any]) -> tuple[dict[str, Any], dict[
 
 
 def _same_quantity(path: str, before: Any, after: Any) -> bool:
-    """Whether two amounts of a resource are the same one, written in two ways."""
+    """Whether two quantities are equal, in different notations."""
     if not re.search(r"\b(requests|limits)[.\[]", path):
         return False
     for parsed in (cpu_millicores, as_bytes):
@@ -130,12 +130,12 @@ def _same_quantity(path: str, before: Any, after: Any) -> bool:
 
 
 def is_credential(name: str, value: str) -> bool:
-    """Whether a plain value must not be shown: by the name of its variable, or as a URL with a password."""
+    """Whether a plain value must not be shown, because of its variable's name, or because it is a URL with a password."""
     return CREDENTIAL.search(name) is not None or URL_WITH_PASSWORD.search(value) is not None
 
 
 def masked(value: Any, path: str) -> Any:
-    """The value without what may be a credential."""
+    """The value with possible credentials masked."""
     if isinstance(value, Hidden):
         return SECRET
     if isinstance(value, Mapping):
@@ -156,13 +156,13 @@ def masked(value: Any, path: str) -> Any:
 
 
 def one_line(value: Any, width: int) -> str:
-    """A value as JSON, cut to about that many characters."""
+    """A value as JSON, cut to about `width` characters."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= width else f"{text[:width]}..."
 
 
 def changed_lines(before: str, after: str, limit: int) -> Sequence[str]:
-    """The lines of a text that differ, at most so many, `-` and `+` in front."""
+    """The lines that differ, prefixed with `-` and `+`, at most `limit`."""
     found = [
         line
         for line in difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")

@@ -1,4 +1,4 @@
-"""What Pulumi overlooks because the program says so (`ignore_changes`).
+"""Fields that Pulumi ignores (`ignore_changes`).
 
 Source: pulumi/pulumi, sdk/go/common/resource/property_path.go (`Reset`). Paths are Pulumi's: `spec.claims[0].size`.
 """
@@ -14,12 +14,12 @@ _STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
 
 
 def is_overlooked(path: str, ignores: Iterable[str]) -> bool:
-    """Whether a difference at `path` is at one of these fields or in it. An element of a list that comes or goes is not."""
+    """Whether a difference at `path` is at or in one of these fields. Added or removed list elements are not."""
     return any(within(path, each) for each in ignores)
 
 
 def kept(body: Mapping[str, Any], old: Mapping[str, Any], ignores: Iterable[str]) -> dict[str, Any]:
-    """A copy of the object as Pulumi would send it: with the old values of what it overlooks."""
+    """A copy of the object as Pulumi sends it: with the old values of ignored fields."""
     result = copy.deepcopy(dict(body))
     for path in ignores:
         _reset(result, old, [int(index) if index else name for index, name in _STEP.findall(path)])

@@ -1,4 +1,4 @@
-"""What a stack, as it becomes, lacks in the cluster of a snapshot. All of it is read off the snapshot; nothing is rehearsed."""
+"""What a changed stack lacks in the cluster of a snapshot. Only reads the snapshot; nothing is rehearsed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -15,21 +15,21 @@ from airis.render.objects import manifests
 from airis.stack_file.stacks import read_stack
 
 
-def held_against(diff: Diff, stack: str, snapshot: Snapshot) -> Diff:
-    """The diff, with what the stack lacks in the cluster, what is assumed, and what is to be said of the snapshot."""
+def with_snapshot(diff: Diff, stack: str, snapshot: Snapshot) -> Diff:
+    """The diff, with what the stack lacks in the cluster, assumptions, and notes on the snapshot."""
     objects = manifests(read_stack(stack))
     around = of_snapshot({stack: objects}, snapshot, datetime.now(UTC).date())
     lacking = [f"{kind}/{name}: {each.words}" for each in around.lacks for kind, _, name in [each.by]]
     problems = [
         *(Problem("cluster", words) for words in (*lacking, *_growing(objects, snapshot))),
-        *(Problem("reasons", f"assumed to be in the cluster: {words}") for words in around.assumed[stack]),
+        *(Problem("reasons", f"assumed to exist in the cluster: {words}") for words in around.assumed[stack]),
         *(Problem("reasons", words) for words in around.notes),
     ]
     return replace(diff, problems=(*diff.problems, *problems))
 
 
 def _growing(objects: Sequence[KubeObject], snapshot: Snapshot) -> Iterator[str]:
-    """Claims that are to grow, and whose class does not let them: the API server refuses that."""
+    """Claims that are to grow, but whose class does not allow expansion: the API server rejects that."""
     for each in objects:
         if each["kind"] != "PersistentVolumeClaim":
             continue
@@ -42,4 +42,4 @@ def _growing(objects: Sequence[KubeObject], snapshot: Snapshot) -> Iterator[str]
         has, wanted = (one["spec"]["resources"]["requests"]["storage"] for one in (there, each))
         if amount(wanted) > amount(has):
             name, of = each["metadata"]["name"], found["metadata"]["name"]
-            yield f"PersistentVolumeClaim/{name}: it has {has} and becomes {wanted}, and its class {of} allows no expansion"
+            yield f"PersistentVolumeClaim/{name}: would grow from {has} to {wanted}; its class {of} does not allow expansion"

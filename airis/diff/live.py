@@ -1,7 +1,7 @@
-"""Compares a stack with what runs in its cluster: live objects, held against what the API server would make of the render.
+"""Compares a stack with its cluster: live objects with the API server's dry run of the rendered ones.
 
-The server tries each object out (server-side apply, dry run) as whoever applied it before: so its defaults, and what
-controllers own, show no difference, and what the stack no longer wants does.
+The dry run is a server-side apply with the field manager that last applied the object: defaults and fields of controllers show
+no difference, but fields that the stack no longer sets do.
 """
 
 import copy
@@ -40,7 +40,7 @@ _LOOKED_THROUGH = (
     "ServiceAccount",
     "StatefulSet.apps",
 )
-"""Kinds that every cluster has, and among which objects may be left over."""
+"""Kinds that every cluster serves, searched for leftover objects."""
 
 _SERVERS_OWN = (
     "creationTimestamp",
@@ -58,14 +58,14 @@ _UNKNOWN_KIND = "doesn't have a resource type"
 _NOT_PERMITTED = re.compile(r"forbidden: User|Unauthorized|must be logged in")
 _TRIES = 3
 _KEYS_OF_SECRETS = r'{{range .items}}{{.metadata.name}}{{range $key, $value := .data}} {{$key}}{{end}}{{"\n"}}{{end}}'
-"""The names of Secrets and of their keys, and no value of any."""
+"""Prints the names of Secrets and their keys, but no values."""
 
 
 def diff_cluster(stack: StackFile) -> Diff:
-    """What `up` would change in the stack's cluster. Touches nothing, and reads no Secret's values.
+    """What `up` would change in the stack's cluster. Changes nothing, and reads no values of Secrets.
 
-    Raises AirisError where the stack belongs to another cluster than the configured one, and EnvironmentProblem where none
-    is configured, it does not answer, or does not permit to look.
+    Raises AirisError if the stack is pinned to another cluster than the configured one, and EnvironmentProblem if none is
+    configured, it does not answer, or permissions are missing.
     """
     after = rendered(stack)
     target = guard.target_of(stack)
@@ -80,17 +80,19 @@ def diff_cluster(stack: StackFile) -> Diff:
 
 def _problem(error: KubectlError) -> AirisError:
     if _NOT_PERMITTED.search(error.message):
-        remedy = "nothing was changed; airis diff needs to get, list and (for dry runs) patch what the stack is made of"
-        return EnvironmentProblem(f"the cluster does not permit it: {error.message}", remedy)
-    return EnvironmentProblem(f"the cluster does not answer as it should: {error.message}", "nothing was changed")
+        remedy = (
+            "nothing was changed; airis diff needs the verbs get, list and (for dry runs) patch for the stack's objects"
+        )
+        return EnvironmentProblem(f"missing permission in the cluster: {error.message}", remedy)
+    return EnvironmentProblem(f"unexpected answer from the cluster: {error.message}", "nothing was changed")
 
 
 def _sides(cluster: Cluster, after: Side) -> tuple[Side, Side, list[Problem]]:
-    """What is there, what the server would make of the stack, and what it refuses."""
+    """The live side, the dry-run side, and what the server rejects."""
     problems: list[Problem] = []
     live = _live(cluster, after.items, problems)
     wanted, before = [], []
-    with step("Asking the cluster what it would make of the stack", total=len(after.items)) as advance:
+    with step("Dry-running the stack in the cluster", total=len(after.items)) as advance:
         answers = _at_once(cluster, [(each, live[each.identity]) for each in after.items if each.identity in live])
         for done, item in enumerate(after.items):
             advance(done, str(item))
@@ -109,9 +111,9 @@ def _sides(cluster: Cluster, after: Side) -> tuple[Side, Side, list[Problem]]:
 
 
 def _live(cluster: Cluster, items: Sequence[Item], problems: list[Problem]) -> dict[tuple[str, str, str, str], Body]:
-    """What is in the cluster of the kinds that the stack makes, and of those that it may have made.
+    """Live objects of the kinds that the stack has, and of kinds that it may have had.
 
-    Secrets that nobody may look at are taken to be as they should; `problems` then says so.
+    Secrets that may not be read are assumed to be unchanged; `problems` then contains a note.
     """
     kinds = dict.fromkeys(
         (*_LOOKED_THROUGH, *(_resource(each) for each in items if each.kind not in ("Namespace", "Secret")))
@@ -122,7 +124,9 @@ def _live(cluster: Cluster, items: Sequence[Item], problems: list[Problem]) -> d
     except KubectlError as error:
         if _UNKNOWN_KIND not in error.message:
             raise
-        found += cluster.get(",".join(_LOOKED_THROUGH), "--show-managed-fields")  # the others are not there at all
+        found += cluster.get(
+            ",".join(_LOOKED_THROUGH), "--show-managed-fields"
+        )  # the cluster does not serve the others
     for each in items:
         if each.kind == "Namespace":
             found += cluster.get("namespace", each.name, "--show-managed-fields")
@@ -132,7 +136,7 @@ def _live(cluster: Cluster, items: Sequence[Item], problems: list[Problem]) -> d
 
 
 def _secrets(cluster: Cluster, items: Sequence[Item], problems: list[Problem]) -> list[Mapping[str, Any]]:
-    """The Secrets of the namespace, with the names of their keys."""
+    """The Secrets of the namespace, with their keys."""
     try:
         keys = cluster.run("get", "secrets", f"--output=go-template={_KEYS_OF_SECRETS}")
     except KubectlError as error:
@@ -158,7 +162,7 @@ def _resource(item: Item) -> str:
 
 
 def _belongs(body: Body, items: Sequence[Item]) -> bool:
-    """Whether an object carries the stack's labels, and no controller made it."""
+    """Whether an object has the stack's labels, and no owner."""
     labels = body["metadata"].get("labels") or {}
     apps = {(each.body["metadata"].get("labels") or {}).get("app") for each in items} - {None}
     return (
@@ -169,7 +173,7 @@ def _belongs(body: Body, items: Sequence[Item]) -> bool:
 
 
 def _claims_of(item: Item) -> Iterator[str]:
-    """The claims that a workload's pods have."""
+    """The claims that a workload's pods mount."""
     for volume in item.pod.get("volumes") or []:
         if volume.get("persistentVolumeClaim"):
             yield str(volume["persistentVolumeClaim"]["claimName"])
@@ -180,7 +184,7 @@ def _claims_of(item: Item) -> Iterator[str]:
 
 
 def _left_over(body: Body, used: Container[str]) -> Item:
-    """Pulumi deletes what it made, but for what the program retains; nobody deletes what others made."""
+    """Pulumi deletes leftover objects that it created, except retained ones; other objects stay."""
     by_pulumi = any(str(each.get("manager", "")).startswith("pulumi-") for each in _managers(body))
     retained = body["kind"] in ("PersistentVolumeClaim", "Namespace") or not by_pulumi
     stray = body["kind"] == "PersistentVolumeClaim" and body["metadata"]["name"] not in used
@@ -188,7 +192,7 @@ def _left_over(body: Body, used: Container[str]) -> Item:
 
 
 def _tried(cluster: Cluster, item: Item, live: Body, answer: Body | None) -> tuple[Item, Item, str]:
-    """The object as it is and as it would be; where the server refuses that, only what the stack says of it."""
+    """The live object and the dry-run one; if the server rejects the dry run, only the fields that the stack sets."""
     if item.kind == "Secret":
         names = {"name": item.name, "namespace": item.namespace}
         return (
@@ -201,15 +205,15 @@ def _tried(cluster: Cluster, item: Item, live: Body, answer: Body | None) -> tup
         for _ in range(_TRIES):
             if answer["metadata"].get("resourceVersion") == live["metadata"].get("resourceVersion"):
                 break
-            # A controller was at it in between: what it did is no difference
+            # A controller changed it in the meantime, which is no difference
             live = next(iter(cluster.get(_resource(item), item.name, "--show-managed-fields")), live)
             answer = _applied(cluster, item, live)
     except KubectlError as error:
         said = replace(item, body=_said(live, item.body))
         if _NOT_PERMITTED.search(error.message):
-            why = "only what the stack says of it is compared, because it may not be tried out"
+            why = "only the fields that the stack sets are compared, because a dry run is not permitted"
         else:
-            why = "the server refuses it as it is wanted"
+            why = "the API server rejects the new version"
         return said, item, f"{item}: {why}: {error.message}"
     return replace(item, body=_comparable(live)), replace(item, body=_comparable(answer)), ""
 
@@ -217,9 +221,9 @@ def _tried(cluster: Cluster, item: Item, live: Body, answer: Body | None) -> tup
 def _at_once(
     cluster: Cluster, pairs: Sequence[tuple[Item, Body]]
 ) -> dict[tuple[str, str, str, str], Mapping[str, Any]]:
-    """What the API server makes of the objects, by one command for all that the same manager applied.
+    """The dry runs of the objects, with one command per field manager.
 
-    Where it refuses one of them, none of these is answered here: each is then tried by itself.
+    If the server rejects one of a command's objects, the result has none of them: each is then dry-run separately.
     """
     groups: dict[str, list[dict[str, Any]]] = {}
     for item, live in pairs:
@@ -233,7 +237,7 @@ def _at_once(
 
 
 def _applied(cluster: Cluster, item: Item, live: Body) -> Body:
-    """What the API server makes of the object, without keeping it."""
+    """The dry run of one object."""
     return _dry_run(cluster, _manager(live), kept(item.body, live, item.ignores))[0]
 
 
@@ -247,7 +251,7 @@ def _managers(body: Body) -> Iterator[Mapping[str, Any]]:
 
 
 def _manager(live: Body) -> str:
-    """Who applied the object before: what it no longer wants, only it can take away."""
+    """The field manager that last applied the object: only it can remove fields."""
     applied = [
         str(each["manager"])
         for each in _managers(live)
@@ -257,7 +261,7 @@ def _manager(live: Body) -> str:
 
 
 def _comparable(body: Body) -> Body:
-    """Without what the server keeps for itself, and what follows from credentials that only Pulumi knows."""
+    """The object without the server's fields, and without checksums of credentials that only Pulumi knows."""
     metadata = {key: value for key, value in body["metadata"].items() if key not in _SERVERS_OWN}
     found = {key: copy.deepcopy(value) for key, value in body.items() if key not in ("status", "metadata")}
     template = (found.get("spec") or {}).get("template") or {}
@@ -268,7 +272,7 @@ def _comparable(body: Body) -> Body:
 
 
 def _said(live: Any, wanted: Any) -> Any:
-    """Of the live object, what the wanted one speaks of."""
+    """The fields of the live object that the wanted one sets."""
     if isinstance(live, Mapping) and isinstance(wanted, Mapping):
         return {key: _said(live[key], value) for key, value in wanted.items() if key in live}
     if isinstance(live, list) and isinstance(wanted, list) and (named := by_names(live, wanted)):

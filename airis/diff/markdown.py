@@ -1,7 +1,7 @@
-"""A diff as GitHub flavoured Markdown: the summary first, then a fold for each object, and never more than a limit.
+"""A diff as GitHub Flavored Markdown: the summary first, then a collapsed section per object, up to a size limit.
 
-Values come from pull requests, and may hold anything. Fields stand in fenced blocks, whose fence is longer than any in
-them; whatever stands outside of those is escaped.
+Values come from pull requests, and are untrusted. Fields are in fenced blocks whose fence is longer than any in the content;
+everything else is escaped.
 """
 
 import re
@@ -14,36 +14,36 @@ _WIDTH = 400
 _FIELDS = 80
 _LINES = 30
 _NOTE = 120
-"""Bytes that a sentence on what is left out may take."""
+"""Bytes reserved for a note on omitted objects."""
 
 _INVISIBLE = "\u200b"
-"""A zero-width space: behind @ and #, GitHub then mentions nobody and links no issue."""
+"""A zero-width space: after @ and #, it prevents mentions and issue links."""
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~$])")
 
 
 def written(diff: Diff, limit: int) -> str:
-    """The diff in at most `limit` bytes. What does not fit is left out whole, from the end, and counted; the summary stays."""
+    """The diff in at most `limit` bytes. Objects that do not fit are omitted from the end and counted; the summary stays."""
     head, totals, rows = _head(diff), _totals(diff), list(_rows(diff))
     table = _fitting(rows, max(limit - _size(head) - _size(totals) - 2 * _NOTE, 0))
     text = head
     if table:
-        text += "\n| object | | what follows |\n|---|---|---|\n" + "".join(table)
+        text += "\n| object | | effects |\n|---|---|---|\n" + "".join(table)
         if left := len(rows) - len(table):
-            text += f"\n{left} more objects are not listed: there is no room for them here.\n"
+            text += f"\n{left} more objects are omitted to stay within the size limit.\n"
     text += totals
     if not table and rows:
-        text += f"\n{len(rows)} objects are not listed: there is no room for them here.\n"
+        text += f"\n{len(rows)} objects are omitted to stay within the size limit.\n"
     details = [_details(each) for each in diff.changes]
     shown = _fitting(details, limit - _size(text) - _NOTE)
     text += "".join(shown)
     if left := len(details) - len(shown):
-        text += f"\n_The fields of {left} more objects are left out: there is no room for them here._\n"
+        text += f"\n_The fields of {left} more objects are omitted to stay within the size limit._\n"
     return _cut(text, limit)
 
 
 def escaped(text: str) -> str:
-    """Text that shows as it is: no formatting, no HTML, no mention, no link to an issue, no way out of a table's cell."""
+    """Text that renders literally: without formatting, HTML, mentions, issue links or table cell separators."""
     plain = " ".join("".join(each if each.isprintable() else " " for each in text).split())
     plain = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     plain = _SPECIAL.sub(r"\\\1", plain)
@@ -51,7 +51,7 @@ def escaped(text: str) -> str:
 
 
 def fenced(lines: list[str], language: str = "") -> str:
-    """Lines in a block that none of them can end."""
+    """Lines in a fenced block that none of them can end."""
     text = "\n".join(
         "".join(each if each.isprintable() or each == "\t" else "\ufffd" for each in line) for line in lines
     )
@@ -65,13 +65,13 @@ def _head(diff: Diff) -> str:
     if diff.settings:
         shown = ", ".join(escaped(each) for each in diff.settings[:20])
         more = f" and {len(diff.settings) - 20} more" if len(diff.settings) > 20 else ""  # noqa: PLR2004
-        lines += ["", f"Settings that change: {shown}{more}"]
+        lines += ["", f"Changed settings: {shown}{more}"]
     if diff.touches_data:
         told = [each.words for change in diff.changes for each in change.data if not each.harmless]
         lines += _alert("CAUTION", "A claim with data is touched.", told, 10)
     refused = [each for change in diff.changes for each in change.refused]
     if refused:
-        lines += _alert("WARNING", "`up` refuses this change.", refused, 5)
+        lines += _alert("WARNING", "`up` rejects this change.", refused, 5)
     text = "\n".join(lines) + "\n"
     for each in diff.problems:
         words = heading(diff, each)
@@ -81,7 +81,7 @@ def _head(diff: Diff) -> str:
 
 
 def _alert(kind: str, title: str, told: Sequence[str], most: int) -> list[str]:
-    """A box of GitHub's with a title, and the first few of what is told."""
+    """A GitHub alert with a title and the first few sentences."""
     lines = ["", f"> [!{kind}]", f"> **{title}**", *(f"> - {escaped(each)}" for each in told[:most])]
     return [*lines, f"> - and {len(told) - most} more"] if len(told) > most else lines
 
@@ -108,7 +108,7 @@ def _totals(diff: Diff) -> str:
     rows = totals_rows(diff)
     if not rows:
         return ""
-    text = "\n| in all | before | after |\n|---|---|---|\n"
+    text = "\n| total | before | after |\n|---|---|---|\n"
     for what, before, after in rows:
         strong = "**" if before != after else ""
         text += f"| {escaped(what)} | {escaped(before)} | {strong}{escaped(after)}{strong} |\n"
@@ -131,7 +131,7 @@ def _details(change: ObjectChange) -> str:
 
 
 def _html(text: str) -> str:
-    """In an HTML block Markdown's escapes would show."""
+    """Replaces Markdown escapes, which would show in an HTML block."""
     return re.sub(r"\\(.)", lambda found: f"&#{ord(found[1])};", text)
 
 
@@ -150,5 +150,5 @@ def _fitting(parts: list[str], limit: int) -> list[str]:
 
 
 def _cut(text: str, limit: int) -> str:
-    """The last resort, where not even the summary fits."""
+    """The last resort, if not even the summary fits."""
     return text if _size(text) <= limit else text.encode()[:limit].decode(errors="ignore")

@@ -1,4 +1,4 @@
-"""What a change does to a stack: object by object, field by field. Plain values that other modules print."""
+"""The effects of a change on a stack, by object and field. Plain values that other modules print."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,24 +6,24 @@ from enum import StrEnum
 from typing import Any
 
 VERSION = 1
-"""Of the JSON. Keys may be added; one that is renamed or removed makes another version."""
+"""Version of the JSON. Adding keys keeps it; renaming or removing keys increments it."""
 
 
 class Action(StrEnum):
-    """What becomes of an object."""
+    """What happens to an object."""
 
     CREATED = "created"
     CHANGED = "changed"
     REPLACED = "replaced"
-    """Deleted and made anew."""
+    """Deleted and recreated."""
     DELETED = "deleted"
     KEPT = "kept"
-    """It leaves the stack, and stays in the cluster because the program retains it."""
+    """Removed from the stack, but kept in the cluster because the program retains it."""
 
 
 @dataclass(frozen=True)
 class FieldChange:
-    """A field that differs. None is a field that is not there; it then stands for everything below it."""
+    """A field that differs. None means that the field, and everything below it, is absent."""
 
     path: str
     before: Any
@@ -31,23 +31,23 @@ class FieldChange:
     forces_replacement: bool = False
     """Whether Pulumi's Kubernetes provider replaces the object because of it."""
     ignored: bool = False
-    """Whether Pulumi overlooks it, because the program says so (`ignore_changes`)."""
+    """Whether Pulumi ignores it (`ignore_changes`)."""
     reasons: tuple[str, ...] = ()
-    """The settings that it follows from, or the program's code."""
+    """The settings, or the code, that cause it."""
 
 
 @dataclass(frozen=True)
 class DataNote:
-    """How a claim, or data elsewhere, is touched."""
+    """How a claim, or data elsewhere, is affected."""
 
     words: str
     harmless: bool = False
-    """Whether nothing can be lost: a claim that grows."""
+    """Whether no data can be lost, as when a claim grows."""
 
 
 @dataclass(frozen=True)
 class ObjectChange:
-    """An object that differs, and what follows from that."""
+    """An object that differs, and the effects."""
 
     kind: str
     namespace: str | None
@@ -55,15 +55,15 @@ class ObjectChange:
     action: Action
     fields: tuple[FieldChange, ...] = ()
     restarts: tuple[str, ...] = ()
-    """Which pods are restarted, added or taken away, and how."""
+    """Which pods are restarted, added or removed, and how."""
     downtime: tuple[str, ...] = ()
-    """Why something does not answer for a while, or any more."""
+    """What is unavailable, temporarily or permanently, and why."""
     data: tuple[DataNote, ...] = ()
-    """Why a claim with data is touched."""
+    """How data is affected."""
     refused: tuple[str, ...] = ()
-    """Why `up` refuses the change, and touches nothing."""
+    """Why `up` rejects the change before it changes anything."""
     reasons: tuple[str, ...] = ()
-    """The settings that the change follows from, or the program's code."""
+    """The settings, or the code, that cause the change."""
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
@@ -76,7 +76,7 @@ class ObjectChange:
 
 @dataclass(frozen=True)
 class Amount:
-    """How much of something; with an autoscaler, from the fewest pods to the most."""
+    """A quantity; with an autoscaler, a range from the minimum to the maximum number of pods."""
 
     low: int = 0
     high: int = 0
@@ -85,32 +85,32 @@ class Amount:
         return Amount(self.low + other.low, self.high + other.high)
 
     def times(self, other: "Amount") -> "Amount":
-        """The same for several pods."""
+        """The amount multiplied by a number of pods."""
         return Amount(self.low * other.low, self.high * other.high)
 
 
 @dataclass(frozen=True)
 class Totals:
-    """What all pods of a stack ask for together, and its claims. Pods of Jobs come and go, and do not count."""
+    """The sum of all requests and limits of a stack's pods, and of its claims. Pods of Jobs are not counted."""
 
     pods: Amount = Amount()
     devices: Mapping[str, Amount] = field(default_factory=dict)
-    """GPUs and other devices: by the resource's name, or as `DeviceClass` for claims by Dynamic Resource Allocation."""
+    """GPUs and other devices, by resource name, or by `DeviceClass` with Dynamic Resource Allocation."""
     cpu_requests: Amount = Amount()
-    """In thousandths of a core, as the limits."""
+    """In millicores, like the limits."""
     cpu_limits: Amount = Amount()
     memory_requests: Amount = Amount()
-    """In bytes, as the limits and the storage."""
+    """In bytes, like limits and storage."""
     memory_limits: Amount = Amount()
     storage: Amount = Amount()
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that keeps the diff from being whole, or the stack from coming up."""
+    """Why the diff is incomplete, or why the stack does not become ready."""
 
     side: str
-    """`before`, `after`; `reasons` where only the reasons are not known; `cluster` for what the stack lacks in the cluster."""
+    """`before` or `after`; `reasons` for notes and unknown reasons; `cluster` for what the stack lacks in the cluster."""
     words: str
 
 
@@ -120,16 +120,16 @@ class Diff:
 
     stack: str
     before: str
-    """What stands on the one side, in a few words: a revision, a file, a cluster."""
+    """The label of the old side: a revision, a file, or a cluster."""
     after: str
     changes: tuple[ObjectChange, ...]
     totals_before: Totals
     totals_after: Totals
     settings: tuple[str, ...] = ()
-    """The keys of the stack file that differ."""
+    """The settings that differ."""
     problems: tuple[Problem, ...] = ()
     compared: bool = True
-    """Whether the two sides could be compared at all."""
+    """Whether the two sides could be compared."""
 
     @property
     def touches_data(self) -> bool:
@@ -138,19 +138,19 @@ class Diff:
 
     @property
     def broken(self) -> bool:
-        """Whether one of the two sides is not known."""
+        """Whether one of the two sides is unknown."""
         return any(each.side in ("before", "after") for each in self.problems)
 
     def count(self, action: Action) -> int:
-        """How many objects that becomes of."""
+        """The number of objects with that action."""
         return sum(each.action is action for each in self.changes)
 
     def summary(self) -> str:
-        """The whole in one sentence."""
+        """The diff in one sentence."""
         if any(each.side == "after" for each in self.problems):
             return f"Stack {self.stack} cannot be rendered."
         if not self.compared:
-            return f"Stack {self.stack}: what changes is not known."
+            return f"Stack {self.stack}: the changes are unknown."
         if not self.changes:
             return f"Stack {self.stack}: no object changes."
         counted = ", ".join(f"{count} {action}" for action in Action if (count := self.count(action)))
@@ -160,14 +160,14 @@ class Diff:
                 ("pods restart", any(each.restarts for each in self.changes)),
                 ("downtime", any(each.downtime for each in self.changes)),
                 ("a claim with data is touched", self.touches_data),
-                ("`up` refuses it", any(each.refused for each in self.changes)),
+                ("`up` rejects it", any(each.refused for each in self.changes)),
             )
             if there
         ]
         return f"Stack {self.stack}: {counted}{'; ' if effects else ''}{', '.join(effects)}."
 
     def to_json(self) -> dict[str, Any]:
-        """The whole as plain values, with stable keys: docs/diff.md describes them."""
+        """The diff as JSON, with stable keys: docs/diff.md describes them."""
         return {
             "version": VERSION,
             "stack": self.stack,

@@ -1,4 +1,4 @@
-"""Connections inside of the stack that NetworkPolicies let through, before and after."""
+"""Connections within the stack that NetworkPolicies admit, before and after."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from airis.diff.stack_objects import Item, Side
 
 
 def closed(before: Side, after: Side) -> Iterator[tuple[Item, str]]:
-    """Connections between the stack's own pods that NetworkPolicies let through before and no more; each with its policy."""
+    """Connections between the stack's pods that NetworkPolicies no longer admit, each with the blocking policy."""
     for target in _meeting(after):
         for source in _meeting(after):
             if source is target or not any(each.identity == source.identity for each in before.items):
@@ -19,17 +19,17 @@ def closed(before: Side, after: Side) -> Iterator[tuple[Item, str]]:
             if blocking is not None and _blocking(before.items, source, target) is None:
                 yield (
                     blocking,
-                    f"{called(source)} no longer reaches {called(target)}: no rule of {blocking} lets it in",
+                    f"{called(source)} can no longer reach {called(target)}: no rule of {blocking} admits it",
                 )
 
 
 def confined(before: Side, after: Side) -> Iterator[tuple[Item, str]]:
-    """Workloads of which a NetworkPolicy now limits what they reach; each with its policy."""
+    """Workloads whose egress a NetworkPolicy newly restricts, each with the policy."""
     for source in _meeting(after):
         policy = _limiting(after.items, source)
         there = any(each.identity == source.identity for each in before.items)
         if policy is not None and there and _limiting(before.items, source) is None:
-            yield policy, f"{called(source)} reaches only what the egress rules of {policy} list"
+            yield policy, f"{called(source)} can only reach what the egress rules of {policy} list"
 
 
 def _limiting(items: Sequence[Item], source: Item) -> Item | None:
@@ -50,7 +50,7 @@ def _meeting(side: Side) -> list[Item]:
 
 
 def _blocking(items: Sequence[Item], source: Item, target: Item) -> Item | None:
-    """The first policy on the target, where none of them lets the source in; None where it gets in."""
+    """The target's first policy, if none of its policies admits the source; otherwise None."""
     policies = [
         each
         for each in items
@@ -73,7 +73,7 @@ def _lets_in(rule: Mapping[str, Any], source: Item) -> bool:
 
 
 def _selects(selector: Mapping[str, Any] | None, item: Item) -> bool:
-    """By labels alone; a selector by expressions is taken to match, so that nothing is said that may be wrong."""
+    """Compares matchLabels only; a selector with expressions counts as a match, to avoid wrong statements."""
     labels = (item.template.get("metadata") or {}).get("labels") or {}
     wanted = (selector or {}).get("matchLabels") or {}
     return wanted.items() <= labels.items()

@@ -1,4 +1,4 @@
-"""Which pods a change restarts, and what stops answering because of it."""
+"""Which pods a change restarts, and the downtime it causes."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,21 +13,21 @@ from airis.diff.totals import pods_of
 _WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 _CONTENTS = ("Secret", "ConfigMap")
 _READ = ("secretKeyRef", "configMapKeyRef", "secretRef", "configMapRef", "configMap", "secret")
-"""Fields of a pod that name one of these."""
+"""Fields of a pod that refer to one of these."""
 
 _WAYS_IN = ("Ingress", "HTTPRoute")
 
 
 @dataclass(frozen=True)
 class Effects:
-    """What follows from the change of one object for those who use the stack."""
+    """The effects of an object's change on the stack's users."""
 
     restarts: tuple[str, ...] = ()
     downtime: tuple[str, ...] = ()
 
 
 def effects(change: Compared, found: Sequence[Compared], before: Side, after: Side) -> Effects:
-    """Which pods restart, and what does not answer meanwhile."""
+    """The restarts and the downtime that a change causes."""
     item = change.item
     if item.kind in _WORKLOADS:
         return Effects(tuple(_restarts(change, before, after)), tuple(_workload_downtime(change, before, after)))
@@ -47,12 +47,12 @@ def effects(change: Compared, found: Sequence[Compared], before: Side, after: Si
 
 
 def template_changes(change: Compared) -> bool:
-    """Whether the workload makes other pods than before."""
+    """Whether the workload's pod template changes."""
     return change.before is not None and change.after is not None and bool(change.effective("spec.template"))
 
 
 def called(item: Item) -> str:
-    """The application, as people call it."""
+    """The application's display name."""
     labels = item.body["metadata"].get("labels") or {}
     names = {"open-webui": "Open WebUI", "ollama": "Ollama", "redis": "Redis"}
     return names.get(labels.get("app.kubernetes.io/name", ""), str(item))
@@ -72,12 +72,12 @@ def _restarts(change: Compared, before: Side, after: Side) -> Iterator[str]:
     if was.high == 0 and will.high == 0:
         return
     if change.action is Action.REPLACED:
-        yield f"{_count(was)} of {old} stop, and {_count(will)} start anew"
+        yield f"{_count(was)} of {old} stop, then {_count(will)} start"
     elif template_changes(change) and was.high and will.high:
         yield f"{_count(was)} of {new}: {_order(new, was)}"
     if was != will and change.action is not Action.REPLACED:
         if will.high == 0:
-            yield f"{_count(was)} of {new} stop, and none is left"
+            yield f"{_count(was)} of {new} stop, and none start"
         elif was.high == 0:
             yield f"{_count(will)} of {new} start"
         else:
@@ -89,13 +89,13 @@ def _order(item: Item, count: Amount) -> str:
     if item.kind == "Deployment":
         if (spec.get("strategy") or {}).get("type") == "Recreate":
             return "all stop, then the new ones start (Recreate)"
-        return "replaced a few at a time, the new before the old (RollingUpdate)"
+        return "replaced a few at a time, new ones start first (RollingUpdate)"
     kind = (spec.get("updateStrategy") or {}).get("type", "RollingUpdate")
     if kind == "OnDelete":
-        return "they keep the old template until somebody deletes them (OnDelete)"
+        return "they keep the old template until they are deleted (OnDelete)"
     if item.kind == "StatefulSet" and count.high > 1:
-        return "stopped and started one after another, the last one first"
-    return "stopped, then started again" if count.high == 1 else "stopped and started one after another"
+        return "restarted one at a time, the highest ordinal first"
+    return "restarted" if count.high == 1 else "restarted one at a time"
 
 
 def _workload_downtime(change: Compared, before: Side, after: Side) -> Iterator[str]:
@@ -106,44 +106,44 @@ def _workload_downtime(change: Compared, before: Side, after: Side) -> Iterator[
     if was.high == 0:
         return
     if new is None:
-        yield f"{name} ({old}) is taken away: it answers no more"
+        yield f"{name} ({old}) is removed, and no longer available"
         return
     will = pods_of(new, after.items)
     if will.high == 0:
-        yield f"{name} is paused: it answers nobody as long as replicas is 0"
+        yield f"{name} is unavailable while replicas is 0"
     elif change.action is Action.REPLACED:
         if old.identity == new.identity:
-            yield f"{name} answers nobody from when {old} is deleted until the new one is ready{_fixed(change)}"
+            yield f"{name} is unavailable from the deletion of {old} until the new one is ready{_fixed(change)}"
         else:
-            yield f"{name} moves: {_where(new)} is made, then {_where(old)} is deleted{_fixed(change)}"
+            yield f"{name} moves: {_where(new)} is created, then {_where(old)} is deleted{_fixed(change)}"
     elif template_changes(change):
         yield from _rollout(name, new, was)
     for each in change.effective("spec.template"):
         if re.search(r"\.env\[WEBUI_SECRET_KEY\]", each.path):
-            yield "another session key: everybody has to sign in again, and stored tokens cannot be read any more"
+            yield "the session key changes: all users must sign in again, and stored tokens become unreadable"
 
 
 def _rollout(name: str, item: Item, count: Amount) -> Iterator[str]:
-    """What does not answer while a workload goes over to its new template."""
+    """The downtime of a workload's rollout."""
     spec = item.body["spec"]
     if item.kind == "Deployment" and (spec.get("strategy") or {}).get("type") == "Recreate":
-        yield f"{name} answers nobody until a new pod is ready: Recreate lets one release at a time work on the data"
+        yield f"{name} is unavailable until a new pod is ready: with Recreate, only one release at a time uses the data"
     elif item.kind == "StatefulSet" and (spec.get("updateStrategy") or {}).get("type") != "OnDelete":
         if count.high == 1:
-            yield f"{name} answers nobody until its one pod is ready again"
+            yield f"{name} is unavailable until its only pod is ready again"
         else:
-            yield f"each pod of {name} is away for a while, one at a time; what it was doing breaks off"
+            yield f"the pods of {name} restart one at a time, and their running requests are aborted"
 
 
 def _fixed(change: Compared) -> str:
     forced = ", ".join(sorted(change.forced))
     if change.before is not None and change.before.identity == change.item.identity:
-        return f" ({forced} cannot change in place, and the name is fixed: it is deleted first)"
+        return f" ({forced} cannot change in place, and the name is fixed, so the old object is deleted first)"
     return f" ({forced})"
 
 
 def _scaled(scaler: Item, before: Side, after: Side) -> Iterator[str]:
-    """How many pods there may be, where an autoscaler says so."""
+    """The change of the number of pods, if an autoscaler sets it."""
     target = (scaler.body.get("spec") or {}).get("scaleTargetRef") or {}
     counts = {
         name: pods_of(each, side.items)
@@ -162,7 +162,7 @@ def _job(change: Compared) -> Iterator[str]:
 
 
 def _readers(change: Compared, found: Sequence[Compared], after: Side) -> Iterator[str]:
-    """Pods that read what changes: they notice, or keep the old values until they are started again."""
+    """The workloads that read a changed object, and whether their pods restart."""
     if change.action not in (Action.CHANGED, Action.REPLACED):
         return
     if not any(change.effective(field) for field in ("data", "stringData", "binaryData", "metadata.name")):
@@ -173,11 +173,11 @@ def _readers(change: Compared, found: Sequence[Compared], after: Side) -> Iterat
         if each.identity in restarted:
             yield f"read by {each}, whose pods restart"
         else:
-            yield f"read by {each}: variables keep their old values until its pods are started again"
+            yield f"read by {each}: variables keep their old values until its pods restart"
 
 
 def names_read(item: Item) -> set[str]:
-    """The Secrets and ConfigMaps that a workload's pods read, by name."""
+    """The names of the Secrets and ConfigMaps that a workload's pods read."""
     return set(_references(item.pod))
 
 
@@ -195,9 +195,9 @@ def _references(value: Any) -> Iterator[str]:
 def _gap(change: Compared) -> Iterator[str]:
     if change.action is Action.REPLACED and change.before is not None:
         if change.before.identity == change.item.identity:
-            yield f"{change.item} is deleted before it is made anew: pods that start in between wait for it"
+            yield f"{change.item} is deleted and recreated: pods that start in between wait for it"
         else:
-            yield f"{change.before} becomes {_where(change.item)}: what is in the old one is left behind"
+            yield f"{change.before} becomes {_where(change.item)}: the contents of the old one are not moved"
 
 
 def _where(item: Item) -> str:
@@ -210,21 +210,23 @@ def _service(change: Compared) -> Iterator[str]:
         return
     name = f"{old.name}.{old.namespace}" if old.namespace else old.name
     if new is None:
-        yield f"{name} is found no more: connections to it fail"
+        yield f"{name} no longer resolves: connections to it fail"
         return
     if change.action is Action.REPLACED:
-        gone = "while it is replaced" if old.identity == new.identity else f"any more: it becomes {_where(new)}"
-        yield f"{name} is not found {gone}{_fixed(change)}"
+        if old.identity == new.identity:
+            yield f"{name} does not resolve while it is replaced{_fixed(change)}"
+        else:
+            yield f"{name} no longer resolves: it becomes {_where(new)}{_fixed(change)}"
         return
     ports = _ports(old) - _ports(new)
     if ports:
         yield f"{name} no longer listens on port {', '.join(map(str, sorted(ports)))}"
     if change.effective("spec.selector"):
-        yield f"{name} leads to other pods"
+        yield f"{name} selects other pods"
     kept = ("LoadBalancer", "NodePort")
     kind, other = (each.body["spec"].get("type", "ClusterIP") for each in (old, new))
     if kind in kept and other != kind:
-        yield f"{name} is {other} and no longer {kind}: its address outside of the cluster is given up"
+        yield f"{name} changes from {kind} to {other}: its external address is released"
 
 
 def _ports(item: Item) -> set[int]:
@@ -232,18 +234,18 @@ def _ports(item: Item) -> set[int]:
 
 
 def _urls(change: Compared, before: Side, after: Side) -> Iterator[str]:
-    """Hosts that no way in leads to any more."""
+    """Hosts that no Ingress or HTTPRoute serves any more."""
     if change.before is None:
         return
     left = {host for each in after.items for host in hosts(each)}
     for host in sorted(hosts(change.before) - left):
-        yield f"{host} stops answering: people need the new URL"
+        yield f"{host} is no longer served: users need the new URL"
     if change.action is Action.REPLACED and hosts(change.before) & left:
-        yield f"nothing leads in while {change.before} is replaced{_fixed(change)}"
+        yield f"Open WebUI is not reachable from outside while {change.before} is replaced{_fixed(change)}"
 
 
 def hosts(item: Item) -> set[str]:
-    """The host names that an Ingress or HTTPRoute answers to."""
+    """The host names that an Ingress or HTTPRoute serves."""
     spec = item.body.get("spec") or {}
     if item.kind == "Ingress":
         return {str(each.get("host", "*")) for each in spec.get("rules") or []}

@@ -1,4 +1,4 @@
-"""From which settings each change follows: found by rendering once more with one changed setting at a time."""
+"""Which settings cause each change: found by rendering again with one changed setting at a time."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -10,10 +10,10 @@ from airis.diff.replacement import covers
 from airis.diff.stack_objects import Side
 
 MOST_RENDERS = 12
-"""So many settings are tried one by one; where more have changed, those of one section are tried together."""
+"""The maximum number of renders; if more settings changed, those of one section are tried together."""
 
 _LISTED = 3
-"""So many settings are named one by one."""
+"""The maximum number of settings listed individually."""
 
 CODE = "the program's code"
 
@@ -21,19 +21,19 @@ _MISSING = object()
 
 Path = tuple[str, ...]
 Render = Callable[[Mapping[str, str]], Side]
-"""This side's program with another configuration."""
+"""Renders another configuration with this side's program."""
 
 
 @dataclass(frozen=True)
 class Reasons:
-    """Why fields differ: by the object's key and the path of the field; an empty path is the object itself."""
+    """Why fields differ, by object key and field path; an empty path is the object itself."""
 
     settings: tuple[str, ...]
     """The settings that differ."""
     _found: Mapping[tuple[str, ...], Mapping[str, tuple[str, ...]]]
 
     def of(self, key: tuple[str, ...], path: str) -> tuple[str, ...]:
-        """The reasons for one field, or for the object where the path is empty."""
+        """The reasons for one field, or for the object if the path is empty."""
         found = self._found.get(key, {})
         named = [
             reason for at, reasons in found.items() if not at or not path or covers(at, path) for reason in reasons
@@ -42,10 +42,10 @@ class Reasons:
 
 
 def reasons(before: Side, after: Side, render: Render, code: str = CODE) -> Reasons:
-    """Why the two sides differ. `render` is this side's program; `code` is what its changes are called.
+    """Why the two sides differ. `render` is this side's program; `code` describes changes of the code.
 
-    Renders this side's program with the configuration of the other, and then with each changed setting by itself. What
-    none of them brings about alone is told to follow from all of them.
+    Renders this side's program with the other side's configuration, and then with each changed setting separately. Changes that
+    no single setting causes are attributed to all of them.
     """
     changed = _changed(_tree(before.config), _tree(after.config))
     names = tuple(map(_named, changed))
@@ -71,7 +71,7 @@ def reasons(before: Side, after: Side, render: Render, code: str = CODE) -> Reas
         for paths in _grouped(changed):
             tried = render(_with(before.config, after.config, paths))
             if tried.problem:
-                together += paths  # only right with others
+                together += paths  # only valid in combination with others
             else:
                 note(middle, tried, _names(paths))
         if together and not (tried := render(_with(before.config, after.config, together))).problem:
@@ -86,7 +86,7 @@ def _frozen(
 
 
 def changed_settings(before: Side, after: Side) -> tuple[str, ...]:
-    """The keys of the stack file that differ."""
+    """The settings that differ."""
     return tuple(map(_named, _changed(_tree(before.config), _tree(after.config))))
 
 
@@ -102,7 +102,7 @@ def _decoded(value: str) -> Any:
 
 
 def _changed(before: Any, after: Any, path: Path = ()) -> list[Path]:
-    """The paths of the settings that differ, each as deep as both sides are mappings."""
+    """The paths of the settings that differ, as deep as both sides are mappings."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         return [
             found
@@ -121,7 +121,7 @@ def _named(path: Path) -> str:
 
 
 def _names(paths: Sequence[Path]) -> str:
-    """What several settings have in common."""
+    """A short description of several settings, by their common prefix."""
     if len(paths) <= _LISTED:
         return ", ".join(map(_named, paths))
     common = [parts[0] for parts in zip(*paths, strict=False) if len(set(parts)) == 1]
@@ -129,7 +129,7 @@ def _names(paths: Sequence[Path]) -> str:
 
 
 def _grouped(paths: Sequence[Path]) -> list[list[Path]]:
-    """The settings to try together: each by itself, or by sections, as small as the number of renders allows."""
+    """The groups of settings to try together, as small as the number of renders allows."""
     for depth in range(max(map(len, paths), default=1), 0, -1):
         groups: dict[Path, list[Path]] = {}
         for each in paths:
@@ -140,7 +140,7 @@ def _grouped(paths: Sequence[Path]) -> list[list[Path]]:
 
 
 def _with(base: Mapping[str, str], other: Mapping[str, str], paths: Sequence[Path]) -> dict[str, str]:
-    """The one configuration, with some settings as the other has them."""
+    """The configuration `base`, with some settings from `other`."""
     tree, source = _tree(base), _tree(other)
     for path in paths:
         tree = _put(tree, path, _at(source, path))

@@ -1,8 +1,8 @@
-"""A revision of the project as plain data: what each stack registers there, and what its file says.
+"""A revision of the project as plain data: the objects that each stack registers, and its configuration.
 
-It runs in two places. In this process it takes this side. As a script (`python registered.py < request`) it takes another
-revision, with that revision's own code: whatever it imports of airis is found in the folder that the request names. So it
-uses nothing of airis/diff, and of the rest only what every revision has.
+It runs in two places: in this process for this side, and as a script (`python registered.py < request`) for another revision,
+with that revision's code. The script imports airis from the folder in the request, so it uses nothing of airis/diff, and
+otherwise only what every revision has.
 """
 
 import contextlib
@@ -20,20 +20,20 @@ from pathlib import Path
 from typing import Any
 
 SECRET = "$secret"  # noqa: S105  (a key)
-"""The key of a mapping that stands for a secret value, and holds a digest of it."""
+"""The key of a mapping that replaces a secret value by its digest."""
 
 _UNREADABLE = "[secret]"
 _STACKS = ("airis.stack_file.stacks", "airis.stacks")
 _PROGRAM = ("airis.render.program", "airis.program")
-"""Where the revisions keep the same module, the newest first."""
+"""The names of the same module in different revisions, the newest first."""
 _ENCRYPTION = ("secretsprovider", "encryptedkey", "encryptionsalt")
 
 
 def registered(root: Path, names: Sequence[str], salt: str) -> dict[str, Any]:
-    """Each stack by its name: its objects, its configuration, or the problem that keeps it from being rendered.
+    """Each stack by name: its objects and configuration, or the error that rendering it raises.
 
-    `root` is the folder with Pulumi.yaml; a stack without a file there is left out. Secret values leave as digests that only
-    mean something beside another answer with the same `salt`.
+    `root` is the folder with Pulumi.yaml; a stack without a file there is omitted. Secret values are replaced by digests that
+    are only comparable with those from a call with the same `salt`.
     """
     found = [name for name in names or stacks_in(root) if (root / f"Pulumi.{name}.yaml").is_file()]
     return {name: _stack(root, name, salt.encode()) for name in found}
@@ -54,14 +54,14 @@ def _stack(root: Path, name: str, salt: bytes) -> dict[str, Any]:
         except Exception:
             if not stack.secret_keys:
                 raise
-            # An older revision may want to see the one placeholder that it knows
+            # An older revision may only accept its own placeholder
             return {"problem": "", **taken(_module(_STACKS).read_stack(name, root), salt)}
     except Exception as error:
         return {"problem": _words(error), "config": config}
 
 
 def configured(root: Path, name: str) -> Any:
-    """The stack file, with a placeholder of its own for each encrypted value: a change of one shows in what it becomes."""
+    """The stack file, with a distinct placeholder for each encrypted value, so that changes of them are visible."""
     stack = _module(_STACKS).read_stack(name, root)
     if not stack.secret_keys:
         return stack
@@ -76,9 +76,9 @@ def configured(root: Path, name: str) -> Any:
 
 
 def taken(stack: Any, salt: bytes) -> dict[str, Any]:
-    """What the program makes of a stack file, as plain data."""
+    """The objects that the program registers for a stack file, as plain data."""
     program = _module(_PROGRAM)
-    with contextlib.redirect_stderr(io.StringIO()):  # what the program warns of is not what this is about
+    with contextlib.redirect_stderr(io.StringIO()):  # its warnings do not matter here
         objects = program.run(stack).objects
     secret = program.Secret
     return {
@@ -99,19 +99,19 @@ def taken(stack: Any, salt: bytes) -> dict[str, Any]:
 
 
 def _module(places: Sequence[str]) -> Any:
-    """The module, from the first of these places that the revision has."""
+    """The module, under the first of these names that the revision has."""
     *newer, oldest = places
     for name in newer:
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
-            if not str(error.name).startswith("airis"):  # it is there, and lacks a package
+            if not str(error.name).startswith("airis"):  # the module exists, but a package is missing
                 raise
     return importlib.import_module(oldest)
 
 
 def _provider(stack: Any) -> dict[str, bool]:
-    """Which objects the provider changes in place: set for the project, or for the stack."""
+    """Which kinds the provider changes in place, as set for the project or the stack."""
     declared = _yaml(stack.path.parent / "Pulumi.yaml").get("config") or {}
     found = {}
     for key in ("enableSecretMutable", "enableConfigMapMutable"):
@@ -139,7 +139,7 @@ def _read(given: Any) -> Any:
 
 
 def _placeholders(raw: Any, read: Any) -> Any:
-    """The value as the program's own reader has it, `read`, with placeholders where encrypted values stand in the file."""
+    """The value as parsed by the program, `read`, with placeholders for the file's encrypted values."""
     if isinstance(raw, Mapping):
         if set(raw) == {"secure"}:  # the encrypted text is public, and so is its digest
             return f"{_UNREADABLE} {hashlib.sha256(str(raw['secure']).encode()).hexdigest()}"
@@ -152,7 +152,7 @@ def _placeholders(raw: Any, read: Any) -> Any:
 
 
 def _hidden(body: Mapping[str, Any], secret: type, salt: bytes) -> Any:
-    """The object with digests where secrets are; all that a Secret holds is one, marked as such or not."""
+    """The object with secrets replaced by digests; all values in a Secret are secrets, whether marked or not."""
 
     def digest(value: Any) -> dict[str, str]:
         text = json.dumps(_bare(value, secret), sort_keys=True, default=str)
@@ -177,15 +177,15 @@ def _hidden(body: Mapping[str, Any], secret: type, salt: bytes) -> Any:
 
 def _bare(value: Any, secret: type) -> Any:
     if isinstance(value, secret):
-        return _bare(value.value, secret)  # type: ignore[attr-defined]  # whatever revision's class it is
+        return _bare(value.value, secret)  # type: ignore[attr-defined]  # the class of any revision
     if isinstance(value, Mapping):
         return {key: _bare(inner, secret) for key, inner in value.items()}
     return [_bare(inner, secret) for inner in value] if isinstance(value, list) else value
 
 
 def _words(error: BaseException) -> str:
-    """What went wrong, in the words of whoever refused it; for a defect, where it is."""
-    if type(error).__name__ in ("AirisError", "RunError", "SettingsError"):  # whatever revision's class it is
+    """The error message; for a bug, with its location."""
+    if type(error).__name__ in ("AirisError", "RunError", "SettingsError"):  # the class of any revision
         return str(error)
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
@@ -195,8 +195,8 @@ def _words(error: BaseException) -> str:
 
 
 def main() -> None:
-    """Answers the request on stdin on stdout, both JSON."""
-    gc.set_threshold(200_000, 20, 20)  # as airis/cli/main.py has it, and for the same reason
+    """Reads the request from stdin, and writes the result to stdout, both JSON."""
+    gc.set_threshold(200_000, 20, 20)  # as in airis/cli/main.py, for the same reason
     request = json.load(sys.stdin)
     answer, sys.stdout = sys.stdout, sys.stderr  # the program may print
     root = Path(request["root"])
@@ -204,7 +204,7 @@ def main() -> None:
     sys.dont_write_bytecode = True
     json.dump(registered(root, request["stacks"], request["salt"]), answer)
     answer.flush()
-    os._exit(0)  # taking a million objects apart one by one takes as long as rendering
+    os._exit(0)  # freeing a million objects takes as long as rendering
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Which changes make Pulumi's Kubernetes provider replace an object.
 
-Source: pulumi/pulumi-kubernetes v4, provider/pkg/provider/diff.go (`forceNewProperties`), for the API versions that are
-still served. Source for the order: provider.go, `Diff` (`deleteBeforeReplace`).
+Source: pulumi/pulumi-kubernetes v4, provider/pkg/provider/diff.go (`forceNewProperties`), for the API versions still served.
+Source for the order: provider.go, `Diff` (`deleteBeforeReplace`).
 """
 
 from collections.abc import Mapping
@@ -62,11 +62,11 @@ _CONTENTS = {
     "Secret": ("enableSecretMutable", ("type", "stringData", "data")),
     "ConfigMap": ("enableConfigMapMutable", ("binaryData", "data")),
 }
-"""Kinds whose contents change in place only where the provider is told so, and the object is not immutable."""
+"""Kinds whose contents only change in place if the provider is configured to, and the object is not immutable."""
 
 
 def forcing(item: Item, mutable: Mapping[str, bool]) -> tuple[str, ...]:
-    """The fields of which a change replaces the object. `mutable` is how the provider is configured."""
+    """The fields whose change forces a replacement. `mutable` is the provider's configuration."""
     fields = _FORCING.get((item.group, item.kind), ())
     if not item.group and item.kind in _CONTENTS:
         switch, contents = _CONTENTS[item.kind]
@@ -76,5 +76,5 @@ def forcing(item: Item, mutable: Mapping[str, bool]) -> tuple[str, ...]:
 
 
 def covers(field: str, path: str) -> bool:
-    """Whether a change at `path` is one of `field`: of itself, of something in it, or of what it is in."""
+    """Whether a change at `path` changes `field`: the field itself, a part of it, or a parent."""
     return within(path, field) or within(field, path)

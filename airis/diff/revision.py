@@ -1,4 +1,4 @@
-"""Another revision of the project, from git: in a worktree of its own, which is gone afterwards."""
+"""Another revision of the project, from git, in a temporary worktree."""
 
 import contextlib
 import os
@@ -13,10 +13,10 @@ from pathlib import Path
 from airis.terminal.errors import AirisError, EnvironmentProblem
 
 _GIT_SECONDS = 120.0
-_INSTEAD = "`--against FILE` compares with a rendered file instead"
+_INSTEAD = "or compare with a rendered file: `--against FILE`"
 _QUIET = (
     "-c",
-    f"core.hooksPath={os.devnull}",  # no hook of the user's runs, or of the repository's
+    f"core.hooksPath={os.devnull}",  # run no hooks
     "-c",
     "core.fsmonitor=false",
     "-c",
@@ -29,13 +29,13 @@ class Revision:
     """A commit of the repository that the project is in."""
 
     ref: str
-    """As it was asked for."""
+    """As given by the user."""
     commit: str
-    """Its full hash."""
+    """The full hash."""
     root: Path
     """The project's folder in the working tree."""
     prefix: str
-    """Where the project is in the repository; empty at its top."""
+    """The project's path in the repository; empty at its top."""
 
     def __str__(self) -> str:
         short = self.commit[:8]
@@ -43,9 +43,9 @@ class Revision:
 
 
 def resolved(ref: str, root: Path) -> Revision:
-    """The commit that `ref` names in the repository around the project.
+    """The commit that `ref` names in the project's repository.
 
-    Raises EnvironmentProblem without git, and AirisError where there is no repository, or no such commit in it.
+    Raises EnvironmentProblem without git, and AirisError if there is no repository or no such commit.
     """
     try:
         prefix = _git(root, "rev-parse", "--show-prefix").strip()
@@ -56,33 +56,31 @@ def resolved(ref: str, root: Path) -> Revision:
     with contextlib.suppress(AirisError):
         found = _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
         return Revision(ref, found.strip(), root, prefix)
-    raise AirisError(f"--base {ref}: git knows no such revision here", _remedy(ref, root))
+    raise AirisError(f"--base {ref}: there is no such revision in this repository", _remedy(ref, root))
 
 
 def _remedy(ref: str, root: Path) -> str:
     if _git(root, "rev-parse", "--is-shallow-repository").strip() == "true":
-        return (
-            "this clone is shallow: `git fetch --unshallow` gets the history (with actions/checkout, `fetch-depth: 0`)"
-        )
+        return "this clone is shallow: `git fetch --unshallow` fetches the history (with actions/checkout, `fetch-depth: 0`)"
     remotes = _git(root, "remote").split()
     for remote in remotes:
         with contextlib.suppress(AirisError):
             _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"refs/remotes/{remote}/{ref}")
-            return f"there is a branch of that name at a remote: --base {remote}/{ref}"
-    fetch = f"`git fetch {remotes[0]}` gets what is new there; " if remotes else ""
-    return f"{fetch}`git branch --all` and `git log --oneline` list what there is"
+            return f"a remote has a branch with that name: --base {remote}/{ref}"
+    fetch = f"`git fetch {remotes[0]}` fetches new revisions; " if remotes else ""
+    return f"{fetch}`git branch --all` and `git log --oneline` list the revisions"
 
 
 @contextmanager
 def checked_out(revision: Revision) -> Iterator[Path]:
-    """The project's folder as it is in that revision. Neither index nor working tree of the user is touched; no hook runs."""
+    """The project's folder at that revision. Changes neither the user's index nor the working tree, and runs no hooks."""
     folder = Path(tempfile.mkdtemp(prefix="airis-diff-")).resolve()
-    tree = folder / folder.name  # git calls its own record of the worktree by that name
+    tree = folder / folder.name  # git's record of the worktree has that name
     try:
         _git(revision.root, *_QUIET, "worktree", "add", "--quiet", "--detach", "--force", str(tree), revision.commit)
         yield tree / revision.prefix
     finally:
-        # Only this worktree, whether or not it was ever finished; `prune` would also forget those of other people
+        # Only this worktree, complete or not; `prune` would also remove the records of others
         try:
             _git(revision.root, *_QUIET, "worktree", "remove", "--force", "--force", str(tree))
         except AirisError:
@@ -93,7 +91,7 @@ def checked_out(revision: Revision) -> Iterator[Path]:
 
 
 def changed_files(revision: Revision) -> list[str]:
-    """The files of the project that differ from that revision, those that git does not know yet included."""
+    """The files of the project that differ from that revision, including untracked ones."""
     known = _git(
         revision.root, *_QUIET, "diff", "--name-only", "--relative", "--no-ext-diff", revision.commit, "--", "."
     )
@@ -102,7 +100,7 @@ def changed_files(revision: Revision) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """The user's, but for what would lead git to another repository or index, as inside of a hook, and without questions."""
+    """The user's environment, without variables that select another repository or index (as in a hook), and without prompts."""
     kept = {key: value for key, value in os.environ.items() if key not in _LEADING}
     return {**kept, "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_LFS_SKIP_SMUDGE": "1", "LC_ALL": "C"}
 
@@ -120,11 +118,11 @@ def _git(root: Path, *args: str) -> str:
             timeout=_GIT_SECONDS,
             check=False,
             env=environment(),
-            start_new_session=True,  # Ctrl-C is for airis, which takes the worktree away again
+            start_new_session=True,  # Ctrl-C is for airis, which then removes the worktree
         )
     except FileNotFoundError:
         raise EnvironmentProblem(
-            "git is missing, and it knows the other revision", f"install git; {_INSTEAD}"
+            "git is missing, but it is needed to read the other revision", f"install git; {_INSTEAD}"
         ) from None
     except subprocess.TimeoutExpired:
         raise EnvironmentProblem(f"git did not answer within {_GIT_SECONDS:.0f} s") from None

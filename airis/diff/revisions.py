@@ -1,4 +1,4 @@
-"""Compares stacks of the working tree with those of another revision, each side rendered by its own code."""
+"""Compares stacks in the working tree with those in another revision, each side rendered by its own code."""
 
 import json
 import os
@@ -20,22 +20,22 @@ AFTER = "the working tree"
 _SECONDS = 300.0
 _LAST_LINES = 6
 _FILES = 3
-"""So many files that changed are named."""
+"""The maximum number of changed files to list."""
 
 
 def diff_stacks(names: Sequence[str], base: str, root: Path) -> list[Diff]:
-    """What the working tree changes against the revision `base`, stack by stack; all of both sides where none is named.
+    """The changes from the revision `base` to the working tree, per stack; for all stacks of both sides if none is named.
 
-    `root` is the folder with Pulumi.yaml. The other revision is rendered once for all stacks, by its own code, in a process
-    of its own; this side in this process. A stack that cannot be rendered on one side is told as a problem of its diff.
+    `root` is the folder with Pulumi.yaml. A separate process renders the other revision once for all stacks, with that
+    revision's code; this process renders this side. If a side of a stack cannot be rendered, its diff contains a problem.
 
-    Raises AirisError where `base` is no revision of a repository around `root`, or a stack is on neither side, and
-    EnvironmentProblem without git.
+    Raises AirisError if `base` is not a revision of the repository, or a stack is on neither side, and EnvironmentProblem
+    without git.
     """
     revision = resolved(base, root)
     salt = secrets.token_hex(16)
     with checked_out(revision) as folder, _started(folder, names, salt) as process:
-        # While the other revision renders, this one does
+        # Both revisions render concurrently
         from airis.diff.changes import whole
         from airis.diff.registered import configured, registered, taken
         from airis.diff.stack_objects import Side, side_of
@@ -46,7 +46,7 @@ def diff_stacks(names: Sequence[str], base: str, root: Path) -> list[Diff]:
         found = sorted({*mine, *theirs}) if not names else list(names)
         for name in found:
             if name not in mine and name not in theirs and not broken:
-                configured(root, name)  # says what is wrong, and which stacks there are
+                configured(root, name)  # raises an error that lists the stacks
 
         def diff(name: str) -> Diff:
             before = Side(str(revision), problem=broken) if broken else side_of(str(revision), theirs.get(name))
@@ -67,7 +67,7 @@ def diff_stacks(names: Sequence[str], base: str, root: Path) -> list[Diff]:
 
 
 def _code(revision: Revision, files: Sequence[str]) -> str:
-    """What the changes of the program are called: by the files that changed, if they are few."""
+    """The description of changes of the code, with the changed files if they are few."""
     program = [
         each for each in files if not (each.startswith("Pulumi.") and each.endswith(".yaml")) and _is_program(each)
     ]
@@ -82,13 +82,13 @@ def _is_program(file: str) -> bool:
 
 @contextmanager
 def _started(folder: Path, names: Sequence[str], salt: str) -> Iterator["subprocess.Popen[str]"]:
-    """The process that renders the other revision; it is gone after the block."""
+    """The process that renders the other revision; it ends with the block."""
     script = Path(__file__).with_name("registered.py")
     process = subprocess.Popen(
         [sys.executable, str(script)],
         cwd=next(
             each for each in (folder, *folder.parents) if each.is_dir()
-        ),  # the project may not have been there yet
+        ),  # the project may not exist in that revision
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -97,7 +97,7 @@ def _started(folder: Path, names: Sequence[str], salt: str) -> Iterator["subproc
         start_new_session=True,  # Ctrl-C is for airis, which ends it
     )
     try:
-        with suppress(BrokenPipeError):  # what it died of is on stderr
+        with suppress(BrokenPipeError):  # its error is on stderr
             process.stdin.write(json.dumps({"root": str(folder), "stacks": list(names), "salt": salt}))  # type: ignore[union-attr]
             process.stdin.close()  # type: ignore[union-attr]
         process.stdin = None
@@ -113,7 +113,7 @@ def _started(folder: Path, names: Sequence[str], salt: str) -> Iterator["subproc
 
 
 def _answer(process: "subprocess.Popen[str]") -> tuple[dict[str, Any], str]:
-    """The stacks of the other revision; or none, and why."""
+    """The stacks of the other revision; or none, and the reason."""
     try:
         out, err = process.communicate(timeout=_SECONDS)
     except subprocess.TimeoutExpired:
@@ -126,7 +126,7 @@ def _answer(process: "subprocess.Popen[str]") -> tuple[dict[str, Any], str]:
 
 
 def require(diff: Diff) -> Diff:
-    """The diff, where this side is known. Raises AirisError with what is wrong with it."""
+    """The diff, if this side could be rendered. Raises AirisError otherwise."""
     for each in diff.problems:
         if each.side == "after":
             raise AirisError(each.words)

@@ -1,4 +1,4 @@
-"""One side of a diff: the objects of a stack as they are in a revision, a file or a cluster."""
+"""One side of a diff: the objects of a stack in a revision, a file or a cluster."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,20 +12,20 @@ Body = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Item:
-    """An object, with what Pulumi knows of it beside its manifest."""
+    """An object with its manifest and Pulumi's resource options."""
 
     body: Body
     urn: str = ""
-    """Where it stands in the program; empty where no program says so."""
+    """Its URN in the program; empty if it was not rendered."""
     protect: bool = False
     retain: bool = False
     ignores: tuple[str, ...] = ()
     stray: bool = False
-    """Whether it is only found in a cluster: no stack has it, and no pod uses it."""
+    """Whether it only exists in the cluster: it is not in the stack, and no pod uses it."""
 
     @property
     def kind(self) -> str:
-        """The kind, as `StatefulSet`."""
+        """The kind, such as `StatefulSet`."""
         return str(self.body["kind"])
 
     @property
@@ -35,7 +35,7 @@ class Item:
 
     @property
     def namespace(self) -> str | None:
-        """The namespace; none for objects that stand outside of namespaces."""
+        """The namespace; None for cluster-scoped objects."""
         found = self.body["metadata"].get("namespace")
         return None if found is None else str(found)
 
@@ -46,17 +46,17 @@ class Item:
 
     @property
     def identity(self) -> tuple[str, str, str, str]:
-        """What tells it apart in a cluster."""
+        """Identifies it in a cluster."""
         return self.group, self.kind, self.namespace or "", self.name
 
     @property
     def pod(self) -> Body:
-        """The spec of the pods that it makes; empty for other objects."""
+        """The spec of a workload's pods; empty for other objects."""
         return self.template.get("spec") or {}
 
     @property
     def template(self) -> Body:
-        """The template of the pods that it makes; empty for other objects."""
+        """The template of a workload's pods; empty for other objects."""
         found = (self.body.get("spec") or {}).get("template")
         return found if isinstance(found, Mapping) and isinstance(found.get("spec"), Mapping) else {}
 
@@ -66,24 +66,24 @@ class Item:
 
 @dataclass(frozen=True)
 class Side:
-    """All objects of a stack, on one side."""
+    """All objects of a stack on one side."""
 
     label: str
     items: tuple[Item, ...] = ()
     config: Mapping[str, str] = field(default_factory=dict)
-    """The stack's configuration, as the program gets it; empty where it is not known."""
+    """The stack's configuration, as passed to the program; empty if unknown."""
     mutable: Mapping[str, bool] = field(default_factory=dict)
-    """Which kinds the provider changes in place, as the project sets it for its provider."""
+    """Which kinds the provider changes in place, by the project's configuration."""
     encryption: tuple[str, ...] = ()
-    """With what the stack's secrets are encrypted."""
+    """The encryption of the stack's secrets: provider, key and salt."""
     problem: str = ""
-    """Why the side is not known."""
+    """Why the side could not be rendered."""
     there: bool = True
     """Whether the stack exists on this side."""
 
 
 def side_of(label: str, taken: Mapping[str, Any] | None) -> Side:
-    """From what registered.py says of the stack; None where the stack does not exist."""
+    """A side from the output of registered.py; None means that the stack does not exist."""
     if taken is None:
         return Side(label, there=False)
     if taken["problem"]:
@@ -98,7 +98,7 @@ def side_of(label: str, taken: Mapping[str, Any] | None) -> Side:
 
 
 def items_of(objects: Iterable[Mapping[str, Any]]) -> tuple[Item, ...]:
-    """The objects as registered.py has them, which reads secrets as digests."""
+    """Objects from the output of registered.py, with secrets as digests."""
     return tuple(
         Item(_opened(each["body"]), each["urn"], each["protect"], each["retain"], tuple(each["ignores"]))
         for each in objects

@@ -1,4 +1,4 @@
-"""A diff on the terminal: the summary first, then object by object. Red is data; colours only on a terminal."""
+"""A diff on the terminal: the summary first, then object by object. Data loss is red; colours only on a terminal."""
 
 from collections.abc import Callable
 
@@ -34,7 +34,7 @@ def print_diff(diff: Diff, console: Console | None = None) -> None:
 
     def say(*parts: Text | str | tuple[str, str]) -> None:
         text = Text.assemble(*parts)
-        # Values come from other people's branches: nothing in them may speak to the terminal
+        # Values may come from untrusted branches: strip terminal escape sequences
         text.plain = "".join(each if each.isprintable() or each == "\n" else "\ufffd" for each in text.plain)
         console.print(text, soft_wrap=True)
 
@@ -42,7 +42,7 @@ def print_diff(diff: Diff, console: Console | None = None) -> None:
     say((diff.summary(), style))
     say((f"{diff.before} -> {diff.after}", "dim"))
     if diff.settings:
-        say((f"Settings that change: {', '.join(diff.settings)}", "dim"))
+        say((f"Changed settings: {', '.join(diff.settings)}", "dim"))
     for problem in diff.problems:
         say(
             "\n",
@@ -58,7 +58,7 @@ def print_diff(diff: Diff, console: Console | None = None) -> None:
     if rows:
         console.print()
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for title in ("In all", "Before", "After"):
+        for title in ("Total", "Before", "After"):
             table.add_column(title, no_wrap=True)
         for what, before, after in rows:
             table.add_row(what, before, Text(after, style="bold" if before != after else ""))

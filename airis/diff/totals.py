@@ -1,4 +1,4 @@
-"""What a stack asks for in all: pods, devices, CPU, memory and storage."""
+"""The total requests and limits of a stack: pods, devices, CPU, memory and storage."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,9 +21,9 @@ _STAYING = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
 
 
 def quantity(given: Any) -> Decimal:
-    """A Kubernetes quantity as a number; what is none counts as 0: the API server would refuse it.
+    """A Kubernetes quantity as a number; 0 if it is invalid, because the API server would reject it.
 
-    More is allowed than in settings/, because files and clusters write quantities in every way that there is.
+    Accepts more notations than settings/, because files and clusters use all of them.
     """
     match = re.fullmatch(r"([+-]?[0-9.]+)(?:([eE][+-]?\d+)|([A-Za-z]*))", str(given).strip())
     try:
@@ -33,7 +33,7 @@ def quantity(given: Any) -> Decimal:
 
 
 def totals(items: Sequence[Item]) -> Totals:
-    """The sum over all pods that stay, and over all claims."""
+    """The sum over all long-running pods and all claims."""
     found = Totals()
     for item in items:
         if item.kind not in _STAYING or not item.pod:
@@ -46,7 +46,7 @@ def totals(items: Sequence[Item]) -> Totals:
             devices[name] = devices.get(name, Amount()) + each.times(count)
         for name, number in _claimed(item, items).items():
             devices[name] = devices.get(name, Amount()) + Amount(number, number).times(count)
-        # A limit without a request is the request as well
+        # A limit without a request is also the request
         asked = {name: requests.get(name, limits.get(name, Decimal(0))) for name in ("cpu", "memory")}
         found = Totals(
             pods=found.pods + count,
@@ -68,7 +68,7 @@ def totals(items: Sequence[Item]) -> Totals:
 
 
 def pods_of(item: Item, items: Iterable[Item]) -> Amount:
-    """How many pods a workload has: as many as it says, or as its autoscaler does. Those of a DaemonSet count as one."""
+    """The number of a workload's pods, from its replicas or its autoscaler. A DaemonSet counts as one."""
     replicas = item.body["spec"].get("replicas")
     if replicas != 0:
         for each in items:
@@ -91,9 +91,9 @@ def _is_ordinary(name: str) -> bool:
 
 
 def _effective(pod: Mapping[str, Any], which: str) -> dict[str, Decimal]:
-    """What the scheduler counts: all containers together, or the largest init container.
+    """What the scheduler counts: the sum of all containers, or the largest init container.
 
-    Source: Kubernetes, "Init Containers", "Resource sharing within containers"; sidecars run beside the containers.
+    Source: Kubernetes, "Init Containers", "Resource sharing within containers"; sidecars run next to the containers.
     """
     running: dict[str, Decimal] = {}
     highest: dict[str, Decimal] = {}
@@ -118,7 +118,7 @@ def _resources(container: Mapping[str, Any], which: str) -> dict[str, Decimal]:
 
 
 def _claimed(item: Item, items: Iterable[Item]) -> dict[str, int]:
-    """Devices by Dynamic Resource Allocation: of each DeviceClass, how many a pod claims by its templates."""
+    """Devices by Dynamic Resource Allocation: the number that a pod's claim templates request, by DeviceClass."""
     found: dict[str, int] = {}
     templates = {
         each.name: ((each.body.get("spec") or {}).get("spec") or {}).get("devices") or {}
@@ -127,7 +127,7 @@ def _claimed(item: Item, items: Iterable[Item]) -> dict[str, int]:
     }
     for claim in item.pod.get("resourceClaims") or []:
         for request in (templates.get(claim.get("resourceClaimTemplateName")) or {}).get("requests") or []:
-            exactly = request.get("exactly") or request  # as the first versions of the API had it
+            exactly = request.get("exactly") or request  # the API's first versions have no `exactly`
             name = f"DeviceClass {exactly.get('deviceClassName', '?')}"
             found[name] = found.get(name, 0) + int(exactly.get("count", 1))
     return found
@@ -144,7 +144,7 @@ def _storage(items: Sequence[Item]) -> Amount:
             count = pods_of(item, items)
             for template in spec.get("volumeClaimTemplates") or []:
                 for ordinal in range(count.high):
-                    # those that stand in the stack by themselves are counted already
+                    # claims that are objects of the stack are already counted
                     if (item.namespace, f"{template['metadata']['name']}-{item.name}-{ordinal}") not in names:
                         each = _amount(_wanted(template.get("spec") or {}))
                         total += each if ordinal < count.low else Amount(0, each.high)

@@ -1,4 +1,4 @@
-"""The parts of a diff in words and lines, for whoever prints them."""
+"""The parts of a diff as text, for terminal and Markdown."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,14 +19,14 @@ ACTIONS = {
     Action.CHANGED: "changed",
     Action.REPLACED: "replaced",
     Action.DELETED: "deleted",
-    Action.KEPT: "leaves the stack, stays in the cluster",
+    Action.KEPT: "removed from the stack, kept in the cluster",
 }
 
 _TEXT_LINES = 20
 
 
 def totals_rows(diff: Diff) -> list[tuple[str, str, str]]:
-    """What, before, after: a row for each total that either side has."""
+    """Rows of name, before and after, for each total that either side has."""
     before, after = _amounts(diff.totals_before), _amounts(diff.totals_after)
     names = [*after, *(name for name in before if name not in after)]
     none = "0"
@@ -63,20 +63,20 @@ def _bytes(number: int) -> str:
 
 
 def label(change: ObjectChange) -> str:
-    """The object, with its namespace where it is in one."""
+    """The object, with its namespace if it has one."""
     return f"{change} in {change.namespace}" if change.namespace else str(change)
 
 
 def heading(diff: Diff, problem: Problem) -> str:
-    """What a problem is: a side that cannot be rendered, something that the cluster lacks, or a note."""
+    """The heading of a problem: a side that cannot be rendered, a failure in the cluster, or a note."""
     if problem.side == "cluster":
-        return "does not come up in the cluster"
+        return "fails in the cluster"
     side = {"before": diff.before, "after": diff.after}.get(problem.side)
     return f"{side} cannot be rendered" if side is not None else "note"
 
 
 def notes(change: ObjectChange) -> Iterator[tuple[str, str]]:
-    """What follows from the change: which sort of thing, and the sentence."""
+    """The effects of the change, each with its kind."""
     yield from (("data" if not each.harmless else "claim", each.words) for each in change.data)
     yield from (("refused", words) for words in change.refused)
     yield from (("downtime", words) for words in change.downtime)
@@ -84,7 +84,7 @@ def notes(change: ObjectChange) -> Iterator[tuple[str, str]]:
 
 
 def field_lines(field: FieldChange, width: int) -> list[str]:
-    """The field as lines with `-` and `+` in front, one for each value, or for each line of a text that differs."""
+    """The field as lines prefixed with `-` and `+`, one for each value, or for each changed line of a text."""
     before, after = field.before, field.after
     if isinstance(before, str) and isinstance(after, str) and "\n" in before + after:
         return [f"  {field.path}:", *(_cut(line, width) for line in changed_lines(before, after, _TEXT_LINES))]
@@ -97,7 +97,7 @@ def _cut(line: str, width: int) -> str:
 
 
 def remarks(field: FieldChange) -> str:
-    """What is to say of a field beside its values."""
+    """Notes on a field, next to its values."""
     told = [
         *(["forces replacement"] if field.forces_replacement else []),
         *(["ignored by Pulumi"] if field.ignored else []),

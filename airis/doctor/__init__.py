@@ -1,4 +1,4 @@
-"""Looks for what makes deployments fail, before they do: this machine, the cluster, and what a stack needs of both."""
+"""Finds what makes a deployment fail, before it does: on this machine, in the cluster, and in what a stack needs of both."""
 
 from airis.doctor.examination import Examination, examine
 

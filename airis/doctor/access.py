@@ -1,4 +1,4 @@
-"""Checks of the way to the cluster: does it answer, is it the right one, of a supported version, and what may be done there."""
+"""Checks of cluster access: connection, identity, versions, served APIs and permissions."""
 
 from airis.cluster.connection import NOT_CONFIGURED
 from airis.doctor.checks import Group, Outcomes, Scope, check, not_checked, ok, problem, warning
@@ -6,8 +6,7 @@ from airis.doctor.observation import Observation, minor
 
 _ACCESS = Group.ACCESS
 _OLDEST = (1, 25)
-"""Pod Security admission, by which the stack's namespace says what its pods may do, is stable since 1.25
-(Kubernetes, "Pod Security Admission")."""
+"""Pod Security admission, which the stack relies on, is stable since 1.25 (Kubernetes, "Pod Security Admission")."""
 _RETAINING = (1, 27)
 """`persistentVolumeClaimRetentionPolicy` is on by default since 1.27 (Kubernetes, "StatefulSets")."""
 _SKEW = 1
@@ -18,45 +17,45 @@ _SKEW = 1
     _ACCESS,
     Scope.MACHINE,
     "Is a cluster configured, and does it answer?",
-    why="Pulumi calls a preview without a cluster a success, and fails in the middle of the update.",
-    remedy="`kubectl get namespaces` must work: look at $KUBECONFIG, the context, a VPN, an expired login",
+    why="Without a cluster, a Pulumi preview succeeds, and the update fails halfway.",
+    remedy="make `kubectl get namespaces` work: check $KUBECONFIG, the context, the VPN and the login",
 )
-def cluster(look: Observation) -> Outcomes:
-    """The configuration, and one request."""
-    if look.address is None and look.silence:
-        yield problem(look.silence)
-    elif look.address is None:
+def cluster(seen: Observation) -> Outcomes:
+    """Reads the configuration and sends one request."""
+    if seen.address is None and seen.silence:
+        yield problem(seen.silence)
+    elif seen.address is None:
         yield not_checked(NOT_CONFIGURED)
-    elif look.server is None:
-        yield problem(f"{look.address} does not answer: {look.silence}")
+    elif seen.server is None:
+        yield problem(f"{seen.address} does not answer: {seen.silence}")
     else:
-        server = f", server {look.address.server}" if look.address.server else ""
-        yield ok(f"{look.address}{server} answers")
+        server = f", server {seen.address.server}" if seen.address.server else ""
+        yield ok(f"{seen.address}{server} answers")
 
 
 @check(
     "version",
     _ACCESS,
     Scope.CLUSTER,
-    "Is the cluster of a version that the stack's objects need?",
-    why="An older API server drops fields it does not know, without a word: with 1.24 nothing enforces the Pod Security level.",
+    "Is the Kubernetes version recent enough for the stack's objects?",
+    why="An older API server silently drops unknown fields: 1.24 does not enforce the Pod Security level.",
     remedy="upgrade the cluster; Kubernetes supports its three newest minor versions",
 )
-def version(look: Observation) -> Outcomes:
-    """What the server says of itself."""
-    server = minor(look.cluster.version)
+def version(seen: Observation) -> Outcomes:
+    """Checks the version that the API server reports."""
+    server = minor(seen.cluster.version)
     if server == (0, 0):
-        yield not_checked(f"the server's version reads {look.cluster.version!r}")
+        yield not_checked(f"cannot parse the API server's version {seen.cluster.version!r}")
         return
     if server < _OLDEST:
-        yield problem(f"the cluster is {look.cluster.version}; it must be 1.25 or newer")
+        yield problem(f"the cluster is {seen.cluster.version}; it must be 1.25 or newer")
     elif server < _RETAINING:
         yield warning(
-            f"the cluster is {look.cluster.version}: before 1.27 a StatefulSet does not know what becomes of its claims, and "
-            "keeps them"
+            f"the cluster is {seen.cluster.version}: before 1.27, persistentVolumeClaimRetentionPolicy has no effect, and a "
+            "StatefulSet keeps its claims"
         )
     else:
-        yield ok(f"the cluster is {look.cluster.version}")
+        yield ok(f"the cluster is {seen.cluster.version}")
 
 
 @check(
@@ -64,14 +63,14 @@ def version(look: Observation) -> Outcomes:
     _ACCESS,
     Scope.CLUSTER,
     "Are kubectl and the cluster at most one minor version apart?",
-    why="Kubernetes supports no more. An older kubectl does not know newer kinds, and a newer one asks for what is not served.",
-    remedy="install a kubectl of the cluster's version",
+    why="Kubernetes supports no larger skew. An older kubectl lacks newer kinds; a newer one uses APIs that are not served.",
+    remedy="install a kubectl with the cluster's minor version",
 )
-def kubectl_version(look: Observation) -> Outcomes:
-    """Kubectl's version against the server's (Kubernetes, "Version Skew Policy")."""
-    server, client = look.cluster.version, look.cluster.client
+def kubectl_version(seen: Observation) -> Outcomes:
+    """Compares kubectl's version with the server's (Kubernetes, "Version Skew Policy")."""
+    server, client = seen.cluster.version, seen.cluster.client
     if (0, 0) in (minor(server), minor(client)):
-        yield not_checked(f"the versions read {client!r} and {server!r}")
+        yield not_checked(f"cannot parse the versions {client!r} and {server!r}")
     elif abs(minor(client)[1] - minor(server)[1]) > _SKEW:
         yield warning(f"kubectl is {client}, the cluster {server}: more than one minor version apart")
     else:
@@ -82,16 +81,16 @@ def kubectl_version(look: Observation) -> Outcomes:
     "api-versions",
     _ACCESS,
     Scope.STACK,
-    "Does the cluster serve every API that the stack has objects of?",
-    why="An object of an API that is not served is refused, after others have been made.",
-    remedy="install what defines it (Gateway API, a DRA-capable version), or take the setting out that asks for it",
+    "Does the cluster serve every API that the stack uses?",
+    why="The API server rejects objects of an unserved API, after other objects have been created.",
+    remedy="install what provides the API (Gateway API, a version with DRA), or remove the setting that needs it",
 )
-def api_versions(look: Observation) -> Outcomes:
-    """The apiVersion of each object."""
+def api_versions(seen: Observation) -> Outcomes:
+    """Checks the apiVersion of each object."""
     missing: dict[str, str] = {}
-    for each in look.stack.objects:
+    for each in seen.stack.objects:
         group, _, wanted = str(each["apiVersion"]).rpartition("/")
-        if group and wanted not in look.cluster.groups.get(group, ()):
+        if group and wanted not in seen.cluster.groups.get(group, ()):
             missing.setdefault(str(each["apiVersion"]), str(each["kind"]))
     for api, kind in missing.items():
         yield problem(f"the cluster does not serve {api} ({kind})")
@@ -104,20 +103,20 @@ def api_versions(look: Observation) -> Outcomes:
     _ACCESS,
     Scope.STACK,
     "Is this the cluster that the stack belongs to?",
-    why="The same names on another cluster are somebody else's data.",
-    remedy="choose the stack's own cluster by its context or kubeconfig",
+    why="On another cluster, objects with the same names hold other data.",
+    remedy="select the stack's cluster by its context or kubeconfig",
 )
-def identity(look: Observation) -> Outcomes:
-    """The pin `airis:cluster` (uid, context, server)."""
-    pinned = look.stack.settings.cluster
+def identity(seen: Observation) -> Outcomes:
+    """Compares the cluster with the pin `airis:cluster` (uid, context, server)."""
+    pinned = seen.stack.settings.cluster
     if pinned.uid is not None:
-        look.known("namespaces")
-    if look.identity:
-        yield problem(look.identity)
+        seen.known("namespaces")
+    if seen.identity:
+        yield problem(seen.identity)
     elif pinned.uid is None and pinned.context is None and pinned.server is None:
         yield warning(
-            "the stack is not tied to a cluster: it would deploy to any that is configured",
-            "`airis up` prints the command that ties it (airis:cluster.uid)",
+            "the stack is not pinned to a cluster: `up` deploys to whichever cluster is configured",
+            "`airis up` prints the command that pins it (airis:cluster.uid)",
         )
     else:
         yield ok("it is the cluster that the stack belongs to")
@@ -127,19 +126,19 @@ def identity(look: Observation) -> Outcomes:
     "permissions",
     _ACCESS,
     Scope.STACK,
-    "May the user do what `up` does, with every kind of object that the stack has?",
-    why="What is forbidden fails in the middle of an update, when other objects have been made already.",
-    remedy="ask for a Role with these verbs in the stack's namespace, and for a ClusterRole for what stands outside of it",
+    "Does the user have the permissions that `up` needs, for every kind of object in the stack?",
+    why="A missing permission fails the update halfway, after other objects have been created.",
+    remedy="request a Role with these verbs in the stack's namespace, and a ClusterRole for cluster-scoped resources",
 )
-def permissions(look: Observation) -> Outcomes:
-    """SelfSubjectAccessReviews: the API server's own answer."""
-    look.known("rights")
+def permissions(seen: Observation) -> Outcomes:
+    """Evaluates SelfSubjectAccessReviews."""
+    seen.known("rights")
     denied: dict[str, list[str]] = {}
-    for each in look.cluster.rights:
+    for each in seen.cluster.rights:
         if not each.allowed:
             denied.setdefault(each.resource, []).append(each.verb)
     for resource, verbs in denied.items():
         yield problem(f"not permitted: {', '.join(verbs)} {resource}")
     if not denied:
-        kinds = len({each.resource for each in look.cluster.rights})
-        yield ok(f"everything that `up` does with {kinds} kinds of objects is permitted")
+        kinds = len({each.resource for each in seen.cluster.rights})
+        yield ok(f"the user has the permissions that `up` needs for {kinds} kinds of objects")

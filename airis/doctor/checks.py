@@ -1,4 +1,4 @@
-"""What a check is, and what it finds."""
+"""Checks, their groups and scopes, and findings."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -8,35 +8,35 @@ from airis.doctor.observation import NotChecked, Observation
 
 
 class State(StrEnum):
-    """What became of a check, the worst first."""
+    """The state of a finding, the worst first."""
 
     PROBLEM = "problem"
-    """The deployment fails, or does not serve."""
+    """The deployment fails, or the application is not available."""
     WARNING = "warning"
-    """It works, and may surprise later."""
+    """It works, but may cause trouble later."""
     NOT_CHECKED = "not checked"
-    """Nobody could be asked, or may not ask."""
+    """The information is not available, or the user may not read it."""
     OK = "ok"
     """As it should be."""
 
 
 class Group(StrEnum):
-    """What the checks are about, in the order in which they are reported."""
+    """The subjects of the checks, in the order of the report."""
 
     MACHINE = "This machine"
-    ACCESS = "Access to the cluster"
+    ACCESS = "Cluster access"
     NAMESPACE = "Namespace"
     STORAGE = "Storage"
     REFERENCES = "Images and references"
     NODES = "Nodes and GPUs"
-    EXPOSURE = "The way in"
-    PLATFORM = "What the cluster adds"
-    REACH = "What the stack reaches"
-    RUNNING = "What runs"
+    EXPOSURE = "Ingress and Gateway"
+    PLATFORM = "Cluster add-ons"
+    REACH = "Connectivity"
+    RUNNING = "Running workloads"
 
 
 class Scope(StrEnum):
-    """What a check looks at, and so when it is made."""
+    """What a check examines, and so when it runs."""
 
     MACHINE = "machine"
     """This machine: always."""
@@ -45,19 +45,19 @@ class Scope(StrEnum):
     STACK = "stack"
     """What a stack needs of the cluster: with --stack."""
     DEPLOYED = "deployed"
-    """What runs: with --stack, once it is deployed."""
+    """Running workloads: with --stack, once it is deployed."""
     PROBED = "probed"
-    """What short pods have tried: with --probe."""
+    """What the probe pods found: with --probe."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One thing that a check found."""
+    """One result of a check."""
 
     state: State
     what: str
     remedy: str = ""
-    """What helps here; empty for what the check says in general."""
+    """The fix for this case; empty for the check's general one."""
 
 
 Outcomes = Iterable[Outcome]
@@ -65,7 +65,7 @@ Outcomes = Iterable[Outcome]
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found, with all that a reader needs to act on it."""
+    """One result of a check, with the reason and the fix."""
 
     check: str
     group: Group
@@ -73,36 +73,36 @@ class Finding:
     what: str
     why: str
     remedy: str
-    """What helps; empty where nothing needs to be done."""
+    """The fix; empty if nothing needs to be done."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """A check by name. `run` is a pure function of what was seen."""
+    """A named check. `run` is a pure function of the observation."""
 
     name: str
     group: Group
     scope: Scope
     asks: str
-    """What is checked, as a question."""
+    """The question that the check answers."""
     why: str
     """Why it matters."""
     remedy: str
-    """What helps in general."""
+    """The general fix."""
     run: Callable[[Observation], Outcomes]
 
-    def findings(self, look: Observation) -> list[Finding]:
-        """What the check finds; nothing where it does not apply."""
+    def findings(self, seen: Observation) -> list[Finding]:
+        """The findings of the check; none if it does not apply."""
         outcomes: list[Outcome] = []
         try:
-            for each in self.run(look):
+            for each in self.run(seen):
                 outcomes.append(each)
         except NotChecked as unknown:
             outcomes.append(Outcome(State.NOT_CHECKED, f"{self.asks} {unknown}"))
         return [self.finding(each) for each in outcomes]
 
     def finding(self, outcome: Outcome) -> Finding:
-        """The outcome with what the check says about all of them."""
+        """The outcome, completed with the check's reason and fix."""
         act = outcome.state in (State.PROBLEM, State.WARNING)
         remedy = outcome.remedy or (self.remedy if act else "")
         return Finding(self.name, self.group, outcome.state, outcome.what, self.why, remedy)
@@ -115,7 +115,7 @@ CHECKS: dict[str, Check] = {}
 def check(
     name: str, group: Group, scope: Scope, asks: str, *, why: str, remedy: str
 ) -> Callable[[Callable[[Observation], Outcomes]], Check]:
-    """Makes a function a check, and registers it."""
+    """Registers a function as a check."""
 
     def register(run: Callable[[Observation], Outcomes]) -> Check:
         CHECKS[name] = Check(name, group, scope, asks, why, remedy, run)
@@ -125,27 +125,27 @@ def check(
 
 
 def ok(what: str) -> Outcome:
-    """As it should be."""
+    """Nothing to do."""
     return Outcome(State.OK, what)
 
 
 def warning(what: str, remedy: str = "") -> Outcome:
-    """Worth knowing."""
+    """It works, but may cause trouble later."""
     return Outcome(State.WARNING, what, remedy)
 
 
 def problem(what: str, remedy: str = "") -> Outcome:
-    """To be mended first."""
+    """To be fixed first."""
     return Outcome(State.PROBLEM, what, remedy)
 
 
 def not_checked(what: str) -> Outcome:
-    """Nobody could be asked; `what` says why."""
+    """Not known; `what` gives the reason."""
     return Outcome(State.NOT_CHECKED, what)
 
 
 def listed(names: Iterable[str], most: int = 5) -> str:
-    """Names for people: the first few, and how many more there are."""
+    """The first few names, and how many more there are."""
     known = list(dict.fromkeys(names))
     more = f" and {len(known) - most} more" if len(known) > most else ""
     return ", ".join(known[:most]) + more

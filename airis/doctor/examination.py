@@ -1,4 +1,4 @@
-"""`airis doctor`: observes, makes the checks, and says what they amount to."""
+"""`airis doctor`: observes machine and cluster, runs the checks, and collects their findings."""
 
 import json
 from collections.abc import Sequence
@@ -37,87 +37,85 @@ from airis.terminal.errors import AirisError, EnvironmentProblem, ExitCode
 from airis.terminal.progress import step
 
 _MODULES = (machine, access, namespace, storage, references, images, nodes, exposure, hosts, platform, reach, running)
-"""What registers the checks."""
+"""The modules that register the checks."""
 
 
 @dataclass(frozen=True)
 class Examination:
-    """What was found."""
+    """The findings of one run."""
 
     stack: str | None
     findings: Sequence[Finding]
     cluster_needed: bool
-    """Whether a cluster was asked for, by --stack, --kubeconfig or a $KUBECONFIG that leads nowhere."""
+    """Whether the run requires a cluster: --stack, --kubeconfig or an unusable $KUBECONFIG was given."""
     cluster_answers: bool
 
     def count(self, state: State) -> int:
-        """How many findings are of that state."""
+        """The number of findings with that state."""
         return sum(each.state is state for each in self.findings)
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the command returns to the shell."""
+        """The exit code of the command."""
         if self.cluster_needed and not self.cluster_answers:
             return ExitCode.ENVIRONMENT
         return ExitCode.NOT_READY if self.count(State.PROBLEM) else ExitCode.OK
 
 
 def examine(name: str | None, kubeconfig: Path | None = None, *, probing: bool = False) -> Examination:
-    """Examines this machine and the cluster, and with a stack's name what that stack needs of them.
+    """Examines this machine and the cluster, and, if a stack is named, what that stack needs of them.
 
-    `kubeconfig` names another cluster than the one that `pulumi up` would go to. Nothing is changed; `probing` makes short pods
-    that try what the stack's pods would. Raises AirisError for a bad stack, before anything is asked.
+    `kubeconfig` selects a cluster other than the one that `pulumi up` would deploy to. Nothing is changed; `probing` creates
+    short-lived pods that try the stack's connections. Raises AirisError for an invalid stack, before any request.
     """
     if probing and name is None:
         raise AirisError(
-            "--probe needs --stack", "it reaches for what a stack names: airis doctor --stack NAME --probe"
+            "--probe needs --stack", "it tries the connections of a stack: airis doctor --stack NAME --probe"
         )
     stack = no_stack() if name is None else read_stack(name)
     wanted = None if name is None else wanted_of(stack)
-    with step("Looking at this machine and the cluster"):
-        look = take(stack, wanted, kubeconfig)
-    if probing and look.server is not None and wanted is not None:
-        look = replace(look, probed=_probed(stack, wanted, kubeconfig, look))
-    needed = name is not None or kubeconfig is not None or (look.address is None and bool(look.silence))
-    return Examination(name, findings(look), needed, look.server is not None)
+    with step("Checking this machine and the cluster"):
+        seen = take(stack, wanted, kubeconfig)
+    if probing and seen.server is not None and wanted is not None:
+        seen = replace(seen, probed=_probed(stack, wanted, kubeconfig, seen))
+    needed = name is not None or kubeconfig is not None or (seen.address is None and bool(seen.silence))
+    return Examination(name, findings(seen), needed, seen.server is not None)
 
 
-def findings(look: Observation) -> list[Finding]:
-    """What every check that applies finds, in the order of the checks."""
+def findings(seen: Observation) -> list[Finding]:
+    """The findings of every applicable check, in the order of the checks."""
     scopes = {Scope.MACHINE}
     found: list[Finding] = []
-    if look.server is not None:
+    if seen.server is not None:
         scopes.add(Scope.CLUSTER)
-        if look.wanted is not None:
+        if seen.wanted is not None:
             scopes.add(Scope.STACK)
-            if look.deployed:
+            if seen.deployed:
                 scopes.add(Scope.DEPLOYED)
-            if look.probed is not None:
+            if seen.probed is not None:
                 scopes.add(Scope.PROBED)
     for each in CHECKS.values():
         if each.scope in scopes:
-            found += each.findings(look)
+            found += each.findings(seen)
     if Scope.STACK in scopes and Scope.DEPLOYED not in scopes:
-        found.append(
-            CHECKS["pods"].finding(Outcome(State.NOT_CHECKED, "the stack is not deployed: nothing of it runs"))
-        )
+        found.append(CHECKS["pods"].finding(Outcome(State.NOT_CHECKED, "the stack is not deployed, so it has no pods")))
     return found
 
 
-def _probed(stack: StackFile, wanted: Requirements, kubeconfig: Path | None, look: Observation) -> Probed:
+def _probed(stack: StackFile, wanted: Requirements, kubeconfig: Path | None, seen: Observation) -> Probed:
     try:
         with connected(stack, wanted.namespace, kubeconfig) as cluster:
-            return probe(cluster, look)
+            return probe(cluster, seen)
     except EnvironmentProblem as error:
         return Probed(obstacle=error.message)
 
 
 def take(stack: StackFile, wanted: Requirements | None, kubeconfig: Path | None) -> Observation:
-    """Looks at this machine and at the cluster that the stack goes to."""
+    """Observes this machine and the cluster that the stack is deployed to."""
     here = this_machine(stack.path.parent)
     try:
-        address = Address(f"the cluster of {kubeconfig}") if kubeconfig is not None else configured_cluster(stack)
-    except EnvironmentProblem as error:  # the kubeconfig leads nowhere
+        address = Address(f"the cluster in {kubeconfig}") if kubeconfig is not None else configured_cluster(stack)
+    except EnvironmentProblem as error:  # the kubeconfig is unusable
         return Observation(here, silence=error.message, wanted=wanted)
     if address is None:
         return Observation(here, wanted=wanted)
@@ -129,26 +127,26 @@ def take(stack: StackFile, wanted: Requirements | None, kubeconfig: Path | None)
         return Observation(here, address, silence=_last_line(error.message), wanted=wanted)
     except EnvironmentProblem as error:  # there is no kubectl
         return Observation(here, address, silence=error.message, wanted=wanted)
-    look = Observation(here, address, server=server, wanted=wanted)
+    seen = Observation(here, address, server=server, wanted=wanted)
     if wanted is None:
-        return look
+        return seen
     return replace(
-        look,
-        identity=_identity(stack, look),
-        resolved=resolved([*wanted.hosts, *hosts.addresses(look)]),
+        seen,
+        identity=_identity(stack, seen),
+        resolved=resolved([*wanted.hosts, *hosts.addresses(seen)]),
         images=registry.look_up(wanted.images),
     )
 
 
 def wanted_of(stack: StackFile) -> Requirements:
-    """What the stack needs. Raises AirisError with everything that is wrong with it."""
+    """What the stack needs. Raises AirisError with every error in the stack file."""
     from airis.render.objects import manifests  # noqa: PLC0415  (heavy, and not needed without a stack)
 
     return Requirements(stack.name, settings_of(stack), manifests(stack), stack.upserts)
 
 
 def no_stack() -> StackFile:
-    """A stack that says nothing, where none is named: then the command works outside of the project too."""
+    """An empty stack, for a run without --stack: the command then works outside a project too."""
     folder = Path.cwd()
     with suppress(AirisError):
         folder = project_root()
@@ -156,19 +154,19 @@ def no_stack() -> StackFile:
 
 
 def _in_use(cluster: Cluster, address: Address) -> Address:
-    """The context and the server that kubectl goes to."""
+    """The context and the server that kubectl uses."""
     with suppress(KubectlError, ValueError, LookupError, TypeError):
         config = json.loads(cluster.run("config", "view", "--minify", "--output=json"))
         return Address(address.words, config["current-context"], config["clusters"][0]["cluster"]["server"])
     return address
 
 
-def _identity(stack: StackFile, look: Observation) -> str:
-    """How the cluster differs from the one that the stack belongs to; empty where it does not."""
-    pinned = look.stack.settings.cluster
-    system = named(look.cluster.objects.get("namespaces", ()), "kube-system")
+def _identity(stack: StackFile, seen: Observation) -> str:
+    """How the cluster differs from the one that the stack is pinned to; empty if it does not."""
+    pinned = seen.stack.settings.cluster
+    system = named(seen.cluster.objects.get("namespaces", ()), "kube-system")
     try:
-        guard.compare_address(stack, pinned, look.address or Address(""))
+        guard.compare_address(stack, pinned, seen.address or Address(""))
         guard.compare_uid(stack, pinned, None if system is None else str(system["metadata"]["uid"]))
     except AirisError as error:
         return error.message

@@ -1,4 +1,4 @@
-"""Checks of the way in: Ingress class and controller, Gateway."""
+"""Checks of the IngressClass, the ingress controller, and the Gateway."""
 
 from collections.abc import Mapping, Sequence
 
@@ -31,14 +31,14 @@ _CONTROLLERS: dict[str, tuple[Controller | None, tuple[str, ...]]] = {
     "projectcontour.io": (None, ("projectcontour/contour",)),
     "istio.io/ingress-controller": (None, ("istio/pilot",)),
 }
-"""What an IngressClass calls its controller (or begins with): airis' name of it, and words in the images of its pods."""
+"""By `spec.controller` of an IngressClass, or its prefix: airis' name for the controller, and parts of its image names."""
 GATEWAYS = "gateways.gateway.networking.k8s.io"
 """The resource, with its group."""
 
 
-def _class(look: Observation) -> KubeObject | None:
-    wanted = look.stack.settings.ingress.class_name
-    classes = look.all("ingressclasses.networking.k8s.io")
+def _class(seen: Observation) -> KubeObject | None:
+    wanted = seen.stack.settings.ingress.class_name
+    classes = seen.all("ingressclasses.networking.k8s.io")
     if wanted is not None:
         return named(classes, wanted)
     return next((each for each in classes if is_default(each, _DEFAULT)), None)
@@ -49,10 +49,10 @@ def _known(found: KubeObject) -> tuple[Controller | None, tuple[str, ...]]:
     return next((value for name, value in _CONTROLLERS.items() if controller.startswith(name)), (None, ()))
 
 
-def _controller_pods(look: Observation, words: Sequence[str]) -> list[KubeObject]:
+def _controller_pods(seen: Observation, words: Sequence[str]) -> list[KubeObject]:
     return [
         pod
-        for pod in living(look.all("pods"))
+        for pod in living(seen.all("pods"))
         if any(word in str(each.get("image", "")) for each in pod["spec"]["containers"] for word in words)
         or (pod["metadata"].get("labels") or {}).get("app.kubernetes.io/name") in words
     ]
@@ -61,17 +61,17 @@ def _controller_pods(look: Observation, words: Sequence[str]) -> list[KubeObject
 @check(
     "ingress-class",
     *_WAY_IN,
-    "Does the IngressClass exist; or a default one, if the stack names none?",
-    why="An Ingress whose class nobody knows is ignored without a word: the host answers 404, or nobody does.",
-    remedy="`kubectl get ingressclasses` shows what there is: set airis:ingress.className, or install an ingress controller "
+    "Does the IngressClass exist, or a default one if the stack names none?",
+    why="Controllers silently ignore an Ingress with an unknown class: the host returns 404, or does not respond.",
+    remedy="set airis:ingress.className to one of `kubectl get ingressclasses`, or install an ingress controller "
     "(`minikube addons enable ingress`)",
 )
-def ingress_class(look: Observation) -> Outcomes:
-    """The class, and whether the preset of annotations is for its controller."""
-    settings = look.stack.settings.ingress
+def ingress_class(seen: Observation) -> Outcomes:
+    """Checks the class, and whether the annotation preset matches its controller."""
+    settings = seen.stack.settings.ingress
     if settings.host is None:
         return
-    found, others = _class(look), listed(map(name_of, look.all("ingressclasses.networking.k8s.io"))) or "none"
+    found, others = _class(seen), listed(map(name_of, seen.all("ingressclasses.networking.k8s.io"))) or "none"
     if found is None:
         missing = f"no IngressClass {settings.class_name}" if settings.class_name else "no default IngressClass"
         yield problem(f"there is {missing}; there are: {others}")
@@ -80,7 +80,7 @@ def ingress_class(look: Observation) -> Outcomes:
     theirs, _ = _known(found)
     if settings.controller not in (None, "none", theirs) and theirs is not None:
         yield warning(
-            f"airis:ingress.controller is {settings.controller}, and the class is of {theirs}: its annotations have no effect",
+            f"airis:ingress.controller is {settings.controller}, but the class belongs to {theirs}: annotations are ignored",
             f"airis:ingress.controller: {theirs}",
         )
 
@@ -88,22 +88,22 @@ def ingress_class(look: Observation) -> Outcomes:
 @check(
     "ingress-controller",
     *_WAY_IN,
-    "Does the controller of that class run, and may it reach the WebUI?",
-    why="A class is only a name: without its controller nobody answers. And the NetworkPolicy lets in the namespaces it knows.",
-    remedy="install the controller, or name its namespace in airis:network.ingressNamespaces",
+    "Does the controller of that class run, and does the NetworkPolicy admit it?",
+    why="Without its controller, an IngressClass serves nothing. The NetworkPolicy admits only the namespaces that it lists.",
+    remedy="install the controller, or add its namespace to airis:network.ingressNamespaces",
 )
-def ingress_controller(look: Observation) -> Outcomes:
-    """Pods with the controller's image or label; their namespace against the NetworkPolicy."""
-    if look.stack.settings.ingress.host is None or (found := _class(look)) is None:
+def ingress_controller(seen: Observation) -> Outcomes:
+    """Finds pods with the controller's image or label, and compares their namespace with the NetworkPolicy."""
+    if seen.stack.settings.ingress.host is None or (found := _class(seen)) is None:
         return
     controller = found["spec"]["controller"]
     _, words = _known(found)
     if not words:
         yield not_checked(
-            f"how the pods of {controller} are called is not known here; a cloud's own controller has none"
+            f"{controller}: airis does not know how to find this controller's pods; a cloud's controller may run none"
         )
         return
-    pods = _controller_pods(look, words)
+    pods = _controller_pods(seen, words)
     running = [each for each in pods if condition(each, "Ready").get("status") == "True"]
     if not running:
         yield problem(
@@ -113,15 +113,15 @@ def ingress_controller(look: Observation) -> Outcomes:
         )
         return
     yield ok(f"{controller} runs: {listed(map(name_of, running))}")
-    yield from _admitted(look, sorted({str(each["metadata"]["namespace"]) for each in running}))
+    yield from _admitted(seen, sorted({str(each["metadata"]["namespace"]) for each in running}))
 
 
-def _admitted(look: Observation, namespaces: Sequence[str]) -> Outcomes:
-    network = look.stack.settings.network
+def _admitted(seen: Observation, namespaces: Sequence[str]) -> Outcomes:
+    network = seen.stack.settings.network
     if network.policies and not set(namespaces) & set(network.ingress_namespaces):
         yield problem(
-            f"the controller runs in {listed(namespaces)}, and the stack's NetworkPolicy lets in "
-            f"{listed(network.ingress_namespaces) or 'nobody'}",
+            f"the controller runs in {listed(namespaces)}, and the stack's NetworkPolicy admits "
+            f"{listed(network.ingress_namespaces) or 'no namespace'}",
             f"airis:network.ingressNamespaces: [{namespaces[0]}]",
         )
 
@@ -129,29 +129,29 @@ def _admitted(look: Observation, namespaces: Sequence[str]) -> Outcomes:
 @check(
     "gateway",
     *_WAY_IN,
-    "Do the Gateways exist that the stack attaches to, are they programmed, and do they take its routes?",
-    why="An HTTPRoute whose Gateway does not exist, or does not admit the namespace, is accepted and leads nowhere.",
-    remedy="airis:gateway.parentRefs must name a Gateway with a listener that allows the stack's namespace (allowedRoutes)",
+    "Do the Gateways that the stack attaches to exist, are they programmed, and do they allow its routes?",
+    why="The API server accepts an HTTPRoute whose Gateway is missing or does not allow the namespace, but no traffic arrives.",
+    remedy="in airis:gateway.parentRefs, name a Gateway with a listener that allows the stack's namespace (allowedRoutes)",
 )
-def gateway(look: Observation) -> Outcomes:
-    """Definitions, Gateways, their listeners."""
-    settings = look.stack.settings.gateway
+def gateway(seen: Observation) -> Outcomes:
+    """Checks the CRDs, the Gateways, and their listeners."""
+    settings = seen.stack.settings.gateway
     if settings is None:
         return
-    if not look.cluster.groups.get("gateway.networking.k8s.io"):
+    if not seen.cluster.groups.get("gateway.networking.k8s.io"):
         yield problem(
-            "the definitions of the Gateway API are not installed", "install the Gateway API and a controller for it"
+            "the CRDs of the Gateway API are not installed", "install the Gateway API and a controller for it"
         )
         return
-    there = look.all(GATEWAYS)
+    there = seen.all(GATEWAYS)
     for parent in (*settings.parent_refs, *settings.redirect_from):
-        yield _gateway(look, parent, there)
+        yield _gateway(seen, parent, there)
 
 
-def _gateway(look: Observation, parent: ParentRefSettings, there: Sequence[KubeObject]) -> Outcome:
-    mine = look.stack.namespace
+def _gateway(seen: Observation, parent: ParentRefSettings, there: Sequence[KubeObject]) -> Outcome:
+    mine = seen.stack.namespace
     namespace = parent.namespace or mine
-    body = named(look.cluster.objects.get("namespaces", ()), mine)
+    body = named(seen.cluster.objects.get("namespaces", ()), mine)
     labels = None if body is None else body["metadata"].get("labels") or {}
     words = gateway_trouble(
         there, namespace, parent.name, section=parent.section_name, port=parent.port, mine=mine, labels=labels
@@ -169,10 +169,10 @@ def gateway_trouble(
     mine: str,
     labels: Mapping[str, str] | None,
 ) -> str:
-    """Why a Gateway takes no routes of namespace `mine`; empty where it does.
+    """Why a Gateway does not allow routes from namespace `mine`; empty if it does.
 
-    `there` are the cluster's Gateways; `section` and `port` choose a listener; `labels` are those of `mine`, None where they
-    are not known.
+    `there` are the cluster's Gateways; `section` and `port` select a listener; `labels` are those of `mine`, None if they are
+    not known.
     """
     found = named([each for each in there if each["metadata"]["namespace"] == namespace], name)
     words = f"Gateway {namespace}/{name}"
@@ -187,10 +187,10 @@ def gateway_trouble(
     if not listeners:
         return f"{words} has no listener {section or port}"
     if not any(_allows(each, namespace, mine, labels) for each in listeners):
-        return f"{words} takes no routes from namespace {mine}"
+        return f"{words} does not allow routes from namespace {mine}"
     programmed = condition(found, "Programmed")
     if programmed.get("status") != "True":
-        return f"{words} is not programmed: {programmed.get('message') or 'no controller answers for it'}"
+        return f"{words} is not programmed: {programmed.get('message') or 'no controller has reported a status'}"
     return ""
 
 

@@ -1,4 +1,4 @@
-"""Checks of the names that lead in: certificates, and DNS."""
+"""Checks of the host names: certificates and DNS."""
 
 from airis.doctor.checks import Group, Outcomes, Scope, check, listed, ok, problem, warning
 from airis.doctor.exposure import GATEWAYS
@@ -10,28 +10,26 @@ _WAY_IN = (Group.EXPOSURE, Scope.STACK)
 @check(
     "issuer",
     *_WAY_IN,
-    "Are cert-manager and the issuer there that the stack names?",
-    why="Without them nobody makes the certificate: visitors get the controller's own, and a warning of their browser.",
-    remedy="install cert-manager and make the issuer; or airis:ingress.tls.secretName with a certificate of your own",
+    "Are cert-manager and the issuer that the stack names installed?",
+    why="Without them no certificate is issued: the controller serves its default certificate, and browsers warn.",
+    remedy="install cert-manager and create the issuer; or provide a certificate in airis:ingress.tls.secretName",
 )
-def issuer(look: Observation) -> Outcomes:
-    """ClusterIssuer or Issuer, and its condition Ready."""
-    tls = look.stack.settings.ingress.tls
-    if look.stack.settings.ingress.host is None or tls is None or not tls.issuers:
+def issuer(seen: Observation) -> Outcomes:
+    """Checks that the ClusterIssuer or Issuer is Ready."""
+    tls = seen.stack.settings.ingress.tls
+    if seen.stack.settings.ingress.host is None or tls is None or not tls.issuers:
         return
-    if not look.cluster.groups.get("cert-manager.io"):
+    if not seen.cluster.groups.get("cert-manager.io"):
         yield problem("cert-manager is not installed: the cluster does not serve cert-manager.io")
         return
     name = tls.cluster_issuer or tls.issuer or ""
     kind = "ClusterIssuer" if tls.cluster_issuer else "Issuer"
     resource = f"{kind.lower()}s.cert-manager.io"
-    found = named(look.all(resource) if tls.cluster_issuer else look.own(resource), name)
+    found = named(seen.all(resource) if tls.cluster_issuer else seen.own(resource), name)
     if found is None:
         yield problem(f"{kind} {name} does not exist")
     elif condition(found, "Ready").get("status") != "True":
-        yield problem(
-            f"{kind} {name} is not ready: {condition(found, 'Ready').get('message') or 'it does not say why'}"
-        )
+        yield problem(f"{kind} {name} is not ready: {condition(found, 'Ready').get('message') or 'it gives no reason'}")
     else:
         yield ok(f"{kind} {name} is ready")
 
@@ -39,17 +37,17 @@ def issuer(look: Observation) -> Outcomes:
 @check(
     "tls-secret",
     *_WAY_IN,
-    "Does the Secret with the certificate exist, if nobody issues one?",
-    why="Without it visitors get the controller's own certificate, and a warning of their browser.",
+    "Does the Secret with the certificate exist, if no issuer creates it?",
+    why="Without it the controller serves its default certificate, and browsers warn.",
     remedy="`kubectl create secret tls NAME --namespace=NAMESPACE --cert=FILE --key=FILE`",
 )
-def tls_secret(look: Observation) -> Outcomes:
-    """airis:ingress.tls.secretName, of type kubernetes.io/tls."""
-    for name in look.stack.tls_secrets:
-        look.known("secrets")
-        there = next((each for each in look.cluster.secrets if each.name == name), None)
+def tls_secret(seen: Observation) -> Outcomes:
+    """Checks airis:ingress.tls.secretName for the keys of type kubernetes.io/tls."""
+    for name in seen.stack.tls_secrets:
+        seen.known("secrets")
+        there = next((each for each in seen.cluster.secrets if each.name == name), None)
         if there is None:
-            yield problem(f"Secret {name} does not exist in namespace {look.stack.namespace}")
+            yield problem(f"Secret {name} does not exist in namespace {seen.stack.namespace}")
         elif not {"tls.crt", "tls.key"} <= there.keys:
             yield problem(f"Secret {name} (type {there.type}) has no tls.crt and tls.key")
         else:
@@ -59,44 +57,44 @@ def tls_secret(look: Observation) -> Outcomes:
 @check(
     "dns",
     *_WAY_IN,
-    "Does the host's name lead to the way in?",
-    why="A browser that cannot resolve the host, or goes elsewhere, never reaches the WebUI, however healthy it is.",
-    remedy="make a DNS record of the host for the address of the Ingress or Gateway; on minikube or kind, a line in /etc/hosts",
+    "Does the host name resolve to the Ingress or Gateway?",
+    why="If the host does not resolve, or resolves to another address, browsers do not reach a healthy WebUI either.",
+    remedy="create a DNS record for the host with the address of the Ingress or Gateway; on minikube or kind, edit /etc/hosts",
 )
-def dns(look: Observation) -> Outcomes:
-    """Addresses by the resolver of this machine, against the addresses in the status of Ingress and Gateway."""
-    for host in look.stack.hosts:
-        found, wanted = look.resolved.get(host, ()), addresses(look)
-        towards = f": its address is {listed(wanted)}" if wanted else ""
+def dns(seen: Observation) -> Outcomes:
+    """Compares the addresses from this machine's resolver with those in the status of Ingress and Gateway."""
+    for host in seen.stack.hosts:
+        found, wanted = seen.resolved.get(host, ()), addresses(seen)
+        towards = f"; its address is {listed(wanted)}" if wanted else ""
         if not found:
             local = '`echo "$(minikube ip) HOST" | sudo tee -a /etc/hosts`' if host.endswith(".local") else ""
-            yield warning(f"nobody knows the name {host} here{towards}", local.replace("HOST", host))
-        elif wanted and not set(found) & {address for each in wanted for address in look.resolved.get(each) or [each]}:
+            yield warning(f"{host} does not resolve on this machine{towards}", local.replace("HOST", host))
+        elif wanted and not set(found) & {address for each in wanted for address in seen.resolved.get(each) or [each]}:
             yield warning(
-                f"{host} leads to {listed(found)}, and the way in is at {listed(wanted)}",
-                "correct where a load balancer or tunnel stands in front; else change the record",
+                f"{host} resolves to {listed(found)}, but the Ingress or Gateway is at {listed(wanted)}",
+                "expected behind a load balancer or tunnel; otherwise, correct the DNS record",
             )
         else:
-            yield ok(f"{host} leads to {listed(found)}")
+            yield ok(f"{host} resolves to {listed(found)}")
 
 
-def addresses(look: Observation) -> list[str]:
-    """Where the way in is, by the status of the stack's Ingress and Gateways: addresses, or names of load balancers."""
+def addresses(seen: Observation) -> list[str]:
+    """The addresses in the status of the stack's Ingress and Gateways: IP addresses, or host names of load balancers."""
     try:
         balancers = [
             entry
-            for each in look.own("ingresses.networking.k8s.io")
-            if look.stack.makes("Ingress", name_of(each))
+            for each in seen.own("ingresses.networking.k8s.io")
+            if seen.stack.makes("Ingress", name_of(each))
             for entry in ((each.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
         ]
     except NotChecked:
         return []
     named_here = [str(each.get("ip") or each.get("hostname")) for each in balancers]
-    gateway = look.stack.settings.gateway
+    gateway = seen.stack.settings.gateway
     parents = (
-        {(each.namespace or look.stack.namespace, each.name) for each in gateway.parent_refs} if gateway else set()
+        {(each.namespace or seen.stack.namespace, each.name) for each in gateway.parent_refs} if gateway else set()
     )
-    for each in look.cluster.objects.get(GATEWAYS, ()):
+    for each in seen.cluster.objects.get(GATEWAYS, ()):
         if (each["metadata"]["namespace"], name_of(each)) in parents:
             named_here += [str(one["value"]) for one in (each.get("status") or {}).get("addresses") or []]
     return list(dict.fromkeys(named_here))

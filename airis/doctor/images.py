@@ -1,4 +1,4 @@
-"""Checks of images: does each exist, for the nodes that its pods may go to?"""
+"""Checks of images: whether each exists, for the architecture of the nodes that its pods may run on."""
 
 import re
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from airis.doctor.scheduling import allocatable, labels_missing, ready, taints_r
 from settings.types.images import located
 
 _ALSO_RUNS = {"amd64": ("386",), "arm64": ("arm",)}
-"""Architectures whose images a node takes too. Source: containerd/platforms, compare.go (platformVector)."""
+"""Further architectures that a node of this one runs. Source: containerd/platforms, compare.go (platformVector)."""
 
 _OWN_CREDENTIALS = re.compile(
     r"[\w.-]+\.dkr\.ecr(-fips)?\.[\w.-]+\.amazonaws\.com(\.cn)?|([\w.-]+\.)?gcr\.io|[\w.-]+-docker\.pkg\.dev|[\w.-]+\.azurecr\.\w+"
 )
-"""Registries for which nodes of the same cloud have credentials of their own. Source: matchImages in the documentation of the
-kubelet's credential providers: ecr-credential-provider, gcp-credential-provider, acr-credential-provider."""
+"""Registries that nodes of the same cloud have credentials for. Source: matchImages in the documentation of the kubelet's
+credential providers: ecr-credential-provider, gcp-credential-provider, acr-credential-provider."""
 
 
 @check(
@@ -27,41 +27,43 @@ kubelet's credential providers: ecr-credential-provider, gcp-credential-provider
     Group.REFERENCES,
     Scope.STACK,
     "Does each image exist, for the architecture of the nodes?",
-    why="A node cannot pull what its registry does not have, and cannot run what is built for another architecture: the pod "
-    "stays in ImagePullBackOff or CrashLoopBackOff.",
-    remedy="a release that the registry lists; a private image takes a pull secret (airis:imagePullSecrets)",
+    why="If an image does not exist, or is built for another architecture, the pod stays in ImagePullBackOff or "
+    "CrashLoopBackOff.",
+    remedy="choose a release that the registry lists; for a private image, set a pull secret (airis:imagePullSecrets)",
 )
-def images(look: Observation) -> Outcomes:
-    """What the registries say, asked by this machine and without credentials; and which images the nodes have."""
-    for image, users in look.stack.images.items():
-        nodes = _nodes(look, users)
+def images(seen: Observation) -> Outcomes:
+    """Queries the registries from this machine, without credentials, and reads which images the nodes have."""
+    for image, users in seen.stack.images.items():
+        nodes = _nodes(seen, users)
         if nodes and not _always_pulled(image, users) and all(_has(each, image) for each in nodes):
-            yield ok(f"image {image} is on the nodes")
+            yield ok(f"image {image} is present on the nodes")
             continue
-        said = look.images.get(image, Answer(Presence.UNKNOWN, why="nobody was asked"))
+        said = seen.images.get(image, Answer(Presence.UNKNOWN, why="its registry was not queried"))
         match said.presence:
             case Presence.THERE:
                 yield _built(image, said.platforms, nodes)
             case Presence.UNKNOWN:
                 yield not_checked(f"image {image}: {said.why}")
             case _:
-                yield _not_shown(look, image, users, said.presence)
+                yield _not_shown(seen, image, users, said.presence)
 
 
-def _not_shown(look: Observation, image: str, users: Sequence[Workload], presence: Presence) -> Outcome:
+def _not_shown(seen: Observation, image: str, users: Sequence[Workload], presence: Presence) -> Outcome:
     if is_local(image):
-        return not_checked(f"image {image}: this machine's registry does not show it; the nodes may mean another")
+        return not_checked(
+            f"image {image}: the registry on this machine does not have it; on a node, localhost is the node"
+        )
     remedy = instead(image, {"metadata": {"labels": users[0].labels}, "spec": users[0].pod})
     if presence is Presence.MISSING:
         return problem(f"image {image} does not exist", remedy)
     words = f"image {image} needs credentials, or does not exist"
-    if secrets := look.stack.pull_secrets:
-        return not_checked(f"{words}: pull secret {listed(secrets)} is named")
+    if secrets := seen.stack.pull_secrets:
+        return not_checked(f"{words}: the stack sets pull secret {listed(secrets)}")
     if _OWN_CREDENTIALS.fullmatch(located(image)[0]):
-        return not_checked(f"{words}: nodes of that cloud may have some")
+        return not_checked(f"{words}: nodes in that cloud may have them")
     return problem(
-        f"{words}, and no pull secret is named",
-        f"{remedy}; a private image takes a pull secret (airis:imagePullSecrets)",
+        f"{words}, and the stack sets no pull secret",
+        f"{remedy}; for a private image, set a pull secret (airis:imagePullSecrets)",
     )
 
 
@@ -72,17 +74,19 @@ def _built(image: str, platforms: Sequence[str], nodes: Sequence[KubeObject]) ->
     if not unfit:
         return ok(f"image {image} exists, for {listed(platforms)}")
     wrong = listed(sorted({_platform(each) for each in unfit}))
-    words = f"image {image} is built for {listed(platforms)}, and not for {wrong}"
+    words = f"image {image} is built for {listed(platforms)}, not for {wrong}"
     if len(unfit) == len(nodes):
-        return problem(f"{words}, which is what the nodes are", "take an image that is, or add nodes that fit")
-    return warning(f"{words}, which is what {listed(map(name_of, unfit))} is", OTHER_ARCHITECTURE)
+        return problem(
+            f"{words}, the platform of the nodes", "choose an image for that platform, or add nodes that can run it"
+        )
+    return warning(f"{words}, the platform of {listed(map(name_of, unfit))}", OTHER_ARCHITECTURE)
 
 
-def _nodes(look: Observation, users: Sequence[Workload]) -> list[KubeObject]:
-    """The nodes that the pods may go to, as far as nodes may be listed."""
+def _nodes(seen: Observation, users: Sequence[Workload]) -> list[KubeObject]:
+    """The nodes that the pods may run on; none if nodes may not be listed."""
     return [
         node
-        for node in look.cluster.objects.get("nodes", ())
+        for node in seen.cluster.objects.get("nodes", ())
         if ready(node) and any(_admits(node, each) for each in users)
     ]
 
@@ -100,7 +104,7 @@ def _platform(node: KubeObject) -> str:
 
 
 def _runs(node: KubeObject, platforms: Sequence[str]) -> bool:
-    """Whether the node runs one of these; so it is assumed where the node does not say what it is."""
+    """Whether the node runs one of these; assumed if the node does not report its platform."""
     system, _, architecture = _platform(node).partition("/")
     if not system or not architecture:
         return True
@@ -113,7 +117,7 @@ def _has(node: KubeObject, image: str) -> bool:
 
 
 def _always_pulled(image: str, users: Sequence[Workload]) -> bool:
-    """Whether nodes ask the registry each time. Source: Kubernetes, "Images: default image pull policy"."""
+    """Whether nodes always pull. Source: Kubernetes, "Images: default image pull policy"."""
     tag = image.rpartition("/")[2].partition("@")[0].partition(":")[2] or "latest"
     given = [
         each.get("imagePullPolicy") or ("Always" if tag == "latest" and "@" not in image else "IfNotPresent")

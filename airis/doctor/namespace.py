@@ -1,4 +1,4 @@
-"""Checks of the namespace: whose it is, what it lets pods do, and how much they may take."""
+"""Checks of the namespace: its manager, existing objects, Pod Security level, admission, quotas and limits."""
 
 import re
 from decimal import Decimal
@@ -15,136 +15,135 @@ _ENFORCE = "pod-security.kubernetes.io/enforce"
 _LEVELS = ("privileged", "baseline", "restricted")
 _VIOLATION = re.compile(r"violates PodSecurity \"(?P<level>\w+)[^\"]*\": (?P<reasons>.*)", re.DOTALL)
 _COUNTED_ELSEWHERE = "exceeded quota"
-"""A stack that runs already is in the quota's sum: the check `quota` knows, the API server does not."""
+"""The quota's usage includes a running stack. The API server counts it twice; the check `quota` does not."""
 
 
 @check(
     "namespace",
     *_NAMESPACE,
-    "Is the namespace new, or the stack's own?",
-    why="Pulumi refuses to make what exists already, and the namespace comes first: `up` ends there.",
-    remedy="where Open WebUI runs in it, `airis adopt`; where it is empty, holds Secrets alone or what a destroyed stack left, "
-    f'the setting `{UPSERT_KEY}: "true"` for the first `up`; or another airis:namespace',
+    "Is the namespace new, or managed by the stack?",
+    why="Pulumi does not create an object that already exists. The namespace is created first, so `up` fails there.",
+    remedy="if Open WebUI runs in it, `airis adopt`; if it is empty, or contains only Secrets or leftovers of a destroyed "
+    f'stack, set `{UPSERT_KEY}: "true"` for the first `up`; or choose another airis:namespace',
 )
-def namespace(look: Observation) -> Outcomes:
-    """Who applied it."""
-    name = look.stack.namespace
-    look.known("owned")
-    owned = next((each for each in look.cluster.owned if each.kind == "Namespace"), None)
+def namespace(seen: Observation) -> Outcomes:
+    """Checks which field manager applied it."""
+    name = seen.stack.namespace
+    seen.known("owned")
+    owned = next((each for each in seen.cluster.owned if each.kind == "Namespace"), None)
     if owned is None:
-        yield ok(f"namespace {name} does not exist yet: `up` makes it")
+        yield ok(f"namespace {name} does not exist yet: `up` creates it")
     elif owned.deployed:
-        yield ok(f"namespace {name} is the stack's own")
+        yield ok(f"namespace {name} is managed by the stack")
     else:
-        body = named(look.cluster.objects.get("namespaces", ()), name)
+        body = named(seen.cluster.objects.get("namespaces", ()), name)
         if body is not None and (body.get("status") or {}).get("phase") == "Terminating":
             yield problem(
-                f"namespace {name} is being deleted", "wait until it is gone, or look for the finalizer that keeps it"
+                f"namespace {name} is being deleted", "wait until it is gone, or find the finalizer that blocks it"
             )
             return
-        by = listed(sorted(owned.managers)) or "somebody"
-        yield _existing(look, f"namespace {name} exists, and {by} made it")
+        by = listed(sorted(owned.managers)) or "an unknown manager"
+        yield _existing(seen, f"namespace {name} already exists, created by {by}")
 
 
-def _existing(look: Observation, words: str) -> Outcome:
-    """Since provider 4.29 a create is refused where the object exists, unless the stack says otherwise."""
-    if look.stack.upserts:
-        return warning(f"{words}; `up` takes it over ({UPSERT_KEY})")
+def _existing(seen: Observation, words: str) -> Outcome:
+    """Since provider 4.29, creating an existing object fails, unless the stack allows it."""
+    if seen.stack.upserts:
+        return warning(f"{words}; `up` adopts it ({UPSERT_KEY})")
     return problem(words)
 
 
 @check(
     "same-names",
     *_NAMESPACE,
-    "Are the names of the stack's objects free, or its own?",
-    why="Pulumi refuses to make what exists already: `up` ends in the middle.",
-    remedy="`airis adopt` takes over what runs; or choose another airis:namespace",
+    "Are the names of the stack's objects unused, or used by the stack itself?",
+    why="Pulumi does not create an object that already exists: `up` fails halfway.",
+    remedy="adopt a running deployment with `airis adopt`, or choose another airis:namespace",
 )
-def same_names(look: Observation) -> Outcomes:
-    """Who applied the objects that are there already."""
-    look.known("owned")
-    foreign = [each for each in look.cluster.owned if each.kind != "Namespace" and not each.deployed]
+def same_names(seen: Observation) -> Outcomes:
+    """Checks which field managers applied the objects that already exist."""
+    seen.known("owned")
+    foreign = [each for each in seen.cluster.owned if each.kind != "Namespace" and not each.deployed]
     for each in foreign:
-        by = listed(sorted(each.managers)) or "somebody"
-        yield _existing(look, f"{each.kind}/{each.name} exists already, and {by} made it")
+        by = listed(sorted(each.managers)) or "an unknown manager"
+        yield _existing(seen, f"{each.kind}/{each.name} already exists, created by {by}")
     if not foreign:
-        mine = sum(each.deployed for each in look.cluster.owned)
-        yield ok(f"{mine} objects are the stack's own" if mine else "every name is free")
+        mine = sum(each.deployed for each in seen.cluster.owned)
+        yield ok(f"the stack manages all {mine} existing objects" if mine else "all names are unused")
 
 
 @check(
     "pod-security",
     *_NAMESPACE,
     "Does the Pod Security level that the namespace enforces admit the stack's pods?",
-    why="A pod that violates it is refused: the Deployment exists, and no pod ever comes.",
-    remedy="airis:podSecurity at the level that the namespace enforces, with the settings that this level asks for; or have "
-    "the namespace's label changed",
+    why="Pods that violate the level are rejected: the Deployment exists, but has no pods.",
+    remedy="set airis:podSecurity to the level that the namespace enforces, and the settings that this level requires; or "
+    "have the namespace's label changed",
 )
-def pod_security(look: Observation) -> Outcomes:
-    """A server-side dry run of a pod of each workload; and the label of a namespace that is somebody else's."""
-    look.known("owned")
-    owned = next((each for each in look.cluster.owned if each.kind == "Namespace"), None)
-    wanted = look.stack.settings.pod_security
+def pod_security(seen: Observation) -> Outcomes:
+    """Reads the namespace's label, and dry-runs a pod of each workload on the server."""
+    seen.known("owned")
+    owned = next((each for each in seen.cluster.owned if each.kind == "Namespace"), None)
+    wanted = seen.stack.settings.pod_security
     if owned is None:
-        yield ok(f"the namespace does not exist yet: `up` makes it with the level {wanted}")
+        yield ok(f"the namespace does not exist yet: `up` creates it with the level {wanted}")
         return
-    body = named(look.all("namespaces"), look.stack.namespace)
+    body = named(seen.all("namespaces"), seen.stack.namespace)
     enforced = ((body or {}).get("metadata", {}).get("labels") or {}).get(_ENFORCE, "privileged")
     if owned.deployed and enforced != wanted:
-        yield ok(f"the namespace enforces {enforced}; `up` makes it {wanted}")
+        yield ok(f"the namespace enforces {enforced}; `up` changes it to {wanted}")
         return
     if not owned.deployed and enforced in _LEVELS and _LEVELS.index(enforced) > _LEVELS.index(wanted):
         yield problem(
-            f"the namespace enforces {enforced}, the stack is made for {wanted}, and the label is somebody else's"
+            f"the namespace enforces {enforced}, the stack is set to {wanted}, and the stack does not manage the label"
         )
-    look.known("trials")
-    refused = {name: match for name, words in look.cluster.trials.items() if (match := _VIOLATION.search(words))}
+    seen.known("trials")
+    refused = {name: match for name, words in seen.cluster.trials.items() if (match := _VIOLATION.search(words))}
     for name, match in refused.items():
         yield problem(f"{name}: its pods violate {match['level']}: {match['reasons'].strip()}")
     if not refused:
-        yield ok(f"the namespace enforces {enforced}, and admits the stack's pods")
+        yield ok(f"the namespace enforces {enforced} and admits the stack's pods")
 
 
 @check(
     "admission",
     *_NAMESPACE,
-    "Would the API server take the pods?",
-    why="What an admission plugin or webhook refuses never becomes a pod: a missing PriorityClass or RuntimeClass, a policy, a "
-    "LimitRange.",
-    remedy="the API server's own words above name the rule: change the setting, or ask whoever made the rule",
+    "Does the API server admit the pods?",
+    why="Admission plugins and webhooks may reject pods: a missing PriorityClass or RuntimeClass, a policy, a LimitRange.",
+    remedy="the API server's message above names the rule: change the setting, or contact the owner of the rule",
 )
-def admission(look: Observation) -> Outcomes:
-    """A server-side dry run of a pod of each workload."""
-    look.known("trials")
+def admission(seen: Observation) -> Outcomes:
+    """Dry-runs a pod of each workload on the server."""
+    seen.known("trials")
     refused = {
         name: words
-        for name, words in look.cluster.trials.items()
+        for name, words in seen.cluster.trials.items()
         if words and not _VIOLATION.search(words) and _COUNTED_ELSEWHERE not in words
     }
     for name, words in refused.items():
         yield problem(f"{name}: {words}")
-    if not refused and look.cluster.trials:
-        yield ok("the API server takes a pod of each workload")
+    if not refused and seen.cluster.trials:
+        yield ok("the API server admits a pod of each workload")
 
 
 @check(
     "quota",
     *_NAMESPACE,
     "Does the namespace's quota leave room for the stack?",
-    why="What exceeds a ResourceQuota is refused: pods are missing, or a claim is not made.",
+    why="Objects that exceed a ResourceQuota are rejected: pods are missing, or a claim is not created.",
     remedy="have the ResourceQuota raised, or lower replicas, resources.requests or storage.size",
 )
-def quota(look: Observation) -> Outcomes:
-    """What the stack takes beyond what it has already, against what each ResourceQuota has left."""
-    quotas = look.own("resourcequotas")
-    wanted, has = totals(look.stack), _has(look) if quotas else {}
+def quota(seen: Observation) -> Outcomes:
+    """Compares what the stack needs in addition to what it already uses with what each ResourceQuota has left."""
+    quotas = seen.own("resourcequotas")
+    wanted, has = totals(seen.stack), _has(seen) if quotas else {}
     for each in quotas:
         if each["spec"].get("scopes") or each["spec"].get("scopeSelector"):
-            continue  # of pods of some kind only: the API server decides which
+            continue  # it counts only some pods, and the API server decides which
         status = each.get("status") or {}
         used = {key: amount(value) for key, value in (status.get("used") or {}).items()}
         over = [
-            f"{key}: {_plain(wanted[key])} wanted, {_plain(amount(hard) - others)} left of {hard}"
+            f"{key}: {_plain(wanted[key])} needed, {_plain(amount(hard) - others)} of {hard} left"
             for key, hard in (each["spec"].get("hard") or {}).items()
             if key in wanted
             and wanted[key]
@@ -157,7 +156,7 @@ def quota(look: Observation) -> Outcomes:
 
 
 def totals(stack: Requirements) -> Amounts:
-    """What the stack takes of a quota, by the quota's own keys. Source: Kubernetes, "Resource Quotas"."""
+    """What the stack uses of a quota, by the quota's keys. Source: Kubernetes, "Resource Quotas"."""
     each = [
         {key: value * workload.replicas for key, value in _counted(workload.pod).items()}
         for workload in stack.workloads
@@ -171,17 +170,17 @@ def totals(stack: Requirements) -> Amounts:
     return added(*each, objects, claims)
 
 
-def _has(look: Observation) -> Amounts:
-    """What the stack has already."""
-    pods = [_counted(each["spec"]) for each in living(look.pods())]
+def _has(seen: Observation) -> Amounts:
+    """What the stack already uses."""
+    pods = [_counted(each["spec"]) for each in living(seen.pods())]
     mine = [
-        each for each in look.own("persistentvolumeclaims") if look.stack.makes("PersistentVolumeClaim", name_of(each))
+        each for each in seen.own("persistentvolumeclaims") if seen.stack.makes("PersistentVolumeClaim", name_of(each))
     ]
     claims = {
         "persistentvolumeclaims": Decimal(len(mine)),
         "requests.storage": sum(map(_storage, mine), Decimal(0)),
     }
-    there = [each for each in look.cluster.owned if each.deployed]
+    there = [each for each in seen.cluster.owned if each.deployed]
     kinds = {"services": "Service", "secrets": "Secret", "configmaps": "ConfigMap"}
     objects = {key: Decimal(sum(each.kind == kind for each in there)) for key, kind in kinds.items()}
     return added(*pods, claims, objects)
@@ -207,21 +206,21 @@ def _plain(value: Decimal) -> str:
 @check(
     "limit-range",
     *_NAMESPACE,
-    "Are the claims within what the namespace's LimitRange allows?",
-    why="A claim outside of it is refused. Containers outside of it are found by the check `admission`.",
-    remedy="change storage.size of the stack, or have the LimitRange changed",
+    "Are the claims within the namespace's LimitRange?",
+    why="Claims outside the range are rejected. The check `admission` covers containers.",
+    remedy="change the stack's storage.size, or have the LimitRange changed",
 )
-def limit_range(look: Observation) -> Outcomes:
-    """The claims' sizes."""
-    for each in look.own("limitranges"):
+def limit_range(seen: Observation) -> Outcomes:
+    """Compares the claims' sizes with the range."""
+    for each in seen.own("limitranges"):
         for limit in each["spec"].get("limits") or []:
             if limit["type"] != "PersistentVolumeClaim":
                 continue
             least, most = ((limit.get(key) or {}).get("storage") for key in ("min", "max"))
             outside = [
                 name_of(claim)
-                for claim in look.stack.claims
+                for claim in seen.stack.claims
                 if (most and _storage(claim) > amount(most)) or (least and _storage(claim) < amount(least))
             ]
-            words = f"LimitRange {name_of(each)} allows claims from {least or 'nothing'} to {most or 'any size'}"
+            words = f"LimitRange {name_of(each)} allows claims from {least or '0'} to {most or 'any size'}"
             yield problem(f"{words}: {listed(outside)}") if outside else ok(words)

@@ -1,6 +1,6 @@
-"""Who provides a volume: for how many nodes it is, and what SQLite makes of file systems behind a network.
+"""What a provisioner provides: access modes, and network file systems on which SQLite fails.
 
-SQLite needs locks, a memory-mapped file (its write-ahead log, which Open WebUI switches on) and a quick `fsync`. Sources:
+SQLite needs locks, a memory-mapped file (its write-ahead log, which Open WebUI enables) and a fast `fsync`. Sources:
 SQLite, "How To Corrupt An SQLite Database File" (2.1, file systems with broken or missing lock implementations) and
 "Write-Ahead Logging" (1, it does not work over a network filesystem); Open WebUI, "Scaling Open WebUI: why SQLite on network
 storage fails the moment you scale (or upgrade)", which names NFS, CephFS and Azure Files.
@@ -16,11 +16,11 @@ from airis.doctor.checks import State
 
 @dataclass(frozen=True)
 class FileSystem:
-    """A file system behind a network."""
+    """A network file system."""
 
     name: str
     state: State
-    """How bad it is: a problem where Open WebUI does not even start, or loses what it writes."""
+    """The severity: a problem if Open WebUI does not start, or loses data."""
     why: str
 
     def __str__(self) -> str:
@@ -34,11 +34,11 @@ _FOR_ONE_NODE = (
     "disk.csi.azure.com",
     "rancher.io/local-path",
 )
-"""Provisioners whose volumes one node at a time can mount. Source: their READMEs, "Access modes"."""
+"""Provisioners whose volumes only one node at a time can mount. Source: their READMEs, "Access modes"."""
 
 
 def is_for_one_node(provisioner: str) -> bool:
-    """Whether one node at a time can mount its volumes: no ReadWriteMany, no ReadOnlyMany."""
+    """Whether only one node at a time can mount its volumes: no ReadWriteMany, no ReadOnlyMany."""
     return provisioner in _FOR_ONE_NODE
 
 
@@ -46,23 +46,25 @@ NFS = FileSystem("NFS", State.WARNING, "its locks are not reliable, and each wri
 CEPHFS = FileSystem("CephFS", State.WARNING, "each write waits for the network")
 GLUSTERFS = FileSystem("GlusterFS", State.WARNING, "its locks are not reliable, and each write waits for the network")
 LUSTRE = FileSystem(
-    "Lustre", State.WARNING, "it has locks only where they are switched on, and each write waits for the network"
+    "Lustre", State.WARNING, "it has locks only if they are enabled, and each write waits for the network"
 )
-SMB = FileSystem("SMB", State.PROBLEM, "its locks are not SQLite's: `database is locked` (open-webui/helm-charts#98)")
-OBJECTS = FileSystem("an object store", State.PROBLEM, "it has no locks, and no writes into a file")
+SMB = FileSystem(
+    "SMB", State.PROBLEM, "its locks do not work for SQLite: `database is locked` (open-webui/helm-charts#98)"
+)
+OBJECTS = FileSystem("an object store", State.PROBLEM, "it supports neither locks nor writes within a file")
 
 
 @dataclass(frozen=True)
 class _Row:
-    """Which volumes are on that file system."""
+    """Which volumes use that file system."""
 
     provisioner: str
-    """Pattern of the provisioner's or CSI driver's whole name."""
+    """Pattern of the full name of the provisioner or CSI driver."""
     file_system: FileSystem
     parameter: tuple[str, str] = ("", "")
-    """A parameter of the class, or attribute of the volume, and the pattern of its value; any if empty."""
+    """A parameter of the class or attribute of the volume, and the pattern of its value; empty matches any."""
     shared: bool = False
-    """Whether this holds for claims with ReadWriteMany alone: others are block storage."""
+    """Whether this applies only to claims with ReadWriteMany: others are block storage."""
 
 
 _ROWS: Sequence[_Row] = (
@@ -95,9 +97,9 @@ _SOURCES: Mapping[str, FileSystem] = {
 
 
 def of_provisioner(name: str, parameters: Mapping[str, str], *, shared: bool) -> FileSystem | None:
-    """The file system of the volumes that a StorageClass's provisioner makes; None for block storage, and what is not known.
+    """The file system of a provisioner's volumes; None for block storage and unknown provisioners.
 
-    `shared` says whether many nodes shall mount them.
+    `shared` is whether several nodes mount them.
     """
     for row in _ROWS:
         key, value = row.parameter
@@ -108,7 +110,7 @@ def of_provisioner(name: str, parameters: Mapping[str, str], *, shared: bool) ->
 
 
 def of_volume(spec: Mapping[str, Any]) -> FileSystem | None:
-    """The file system of a PersistentVolume, by its spec."""
+    """The file system of a PersistentVolume, from its spec."""
     if found := next((each for field, each in _SOURCES.items() if field in spec), None):
         return found
     source = spec.get("csi") or spec.get("flexVolume") or {}

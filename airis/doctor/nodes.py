@@ -1,4 +1,4 @@
-"""Checks of the nodes: room for the pods, and GPUs."""
+"""Checks of the nodes: capacity for the pods, and GPUs."""
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -24,7 +24,7 @@ from settings.pods.gpu_nodes import LABEL_PREFIXES
 _NODES = (Group.NODES, Scope.STACK)
 _DRA_SINCE = (1, 34)
 _AUTOSCALERS = ("karpenter.sh", "eks.amazonaws.com", "karpenter.k8s.aws", "karpenter.azure.com")
-"""API groups of what brings nodes when pods wait for them."""
+"""API groups of autoscalers that add nodes for pending pods."""
 _PLUGINS = ("device-plugin", "dra-driver", "gpu-feature-discovery")
 
 
@@ -33,19 +33,19 @@ _PLUGINS = ("device-plugin", "dra-driver", "gpu-feature-discovery")
     Group.NODES,
     Scope.CLUSTER,
     "Are there nodes, and are they ready?",
-    why="A pod that waits for a node stays Pending for ever.",
-    remedy="`kubectl describe node` names the reason: a kubelet that is gone, a full disk, a network plugin that does not run",
+    why="Without a ready node, pods stay Pending.",
+    remedy="`kubectl describe node` shows the reason: a stopped kubelet, a full disk, a network plugin that does not run",
 )
-def nodes(look: Observation) -> Outcomes:
-    """Every node's own word."""
-    there = look.all("nodes")
+def nodes(seen: Observation) -> Outcomes:
+    """Checks the Ready condition of every node."""
+    there = seen.all("nodes")
     broken = [name_of(each) for each in there if not ready(each)]
-    if not there and _scales(look):
-        yield warning("there is no node; the cluster brings one when pods wait for it")
+    if not there and _scales(seen):
+        yield warning("there is no node; the cluster adds one when pods are pending")
     elif not there or len(broken) == len(there):
         yield problem("no node is ready" if there else "there is no node")
     elif broken:
-        yield warning(f"not ready: {listed(broken)}; {len(there) - len(broken)} of {len(there)} nodes are")
+        yield warning(f"not ready: {listed(broken)}; {len(there) - len(broken)} of {len(there)} nodes are ready")
     else:
         yield ok(f"{len(there)} nodes are ready")
 
@@ -53,48 +53,48 @@ def nodes(look: Observation) -> Outcomes:
 @check(
     "room",
     *_NODES,
-    "Does every pod find a node with enough CPU, memory and scratch space?",
-    why="A pod whose requests fit on no node stays Pending, and `up` waits for it until its time is over.",
+    "Does every pod fit on a node with enough CPU, memory and ephemeral storage?",
+    why="A pod whose requests fit on no node stays Pending, and `up` waits for it until it times out.",
     remedy="lower the workload's resources.requests, give it tolerations for the taints, or add a node",
 )
-def room(look: Observation) -> Outcomes:
-    """Places the pods that do not run yet, the largest first, into what is free."""
-    waiting = [(each, count) for each in look.stack.workloads if (count := _missing(look, each)) > 0]
-    left = rooms([each for each in look.all("nodes") if ready(each)], look.all("pods"))
+def room(seen: Observation) -> Outcomes:
+    """Places the pods that do not run yet on the free capacity, the largest first."""
+    waiting = [(each, count) for each in seen.stack.workloads if (count := _missing(seen, each)) > 0]
+    left = rooms([each for each in seen.all("nodes") if ready(each)], seen.all("pods"))
     failed = False
     for workload, count in sorted(waiting, key=lambda each: -asked(each[0].pod).get("memory", Decimal(0))):
         for number in range(count):
             if reasons := _place(workload, left):
                 failed = True
                 words = f"{workload}: no node has room for pod {number + 1} of {count}: {reasons}"
-                yield _unless_scaled(look, words)
+                yield _unless_scaled(seen, words)
                 break
     if not failed:
-        yield ok("every pod has room on a node" if waiting else "every pod has its node")
+        yield ok("every pod fits on a node" if waiting else "every pod is on a node")
 
 
 @check(
     "cores",
     *_NODES,
-    "Have the nodes as many cores as the CPU limits say?",
-    why="A pod has as many threads as its CPU limit has cores. Where the node has fewer, threads share one and wait for each "
+    "Do the nodes have as many cores as the CPU limits?",
+    why="A pod starts one thread per core of its CPU limit. On a node with fewer cores, threads share cores and wait for each "
     "other: models answer more slowly than with fewer threads.",
-    remedy="lower resources.limits.cpu to the cores of the node, or let the pods go to nodes with more (nodeSelector)",
+    remedy="lower resources.limits.cpu to the node's cores, or schedule the pods on larger nodes (nodeSelector)",
 )
-def cores(look: Observation) -> Outcomes:
-    """The limit of each Deployment and StatefulSet, against the nodes of its pods; without pods, every node they may go to."""
-    for workload in look.stack.workloads:
+def cores(seen: Observation) -> Outcomes:
+    """Compares each Deployment's and StatefulSet's limit with its pods' nodes; without pods, with all eligible nodes."""
+    for workload in seen.stack.workloads:
         limit = asked(workload.pod, "limits").get("cpu")
         if workload.kind == "Job" or limit is None:
             continue
-        on = {each["spec"].get("nodeName") for each in living(look.own("pods")) if workload.owns(each)} - {None}
-        nodes = [each for each in look.all("nodes") if (name_of(each) in on if on else _may_go_to(workload, each))]
+        on = {each["spec"].get("nodeName") for each in living(seen.own("pods")) if workload.owns(each)} - {None}
+        nodes = [each for each in seen.all("nodes") if (name_of(each) in on if on else _may_go_to(workload, each))]
         has = {name_of(each): capacity(each).get("cpu", Decimal(0)) for each in nodes}
         short = {name: number for name, number in has.items() if number < limit}
         if short and (on or len(short) == len(has)):
-            where = f"{listed(short)}, where it runs," if on else "each node that it may go to"
-            most = f"{max(short.values()).normalize():f} cores at most"
-            yield warning(f"{workload}: its CPU limit is {limit.normalize():f}, and {where} has {most}")
+            where = f"its node {listed(short)}" if on else "every eligible node"
+            most = f"at most {max(short.values()).normalize():f} cores"
+            yield warning(f"{workload}: its CPU limit is {limit.normalize():f}, but {where} has {most}")
         elif has:
             yield ok(f"{workload}: its CPU limit of {limit.normalize():f} is within the cores of its nodes")
 
@@ -103,21 +103,20 @@ def _may_go_to(workload: Workload, node: KubeObject) -> bool:
     return not taints_refusing(workload.pod, node) and not labels_missing(workload.pod, node)
 
 
-def _missing(look: Observation, workload: Workload) -> int:
+def _missing(seen: Observation, workload: Workload) -> int:
     if workload.kind == "Job" and any(
         name_of(each) == workload.name and (each.get("status") or {}).get("succeeded")
-        for each in look.own("jobs.batch")
+        for each in seen.own("jobs.batch")
     ):
         return 0
-    bound = [each for each in living(look.own("pods")) if workload.owns(each) and each["spec"].get("nodeName")]
+    bound = [each for each in living(seen.own("pods")) if workload.owns(each) and each["spec"].get("nodeName")]
     return workload.replicas - len(bound)
 
 
 def _place(workload: Workload, left: Sequence[Room]) -> str:
-    """Takes a place on the first node that fits; or says why none does, as the scheduler would.
+    """Reserves capacity on the first node that fits; otherwise returns the reason, as the scheduler would.
 
-    What is about GPUs is for the check `gpu`: here a pod that asks for some, or for such a node, has the nodes alone that offer
-    them.
+    The check `gpu` covers GPUs: here, a pod that requests GPUs, or a GPU node, is only compared with nodes that offer them.
     """
     wanted = of_one(workload.pod)
     pieces = [key for key in wanted if _is_extended(key)]
@@ -134,18 +133,18 @@ def _place(workload: Workload, left: Sequence[Room]) -> str:
             each.take(wanted)
             return ""
         reason = (
-            f"with the untolerated taint {refused[0]}"
+            f"with untolerated taint {refused[0]}"
             if refused
-            else f"without the label {lacking}"
+            else f"without label {lacking}"
             if lacking
-            else f"with too little {', '.join(short)} free"
+            else f"with insufficient {', '.join(short)}"
         )
         reasons[reason] = reasons.get(reason, 0) + 1
     return "; ".join(f"{count} {reason}" for reason, count in reasons.items()) or "there is no node"
 
 
 def _is_extended(resource: str) -> bool:
-    """Whether a device plugin advertises it. Source: Kubernetes, "Extended resources": they have a domain."""
+    """Whether a device plugin advertises it. Source: Kubernetes, "Extended resources": their names have a domain."""
     return "/" in resource
 
 
@@ -153,48 +152,48 @@ def _admits(place: Room, workload: Workload) -> bool:
     return not taints_refusing(workload.pod, place.node) and not labels_missing(workload.pod, place.node)
 
 
-def _scales(look: Observation) -> bool:
-    if any(group in look.cluster.groups for group in _AUTOSCALERS):
+def _scales(seen: Observation) -> bool:
+    if any(group in seen.cluster.groups for group in _AUTOSCALERS):
         return True
-    return any("cluster-autoscaler" in name_of(each) for each in look.cluster.objects.get("pods", ()))
+    return any("cluster-autoscaler" in name_of(each) for each in seen.cluster.objects.get("pods", ()))
 
 
-def _unless_scaled(look: Observation, words: str) -> Outcome:
-    """Where the cluster makes nodes on demand, what has no room may get one."""
-    if _scales(look):
-        return warning(f"{words}. The cluster brings nodes on demand: whether it has such a kind is not known here")
+def _unless_scaled(seen: Observation, words: str) -> Outcome:
+    """A problem; only a warning if the cluster autoscales, and may add a suitable node."""
+    if _scales(seen):
+        return warning(
+            f"{words}. The cluster adds nodes on demand; airis does not know whether it can add a suitable one"
+        )
     return problem(words)
 
 
 @check(
     "gpu",
     *_NODES,
-    "Is there a GPU of the kind that the stack asks for, on a node that its pods may go to, and is it free?",
-    why="A pod gets a GPU only where a device plugin advertises it, the labels match, the taints are tolerated and nobody else "
-    "holds it. Otherwise Ollama stays Pending.",
-    remedy="docs/gpu.md says which labels, taints and resource names the clouds and operators use (airis:ollama.gpu)",
+    "Is a GPU of the requested kind free, on a node that the pods may run on?",
+    why="A pod gets a GPU only if a device plugin advertises it, the labels match, the taints are tolerated and no other pod "
+    "uses it. Otherwise Ollama stays Pending.",
+    remedy="docs/gpu.md lists the labels, taints and resource names of clouds and operators (airis:ollama.gpu)",
 )
-def gpu(look: Observation) -> Outcomes:
-    """Resource, labels, taints, free pieces: the first that fails is told."""
-    for workload in look.stack.workloads:
+def gpu(seen: Observation) -> Outcomes:
+    """Checks resource, labels, taints and free devices, and reports the first that fails."""
+    for workload in seen.stack.workloads:
         for resource, count in asked(workload.pod).items():
             if _is_extended(resource):
-                yield _extended(look, workload, resource, int(count))
+                yield _extended(seen, workload, resource, int(count))
 
 
-def _extended(look: Observation, workload: Workload, resource: str, count: int) -> Outcome:
-    there = [each for each in look.all("nodes") if allocatable(each).get(resource)]
-    bound = [each for each in living(look.own("pods")) if workload.owns(each) and each["spec"].get("nodeName")]
+def _extended(seen: Observation, workload: Workload, resource: str, count: int) -> Outcome:
+    there = [each for each in seen.all("nodes") if allocatable(each).get(resource)]
+    bound = [each for each in living(seen.own("pods")) if workload.owns(each) and each["spec"].get("nodeName")]
     if len(bound) >= workload.replicas:
-        return ok(
-            f"{workload}: {listed(sorted({str(each['spec']['nodeName']) for each in bound}))} gives it {resource}"
-        )
+        return ok(f"{workload} has {resource} on {listed(sorted({str(each['spec']['nodeName']) for each in bound}))}")
     if not there:
-        plugins = _plugins(look)
-        seen = f"there is {listed(plugins)}" if plugins else "no device plugin's DaemonSet was found either"
-        others = sorted({key for each in look.all("nodes") for key in allocatable(each) if "/" in key})
-        offered = f"; offered are {listed(others)}" if others else ""
-        outcome = _unless_scaled(look, f"{workload}: no node offers {resource}; {seen}{offered}")
+        plugins = _plugins(seen)
+        plugin = f"DaemonSet found: {listed(plugins)}" if plugins else "no device plugin's DaemonSet was found"
+        others = sorted({key for each in seen.all("nodes") for key in allocatable(each) if "/" in key})
+        offered = f"; nodes offer {listed(others)}" if others else ""
+        outcome = _unless_scaled(seen, f"{workload}: no node offers {resource}; {plugin}{offered}")
         return Outcome(
             outcome.state, outcome.what, "install the vendor's device plugin or GPU operator, or set resourceName"
         )
@@ -202,51 +201,51 @@ def _extended(look: Observation, workload: Workload, resource: str, count: int) 
     fitting = [each for each in there if not lacking[name_of(each)]]
     if not fitting:
         words = listed(f"{name} ({label})" for name, label in lacking.items())
-        return _unless_scaled(look, f"{workload}: no node with {resource} has the label asked for: {words}")
+        return _unless_scaled(seen, f"{workload}: no node with {resource} has the required label: {words}")
     refused = {name_of(each): taints_refusing(workload.pod, each) for each in fitting}
     open_to = [each for each in fitting if not refused[name_of(each)]]
     if not open_to:
         words = listed(f"{name} ({', '.join(taints)})" for name, taints in refused.items())
-        return _unless_scaled(look, f"{workload}: every node with {resource} has a taint it does not tolerate: {words}")
-    free = {name_of(each.node): int(each.free.get(resource, 0)) for each in rooms(open_to, look.all("pods"))}
+        return _unless_scaled(seen, f"{workload}: every node with {resource} has an untolerated taint: {words}")
+    free = {name_of(each.node): int(each.free.get(resource, 0)) for each in rooms(open_to, seen.all("pods"))}
     places = sum(each // count for each in free.values())
     if places < workload.replicas - len(bound):
         words = ", ".join(f"{name}: {each}" for name, each in free.items())
-        holders = listed(_holders(look, resource, set(free))) or "nobody"
+        holders = listed(_holders(seen, resource, set(free))) or "no pod"
         needs = f"{workload} needs {count} x {resource} for each of {workload.replicas} pods"
-        return _unless_scaled(look, f"{needs}; free are {words}; held by {holders}")
+        return _unless_scaled(seen, f"{needs}; free on {words}; in use by {holders}")
     return ok(f"{workload}: {resource} is free on {listed(name for name, each in free.items() if each >= count)}")
 
 
-def _holders(look: Observation, resource: str, names: set[str]) -> Iterator[str]:
-    for pod in living(look.all("pods")):
+def _holders(seen: Observation, resource: str, names: set[str]) -> Iterator[str]:
+    for pod in living(seen.all("pods")):
         if pod["spec"].get("nodeName") in names and asked(pod["spec"]).get(resource):
             yield f"{pod['metadata'].get('namespace')}/{name_of(pod)}"
 
 
-def _plugins(look: Observation) -> list[str]:
-    known: Sequence[KubeObject] = look.cluster.objects.get("daemonsets.apps", ())
+def _plugins(seen: Observation) -> list[str]:
+    known: Sequence[KubeObject] = seen.cluster.objects.get("daemonsets.apps", ())
     return [name_of(each) for each in known if any(word in name_of(each) for word in _PLUGINS)]
 
 
 @check(
     "dra",
     *_NODES,
-    "With airis:ollama.gpu.dra: are there the API, the DeviceClass, and devices of a driver?",
-    why="A claim of a DeviceClass that does not exist, or whose driver publishes no devices, is never allocated.",
-    remedy="Kubernetes 1.34 or newer, and the vendor's DRA driver (docs/gpu.md)",
+    "With airis:ollama.gpu.dra: are the API, the DeviceClass and a driver's devices available?",
+    why="A claim for a missing DeviceClass, or one whose driver publishes no devices, is never allocated.",
+    remedy="use Kubernetes 1.34 or newer, and install the vendor's DRA driver (docs/gpu.md)",
 )
-def dra(look: Observation) -> Outcomes:
-    """API resource.k8s.io/v1 (Kubernetes 1.34), DeviceClasses, ResourceSlices."""
-    settings = look.stack.settings.ollama.gpu
-    if not look.stack.settings.ollama.enabled or settings is None or settings.dra is None:
+def dra(seen: Observation) -> Outcomes:
+    """Checks the API resource.k8s.io/v1 (Kubernetes 1.34), DeviceClasses and ResourceSlices."""
+    settings = seen.stack.settings.ollama.gpu
+    if not seen.stack.settings.ollama.enabled or settings is None or settings.dra is None:
         return
-    if "v1" not in look.cluster.groups.get("resource.k8s.io", ()):
-        version = look.cluster.version
+    if "v1" not in seen.cluster.groups.get("resource.k8s.io", ()):
+        version = seen.cluster.version
         older = minor(version) < _DRA_SINCE
         yield problem(
             f"the cluster ({version}) does not serve resource.k8s.io/v1"
-            + (": that came with Kubernetes 1.34" if older else "")
+            + (", which is new in Kubernetes 1.34" if older else "")
         )
         return
     for resource, existing in (
@@ -254,23 +253,23 @@ def dra(look: Observation) -> Outcomes:
         ("resourceclaimtemplates.resource.k8s.io", settings.dra.existing_claim_template),
     ):
         if existing is not None:
-            there = named(look.own(resource), existing) is not None
+            there = named(seen.own(resource), existing) is not None
             words = f"{resource.partition('.')[0]}/{existing}"
-            yield ok(f"{words} exists") if there else problem(f"{words} does not exist in {look.stack.namespace}")
+            yield ok(f"{words} exists") if there else problem(f"{words} does not exist in {seen.stack.namespace}")
     if settings.dra.existing_claim or settings.dra.existing_claim_template:
         return
     wanted = settings.device_class
-    if named(look.all("deviceclasses.resource.k8s.io"), wanted) is None:
-        others = listed(map(name_of, look.all("deviceclasses.resource.k8s.io")))
+    if named(seen.all("deviceclasses.resource.k8s.io"), wanted) is None:
+        others = listed(map(name_of, seen.all("deviceclasses.resource.k8s.io")))
         yield problem(f"there is no DeviceClass {wanted}; there are: {others or 'none'}")
         return
     try:
-        slices = look.all("resourceslices.resource.k8s.io")
+        slices = seen.all("resourceslices.resource.k8s.io")
     except NotChecked:
-        yield ok(f"DeviceClass {wanted} exists; which devices there are may not be listed")
+        yield ok(f"DeviceClass {wanted} exists; listing its devices is not permitted")
         return
     if not any(each["spec"].get("devices") for each in slices):
-        yield problem("no driver publishes a device: there is no ResourceSlice with any")
+        yield problem("no driver publishes a device: no ResourceSlice contains any")
     else:
         drivers = listed(sorted({str(each["spec"]["driver"]) for each in slices}))
         yield ok(f"DeviceClass {wanted} exists, and {drivers} publishes devices")

@@ -1,4 +1,4 @@
-"""One look at machine, cluster and stack, as plain values: what the checks are functions of."""
+"""The observation of machine, cluster and stack, as plain values: the input of the checks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from airis.doctor.this_machine import Machine
 
 
 class NotChecked(Exception):
-    """Raised where the observation does not tell what a check asks for; its text says why."""
+    """Raised if the observation lacks what a check needs; its text is the reason."""
 
 
 @dataclass(frozen=True)
@@ -28,22 +28,22 @@ class Keys:
 
 @dataclass(frozen=True)
 class Owned:
-    """An object that has a name of the stack's: who applied it."""
+    """An existing object with the name of one of the stack's, and who applied it."""
 
     kind: str
     name: str
     managers: frozenset[str]
-    """Everybody who owns fields of it."""
+    """All its field managers."""
 
     @property
     def deployed(self) -> bool:
-        """Whether Pulumi has made it, or has been handed it by `airis adopt`, under the name `airis`."""
+        """Whether Pulumi created it, or `airis adopt` handed it over (field manager `airis`)."""
         return any(each.startswith("pulumi") or each == "airis" for each in self.managers)
 
 
 @dataclass(frozen=True)
 class Right:
-    """Whether something may be done."""
+    """Whether the user has a permission."""
 
     verb: str
     resource: str
@@ -53,95 +53,95 @@ class Right:
 
 @dataclass(frozen=True)
 class Killed:
-    """What one pod of Ollama says of models whose servers have ended."""
+    """What one pod of Ollama reports about models whose servers have ended."""
 
     kills: int | None
-    """Processes that the kernel has killed for memory; None where nobody could look."""
+    """Processes that the kernel killed for memory; None if that could not be read."""
     servers: Sequence[tuple[str, Ended]]
-    """The models by their names, as far as these are known, with what the log says of them."""
+    """The models' names, if known, and what the log reports about each."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """What a cluster says of itself."""
+    """What was read from a cluster."""
 
     version: str = ""
     """As `v1.34.1`."""
     client: str = ""
     """Version of kubectl."""
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Versions that are served, by API group."""
+    """Served versions, by API group."""
     objects: Mapping[str, Sequence[KubeObject]] = field(default_factory=dict)
-    """Objects by resource: of the whole cluster."""
+    """Objects of the whole cluster, by resource."""
     own: Mapping[str, Sequence[KubeObject]] = field(default_factory=dict)
-    """Objects by resource: of the stack's namespace."""
+    """Objects of the stack's namespace, by resource."""
     unknown: Mapping[str, str] = field(default_factory=dict)
-    """What could not be asked for, and why."""
+    """What could not be read, and why."""
     secrets: Sequence[Keys] = ()
     config_maps: Sequence[Keys] = ()
     owned: Sequence[Owned] = ()
     rights: Sequence[Right] = ()
     trials: Mapping[str, str] = field(default_factory=dict)
-    """What the API server says of a pod of each workload, by its name; an empty text if it would take it."""
+    """Why the API server rejects a pod of each workload, by the workload's name; empty if it admits the pod."""
     fill: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    """Bytes used and there are, by claim."""
+    """Used bytes and capacity, by claim."""
     memory: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Bytes of memory in use, by pod and container."""
     inside: Mapping[str, Any] = field(default_factory=dict)
-    """What a pod of the WebUI says (see webui_script.py)."""
+    """The output of webui_script.py in a pod of the WebUI."""
     computing: Mapping[str, Compute | None] = field(default_factory=dict)
-    """On what each pod of Ollama computes that has GPUs; None where its log does not tell."""
+    """The devices that each Ollama pod with GPUs computes on; None if its log does not tell."""
     killed: Mapping[str, Killed] = field(default_factory=dict)
-    """What each pod of Ollama says of models whose servers have ended."""
+    """What each pod of Ollama reports about models whose servers have ended."""
 
 
 @dataclass(frozen=True)
 class Observation:
-    """Everything that was seen."""
+    """Everything that was observed."""
 
     machine: Machine
     address: Address | None = None
-    """Where the configuration leads; None where no cluster is configured."""
+    """The configured cluster; None if none is configured."""
     silence: str = ""
-    """Why the cluster does not answer, in kubectl's words; without an address, why the configuration leads to none."""
+    """kubectl's message if the cluster does not answer; without an address, why the configuration is unusable."""
     server: Server | None = None
     wanted: Requirements | None = None
     identity: str = ""
-    """How the cluster differs from the one that the stack belongs to."""
+    """How the cluster differs from the one that the stack is pinned to."""
     resolved: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Addresses by host name; none for a name that nobody knows."""
+    """Addresses by host name; empty for a name that does not resolve."""
     images: Mapping[str, Answer] = field(default_factory=dict)
-    """What the registries say of the stack's images."""
+    """The registries' answers about the stack's images."""
     probed: Probed | None = None
-    """What short pods have tried; None where nobody asked for that."""
+    """The results of the probe pods; None without --probe."""
 
     @property
     def cluster(self) -> Server:
-        """The cluster, which answers."""
+        """The cluster. Raises NotChecked if it does not answer."""
         if self.server is None:
             raise NotChecked("The cluster does not answer.")
         return self.server
 
     @property
     def stack(self) -> Requirements:
-        """The stack that was named."""
+        """The named stack. Raises NotChecked without one."""
         if self.wanted is None:
             raise NotChecked("No stack is named.")
         return self.wanted
 
     @property
     def probe(self) -> Probed:
-        """What short pods have tried."""
+        """The results of the probe pods. Raises NotChecked without --probe."""
         if self.probed is None:
             raise NotChecked("--probe was not given.")
         return self.probed
 
     def all(self, resource: str) -> Sequence[KubeObject]:
-        """The objects of the whole cluster. Raises NotChecked where they could not be listed."""
+        """The objects of the whole cluster. Raises NotChecked if they could not be listed."""
         return self._objects(self.cluster.objects, resource)
 
     def own(self, resource: str) -> Sequence[KubeObject]:
-        """The objects of the stack's namespace. Raises NotChecked where they could not be listed."""
+        """The objects of the stack's namespace. Raises NotChecked if they could not be listed."""
         if resource in self.cluster.own:
             return self.cluster.own[resource]
         if resource in self.cluster.objects:
@@ -150,7 +150,7 @@ class Observation:
         return self._objects(self.cluster.own, resource)
 
     def known(self, what: str) -> None:
-        """Raises NotChecked where `what` could not be asked for."""
+        """Raises NotChecked if `what` could not be read."""
         if what in self.cluster.unknown:
             raise NotChecked(self.cluster.unknown[what])
 
@@ -178,12 +178,12 @@ class Observation:
     def _objects(self, objects: Mapping[str, Sequence[KubeObject]], resource: str) -> Sequence[KubeObject]:
         self.known(resource)
         if resource not in objects:
-            raise NotChecked(f"{resource} were not asked for.")
+            raise NotChecked(f"{resource} were not listed.")
         return objects[resource]
 
 
 def minor(version: str) -> tuple[int, int]:
-    """Major and minor of a version of Kubernetes, such as `v1.34.1-gke.100`."""
+    """Major and minor of a Kubernetes version such as `v1.34.1-gke.100`."""
     parts = version.removeprefix("v").split(".")
     try:
         return int(parts[0]), int("".join(c for c in parts[1] if c.isdigit()))
@@ -197,7 +197,7 @@ def name_of(body: KubeObject) -> str:
 
 
 def named(objects: Sequence[KubeObject], name: str) -> KubeObject | None:
-    """The one of that name."""
+    """The object with that name."""
     return next((each for each in objects if name_of(each) == name), None)
 
 

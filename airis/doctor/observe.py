@@ -1,4 +1,4 @@
-"""Takes one look at a cluster: few commands, side by side. What may not be seen is noted with the reason, and no error."""
+"""Observes a cluster with a few concurrent commands. What may not be read is recorded with the reason, and is no error."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -56,12 +56,12 @@ _FURTHER = {
     "resourceclaims.resource.k8s.io": False,
     "resourceclaimtemplates.resource.k8s.io": False,
 }
-"""Resources that a cluster may not know, and whether the whole cluster's are needed."""
+"""Resources that a cluster may not serve, and whether to list them in all namespaces."""
 
 
 @dataclass
 class Seen:
-    """What the look has found so far."""
+    """What has been read so far."""
 
     objects: dict[str, Sequence[KubeObject]] = field(default_factory=dict)
     own: dict[str, Sequence[KubeObject]] = field(default_factory=dict)
@@ -69,9 +69,9 @@ class Seen:
 
 
 def server_of(cluster: Cluster, wanted: Requirements | None) -> Server:
-    """Looks at a cluster; at one namespace of it in particular, where a stack is given. Changes nothing.
+    """Observes a cluster, and the namespace of the stack, if one is given. Changes nothing.
 
-    Raises KubectlError when the cluster does not answer at all.
+    Raises KubectlError if the cluster does not answer.
     """
     version = versions_of(cluster)
     groups = groups_of(cluster)
@@ -114,7 +114,7 @@ def server_of(cluster: Cluster, wanted: Requirements | None) -> Server:
 def _deployed(
     cluster: Cluster, wanted: Requirements, seen: Seen, found: dict[str, Any], pool: ThreadPoolExecutor
 ) -> None:
-    """What only those who run can tell."""
+    """Reads what only running pods and their kubelets can report."""
     pods = [each for each in _own_pods(wanted, seen) if each["spec"].get("nodeName")]
     tasks: Mapping[str, Callable[[], Any]] = {
         "kubelets": lambda: summaries(cluster, pods),
@@ -126,7 +126,7 @@ def _deployed(
         done.result()
     counted = found.get("kubelets", [])
     found["fill"], found["memory"] = fill(counted, wanted.namespace), memory(counted, wanted.namespace)
-    # what kubelets know takes a permission that few have; the WebUI's own volume can be seen from inside
+    # reading from kubelets needs a permission that few have; the WebUI can read its own volume
     if (data := found.get("inside", {}).get("data")) and (claim := data_claim(wanted)):
         found["fill"] = {claim: (int(data[0]), int(data[1])), **found["fill"]}
 
@@ -139,7 +139,7 @@ def _noted(seen: Seen, found: dict[str, Any], what: str, task: Callable[[], Any]
 
 
 def why(error: AirisError) -> str:
-    """Why something could not be asked for, in the API server's own words."""
+    """Why something could not be read, in the API server's words."""
     words = error.message
     if "orbidden" in words:
         return f"No permission: {words.rpartition('(Forbidden): ')[2] or words}"
@@ -147,27 +147,27 @@ def why(error: AirisError) -> str:
 
 
 def versions_of(cluster: Cluster) -> dict[str, Any]:
-    """What kubectl says of the API server's version and its own. Raises KubectlError when the cluster does not answer."""
+    """The versions of API server and kubectl. Raises KubectlError if the cluster does not answer."""
     text = cluster.run("version", "--output=json", f"--request-timeout={ANSWER_SECONDS}s", timeout=ANSWER_SECONDS + 5.0)
     return dict(json.loads(text))
 
 
 def groups_of(cluster: Cluster) -> dict[str, Sequence[str]]:
-    """The versions that are served, by API group. Anybody may ask for them."""
+    """The served versions, by API group. Every user may read them."""
     listed = json.loads(cluster.run("get", "--raw", "/apis", timeout=SECONDS))
     return {each["name"]: [one["version"] for one in each["versions"]] for each in listed["groups"]}
 
 
 def list_all(cluster: Cluster, resources: Sequence[str], seen: Seen, *, namespaced: bool = False) -> None:
-    """Lists the whole cluster's objects of these resources into `seen`, and notes those that may not be listed.
+    """Lists these resources of the whole cluster into `seen`, and records those that may not be listed.
 
-    With `namespaced`, pods that may not be listed are looked for in the namespace of `cluster`.
+    With `namespaced`, pods that may not be listed cluster-wide are listed in the namespace of `cluster`.
     """
     try:
         _sort(cluster.get(",".join(resources), "--all-namespaces"), resources, seen.objects)
         return
     except KubectlError:
-        pass  # one that is not permitted spoils all of them: one by one
+        pass  # one forbidden resource fails the whole command: list them one by one
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for resource, done in [(each, pool.submit(cluster.get, each, "--all-namespaces")) for each in resources]:
             try:
@@ -179,7 +179,7 @@ def list_all(cluster: Cluster, resources: Sequence[str], seen: Seen, *, namespac
 
 
 def list_own(cluster: Cluster, resources: Sequence[str], seen: Seen, *, keep: bool = False) -> None:
-    """Lists the objects of the namespace of `cluster` into `seen`; `keep` leaves unsaid what may not be listed."""
+    """Lists the objects of the namespace of `cluster` into `seen`; `keep` does not record what may not be listed."""
     try:
         _sort(cluster.get(",".join(resources)), resources, seen.own)
         return
@@ -194,7 +194,7 @@ def list_own(cluster: Cluster, resources: Sequence[str], seen: Seen, *, keep: bo
 
 
 def _sort(objects: Iterable[KubeObject], resources: Sequence[str], into: dict[str, Sequence[KubeObject]]) -> None:
-    """The objects of a common list, by resource."""
+    """Groups the objects of a mixed list by resource."""
     found: dict[str, list[KubeObject]] = {}
     for each in objects:
         found.setdefault(resource_of(each), []).append(each)

@@ -1,4 +1,4 @@
-"""Checks of what a cluster does not have by itself: metrics, NetworkPolicies that are enforced."""
+"""Checks of cluster add-ons: the metrics server, and a network plugin that enforces NetworkPolicies."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ _ENFORCING = (
     "romana",
     "kindnet",
 )
-"""DaemonSets of network plugins that enforce NetworkPolicies. kindnet does since kind 0.24 (kind, release notes)."""
+"""DaemonSets of network plugins that enforce NetworkPolicies; kindnet does since kind 0.24 (kind, release notes)."""
 _NOT_ENFORCING = ("kube-flannel",)
 
 
@@ -31,16 +31,16 @@ _NOT_ENFORCING = ("kube-flannel",)
     "metrics",
     Group.PLATFORM,
     Scope.CLUSTER,
-    "Is there a metrics server?",
-    why="A HorizontalPodAutoscaler without metrics stays at the number of pods it has. `kubectl top` needs it, too.",
-    remedy="install metrics-server (`minikube addons enable metrics-server`), or leave out airis:webui.autoscaling",
+    "Is a metrics server installed?",
+    why="Without metrics, a HorizontalPodAutoscaler does not scale. `kubectl top` needs them, too.",
+    remedy="install metrics-server (`minikube addons enable metrics-server`), or remove airis:webui.autoscaling",
 )
-def metrics(look: Observation) -> Outcomes:
-    """The APIService v1beta1.metrics.k8s.io and its condition Available."""
-    autoscalers = [] if look.wanted is None else look.wanted.of_kind("HorizontalPodAutoscaler")
-    if look.wanted is not None and not autoscalers:
+def metrics(seen: Observation) -> Outcomes:
+    """Checks that the APIService v1beta1.metrics.k8s.io is Available."""
+    autoscalers = [] if seen.wanted is None else seen.wanted.of_kind("HorizontalPodAutoscaler")
+    if seen.wanted is not None and not autoscalers:
         return
-    found = named(look.all("apiservices.apiregistration.k8s.io"), _METRICS)
+    found = named(seen.all("apiservices.apiregistration.k8s.io"), _METRICS)
     available = {} if found is None else condition(found, "Available")
     if available.get("status") == "True":
         yield ok("the metrics server answers")
@@ -63,59 +63,58 @@ def metrics(look: Observation) -> Outcomes:
     Group.PLATFORM,
     Scope.CLUSTER,
     "Does the cluster's network plugin enforce NetworkPolicies?",
-    why="Where it does not, they are accepted and mean nothing: every pod in the cluster can use Ollama, which has no "
-    "authentication.",
-    remedy="a network plugin that does, such as Calico or Cilium (`minikube start --cni=calico`); or take it as it is",
+    why="If it does not, NetworkPolicies have no effect: every pod in the cluster can use Ollama, which has no authentication.",
+    remedy="install a network plugin that does, such as Calico or Cilium (`minikube start --cni=calico`), or accept the risk",
 )
-def network_policies(look: Observation) -> Outcomes:
-    """With --probe, what two pods tried. Else the names of the plugins' DaemonSets; of k3s, the version of its nodes.
+def network_policies(seen: Observation) -> Outcomes:
+    """Reads the results of two probe pods, or else the names of the plugins' DaemonSets and, for k3s, the kubelet version.
 
-    There is no API that tells.
+    Kubernetes has no API for this.
     """
-    if look.wanted is not None and not look.wanted.settings.network.policies:
+    if seen.wanted is not None and not seen.wanted.settings.network.policies:
         return
-    if look.probed is not None and not look.probed.obstacle:
-        yield _proven(look.probed)
+    if seen.probed is not None and not seen.probed.obstacle:
+        yield _proven(seen.probed)
         return
-    plugin, enforces = network_plugin(look.all("daemonsets.apps"), look.cluster.objects.get("nodes", ()))
+    plugin, enforces = network_plugin(seen.all("daemonsets.apps"), seen.cluster.objects.get("nodes", ()))
     if enforces is None:
-        yield warning("whether NetworkPolicies are enforced is not known: no plugin that is known to do it was found")
+        yield warning(
+            "cannot tell whether NetworkPolicies are enforced: no network plugin known to enforce them was found"
+        )
     elif not enforces:
         yield warning(f"{plugin} alone does not enforce NetworkPolicies")
     elif plugin == K3S:
-        yield ok("k3s enforces NetworkPolicies, unless it was told not to")
+        yield ok("k3s enforces NetworkPolicies, unless that is disabled")
     else:
         yield ok(f"{plugin} enforces NetworkPolicies")
 
 
 def _proven(probed: Probed) -> Outcome:
-    """Whether a pod without the stack's labels is shut out where the WebUI's is let in."""
-    unknown = "whether NetworkPolicies are enforced is not known: "
+    """Whether a pod without the stack's labels is blocked, and one with the WebUI's labels is not."""
+    unknown = "cannot tell whether NetworkPolicies are enforced: "
     if not probed.guarded:
-        return not_checked(f"{unknown}the stack has no pod that admits the WebUI's pods alone")
+        return not_checked(f"{unknown}the stack has no pod that admits only the WebUI's pods")
     if not probed.policies:
-        return not_checked(f"{unknown}those of the stack are not in the cluster yet")
+        return not_checked(f"{unknown}the stack's policies are not deployed yet")
     for role in (Role.WEBUI, Role.STRANGER):
         if role in probed.silent:
-            return not_checked(f"{unknown}the pod of the probe said nothing: {probed.silent[role]}")
+            return not_checked(f"{unknown}the probe pod reported nothing: {probed.silent[role]}")
     known = next((each for each in probed.of(Role.WEBUI) if each.key == GUARDED), None)
     stranger = next((each for each in probed.of(Role.STRANGER) if each.key == GUARDED), None)
     if known is None or stranger is None or known.failed:
-        why = known.why if known is not None else "nobody tried"
-        return not_checked(f"{unknown}the WebUI's labels do not get through to {probed.guarded} either: {why}")
+        why = known.why if known is not None else "not tried"
+        return not_checked(f"{unknown}a pod with the WebUI's labels does not reach {probed.guarded} either: {why}")
     if not stranger.failed and probed.others:
         return not_checked(
-            f"{unknown}a pod without the stack's labels reached {probed.guarded}, which other NetworkPolicies of the namespace "
-            f"may admit: {listed(probed.others)}"
+            f"{unknown}a pod without the stack's labels reached {probed.guarded}, but other NetworkPolicies of the namespace "
+            f"may admit it: {listed(probed.others)}"
         )
     if not stranger.failed:
-        return warning(
-            f"NetworkPolicies are not enforced: a pod without the labels that they ask for reached {probed.guarded}"
-        )
+        return warning(f"NetworkPolicies are not enforced: a pod without the required labels reached {probed.guarded}")
     if stranger.failed != CONNECTION:
-        return not_checked(f"{unknown}the pod without the stack's labels came no further than {stranger.failed}")
+        return not_checked(f"{unknown}for the pod without the stack's labels, the step {stranger.failed} failed")
     return ok(
-        f"NetworkPolicies are enforced: {probed.guarded} admits a pod with the WebUI's labels, and none without them"
+        f"NetworkPolicies are enforced: {probed.guarded} admits a pod with the WebUI's labels, but not one without"
     )
 
 
@@ -123,7 +122,7 @@ K3S = "k3s"
 
 
 def network_plugin(daemon_sets: Sequence[KubeObject], nodes: Sequence[KubeObject]) -> tuple[str, bool | None]:
-    """The network plugin's name, and whether it enforces NetworkPolicies; empty and None where neither is known."""
+    """The network plugin's name, and whether it enforces NetworkPolicies; empty and None if unknown."""
     names = [name_of(each) for each in daemon_sets]
     if enforcing := [name for name in names if name.startswith(_ENFORCING)]:
         return listed(enforcing), True

@@ -1,7 +1,7 @@
-"""`airis doctor --probe`: short pods in the stack's namespace that try what the stack's own pods would.
+"""`airis doctor --probe`: short-lived pods in the stack's namespace that try the connections of the stack's pods.
 
-They have the labels by which the stack's NetworkPolicies select pods. They are never ready, so that no Service leads to them,
-and have no `pod-template-hash`, so that no ReplicaSet takes them over. They are deleted in the end, whatever happens.
+They have the labels that the stack's NetworkPolicies select. They are never ready, so that no Service routes to them, and have
+no `pod-template-hash`, so that no ReplicaSet adopts them. They are always deleted at the end.
 """
 
 import json
@@ -28,13 +28,13 @@ from airis.terminal.progress import step
 from airis.terminal.signals import interruptible
 
 LABEL = "airis.dev/doctor"
-"""What only pods of the probe carry."""
+"""The label that only probe pods have."""
 
 SECONDS = 180.0
-"""How long pods may take, an image to pull included."""
+"""How long pods may take, including an image pull."""
 
 GUARDED = "airis:network"
-"""The key of the target that shows whether policies are enforced."""
+"""The key of the target that shows whether NetworkPolicies are enforced."""
 
 _POLL_SECONDS = 0.5
 _GONE_SECONDS = 30.0
@@ -42,7 +42,7 @@ _CONTAINER = "probe"
 _NEVER = "airis.dev/never-ready"
 _REGISTRY = "registry.ollama.ai"
 _HOST_PARTS = 3
-"""A model's name has a host where it has three parts. Source: Ollama, types/model/name.go."""
+"""A model name with three parts begins with a host. Source: Ollama, types/model/name.go."""
 _RESOURCES = {
     "requests": {"cpu": "50m", "memory": "128Mi", "ephemeral-storage": "10Mi"},
     "limits": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "100Mi"},
@@ -61,20 +61,20 @@ _OF_POD = (
     "automountServiceAccountToken",
     "enableServiceLinks",
 )
-"""What the probe's pods take over of the WebUI's: who they are, where they run, and how they look names up."""
+"""Fields of the WebUI's pods that the probe pods copy: identity, scheduling and DNS."""
 _VOLUMES = ("configMap", "secret", "projected", "downwardAPI", "emptyDir")
-"""Volumes that several pods can have."""
+"""Volume types that several pods can mount."""
 
 
-def probe(cluster: Cluster, look: Observation) -> Probed:
-    """Has the pods try, and deletes them. Nothing of the stack is made or changed."""
-    wanted = look.stack
-    if look.identity:
-        return Probed(obstacle=f"this is not the cluster of the stack: {look.identity}")
+def probe(cluster: Cluster, seen: Observation) -> Probed:
+    """Creates the probe pods, collects their results, and deletes them. Does not create or change the stack's objects."""
+    wanted = seen.stack
+    if seen.identity:
+        return Probed(obstacle=f"this is not the cluster of the stack: {seen.identity}")
     webui = workload_of(wanted, "open-webui")
     if webui is None:
         return Probed(obstacle="the stack has no WebUI")
-    with step("Reaching for what the stack names"), interruptible():
+    with step("Trying the stack's connections"), interruptible():
         try:
             accounts, policies = (_names(cluster.get(kind)) for kind in ("serviceaccounts", "networkpolicies"))
             guarded = _guarded(wanted)
@@ -95,14 +95,14 @@ def _names(objects: Sequence[KubeObject]) -> set[str]:
 def _reason(error: AirisError, wanted: Requirements) -> str:
     if f'namespaces "{wanted.namespace}" not found' in error.message:
         return (
-            f"namespace {wanted.namespace} does not exist yet, and the probe makes nothing of the stack. Run it after "
-            "`airis up`, or make the namespace with the Secrets that the stack refers to"
+            f"namespace {wanted.namespace} does not exist yet, and the probe does not create it. Run the probe after "
+            "`airis up`, or create the namespace and the Secrets that the stack refers to"
         )
     return " ".join(error.message.split())
 
 
 def _guarded(wanted: Requirements) -> str:
-    """A Service of the stack whose pods admit the WebUI's, and no strangers: `HOST:PORT`."""
+    """A Service of the stack whose NetworkPolicy admits the WebUI's pods and no unlabelled ones: `HOST:PORT`."""
     if not wanted.settings.network.policies:
         return ""
     policies = _names(wanted.of_kind("NetworkPolicy"))
@@ -120,7 +120,7 @@ def _guarded(wanted: Requirements) -> str:
 
 
 def _pods(wanted: Requirements, webui: Workload, guarded: str, *, account: bool) -> dict[Role, dict[str, Any]]:
-    """The pods to make."""
+    """The pods to create."""
     environment = webui.pod["containers"][0].get("env") or []
     shut = _connection(guarded)
     asked = [*targets(environment), *shut]
@@ -135,19 +135,19 @@ def _pods(wanted: Requirements, webui: Workload, guarded: str, *, account: bool)
 
 
 def _connection(address: str) -> list[dict[str, Any]]:
-    """The target that shows whether policies are enforced; none without an address."""
+    """The target that shows whether NetworkPolicies are enforced; none without an address."""
     if not address:
         return []
     host, _, port = address.rpartition(":")
-    return [_target(GUARDED, "a pod that policies guard", "connection", host=host, port=port)]
+    return [_target(GUARDED, "a pod that NetworkPolicies protect", "connection", host=host, port=port)]
 
 
 def _registries(wanted: Requirements) -> list[dict[str, Any]]:
-    """The registries that models come from."""
+    """The registries that models are pulled from."""
     parts = [each.split("/") for each in wanted.settings.ollama.pulled_models]
     hosts = [each[0] if len(each) >= _HOST_PARTS else _REGISTRY for each in parts]
     return [
-        _target("airis:ollama.models", "the registry of models", "http", url=f"https://{host}/v2/")
+        _target("airis:ollama.models", "the model registry", "http", url=f"https://{host}/v2/")
         for host in dict.fromkeys(hosts)
     ]
 
@@ -165,7 +165,7 @@ def _pod(
     *,
     account: bool,
 ) -> dict[str, Any]:
-    """A pod with the WebUI's image and rights that follows the targets, and is never ready."""
+    """A pod with the WebUI's image and permissions that tries the targets, and is never ready."""
     container = webui.pod["containers"][0]
     request = json.dumps({"targets": asked, "hidden": secret(environment)})
     source = Path(probe_script.__file__).read_text(encoding="utf-8")
@@ -174,7 +174,7 @@ def _pod(
     body: dict[str, Any] = {
         "name": _CONTAINER,
         "image": container["image"],
-        # Kubernetes puts variables into arguments, too
+        # Kubernetes expands variables in arguments, too
         "command": ["python3", "-I", "-B", "-c", _literal(source), _literal(request)],
         "env": [_variable(each) for each in environment],
         "resources": _RESOURCES,
@@ -200,24 +200,24 @@ def _pod(
             "restartPolicy": "Never",
             "activeDeadlineSeconds": int(SECONDS + _GONE_SECONDS),
             "terminationGracePeriodSeconds": 0,
-            # Nobody ever sets it: no Service leads here
+            # This condition is never set, so no Service routes here
             "readinessGates": [{"conditionType": _NEVER}],
         },
     }
 
 
 def _suffix() -> str:
-    """Letters alone: a StatefulSet takes pods over whose names end with a number."""
+    """Only letters: a StatefulSet adopts pods whose names end with a number."""
     return "".join(secrets.choice(string.ascii_lowercase) for _ in range(5))
 
 
 def _literal(text: str) -> str:
-    """A text in which Kubernetes finds no variables. Source: Kubernetes, Container v1, `command`."""
+    """Escapes a text so that Kubernetes expands no variables. Source: Kubernetes, Container v1, `command`."""
     return text.replace("$(", "$$(")
 
 
 def _variable(variable: KubeObject) -> dict[str, Any]:
-    """A variable whose Secret may be missing: the pod says so, and all else goes on."""
+    """A variable whose Secret may be missing: the pod reports that, and tries the other targets."""
     source = variable.get("valueFrom") or {}
     refs = {key: {**ref, "optional": True} for key, ref in source.items() if key in ("secretKeyRef", "configMapKeyRef")}
     return {**variable, **({"valueFrom": {**source, **refs}} if refs else {})}
@@ -240,7 +240,7 @@ def _optional(volume: KubeObject) -> dict[str, Any]:
 
 @contextmanager
 def _made(cluster: Cluster, pods: Sequence[KubeObject]) -> Iterator[None]:
-    """Has the pods there while the block runs, and deletes them, and what an earlier probe left that was killed."""
+    """Creates the pods for the block, then deletes them, and those that an earlier, killed probe left behind."""
     names = [str(each["metadata"]["name"]) for each in pods]
     try:
         items = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(pods)})
@@ -262,7 +262,7 @@ def _made(cluster: Cluster, pods: Sequence[KubeObject]) -> Iterator[None]:
 
 
 def _is_left(pod: KubeObject) -> bool:
-    """Whether an earlier probe left this pod: one of somebody else's that runs now is younger."""
+    """Whether an earlier probe left this pod behind: pods of a probe that runs now are younger."""
     made = datetime.fromisoformat(str(pod["metadata"]["creationTimestamp"]))
     return datetime.now(UTC) - made > timedelta(seconds=SECONDS + 2 * _GONE_SECONDS)
 
@@ -270,7 +270,7 @@ def _is_left(pod: KubeObject) -> bool:
 def _said(
     cluster: Cluster, pods: Mapping[Role, KubeObject]
 ) -> tuple[dict[Role, list[dict[str, Any]]], dict[Role, str]]:
-    """What the pods said, and why others said nothing."""
+    """What the pods reported, and why others reported nothing."""
     names = {str(each["metadata"]["name"]): role for role, each in pods.items()}
     deadline = time.monotonic() + SECONDS
     live: list[dict[str, Any]] = []
@@ -283,20 +283,22 @@ def _said(
     for role in pods:
         pod = next((each for each in live if names[each["metadata"]["name"]] is role), None)
         if pod is None:
-            silent[role] = "somebody else has deleted it"
+            silent[role] = "the pod was deleted by another user or controller"
         elif not _ended(pod) or pod["status"].get("reason"):
-            silent[role] = pod["status"].get("message") or pod_finding(pod).reason or f"no end within {SECONDS:g} s"
+            silent[role] = (
+                pod["status"].get("message") or pod_finding(pod).reason or f"it did not finish within {SECONDS:g} s"
+            )
         else:
             text = cluster.run("logs", pod["metadata"]["name"], f"--container={_CONTAINER}")
             try:
                 said[role] = list(json.loads(text.strip().rpartition("\n")[2]))
             except ValueError:
-                silent[role] = f"it said: {text.strip().rpartition(chr(10))[2][:200] or 'nothing'}"
+                silent[role] = f"its output ends with: {text.strip().rpartition(chr(10))[2][:200] or 'nothing'}"
     return said, silent
 
 
 def _ended(pod: KubeObject) -> bool:
-    """Whether the container has: one that a service mesh has put beside it may go on."""
+    """Whether the probe's container has terminated: a service mesh's sidecar may still run."""
     status = pod.get("status", {})
     return status.get("phase") in ("Succeeded", "Failed") or any(
         each["name"] == _CONTAINER and "terminated" in (each.get("state") or {})

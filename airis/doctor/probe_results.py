@@ -1,4 +1,4 @@
-"""What the pods of `airis doctor --probe` report, as plain values."""
+"""The results of the pods of `airis doctor --probe`, as plain values."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,17 +6,17 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """Whose place a pod of the probe takes."""
+    """Which of the stack's pods a probe pod stands in for."""
 
     WEBUI = "webui"
     OLLAMA = "ollama"
     STRANGER = "stranger"
-    """No part of the stack: no policy lets it through."""
+    """Without the stack's labels: no NetworkPolicy admits it."""
 
 
 @dataclass(frozen=True)
 class Reached:
-    """What became of one target."""
+    """The result for one target."""
 
     role: Role
     key: str
@@ -32,20 +32,20 @@ class Reached:
 
 @dataclass(frozen=True)
 class Probed:
-    """What the pods said."""
+    """The results of all probe pods."""
 
     reached: Sequence[Reached] = ()
     silent: Mapping[Role, str] = field(default_factory=dict)
-    """Why a pod said nothing."""
+    """Why a pod reported nothing."""
     guarded: str = ""
-    """The address that policies shut strangers out of; empty where the stack has none."""
+    """The address that NetworkPolicies protect; empty if the stack has none."""
     policies: bool = False
     """Whether the stack's NetworkPolicies are in the cluster."""
     others: Sequence[str] = ()
-    """NetworkPolicies of the namespace that are not the stack's: what they admit is admitted."""
+    """NetworkPolicies in the namespace that are not the stack's, and may admit further traffic."""
     obstacle: str = ""
-    """Why there were no pods at all."""
+    """Why no pod could be created."""
 
     def of(self, role: Role) -> list[Reached]:
-        """What the pod in this place reached."""
+        """The results of the pod with this role."""
         return [each for each in self.reached if each.role is role]

@@ -1,7 +1,9 @@
-"""Runs in a pod of `airis doctor --probe`, by `python3 -c`: reaches each target step by step, and says which step failed.
+"""Runs in a pod of `airis doctor --probe` with `python3 -c`: tries each target step by step, and reports the step that failed.
 
-The argument is JSON: `targets` (see targets.py), and `hidden`, the variables whose values are secret. Needs nothing but
-Python's own library; where the image has a client library, it signs in, too. Prints one line of JSON without any secret.
+The argument is JSON: `targets` (see targets.py), and `hidden`, the variables whose values are secret. Needs only Python's
+standard library; if the image has a client library, it also signs in. Prints one line of JSON without secrets.
+
+One standalone file, because its source is the command of the pod.
 """
 
 import base64
@@ -23,10 +25,10 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 CONNECT_SECONDS = 3.0
 PATIENCE_SECONDS = 6.0
-"""How long a connection is tried: network plugins take a moment to let a new pod's address through."""
+"""How long a connection is retried: network plugins take a moment to admit a new pod's address."""
 ANSWER_SECONDS = 8.0
 TARGET_SECONDS = 30.0
-"""How long one target may take, its name servers included."""
+"""How long one target may take, including DNS."""
 
 VARIABLE, NAME, CONNECTION, PROXY, TLS, SIGN_IN, ANSWER = (
     "variable",
@@ -37,23 +39,23 @@ VARIABLE, NAME, CONNECTION, PROXY, TLS, SIGN_IN, ANSWER = (
     "sign-in",
     "answer",
 )
-"""The steps."""
+"""The steps of a target."""
 _BODY_BYTES = 1 << 20
 _REASON_LENGTH = 300
 _SHORT = 3
-"""Parts of a value up to this length are left: hiding them would leave no word as it is."""
+"""Shorter parts of a secret value are not hidden: that would garble ordinary words."""
 
 
 class Refused(Exception):
-    """Why a step failed, in words."""
+    """A step failed, for the reason in the text."""
 
 
 class Stopped(Exception):
-    """A step has failed; the trail says which and why."""
+    """A step failed; the trail records which and why."""
 
 
 class Trail:
-    """What one target was found to be: the steps that passed, and the one that did not."""
+    """The result for one target: the steps that passed, and the one that failed."""
 
     def __init__(self, target: Mapping[str, Any]) -> None:
         self.target = target
@@ -68,50 +70,50 @@ class Trail:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """One step. Raises Stopped where it fails."""
+        """One step. Raises Stopped if it fails."""
         self.failed = name
         try:
             yield
         except Stopped:
             raise
-        except Exception as error:  # whatever it is, it is the answer
+        except Exception as error:  # every error is a result
             self.failed, self.why = name, words(error)
             raise Stopped from None
         self.passed.append(name)
         self.failed = ""
 
     def value(self, part: str) -> str:
-        """The value of the variable that holds this part of the target; empty if it has none."""
+        """The value of the variable for this part of the target; empty if there is none."""
         variable = self.target["variables"].get(part)
         return os.environ.get(variable, "") if variable else str(self.target.get("values", {}).get(part, ""))
 
     def url(self) -> SplitResult:
-        """The parts of its URL. Stops where it is none, without a word of it: it may have a password in it."""
+        """The parts of its URL. Stops if it is invalid, without quoting it: it may contain a password."""
         with self.step(VARIABLE):
             found = self.value("url")
             before = found.partition("://")[2].rpartition("@")[0]
             if any(each in before for each in "@/?#"):
-                raise Refused("its URL has one of @ / ? # in user or password, which must be percent-encoded there")
+                raise Refused("the user or password in its URL contains one of @ / ? #, which must be percent-encoded")
             try:
                 parts = urlsplit(found)
-                parts.port  # noqa: B018  (it may be no number)
+                parts.port  # noqa: B018  (raises ValueError if it is not a number)
             except ValueError:
-                raise Refused("it is no URL") from None
+                raise Refused("it is not a valid URL") from None
         self.passed.remove(VARIABLE)
         return parts
 
     def says(self, part: str) -> bool:
-        """Whether that value is true, as Open WebUI reads it."""
+        """Whether that value is true, as Open WebUI parses it."""
         return self.value(part).lower() == "true"
 
 
 def words(error: Exception) -> str:
-    """An error for people."""
+    """An error as text."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
     if isinstance(error, ssl.SSLError):
         plain = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNEXPECTED_EOF", "RECORD_LAYER_FAILURE")
-        return "the server does not speak TLS here" if any(each in str(error) for each in plain) else str(error)
+        return "the server does not use TLS on this port" if any(each in str(error) for each in plain) else str(error)
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, Refused):
@@ -127,7 +129,7 @@ def named(host: str, port: int) -> list[str]:
 
 
 def connected(addresses: list[str], port: int, patience: float = PATIENCE_SECONDS) -> socket.socket:
-    """A connection to the first address that takes one; tried again and again, until patience ends."""
+    """A connection to the first address that accepts one; retried for `patience` seconds."""
     deadline = time.monotonic() + patience
     while True:
         last: OSError = OSError("no address")
@@ -145,7 +147,7 @@ def connected(addresses: list[str], port: int, patience: float = PATIENCE_SECOND
 
 
 def context(*, verify: bool = True, name: bool = True, authorities: str = "") -> ssl.SSLContext:
-    """How a certificate is looked at: by the stack's authorities, or else by those of the image."""
+    """A TLS context that trusts the stack's CAs, or else those of the image."""
     file = authorities or os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("SSL_CERT_FILE")
     made = ssl.create_default_context(cafile=file or None)
     if not file:
@@ -160,7 +162,7 @@ def context(*, verify: bool = True, name: bool = True, authorities: str = "") ->
 def reach(
     trail: Trail, host: str, port: int, *, tls: ssl.SSLContext | bool = False, proxy: str = "", tunnel: bool = True
 ) -> socket.socket:
-    """Looks the name up, connects, and does the TLS handshake; through `proxy`, a URL, where one is given."""
+    """Resolves the name, connects, and does the TLS handshake; through `proxy`, a URL, if one is given."""
     trail.at = f"{host}:{port}"
     way = urlsplit(proxy)
     first = (str(way.hostname), way.port or 80) if proxy else (host, port)
@@ -180,7 +182,7 @@ def reach(
 
 
 def ask_for_tunnel(made: socket.socket, host: str, port: int, way: SplitResult) -> None:
-    """Has a proxy connect to the host. Source: RFC 9110, CONNECT."""
+    """Opens a tunnel through a proxy. Source: RFC 9110, CONNECT."""
     head = "".join(f"{name}: {value}\r\n" for name, value in proxy_headers(way).items())
     made.sendall(f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n{head}\r\n".encode())
     said = b""
@@ -188,23 +190,23 @@ def ask_for_tunnel(made: socket.socket, host: str, port: int, way: SplitResult) 
         said += more
     status = said.split(b"\r\n")[0].decode(errors="replace").partition(" ")[2]
     if not status.startswith("2"):
-        raise Refused(f"the proxy answers {status or 'nothing'}")
+        raise Refused(f"the proxy returns {status or 'nothing'}")
 
 
 def proxy_headers(way: SplitResult) -> dict[str, str]:
-    """How one signs in to a proxy."""
+    """The header that authenticates to a proxy."""
     if not way.username:
         return {}
     return {"Proxy-Authorization": basic(unquote(way.username), unquote(way.password or ""))}
 
 
 def basic(user: str, password: str) -> str:
-    """The header's value of basic authentication."""
+    """The header value for basic authentication."""
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 def proxy_of(scheme: str, host: str) -> str:
-    """The proxy for such a URL, by the variables that Open WebUI's clients follow; empty for none."""
+    """The proxy for a URL, from the variables that Open WebUI's clients read; empty for none."""
     if urllib.request.proxy_bypass_environment(host):  # type: ignore[attr-defined]
         return ""
     return str(urllib.request.getproxies_environment().get(scheme, ""))
@@ -213,7 +215,7 @@ def proxy_of(scheme: str, host: str) -> str:
 def asked(
     trail: Trail, parts: SplitResult, path: str = "", headers: Mapping[str, str] | None = None
 ) -> tuple[int, bytes]:
-    """The status and the body that a GET has."""
+    """The status and body of a GET request."""
     secure, host = parts.scheme == "https", str(parts.hostname)
     port = parts.port or (443 if secure else 80)
     proxy = proxy_of(parts.scheme, host)
@@ -241,7 +243,7 @@ def asked(
 
 
 def credentials(trail: Trail) -> dict[str, str]:
-    """The header by which the target is signed in to; none without a key."""
+    """The header that authenticates to the target; none without a key."""
     key = trail.value("key")
     if trail.target.get("index") is not None:
         listed = key.split(";")
@@ -257,7 +259,7 @@ def credentials(trail: Trail) -> dict[str, str]:
 
 
 def by_http(trail: Trail) -> None:
-    """A server that is asked by HTTP. `path` is what to ask for; without one, any answer will do."""
+    """An HTTP server. `path` is the path to request; without one, any response passes."""
     secure = trail.says("secure")
     address = f"http{'s' if secure else ''}://{trail.value('host')}:{trail.value('port')}"
     parts = trail.url() if trail.value("url") else urlsplit(address)
@@ -269,18 +271,18 @@ def by_http(trail: Trail) -> None:
             raise Refused(f"{status} {http.HTTPStatus(status).phrase}")
     if status == http.HTTPStatus.NOT_FOUND and path and not trail.target.get("lenient"):
         with trail.step(ANSWER):
-            raise Refused(f"404 for {path}: another server, or another path")
+            raise Refused(f"404 for {path}: the URL's path is wrong, or it is another kind of server")
     if sent and path and status < http.HTTPStatus.MULTIPLE_CHOICES:
         trail.passed.append(SIGN_IN)
     if trail.target.get("discovery"):
         with trail.step("discovery"):
             found = json.loads(body) if status == http.HTTPStatus.OK else {}
             if not isinstance(found, dict) or not found.get("authorization_endpoint"):
-                raise Refused(f"{status}, and no discovery document")
+                raise Refused(f"{status} without a discovery document")
 
 
 def by_connection(trail: Trail) -> None:
-    """A server whose protocol is not spoken here: as far as TLS."""
+    """A server whose protocol is not implemented here: only connection and TLS."""
     parts = trail.url()
     host, port = parts.hostname or trail.value("host"), parts.port or int(trail.value("port") or 443)
     secure = parts.scheme == "https" and not trail.says("insecure")
@@ -289,10 +291,10 @@ def by_connection(trail: Trail) -> None:
 
 
 def by_postgresql(trail: Trail) -> None:
-    """PostgreSQL, with the encryption that the URL asks for. Source: PostgreSQL, "SSL Support" and "Message Flow"."""
+    """PostgreSQL, with the sslmode of the URL. Source: PostgreSQL, "SSL Support" and "Message Flow"."""
     parts = trail.url()
     if not parts.scheme.startswith("postgres"):
-        trail.applies = False  # a file of SQLite, by a URL from a Secret
+        trail.applies = False  # the Secret's URL names a SQLite file
         return
     given = dict(parse_qsl(parts.query))
     host, port = parts.hostname or given.get("host", ""), parts.port or 5432
@@ -308,13 +310,13 @@ def by_postgresql(trail: Trail) -> None:
                     tls = context(verify=verify, name=mode == "verify-full", authorities=root)
                     tls.wrap_socket(plain, server_hostname=host).close()
                 elif mode != "prefer":
-                    raise Refused(f"the server offers no TLS, which sslmode={mode} asks for")
+                    raise Refused(f"the server does not offer TLS, which sslmode={mode} requires")
             if not offered:
                 trail.passed.remove(TLS)
     library = library_of("psycopg2", "psycopg")
     if library is None or trail.says("token"):
-        trail.note = "sign-in is not tried: " + (
-            "the token of the pod's identity is not asked for" if library else "the image has no client for PostgreSQL"
+        trail.note = "sign-in not tried: " + (
+            "it needs a token for the pod's identity" if library else "the image has no PostgreSQL client"
         )
         return
     options: dict[str, Any] = {"connect_timeout": int(ANSWER_SECONDS), **given}
@@ -347,7 +349,7 @@ def by_redis(trail: Trail) -> None:
         with reach(trail, each, int(trail.value("sentinel_port") or 26379)) as made, trail.step("Sentinel"):
             found = redis_said(made, "SENTINEL", "get-master-addr-by-name", host)
             if not isinstance(found, list):
-                raise Refused(f"it knows no primary named {host}")
+                raise Refused(f"it has no primary named {host}")
             host, port = map(str, found)
         break
     verify = dict(parse_qsl(parts.query)).get("ssl_cert_reqs", "required") != "none"
@@ -361,7 +363,7 @@ def by_redis(trail: Trail) -> None:
 
 
 def redis_said(made: socket.socket, *command: str) -> object:
-    """What Redis answers. Raises Refused for an error."""
+    """The reply of Redis. Raises Refused for an error."""
     texts = [each.encode() for each in command]
     made.sendall(b"*%d\r\n" % len(texts) + b"".join(b"$%d\r\n%s\r\n" % (len(each), each) for each in texts))
     with made.makefile("rb") as file:
@@ -376,20 +378,20 @@ def redis_said(made: socket.socket, *command: str) -> object:
             if kind == "$":
                 return None if int(rest) < 0 else file.read(int(rest) + 2)[:-2].decode(errors="replace")
             if not kind:
-                raise Refused("the server closes the connection")
+                raise Refused("the server closed the connection")
             return rest
 
         return one()
 
 
 def by_s3(trail: Trail) -> None:
-    """S3: whether the bucket is there for these keys."""
+    """S3: whether the keys can access the bucket."""
     region = trail.value("region")
     amazon = f"https://s3{f'.{region}' if region else ''}.amazonaws.com"
     asked(trail, trail.url() if trail.value("url") else urlsplit(amazon))
     library = library_of("boto3")
     if library is None:
-        trail.note = "sign-in is not tried: the image has no client for S3"
+        trail.note = "sign-in not tried: the image has no S3 client"
         return
     with trail.step(SIGN_IN):
         style = trail.value("style")
@@ -413,12 +415,12 @@ def by_s3(trail: Trail) -> None:
             status = getattr(error, "response", {}).get("ResponseMetadata", {}).get("HTTPStatusCode")
             if status is None:
                 raise
-            reasons = {403: "the keys may not use the bucket, or are wrong", 404: "there is no such bucket"}
+            reasons = {403: "the keys are wrong, or may not access the bucket", 404: "the bucket does not exist"}
             raise Refused(f"{status}: {reasons.get(status, 'HeadBucket fails')}: {trail.value('bucket')}") from None
 
 
 def by_ldap(trail: Trail) -> None:
-    """LDAP: a bind as the application's account."""
+    """LDAP: a bind with the application's account."""
     host, port = trail.value("host"), int(trail.value("port") or 389)
     secure = trail.says("secure")
     authorities = trail.value("authorities")
@@ -427,7 +429,7 @@ def by_ldap(trail: Trail) -> None:
     reach(trail, host, port, tls=tls).close()
     library = library_of("ldap3")
     if library is None:
-        trail.note = "sign-in is not tried: the image has no client for LDAP"
+        trail.note = "sign-in not tried: the image has no LDAP client"
         return
     with trail.step(SIGN_IN):
         file = authorities or os.environ.get("SSL_CERT_FILE") or None
@@ -455,7 +457,7 @@ def by_ldap(trail: Trail) -> None:
 
 
 def by_proxy(trail: Trail) -> None:
-    """The proxy itself; whether it lets anything through, the targets behind it show."""
+    """The proxy itself; the targets behind it show what it permits."""
     parts = trail.url()
     reach(trail, str(parts.hostname), parts.port or 80).close()
 
@@ -472,26 +474,26 @@ KINDS: Mapping[str, Callable[[Trail], None]] = {
 
 
 def followed(trail: Trail) -> None:
-    """Takes the target's steps, up to the one that fails."""
+    """Runs the target's steps, up to the first that fails."""
     with suppress(Stopped):
         with trail.step(VARIABLE):
             for name in trail.target["variables"].values():
                 value, kept = os.environ.get(name, ""), trail.target.get("kept", {}).get(name, "")
                 if not value:
                     raise Refused(f"{name} has no value: {kept or 'it is empty'}")
-                if "$(" in value and not kept:  # Kubernetes leaves what it does not know
+                if "$(" in value and not kept:  # Kubernetes does not expand references to unset variables
                     raise Refused(
                         f"{name} refers to {value[value.index('$(') + 2 :].partition(')')[0]}, which has no value"
                     )
         trail.passed.remove(VARIABLE)
-        with trail.step(ANSWER):  # what no step of its own is about: a URL that is none
+        with trail.step(ANSWER):  # errors outside the other steps, such as an invalid URL
             KINDS[trail.target["kind"]](trail)
         trail.passed.pop()
     trail.done = True
 
 
 def each_server(target: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The target, or one for each URL where its variable holds several."""
+    """The target, or one for each URL if its variable holds several."""
     variable = target["variables"].get("urls")
     if variable is None:
         return [dict(target)]
@@ -504,7 +506,7 @@ def each_server(target: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def hidden_texts(names: list[str]) -> list[str]:
-    """What must not be printed: the values of these variables, and the passwords in them, in every form; the longest first."""
+    """What must not be printed: these variables' values and the passwords in them, in every encoding, the longest first."""
     whole = set(filter(None, map(os.environ.get, names)))
     for value in tuple(whole):
         parts = [] if "://" in value else value.split(":")
@@ -518,7 +520,7 @@ def hidden_texts(names: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """Follows all targets side by side, and prints what became of them."""
+    """Tries all targets concurrently, and prints the results."""
     asked_for = json.loads(sys.argv[1])
     trails = [Trail(each) for target in asked_for["targets"] for each in each_server(target)]
     threads = [threading.Thread(target=followed, args=(each,), daemon=True) for each in trails]
@@ -550,7 +552,7 @@ def main() -> None:
     ]
     print(json.dumps(said))
     sys.stdout.flush()
-    os._exit(0)  # a resolver that hangs would keep the pod
+    os._exit(0)  # a hanging resolver would keep the pod running
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a cluster is asked about one stack: what is there, what is permitted, what would be refused, and how what runs is."""
+"""Queries about one stack: existing objects, permissions, dry runs of its pods, and the condition of running pods."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,18 +16,18 @@ from airis.doctor.requirements import Requirements, Workload
 from settings.ollama.llama_server import has_llama_server
 
 SECONDS = 30.0
-"""How long one answer may take."""
+"""Timeout of one query."""
 
 _VERBS = ("get", "create", "patch", "delete")
 _WATCHED = ("deployments.apps", "statefulsets.apps", "jobs.batch", "pods", "events")
-"""What Pulumi waits for, by lists and watches (pulumi/pulumi-kubernetes, provider/pkg/await)."""
+"""What Pulumi lists and watches to await readiness (pulumi/pulumi-kubernetes, provider/pkg/await)."""
 
 _KEYS = (
     '{{define "one"}}{{.metadata.name}} {{with .type}}{{.}}{{else}}-{{end}}'
     '{{range $key, $value := .data}} {{$key}}{{end}}{{range $key, $value := .binaryData}} {{$key}}{{end}}{{"\\n"}}{{end}}'
     '{{if .items}}{{range .items}}{{template "one" .}}{{end}}{{else if .metadata.name}}{{template "one" .}}{{end}}'
 )
-"""Name, type and keys: values stay where they are. A Secret's keys hold no spaces."""
+"""Prints name, type and keys, but no values. A Secret's keys contain no spaces."""
 _OWNERS = (
     '{{define "one"}}{{.kind}} {{.metadata.name}}{{range .metadata.managedFields}} {{.manager}}{{end}}{{"\\n"}}{{end}}'
     '{{if .items}}{{range .items}}{{template "one" .}}{{end}}{{else if .metadata.name}}{{template "one" .}}{{end}}'
@@ -35,7 +35,7 @@ _OWNERS = (
 
 
 def all_keys(cluster: Cluster, resource: str) -> list[Keys]:
-    """Every Secret (or ConfigMap) of the namespace with its keys. Values are not in kubectl's answer."""
+    """Every Secret (or ConfigMap) of the namespace with its keys. kubectl does not print the values."""
     return _told(cluster.run("get", resource, f"--output=go-template={_KEYS}"))
 
 
@@ -60,7 +60,7 @@ def _config_maps(cluster: Cluster, wanted: Requirements) -> list[Keys]:
 
 
 def _owned(cluster: Cluster, wanted: Requirements) -> list[Owned]:
-    """Who owns the objects of the stack's names. Their values stay where they are."""
+    """The field managers of existing objects with the names of the stack's. kubectl does not print their values."""
     bodies = [
         {key: each[key] for key in ("apiVersion", "kind")}
         | {"metadata": {key: each["metadata"][key] for key in ("name", "namespace") if key in each["metadata"]}}
@@ -78,7 +78,7 @@ def _owned(cluster: Cluster, wanted: Requirements) -> list[Owned]:
 
 
 def _rights(cluster: Cluster, wanted: Requirements) -> list[Right]:
-    """Asks the API server itself, with one SelfSubjectAccessReview for each verb and kind."""
+    """Sends one SelfSubjectAccessReview for each verb and kind."""
     kinds = {resource_of(each): "namespace" in each["metadata"] for each in wanted.objects}
     asked = [(verb, kind, kinds[kind]) for kind in kinds for verb in _VERBS]
     asked += [(verb, kind, True) for kind in _WATCHED for verb in ("list", "watch")]
@@ -101,7 +101,7 @@ def _rights(cluster: Cluster, wanted: Requirements) -> list[Right]:
 
 
 def _trials(cluster: Cluster, wanted: Requirements) -> dict[str, str]:
-    """Has the API server try a pod of each workload, without keeping it."""
+    """Dry-runs a pod of each workload on the server."""
     with ThreadPoolExecutor(2) as pool:
         return dict(pool.map(lambda each: (str(each), _trial(cluster, wanted, each)), wanted.workloads))
 
@@ -109,7 +109,7 @@ def _trials(cluster: Cluster, wanted: Requirements) -> dict[str, str]:
 def _trial(cluster: Cluster, wanted: Requirements, workload: Workload) -> str:
     spec = dict(workload.pod)
     if wanted.makes("ServiceAccount", str(spec.get("serviceAccountName"))):
-        spec.pop("serviceAccountName")  # it may not be there yet
+        spec.pop("serviceAccountName")  # it may not exist yet
     templates = [str(each["metadata"]["name"]) for each in workload.claims]
     claimed = [{"name": each, "persistentVolumeClaim": {"claimName": each}} for each in templates]
     spec["volumes"] = [*(spec.get("volumes") or []), *claimed]
@@ -138,11 +138,11 @@ ABOUT_STACK: Mapping[str, Callable[[Cluster, Requirements], Any]] = {
     "rights": _rights,
     "trials": _trials,
 }
-"""What is asked before a deployment, by the name under which it is noted where it may not be asked."""
+"""Queries about a stack, deployed or not, by the name that records them as unknown if they fail."""
 
 
 def summaries(cluster: Cluster, pods: Sequence[KubeObject]) -> list[KubeObject]:
-    """What the kubelets of these pods' nodes count, by pod. Source: Kubernetes, kubelet /stats/summary (PodStats)."""
+    """The statistics of the kubelets of these pods' nodes, by pod. Source: Kubernetes, kubelet /stats/summary (PodStats)."""
     found: list[KubeObject] = []
     for node in sorted({str(each["spec"]["nodeName"]) for each in pods}):
         text = cluster.run("get", "--raw", f"/api/v1/nodes/{node}/proxy/stats/summary", timeout=SECONDS)
@@ -151,7 +151,7 @@ def summaries(cluster: Cluster, pods: Sequence[KubeObject]) -> list[KubeObject]:
 
 
 def fill(counted: Iterable[KubeObject], namespace: str) -> dict[str, tuple[int, int]]:
-    """How full the claims are: bytes used and there are, by claim."""
+    """Used bytes and capacity, by claim."""
     volumes = [(volume.get("pvcRef") or {}, volume) for pod in counted for volume in pod.get("volume") or []]
     return {
         claim["name"]: (int(volume.get("usedBytes", 0)), int(volume["capacityBytes"]))
@@ -161,10 +161,9 @@ def fill(counted: Iterable[KubeObject], namespace: str) -> dict[str, tuple[int, 
 
 
 def memory(counted: Iterable[KubeObject], namespace: str) -> dict[str, dict[str, int]]:
-    """Bytes of memory that each container needs now, by pod.
+    """Resident memory (RSS) of each container in bytes, by pod.
 
-    Without files that the kernel keeps and drops as it likes, which the working set counts in part: Ollama reads models through
-    them.
+    Excludes the page cache, which the kernel can reclaim and the working set counts in part: Ollama reads models through it.
     """
     return {
         pod["podRef"]["name"]: {
@@ -180,7 +179,7 @@ def memory(counted: Iterable[KubeObject], namespace: str) -> dict[str, dict[str,
 def computing(
     cluster: Cluster, wanted: Requirements, pods: Sequence[KubeObject]
 ) -> dict[str, ollama_log.Compute | None]:
-    """On what each pod of an Ollama with GPUs computes, by its log; None where the log does not tell."""
+    """The devices that each Ollama pod with GPUs computes on, from its log; None if the log does not tell."""
     ollama = workload_of(wanted, "ollama")
     if ollama is None or wanted.settings.ollama.gpu is None:
         return {}
@@ -195,14 +194,14 @@ _KILLS = (
     'grep -rl "sha256:${blob#sha256-}" "${OLLAMA_MODELS:-$HOME/.ollama/models}/manifests" 2>/dev/null'
     ' | sed "s|.*/manifests/|$blob |"; done'
 )
-"""Prints how many processes of the container the kernel has killed for memory (cgroup v2, v1), and which models have these
-files. Source: Linux, Documentation/admin-guide/cgroup-v2.rst, memory.events; Ollama, manifest/paths.go."""
+"""Prints how many of the container's processes were OOM-killed (cgroup v2, v1), and which models use these blobs.
+Source: Linux, Documentation/admin-guide/cgroup-v2.rst, memory.events; Ollama, manifest/paths.go."""
 _LINES = 20_000
-"""How much of a log to read, from its end."""
+"""How many lines to read from the end of a log."""
 
 
 def killed(cluster: Cluster, wanted: Requirements, pods: Sequence[KubeObject]) -> dict[str, Killed]:
-    """What each pod of Ollama says of models whose servers have ended, by its log and the container's memory events."""
+    """What each Ollama pod's log and the container's memory events report about models whose servers have ended."""
     ollama = workload_of(wanted, "ollama")
     if ollama is None or not has_llama_server(wanted.settings.ollama.image):
         return {}
@@ -218,7 +217,7 @@ def killed(cluster: Cluster, wanted: Requirements, pods: Sequence[KubeObject]) -
 def _inside_ollama(
     cluster: Cluster, pod: str, container: str, blobs: Sequence[str]
 ) -> tuple[int | None, Mapping[str, str]]:
-    """How many of the container's processes were killed for memory, and a model for each of these files, as far as it says."""
+    """How many of the container's processes were OOM-killed, and the models that use these blobs, if the pod reports them."""
     try:
         text = cluster.run("exec", pod, container, "--", "sh", "-c", _KILLS, "sh", *blobs, timeout=SECONDS)
     except KubectlError:  # no permission, or an image without a shell: the log tells enough
@@ -235,7 +234,7 @@ def _inside_ollama(
 
 
 _OLLAMAS_OWN = ("registry.ollama.ai", "library")
-"""What the names of Ollama's own models leave out. Source: Ollama, types/model/name.go (DisplayShortest)."""
+"""Parts that Ollama omits from the names of its library's models. Source: Ollama, types/model/name.go (DisplayShortest)."""
 
 
 def workload_of(wanted: Requirements, application: str) -> Workload | None:
@@ -255,7 +254,7 @@ def _runs(pod: KubeObject) -> bool:
 
 
 def data_claim(wanted: Requirements) -> str:
-    """The claim at the WebUI's DATA_DIR; empty if its data is on no claim of that name."""
+    """The claim mounted at the WebUI's DATA_DIR; empty if there is none."""
     webui = workload_of(wanted, "open-webui")
     if webui is None:
         return ""
@@ -271,7 +270,7 @@ def data_claim(wanted: Requirements) -> str:
 
 
 def answer_inside(cluster: Cluster, wanted: Requirements, pods: Sequence[KubeObject]) -> dict[str, Any]:
-    """Asks the WebUI in a pod of its own."""
+    """Runs webui_script.py in a pod of the WebUI."""
     webui = workload_of(wanted, "open-webui")
     running = [each for each in pods if webui is not None and webui.owns(each) and _runs(each)]
     if webui is None or not running:
@@ -285,7 +284,7 @@ def answer_inside(cluster: Cluster, wanted: Requirements, pods: Sequence[KubeObj
     try:
         return dict(json.loads(text.strip().splitlines()[-1]))
     except (ValueError, IndexError):
-        raise KubectlError("kubectl exec: the pod of the WebUI gave no answer that can be read") from None
+        raise KubectlError("kubectl exec: cannot parse the output from the WebUI's pod") from None
 
 
 def _port(container: Mapping[str, Any]) -> str:
@@ -293,7 +292,7 @@ def _port(container: Mapping[str, Any]) -> str:
 
 
 def resource_of(body: KubeObject) -> str:
-    """The resource of an object's kind with its group: `deployments.apps`, `networkpolicies.networking.k8s.io`."""
+    """The resource and group of an object: `deployments.apps`, `networkpolicies.networking.k8s.io`."""
     kind, group = str(body["kind"]).lower(), group_of(body)
     plural = (
         f"{kind[:-1]}ies"

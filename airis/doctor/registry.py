@@ -1,8 +1,8 @@
-"""Asks container registries whether an image is there, and for which platforms: anonymously, with the environment's proxy.
+"""Queries container registries for an image and its platforms: anonymously, through the environment's proxy.
 
 Sources: OCI distribution specification 1.1 ("Pulling manifests"); OCI image specification 1.1 (image index, manifest,
-configuration); distribution/distribution, "Token Authentication Specification". A registry is not trusted: an answer counts up
-to a size, redirects lead to HTTPS alone, and of what it says only platforms are repeated.
+configuration); distribution/distribution, "Token Authentication Specification". Registries are not trusted: responses are
+limited in size, redirects must use HTTPS, and only platforms are printed.
 """
 
 import ipaddress
@@ -26,11 +26,11 @@ from airis.cluster import in_time
 from settings.types.images import DOCKER_HUB, located
 
 SECONDS = 12.0
-"""How long all registries together may take."""
+"""Timeout of all queries together."""
 
 _STEP_SECONDS = 5.0
 _MOST_BYTES = 4 << 20
-"""The size that a registry must accept for a manifest (OCI distribution specification, "Pushing Manifests")."""
+"""The manifest size that a registry must accept (OCI distribution specification, "Pushing Manifests")."""
 _REDIRECTS = 5
 _HUB = "registry-1.docker.io"
 _MANIFESTS = ", ".join(
@@ -45,35 +45,35 @@ _REFERENCE = re.compile(
     r"(?P<name>[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*)"
     r"(?::(?P<tag>\w[\w.-]{0,127}))?(?:@(?P<digest>sha(?:256|512):[0-9a-f]{64,128}))?"
 )
-"""What follows the registry in a reference. Source: github.com/distribution/reference, regexp.go."""
+"""The part of a reference after the registry. Source: github.com/distribution/reference, regexp.go."""
 _WORD = re.compile(r"[a-z0-9_.-]{1,32}")
 _ENCODED = re.compile(r"sha(?:256|512):[0-9a-f]{64,128}")
 _CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 class Presence(StrEnum):
-    """What a registry says of an image."""
+    """Whether a registry has an image."""
 
     THERE = "there"
     MISSING = "missing"
     HIDDEN = "hidden"
-    """Not shown without credentials. Many registries answer so for what does not exist, too."""
+    """Not visible without credentials. Many registries report missing images like this, too."""
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was found out about one image."""
+    """The result for one image."""
 
     presence: Presence
     platforms: tuple[str, ...] = ()
-    """For which it is built, as `linux/arm64`; none if it does not say."""
+    """The platforms it is built for, such as `linux/arm64`; empty if the manifest does not list them."""
     why: str = ""
-    """Why it is unknown."""
+    """Why the presence is unknown."""
 
 
 class _Unknown(Exception):
-    """Nobody can tell; its text says why, and holds nothing that a registry has sent."""
+    """The presence is unknown; the text is the reason, and contains nothing that a registry sent."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +84,14 @@ class _Reply:
 
 
 def look_up(images: Collection[str], seconds: float = SECONDS) -> dict[str, Answer]:
-    """Asks for each of the images, side by side. An image whose registry does not answer in time is unknown."""
+    """Queries all images concurrently. An image whose registry does not answer in time is unknown."""
     known = in_time.answers({each: partial(_ask, each) for each in images}, seconds)
     late = Answer(Presence.UNKNOWN, why=f"its registry did not answer within {seconds:g} s")
     return {each: known.get(each, late) for each in images}
 
 
 def is_local(image: str) -> bool:
-    """Whether the registry of an image is at an address of this machine alone."""
+    """Whether the image's registry is at a loopback address."""
     return _is_loopback(located(image)[0])
 
 
@@ -99,7 +99,7 @@ def _ask(image: str) -> Answer:
     registry, rest = located(image)
     reference = _REFERENCE.fullmatch(rest)
     if reference is None:
-        return Answer(Presence.UNKNOWN, why="this is not the name of an image")
+        return Answer(Presence.UNKNOWN, why="this is not a valid image reference")
     name, version = reference["name"], reference["digest"] or reference["tag"] or "latest"
     host = _HUB if registry == DOCKER_HUB else registry
     scheme = "http" if _is_loopback(registry) else "https"  # as containerd and Docker do
@@ -110,7 +110,7 @@ def _ask(image: str) -> Answer:
 
 
 class _Registry:
-    """One repository of a registry."""
+    """One repository in a registry."""
 
     def __init__(self, base: str, name: str) -> None:
         self._base = base
@@ -118,7 +118,7 @@ class _Registry:
         self._token = ""
 
     def image(self, version: str) -> Answer:
-        """Whether there is an image of that tag or digest. Raises _Unknown."""
+        """Whether an image with that tag or digest exists. Raises _Unknown."""
         url = f"{self._base}/v2/{self._name}/manifests/{version}"
         reply = self._get(url, _MANIFESTS)
         if reply.status == requests.codes.unauthorized and self._authorize(reply):
@@ -134,7 +134,7 @@ class _Registry:
                 raise _Unknown(_refused(status))
 
     def _platforms(self, manifest: Mapping[str, Any]) -> Iterator[str]:
-        """Of an index its entries', of a single image its configuration's."""
+        """The platforms of an index's entries, or of a single image's configuration."""
         entries = manifest.get("manifests")
         if isinstance(entries, list):
             for each in entries:
@@ -148,7 +148,7 @@ class _Registry:
                 yield from _platform(_json(reply))
 
     def _authorize(self, reply: _Reply) -> bool:
-        """Gets the token that anybody gets; whether there is one."""
+        """Requests an anonymous token; returns whether there is one."""
         scheme, _, rest = reply.headers.get("WWW-Authenticate", "").partition(" ")
         if scheme.lower() != "bearer":
             return False
@@ -165,15 +165,15 @@ class _Registry:
         said = _json(reply)
         token = said.get("token") or said.get("access_token")
         if not isinstance(token, str):
-            raise _Unknown("its token server gave no token")
+            raise _Unknown("its token server returned no token")
         self._token = token
         return True
 
     def _get(self, url: str, accept: str) -> _Reply:
-        """One answer, after redirects; the token goes to the registry alone."""
+        """The response, after redirects; the token is only sent to the registry."""
         for _ in range(_REDIRECTS):
             if not self._may_go_to(url):
-                raise _Unknown("it leads to an address that is neither HTTPS nor its own")
+                raise _Unknown("it redirects to an address that is neither HTTPS nor its own")
             headers = {"Accept": accept, "Accept-Encoding": "identity", "User-Agent": "airis"}
             if self._token and url.startswith(f"{self._base}/"):
                 headers["Authorization"] = f"Bearer {self._token}"
@@ -182,7 +182,7 @@ class _Registry:
             if reply.status not in (301, 302, 303, 307, 308) or not target:
                 return reply
             url = urljoin(url, target)
-        raise _Unknown("it redirects without end")
+        raise _Unknown("too many redirects")
 
     def _may_go_to(self, url: str) -> bool:
         own, there = urlsplit(self._base), urlsplit(url)
@@ -194,21 +194,21 @@ class _Registry:
 
 def _request(url: str, headers: Mapping[str, str]) -> _Reply:
     session = requests.Session()
-    session.trust_env = False  # it would send the passwords of ~/.netrc
+    session.trust_env = False  # it would send passwords from ~/.netrc
     session.proxies = {} if _is_loopback(urlsplit(url).netloc) else get_environ_proxies(url)
     session.verify = _authorities()
     try:
         with session.get(url, headers=headers, timeout=_STEP_SECONDS, allow_redirects=False, stream=True) as answer:
             body = answer.raw.read(_MOST_BYTES + 1)
             if len(body) > _MOST_BYTES:
-                raise _Unknown(f"its answer is larger than {_MOST_BYTES >> 20} MiB")
+                raise _Unknown(f"its response is larger than {_MOST_BYTES >> 20} MiB")
             return _Reply(answer.status_code, answer.headers, body)
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         raise _Unknown(_words(error)) from None
 
 
 def _authorities() -> str | bool:
-    """The bundle of certificate authorities that the environment names; True for the one of `requests`."""
+    """The CA bundle that the environment names; True for the default of `requests`."""
     for variable in _CA_VARIABLES:
         if path := os.environ.get(variable):
             if not Path(path).exists():
@@ -218,18 +218,18 @@ def _authorities() -> str | bool:
 
 
 _CAUSES: tuple[tuple[type[BaseException], str], ...] = (
-    (requests.exceptions.ProxyError, "the proxy of the environment does not lead there"),
-    (socket.gaierror, "this machine cannot resolve its name"),
-    (requests.exceptions.SSLError, "this machine does not trust its certificate, or it does not speak TLS"),
-    (urllib3.exceptions.NewConnectionError, "this machine does not reach it"),
+    (requests.exceptions.ProxyError, "the environment's proxy does not reach it"),
+    (socket.gaierror, "its name does not resolve on this machine"),
+    (requests.exceptions.SSLError, "this machine does not trust its certificate, or it does not use TLS"),
+    (urllib3.exceptions.NewConnectionError, "this machine cannot connect to it"),
     (requests.exceptions.Timeout, "it does not answer in time"),
     (urllib3.exceptions.TimeoutError, "it does not answer in time"),
-    (requests.exceptions.ConnectionError, "this machine does not reach it"),
+    (requests.exceptions.ConnectionError, "this machine cannot connect to it"),
 )
 
 
 def _words(error: BaseException) -> str:
-    """What went wrong, in words of our own: the error's may hold a URL with a password."""
+    """A fixed description of an error: its text may contain a URL with a password."""
     causes = list(_chain(error, set()))
     return next(
         (words for kind, words in _CAUSES if any(isinstance(each, kind) for each in causes)), "it does not answer"
@@ -250,12 +250,12 @@ def _json(reply: _Reply) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise _Unknown("its answer cannot be read")
+        raise _Unknown("its response is not a JSON object")
     return found
 
 
 def _platform(said: object) -> Iterator[str]:
-    """The platform of an index's entry or of a configuration; none for attestations, which are for `unknown/unknown`."""
+    """The platform of an index entry or configuration; none for attestations, whose platform is `unknown/unknown`."""
     if isinstance(said, dict):
         parts = [str(said.get(each, "")) for each in ("os", "architecture")]
         if all(_WORD.fullmatch(each) for each in parts) and "unknown" not in parts:
@@ -264,8 +264,8 @@ def _platform(said: object) -> Iterator[str]:
 
 def _refused(status: int) -> str:
     if status == requests.codes.too_many_requests:
-        return "limits how often it is asked (429)"
-    return f"answers with status {status}"
+        return "limits the request rate (429)"
+    return f"returns status {status}"
 
 
 def _is_loopback(netloc: str) -> bool:

@@ -1,4 +1,4 @@
-"""The findings for people and for programs."""
+"""Prints the findings as text or JSON."""
 
 import dataclasses
 import json
@@ -20,7 +20,7 @@ _MARKED = (State.PROBLEM, State.WARNING)
 
 
 def print_examination(found: Examination, *, as_json: bool = False) -> None:
-    """Prints what was found on stdout, grouped, the worst first; colours only on a terminal."""
+    """Prints the findings on stdout, by group, the worst first; in colour only on a terminal."""
     if as_json:
         print(json.dumps(as_data(found), indent=2))
         return
@@ -48,7 +48,7 @@ def print_examination(found: Examination, *, as_json: bool = False) -> None:
 
 
 def summary(found: Examination) -> str:
-    """The outcome in one sentence."""
+    """The number of findings by state."""
     about = f"Stack {found.stack}" if found.stack else "This machine and its cluster"
     counts = ", ".join(f"{found.count(state)} {_plural(state, found.count(state))}" for state in State)
     return f"{about}: {counts}."
@@ -59,7 +59,7 @@ def _plural(state: State, count: int) -> str:
 
 
 def as_data(found: Examination) -> dict[str, object]:
-    """The examination as JSON values. docs/doctor.md describes the keys."""
+    """The examination as JSON. docs/doctor.md describes the keys."""
     return {
         "stack": found.stack,
         "ok": not found.exit_code,

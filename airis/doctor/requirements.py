@@ -1,4 +1,4 @@
-"""What a stack needs of a cluster, read off its objects."""
+"""What a stack needs from a cluster, derived from its objects."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ _SUFFIXES |= {f"{each}i": Decimal(1024) ** power for power, each in enumerate("K
 
 
 def amount(quantity: object) -> Decimal:
-    """Any Kubernetes quantity as a number: cores, bytes, pieces. Source: apimachinery, pkg/api/resource/quantity.go."""
+    """A Kubernetes quantity as a number: cores, bytes or a count. Source: apimachinery, pkg/api/resource/quantity.go."""
     text = str(quantity)
     for suffix in sorted(_SUFFIXES, key=len, reverse=True):
         if text.endswith(suffix):
@@ -28,7 +28,7 @@ Amounts = dict[str, Decimal]
 
 
 def added(*each: Mapping[str, Decimal]) -> Amounts:
-    """The sum of several."""
+    """The sum by resource."""
     total: Amounts = {}
     for one in each:
         for key, value in one.items():
@@ -37,9 +37,9 @@ def added(*each: Mapping[str, Decimal]) -> Amounts:
 
 
 def asked(pod: Mapping[str, Any], what: str = "requests") -> Amounts:
-    """What one pod requests (or its limits): its containers together, or its largest init container.
+    """The requests (or limits) of one pod: the sum of its containers, or its largest init container.
 
-    Source: Kubernetes, "Init containers: resource sharing". What has a limit and no request requests its limit.
+    Source: Kubernetes, "Init containers: resource sharing". A limit without a request is also the request.
     """
 
     def of(container: Mapping[str, Any]) -> Amounts:
@@ -61,7 +61,7 @@ def asked(pod: Mapping[str, Any], what: str = "requests") -> Amounts:
 
 @dataclass(frozen=True)
 class Workload:
-    """An object that makes pods."""
+    """An object that creates pods."""
 
     kind: str
     name: str
@@ -69,17 +69,17 @@ class Workload:
     labels: Mapping[str, str]
     """Labels of its pods."""
     selector: Mapping[str, str]
-    """Labels by which its pods are told; none for a Job, which makes up its own."""
+    """The selector's labels; empty for a Job, whose selector is generated."""
     pod: Mapping[str, Any]
     """The spec of its pods."""
     claims: Sequence[KubeObject]
-    """Templates of claims."""
+    """Its claim templates."""
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
 
     def owns(self, pod: KubeObject) -> bool:
-        """Whether a pod of the stack's namespace is one of its."""
+        """Whether a pod in the stack's namespace belongs to it."""
         labels = pod["metadata"].get("labels") or {}
         if self.kind == "Job":
             return bool(labels.get("batch.kubernetes.io/job-name", labels.get("job-name")) == self.name)
@@ -88,15 +88,15 @@ class Workload:
 
 @dataclass(frozen=True)
 class Reference:
-    """A Secret or ConfigMap that pods refer to, and that the stack does not make itself."""
+    """A Secret or ConfigMap that pods refer to, and that the stack does not create."""
 
     kind: str
     name: str
     key: str = ""
-    """The key that has to be in it; any if empty."""
+    """The required key; any if empty."""
     optional: bool = False
     volume: str = field(default="", compare=False)
-    """The volume that is made of it; empty for a variable."""
+    """The volume that mounts it; empty for a variable."""
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.name}"
@@ -104,17 +104,17 @@ class Reference:
 
 @dataclass(frozen=True)
 class Requirements:
-    """A stack: its settings, and its objects as plain manifests."""
+    """A stack's settings and its objects as plain manifests."""
 
     name: str
     settings: StackSettings
     objects: Sequence[KubeObject]
     upserts: bool = False
-    """Whether Pulumi may write over objects that exist already (`kubernetes:upsertExistingObjects`)."""
+    """Whether Pulumi may overwrite existing objects (`kubernetes:upsertExistingObjects`)."""
 
     @property
     def namespace(self) -> str:
-        """The one namespace of the stack."""
+        """The stack's namespace."""
         return self.settings.namespace
 
     def of_kind(self, *kinds: str) -> list[KubeObject]:
@@ -122,12 +122,12 @@ class Requirements:
         return [each for each in self.objects if each["kind"] in kinds]
 
     def makes(self, kind: str, name: str) -> bool:
-        """Whether the object is one of the stack's."""
+        """Whether the stack creates that object."""
         return any(each["metadata"]["name"] == name for each in self.of_kind(kind))
 
     @cached_property
     def workloads(self) -> list[Workload]:
-        """What makes pods."""
+        """The objects that create pods."""
         least = {
             each["spec"]["scaleTargetRef"]["name"]: each["spec"].get("minReplicas", 1)
             for each in self.of_kind("HorizontalPodAutoscaler")
@@ -160,20 +160,20 @@ class Requirements:
 
     @cached_property
     def pull_secrets(self) -> list[str]:
-        """Secrets by which images are pulled."""
+        """Pull secrets that the stack does not create."""
         sources = [each.pod for each in self.workloads] + self.of_kind("ServiceAccount")
         named = [ref["name"] for source in sources for ref in source.get("imagePullSecrets") or []]
         return [each for each in dict.fromkeys(named) if not self.makes("Secret", each)]
 
     @cached_property
     def references(self) -> list[Reference]:
-        """Secrets and ConfigMaps of others that the pods refer to, each with each key."""
+        """References of the pods to Secrets and ConfigMaps that the stack does not create, one per key."""
         found = [ref for workload in self.workloads for ref in references_of(workload.pod)]
         return [each for each in dict.fromkeys(found) if not self.makes(each.kind, each.name)]
 
     @cached_property
     def tls_secrets(self) -> list[str]:
-        """Secrets with certificates that must exist: nobody issues them."""
+        """Secrets with certificates that must exist because no issuer creates them."""
         tls = self.settings.ingress.tls
         if tls is None or tls.issuers:
             return []
@@ -182,12 +182,12 @@ class Requirements:
 
     @cached_property
     def claims(self) -> list[KubeObject]:
-        """The claims that the stack makes."""
+        """The claims that the stack creates."""
         return self.of_kind("PersistentVolumeClaim")
 
     @cached_property
     def existing_claims(self) -> list[str]:
-        """Claims that pods mount, and somebody else has made."""
+        """Claims that pods mount, and that the stack does not create."""
         mounted = [
             volume["persistentVolumeClaim"]["claimName"]
             for workload in self.workloads
@@ -198,13 +198,13 @@ class Requirements:
 
     @cached_property
     def hosts(self) -> list[str]:
-        """Names under which people reach the WebUI, without wildcards."""
+        """The WebUI's host names, without wildcards."""
         gateway = self.settings.gateway.hosts if self.settings.gateway else ()
         return [each for each in dict.fromkeys([*self.settings.ingress.all_hosts, *gateway]) if "*" not in each]
 
 
 def references_of(pod: Mapping[str, Any]) -> Iterator[Reference]:
-    """The Secrets and ConfigMaps that a pod's spec refers to, with each key; not those that images are pulled by."""
+    """The Secrets and ConfigMaps that a pod spec refers to, one per key, without pull secrets."""
     for container in [*(pod.get("initContainers") or []), *(pod.get("containers") or [])]:
         for variable in container.get("env") or []:
             source = variable.get("valueFrom") or {}

@@ -1,4 +1,4 @@
-"""Which nodes a pod may go to, and whether there is room: what the scheduler would say, as plain functions.
+"""Which nodes a pod may run on, and whether it fits: the scheduler's rules as plain functions.
 
 Sources: Kubernetes, "Assigning Pods to Nodes" (node affinity, operators) and "Taints and Tolerations".
 """
@@ -19,7 +19,7 @@ PIECES = "pods"
 
 
 def labels_missing(pod: Mapping[str, Any], node: KubeObject) -> str:
-    """What the pod's selector and affinity ask for and the node does not have; empty if it has all."""
+    """The labels that the pod's nodeSelector and node affinity require and the node lacks; empty if it has all."""
     labels: Mapping[str, str] = node["metadata"].get("labels") or {}
     for key, value in (pod.get("nodeSelector") or {}).items():
         if labels.get(key) != value:
@@ -29,7 +29,7 @@ def labels_missing(pod: Mapping[str, Any], node: KubeObject) -> str:
 
 
 def labels_asked(pod: Mapping[str, Any]) -> set[str]:
-    """The keys of the node labels that the pod's selector and affinity ask for."""
+    """The keys of the node labels that the pod's nodeSelector and node affinity refer to."""
     conditions = [each for term in _terms(pod) for each in term.get("matchExpressions") or []]
     return {*(pod.get("nodeSelector") or {}), *(str(each["key"]) for each in conditions)}
 
@@ -66,7 +66,7 @@ def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 
 
 def taints_refusing(pod: Mapping[str, Any], node: KubeObject) -> list[str]:
-    """The node's taints that keep the pod away, as kubectl writes them."""
+    """The node's taints that the pod does not tolerate, as kubectl writes them."""
     taints = list(node["spec"].get("taints") or [])
     if node["spec"].get("unschedulable"):
         taints.append({"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"})
@@ -91,35 +91,35 @@ def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
 
 @dataclass
 class Room:
-    """What is free on one node."""
+    """The free capacity of one node."""
 
     node: KubeObject
     free: Amounts
 
     def lacks(self, wanted: Mapping[str, Decimal]) -> list[str]:
-        """The resources of which there is not enough."""
+        """The resources that are insufficient."""
         return [key for key, value in wanted.items() if value > self.free.get(key, Decimal(0))]
 
     def take(self, wanted: Mapping[str, Decimal]) -> None:
-        """Gives it away."""
+        """Reserves these resources."""
         for key, value in wanted.items():
             self.free[key] = self.free.get(key, Decimal(0)) - value
 
 
 def allocatable(node: KubeObject) -> Amounts:
-    """What the node has for pods."""
+    """The node's allocatable resources."""
     return {key: amount(value) for key, value in (node.get("status", {}).get("allocatable") or {}).items()}
 
 
 def capacity(node: KubeObject) -> Amounts:
-    """What the node has, with what it keeps for itself."""
+    """The node's capacity, including what it reserves for itself."""
     return {key: amount(value) for key, value in (node.get("status", {}).get("capacity") or {}).items()} or allocatable(
         node
     )
 
 
 def rooms(nodes: Sequence[KubeObject], pods: Sequence[KubeObject]) -> list[Room]:
-    """What the pods that are there already leave of each node."""
+    """The free capacity of each node, after its existing pods."""
     taken: dict[str, Amounts] = {}
     for pod in living(pods):
         if node := pod["spec"].get("nodeName"):
@@ -137,16 +137,16 @@ def rooms(nodes: Sequence[KubeObject], pods: Sequence[KubeObject]) -> list[Room]
 
 
 def living(pods: Sequence[KubeObject]) -> Iterator[KubeObject]:
-    """The pods that hold what they requested."""
+    """The pods that have not terminated, and so occupy their requests."""
     return (each for each in pods if each.get("status", {}).get("phase") not in ("Succeeded", "Failed"))
 
 
 def of_one(pod: Mapping[str, Any]) -> Amounts:
-    """What one pod takes of a node."""
+    """The resources that one pod occupies on a node."""
     return added(asked(pod), {PIECES: Decimal(1)})
 
 
 def ready(node: KubeObject) -> bool:
-    """Whether the node works."""
+    """Whether the node is Ready."""
     conditions = node.get("status", {}).get("conditions") or []
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

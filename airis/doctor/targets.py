@@ -1,7 +1,7 @@
-"""What a stack names outside of its pods: the one table of targets that `airis doctor --probe` reaches for.
+"""The table of servers that a stack can configure, and that `airis doctor --probe` tries to reach.
 
-A row says which key of the stack file it is about, how the server is spoken to, and in which variables of the WebUI's container
-its address and its credentials are. The rendered environment is the single truth: a row without its variable does not apply.
+A row gives the setting, the protocol, and the variables of the WebUI's container that hold address and credentials. The
+rendered environment is the source of truth: a row whose variable is not set does not apply.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,28 +13,28 @@ from airis.cluster.kubectl import KubeObject
 
 @dataclass(frozen=True)
 class Row:
-    """A kind of target. `kind`, and the parts that `variables` may name, are those of probe_script.py."""
+    """A kind of target. probe_script.py defines `kind` and the parts in `variables`."""
 
     key: str
-    """Key of the stack file."""
+    """Key in the stack file."""
     what: str
-    """What it is, for people."""
+    """The name of the server in findings."""
     kind: str
     variables: Mapping[str, str]
-    """Variables of the container by what they hold; the first one decides whether the row applies."""
+    """Environment variables by the part they hold; the first one decides whether the row applies."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Further fields of the target: `path`, `header`, `lenient`, `discovery`, `values`."""
     where: Mapping[str, str] = field(default_factory=dict)
-    """Values that other variables must have."""
+    """Required values of other variables."""
 
 
 def _http(key: str, what: str, url: str, *, auth: str = "", path: str = "", **options: Any) -> Row:
-    """A server asked by HTTP, at the URL of one variable, with the key of another."""
+    """An HTTP server, with its URL in one variable and its key in another."""
     return Row(key, what, "http", {"url": url, **({"key": auth} if auth else {})}, {"path": path, **options})
 
 
 def _published(key: str, what: str, variable: str, url: str) -> Row:
-    """A provider with one address for everybody, where the variable shows that it is used."""
+    """A provider with a fixed public address; the variable shows whether it is used."""
     return Row(key, what, "http", {"used": variable}, {"values": {"url": url}})
 
 
@@ -66,7 +66,7 @@ TABLE: tuple[Row, ...] = (
     *(
         Row(
             f"{_WEBUI}.chroma",
-            "Chroma, signed in",
+            "Chroma, with sign-in",
             "http",
             {
                 "key": "CHROMA_CLIENT_AUTH_CREDENTIALS",
@@ -239,7 +239,7 @@ TABLE: tuple[Row, ...] = (
 
 
 def targets(environment: Iterable[KubeObject], rows: Iterable[Row] = TABLE) -> list[dict[str, Any]]:
-    """The targets of a container with this environment, as probe_script.py takes them: names of variables, and no value."""
+    """The targets of a container with this environment, as input for probe_script.py: names of variables, no values."""
     given = {str(each["name"]): each for each in environment}
     found = []
     for row in rows:
@@ -263,14 +263,14 @@ def targets(environment: Iterable[KubeObject], rows: Iterable[Row] = TABLE) -> l
 
 
 def secret(environment: Iterable[KubeObject]) -> list[str]:
-    """The variables whose values are secret."""
+    """The variables that come from Secrets."""
     return [str(each["name"]) for each in environment if "secretKeyRef" in (each.get("valueFrom") or {})]
 
 
 def _kept(variable: KubeObject) -> str:
-    """Where the value is, for whoever looks for it."""
+    """Why the value may be missing, if it comes from a Secret or ConfigMap."""
     source = variable.get("valueFrom") or {}
     for kind, field_name in (("Secret", "secretKeyRef"), ("ConfigMap", "configMapKeyRef")):
         if ref := source.get(field_name):
-            return f"{kind}/{ref['name']} has no key {ref['key']}, or is not there"
+            return f"{kind}/{ref['name']} does not exist, or has no key {ref['key']}"
     return ""

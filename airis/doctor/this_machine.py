@@ -1,4 +1,4 @@
-"""What this machine has: the programs and the state that a deployment needs, as plain values."""
+"""The programs and the state on this machine, as plain values."""
 
 import os
 import shutil
@@ -17,27 +17,27 @@ _VERSION_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Machine:
-    """What is installed, and where the state lies."""
+    """Installed programs, and the location of the state."""
 
     python: tuple[int, int]
     pulumi: str | None
-    """Version of the CLI on PATH; None without one, empty if it does not say."""
+    """Version of the CLI on PATH; None without one, empty if it reports none."""
     minimum_pulumi: str
     provider: str | None
-    """Version of the Kubernetes provider that belongs to the pinned package; None where the package is missing."""
+    """Version of the pinned Kubernetes provider package; None if it is not installed."""
     provider_there: bool
     kubectl: str | None
-    """Path of the one that airis uses."""
+    """Path of the kubectl that airis uses."""
     backend: str
-    """Where Pulumi keeps the state."""
+    """Location of Pulumi's state."""
     passphrase: str
-    """What is wrong with the passphrase of that state; empty if nothing is."""
+    """What is wrong with the state's passphrase; empty if nothing is."""
     sandbox_missing: tuple[str, ...] = ()
-    """Programs of the sandbox that are not there."""
+    """Programs of the sandbox that are not installed."""
 
 
 def this_machine(folder: Path) -> Machine:
-    """Looks at this machine, for the project in `folder`. Makes and changes nothing."""
+    """Observes this machine, for the project in `folder`. Changes nothing."""
     from airis.cluster.connection import kubectl_binary  # noqa: PLC0415  (imports below what the engine needs)
     from airis.deploy.pulumi_cli import MINIMUM_CLI, provider_is_there  # noqa: PLC0415
 
@@ -76,17 +76,17 @@ def _pulumi() -> str | None:
 
 
 def _backend(folder: Path) -> tuple[str, str]:
-    """Where the state is, and what is wrong with its passphrase. Makes nothing, unlike airis/deploy/state_backend.py."""
+    """Location of the state, and what is wrong with its passphrase. Creates nothing, unlike airis/deploy/state_backend.py."""
     chosen = os.environ.get("PULUMI_BACKEND_URL")
     if chosen or logged_in():
         return "the backend of `pulumi login`" if not chosen else "the backend in PULUMI_BACKEND_URL", _file_missing()
     here = folder / STATE_FOLDER
     given = {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & os.environ.keys()
-    words = f"{STATE_FOLDER} beside the stack files" + ("" if here.is_dir() else ", made at the first `airis up`")
+    words = f"{STATE_FOLDER} next to the stack files" + ("" if here.is_dir() else ", created by the first `airis up`")
     if given:
         return words, _file_missing()
     lost = here.is_dir() and any(here.glob(".pulumi/stacks/**/*.json")) and not (here / "passphrase").is_file()
-    return words, f"{STATE_FOLDER} holds stacks, and its file `passphrase` is gone" if lost else ""
+    return words, f"{STATE_FOLDER} contains stacks, but its file `passphrase` is missing" if lost else ""
 
 
 def _file_missing() -> str:

@@ -1,6 +1,6 @@
-"""Runs in a pod of the WebUI, by `python3 -c`: whether it serves, whether it reaches Ollama, which models are there and loaded.
+"""Runs in a pod of the WebUI with `python3 -c`: queries its health, Ollama's models and loaded models, and disk usage.
 
-Needs nothing but Python's own library, and writes nothing. Prints one line of JSON.
+Needs only Python's standard library, and writes no files. Prints one line of JSON.
 """
 
 import json
@@ -14,22 +14,22 @@ SECONDS = 5
 
 
 def asked(url: str) -> tuple[object, str]:
-    """The body of the answer, and what went wrong."""
+    """The response body, and the error if there was one."""
     try:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(url, timeout=SECONDS) as answer:
             return json.loads(answer.read() or b"null"), ""
-    except Exception as error:  # whatever it is, it is the answer
+    except Exception as error:  # every error is a result
         return None, f"{type(error).__name__}: {error}"
 
 
 def models_in(body: object) -> list[dict[str, object]]:
-    """The models of an answer of Ollama's."""
+    """The models in a response from Ollama."""
     return body.get("models") or [] if isinstance(body, dict) else []
 
 
 def main() -> None:
-    """Asks the WebUI on the port that is the first argument, every Ollama of the environment, and the data's volume."""
+    """Queries the WebUI on the port in the first argument, every Ollama in the environment, and the data volume."""
     said = asked(f"http://127.0.0.1:{sys.argv[1]}/health")
     urls = os.environ.get("OLLAMA_BASE_URLS") or os.environ.get("OLLAMA_BASE_URL") or ""
     servers = {}

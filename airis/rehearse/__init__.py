@@ -1,1 +1,1 @@
-"""Rehearsing a stack: applied to a real control plane on this machine, and judged object by object."""
+"""Rehearses a stack: applies it to a real control plane on this machine, and reports on each object."""

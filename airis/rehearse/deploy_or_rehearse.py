@@ -1,4 +1,4 @@
-"""`airis up` where there may be no cluster: a rehearsal takes its place if somebody asks for it."""
+"""`airis up`, with a rehearsal instead if no cluster is configured and the user allows it."""
 
 from airis.cluster.connection import NOT_CONFIGURED, TO_CONFIGURE, configured_cluster
 from airis.deploy.up import deploy
@@ -18,10 +18,10 @@ def deploy_or_rehearse(
 ) -> int:
     """Deploys the stack. Returns the exit code.
 
-    With `force_conflicts`, fields that somebody else has changed are taken back. With `rehearse_without_cluster`, a stack that
-    is neither for production nor pinned to a cluster is rehearsed where none is configured, which is said first.
+    With `force_conflicts`, overwrites fields that other managers have changed. With `rehearse_without_cluster`, a stack that is
+    neither for production nor pinned to a cluster is rehearsed if no cluster is configured, after a message.
 
-    Raises AirisError for a bad stack before anything is touched, and EnvironmentProblem where a tool or a cluster is missing.
+    Raises AirisError for an invalid stack before anything is changed, and EnvironmentProblem if a tool or cluster is missing.
     """
     stack = read_stack(name)
     if configured_cluster(stack) is not None:
@@ -37,10 +37,10 @@ def deploy_or_rehearse(
 
 
 def _refuse_rehearsal(stack: StackFile, *, asked_for: bool) -> None:
-    """Raises EnvironmentProblem where the stack must not be rehearsed in place of an `up` that has no cluster to go to.
+    """Raises EnvironmentProblem if the stack must not be rehearsed instead of an `up` without a cluster.
 
-    That is where nobody asked for it, and where the stack is deployed to a cluster for certain: a success that deployed
-    nothing would then be taken for one that did. Raises AirisError for a stack that does not hold.
+    A rehearsal must be requested, and it must not replace the deployment of a stack for production or with a pinned cluster:
+    its success could be mistaken for a deployment. Raises AirisError for an invalid stack.
     """
     settings = settings_of(stack)
     ties = {"uid": settings.cluster.uid, "context": settings.cluster.context, "server": settings.cluster.server}
@@ -49,11 +49,11 @@ def _refuse_rehearsal(stack: StackFile, *, asked_for: bool) -> None:
     if because is not None:
         raise EnvironmentProblem(
             f"{NOT_CONFIGURED}, and {stack.path.name} needs one ({because}). Nothing was deployed.",
-            f"{TO_CONFIGURE}. `airis rehearse --stack {stack.name}` tries the stack out without a cluster",
+            f"{TO_CONFIGURE}. To try the stack without a cluster: `airis rehearse --stack {stack.name}`",
         )
     if not asked_for:
         raise EnvironmentProblem(
             f"{NOT_CONFIGURED}. Nothing was deployed.",
-            f"{TO_CONFIGURE}. `airis rehearse --stack {stack.name}` tries the stack out without a cluster, and so does `airis "
-            "up` with --rehearse-without-cluster",
+            f"{TO_CONFIGURE}. To try the stack without a cluster: `airis rehearse --stack {stack.name}`, or `airis up` with "
+            "--rehearse-without-cluster",
         )

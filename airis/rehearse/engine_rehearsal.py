@@ -1,7 +1,6 @@
-"""A rehearsal with the real engine: the same program, the same cluster of a moment, and Pulumi in between.
+"""A rehearsal with the Pulumi engine: the same program and the same temporary cluster, deployed by Pulumi.
 
-Everything that would lead elsewhere is left out: the stack's own cluster, its state, and its secrets, which only its owner
-can decrypt.
+The stack's cluster, its state and its secrets, which only their owner can decrypt, are replaced.
 """
 
 import re
@@ -32,7 +31,7 @@ _REFUSED = re.compile(r"^ {2}kubernetes:\S+ \((?P<name>[^)]+)\):\n\s+error: (?P<
 
 
 def is_available() -> bool:
-    """Whether Pulumi is on PATH, with its Kubernetes provider: a rehearsal downloads nothing."""
+    """Whether Pulumi is on PATH and its Kubernetes provider is installed: a rehearsal downloads nothing."""
     try:
         PulumiCommand(version=MINIMUM_CLI)
     except Exception:  # the Automation API raises bare exceptions
@@ -41,7 +40,7 @@ def is_available() -> bool:
 
 
 class Applying:
-    """Pulumi at work beside a rehearsal that looks at the cluster."""
+    """Pulumi, running in a thread while the rehearsal observes the cluster."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -54,31 +53,31 @@ class Applying:
             self._engine.up()
         except AirisError as error:
             self._error = error
-        except KeyboardInterrupt:  # stopped, because nothing changed any more
+        except KeyboardInterrupt:  # stopped, because the cluster settled
             pass
 
     @property
     def running(self) -> bool:
-        """Whether it has not come to its end."""
+        """Whether it still runs."""
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """Ends it well, if it still runs."""
+        """Ends it gracefully, if it still runs."""
         while self._thread.is_alive():
             self._engine.command.stop()
             self._thread.join(10)
 
     def refusal(self, name: str) -> str:
-        """Why Pulumi did not make the resource of that name, in its own words."""
+        """Why Pulumi did not create the resource with that name, in Pulumi's words."""
         text = "\n".join((self._engine.command.last.stdout, self._engine.command.last.stderr))
         words = {found["name"]: found["words"] for found in _REFUSED.finditer(text)}
         first = _ERROR.search(text)
-        return words.get(name) or (first["words"] if first else "Pulumi did not make it")
+        return words.get(name) or (first["words"] if first else "Pulumi did not create it")
 
 
 @contextmanager
 def applied(stack: StackFile, kubeconfig: Path, seconds: float) -> Iterator[Applying]:
-    """Deploys the stack with a state of its own to the cluster of `kubeconfig` while the block runs."""
+    """Deploys the stack, with a temporary state, to the cluster of `kubeconfig` while the block runs."""
     with tempfile.TemporaryDirectory(prefix="airis-") as name:
         folder = Path(name)
         copy = copied(stack, folder, seconds)
@@ -97,7 +96,7 @@ def applied(stack: StackFile, kubeconfig: Path, seconds: float) -> Iterator[Appl
 
 
 def copied(stack: StackFile, folder: Path, seconds: float) -> StackFile:
-    """The project in another folder, by links, with a stack file that leads to no cluster and holds no secret."""
+    """The project in another folder, as links, with a stack file without a cluster and without secrets."""
     root = stack.path.parent
     for each in root.iterdir():
         if not each.name.startswith((".", "Pulumi.")) or each.name == PROJECT_FILE:
@@ -115,7 +114,7 @@ def copied(stack: StackFile, folder: Path, seconds: float) -> StackFile:
 
 
 def secret_config(stack: StackFile) -> ConfigMap:
-    """Stand-ins for what is encrypted, which are encrypted too: the program asks for that."""
+    """Placeholders for encrypted values, which must be secret as well: the program requires that."""
     document = read_yaml(stack.path)
     paths = [
         path

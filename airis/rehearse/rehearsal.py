@@ -1,4 +1,4 @@
-"""Applies a stack to the sandbox and waits for what becomes of it."""
+"""Applies stacks to the sandbox, and waits until they are ready or no longer change."""
 
 import sys
 import time
@@ -29,24 +29,24 @@ from airis.terminal.progress import Advance, step
 
 POLL_SECONDS = 0.4
 _SLOWER = 0.25
-"""By this share of the time without a change the next look comes later: each takes a tenth of a second of CPU."""
+"""The polling interval grows by this share of the time without a change: each poll takes a tenth of a second of CPU."""
 
 SETTLED_SECONDS = 8.0
-"""When nothing has changed for this long, what is still pending stays so: the scheduler and the controllers answer
-within a second, and a volume is provisioned within two."""
+"""Without a change for this long, pending objects stay pending: scheduler and controllers react within a second, and a volume
+is provisioned within two."""
 
 _DEFINED_SECONDS = 30.0
 
 _DELETED_SECONDS = 2.0
-"""How much longer one more namespace takes to go."""
+"""Additional time to delete each further namespace."""
 
 _APPLYING = 4
-"""How many stacks are applied at once: the API server answers them faster than one kubectl asks."""
+"""The number of stacks applied concurrently: the API server is faster than one kubectl."""
 
 _NOT_SERVED = "no matches for kind"
-"""What kubectl says of an object whose kind the API server does not know; it then lists none of that kind either."""
+"""kubectl's error for an object whose kind the API server does not serve; such kinds cannot be listed either."""
 _NO_LONGER_SERVED = "could not find the requested resource"
-"""What the API server says of it where kubectl still remembers the kind, a moment after its definition was deleted."""
+"""The API server's error if kubectl has cached the kind, shortly after its definition was deleted."""
 
 
 def rehearse_stack(
@@ -76,24 +76,24 @@ def rehearse_stacks(
     engine: bool = False,
     sandbox: Sandbox | None = None,
 ) -> list[Verdict]:
-    """Rehearses stacks of this project, all at once, on the sandbox, which is started if it does not run already.
+    """Rehearses stacks of this project together in the sandbox, which is started if it does not run.
 
-    `names` may hold patterns. `cluster` is a snapshot: the sandbox then has what that cluster has. `nodes` describes other
-    nodes than those of the snapshot, or than the default ones. With `keep`, the objects and the sandbox
-    stay for a look. With `engine`, Pulumi deploys the stack, if it is there; the objects are applied without it otherwise,
-    and that is said. `sandbox` is one that runs and that the caller holds: several rehearsals in a row need only one.
+    `names` may contain patterns. `cluster` is a snapshot, whose objects the sandbox then has. `nodes` describes nodes that
+    replace those of the snapshot, or the default ones. With `keep`, the objects and the sandbox are kept for inspection. With
+    `engine`, Pulumi deploys the stack; if it is not installed, the objects are applied without it, after a message. `sandbox`
+    is a running one, held by the caller, for several rehearsals in a row.
 
-    Raises AirisError for a bad stack, nodes file or snapshot, for stacks that make one object of the same name, and for an
-    engine that should deploy several, or to a snapshot, before anything is started.
+    Raises AirisError, before anything is started, for an invalid stack, nodes file or snapshot, for stacks that have an object
+    in common, and for an engine that should deploy several stacks, or to a snapshot.
     """
     stacks = read_stacks(names)
     if engine and cluster is not None:
         raise AirisError(
-            "the engine makes a stack from nothing, and would refuse what the snapshot has already",
-            "rehearse with --cluster or with --engine, not with both",
+            "--engine and --cluster are mutually exclusive: the engine only creates objects, and fails for existing ones",
+            "rehearse with one of them",
         )
     if engine and len(stacks) > 1:
-        raise AirisError("the engine deploys one stack at a time", "rehearse them one by one, or without --engine")
+        raise AirisError("--engine deploys one stack at a time", "rehearse the stacks one by one, or without --engine")
     rendered = for_each(stacks, manifests, f"Rendering {len(stacks)} stacks")
     _refuse_common([each.name for each in stacks], rendered)
     snapshot = None if cluster is None else load_snapshot(cluster)
@@ -126,7 +126,7 @@ def rehearse_stacks(
 
 
 def surroundings(stacks: Mapping[str, Sequence[KubeObject]], snapshot: Snapshot | None) -> Surroundings:
-    """What is around the stacks: what the snapshot knows, or all that they refer to. Stacks are given by name."""
+    """The environment of the stacks: the snapshot's, or everything that they refer to. Stacks are given by name."""
     return without_snapshot(stacks) if snapshot is None else of_snapshot(stacks, snapshot, datetime.now(UTC).date())
 
 
@@ -163,9 +163,9 @@ def rehearse_together(
 ) -> list[Verdict]:
     """Applies the objects with server-side apply, and waits until all are ready or nothing changes any more.
 
-    `advance` is told how many objects are where they should be. With `engine_for`, Pulumi makes the objects of that stack,
-    which must be those that are wanted. `around` is what the cluster has beside them; without it, that is what the sandbox has,
-    and nothing is said of it. Returns a verdict for each stack, in their order.
+    Calls `advance` with the number of objects that are ready. With `engine_for`, Pulumi creates the objects of that stack,
+    which must be the given ones. `around` is the stacks' environment in the cluster; without it, the sandbox is used as it is,
+    and verdicts have no notes. Returns a verdict for each stack, in their order.
     """
     start = time.monotonic()
     wanted = [body for objects in stacks.values() for body in objects]
@@ -178,7 +178,7 @@ def rehearse_together(
         served = [each for each in wanted if _NOT_SERVED not in refusals.get(key_of(each), "")]
         findings = _settled(wanted, served, kubectl, start + timeout_seconds, advance, attend=attend)
     else:
-        from airis.rehearse.engine_rehearsal import applied  # noqa: PLC0415  (as heavy as it is rare)
+        from airis.rehearse.engine_rehearsal import applied  # noqa: PLC0415  (heavy and rarely used)
 
         with applied(engine_for, kubectl.kubeconfig, timeout_seconds) as applying:
             findings = _settled(
@@ -195,7 +195,7 @@ def rehearse_together(
     findings = held_back(_with_reasons(findings, refusals, kubectl), wanted, around.lacks)
     notes = (
         *around.notes,
-        *(f"not rehearsed, because the control plane here does not take it: {each}" for each in refused),
+        *(f"not rehearsed, because the sandbox rejects it: {each}" for each in refused),
     )
     return [
         Verdict(name, tuple(found), seconds, around.assumed.get(name, ()), notes)
@@ -204,7 +204,7 @@ def rehearse_together(
 
 
 def _by_stack(stacks: Mapping[str, Sequence[KubeObject]], findings: Sequence[Finding]) -> dict[str, list[Finding]]:
-    """Each stack's part of the findings. A workload's pods stand below it, and are no objects of the stack themselves."""
+    """The findings by stack. A workload's pods follow it in the list, and are not objects of the stack."""
     owners = {key_of(body): name for name, objects in stacks.items() for body in objects}
     parts: dict[str, list[Finding]] = {name: [] for name in stacks}
     owner = ""
@@ -215,7 +215,7 @@ def _by_stack(stacks: Mapping[str, Sequence[KubeObject]], findings: Sequence[Fin
 
 
 def _refuse_common(names: Sequence[str], rendered: Sequence[Sequence[KubeObject]]) -> None:
-    """Raises AirisError where two stacks make one object: on one control plane they would take it from each other."""
+    """Raises AirisError if two stacks have an object in common, which they would overwrite on one control plane."""
     makers: dict[tuple[str, str, str], str] = {}
     for name, objects in zip(names, rendered, strict=True):
         for body in objects:
@@ -223,17 +223,17 @@ def _refuse_common(names: Sequence[str], rendered: Sequence[Sequence[KubeObject]
             other = makers.setdefault((kind, namespace, called), name)
             if other != name:
                 raise AirisError(
-                    f"stacks {other} and {name} both make {kind}/{called}" + (f" in {namespace}" if namespace else ""),
-                    "rehearse them one by one, or give each an airis:namespace of its own",
+                    f"stacks {other} and {name} both have {kind}/{called}" + (f" in {namespace}" if namespace else ""),
+                    "rehearse them one by one, or set a different airis:namespace for each",
                 )
 
 
 def _engine_is_available() -> bool:
-    from airis.rehearse.engine_rehearsal import is_available  # noqa: PLC0415  (as heavy as it is rare)
+    from airis.rehearse.engine_rehearsal import is_available  # noqa: PLC0415  (heavy and rarely used)
 
     if is_available():
         return True
-    print("Pulumi and its Kubernetes provider are not there: the objects are applied without them.", file=sys.stderr)
+    print("Pulumi or its Kubernetes provider is not installed: applying the objects without them.", file=sys.stderr)
     return False
 
 
@@ -247,10 +247,10 @@ def _settled(
     applying: Callable[[], bool] = lambda: False,
     attend: Callable[[Sequence[KubeObject]], bool],
 ) -> list[Finding]:
-    """What became of the objects when all are ready, or nothing has changed for a while, or the time is over.
+    """Polls until all objects are ready, nothing has changed for a while, or the deadline; returns the findings.
 
-    `served` are those of a kind that the API server knows. `attend` sees all that is there at every look, and says whether it
-    did something about it.
+    `served` are the objects of kinds that the API server serves. Each poll calls `attend` with all live objects; it returns
+    whether it changed something.
     """
     own = ("Namespace", "PersistentVolumeClaim", "Pod", "StorageClass.storage.k8s.io")
     kinds = ",".join(sorted({*own, *(resource_of(body) for body in served)}))
@@ -273,15 +273,15 @@ def _settled(
 
 
 def define(definitions: Sequence[KubeObject], kubectl: Kubectl) -> None:
-    """Makes kinds known that a bare API server lacks, and waits until it serves them.
+    """Applies CustomResourceDefinitions, and waits until the API server serves their kinds.
 
-    Raises KubectlError when it does not within half a minute.
+    Raises KubectlError if it does not within half a minute.
     """
     kubectl.apply(definitions)
     deadline = time.monotonic() + _DEFINED_SECONDS
     for each in definitions:
         while True:
-            # `kubectl wait` fails on a definition that has no conditions yet, so ask for what is needed itself
+            # `kubectl wait` fails for a definition without conditions, so list the kind instead
             try:
                 kubectl.get(each["metadata"]["name"], "--all-namespaces")
                 break
@@ -292,11 +292,11 @@ def define(definitions: Sequence[KubeObject], kubectl: Kubectl) -> None:
 
 
 def clean(kubectl: Kubectl, *, wait: bool = True) -> None:
-    """Removes every namespace that is not the cluster's own, and whatever else an earlier rehearsal left behind."""
+    """Deletes every namespace that is not built in, and whatever else an earlier rehearsal left behind."""
     clear(kubectl, policies=True)
     namespaces = [each for each in kubectl.get("namespaces") if each["metadata"]["name"] not in OWN_NAMESPACES]
     if namespaces:
-        # No container runs, so there is nothing to end gracefully; left to the namespace, it takes three times as long
+        # No container runs, so force deletion; the namespace controller alone takes three times as long
         kinds = "deployments,statefulsets,jobs,pods,persistentvolumeclaims"
         kubectl.run("delete", kinds, "--all", "--all-namespaces", "--wait=false", "--grace-period=0", "--force")
         kubectl.delete(namespaces, wait=wait, timeout=60 + _DELETED_SECONDS * len(namespaces))
@@ -306,7 +306,7 @@ def clean(kubectl: Kubectl, *, wait: bool = True) -> None:
 def _apply(
     stacks: Sequence[Sequence[KubeObject]], kubectl: Kubectl, *, force_conflicts: bool
 ) -> dict[tuple[str, str, str], str]:
-    """Applies everything; returns the API server's words for each object that it refused."""
+    """Applies everything; returns the API server's message for each object that it rejected."""
     refusals: dict[tuple[str, str, str], str] = {}
     with ThreadPoolExecutor(_APPLYING) as pool:  # kubectl sends one object after the other
         for found in pool.map(partial(_apply_stack, kubectl=kubectl, force_conflicts=force_conflicts), stacks):
@@ -320,9 +320,9 @@ def _apply_stack(
     try:
         kubectl.apply(wanted, force_conflicts=force_conflicts)
     except KubectlError:
-        # A server that is gone has refused nothing: that is an error, told at once
+        # If the API server is down, nothing was rejected: that is an error
         kubectl.run("get", "--raw", "/readyz")
-        # kubectl's errors do not always say which object they are about; asked one by one, they do
+        # kubectl's errors do not always name the object: apply one by one
         refusals = {}
         for body in wanted:
             try:
@@ -343,7 +343,7 @@ def _first_pending(findings: Sequence[Finding]) -> str:
 def _with_reasons(
     findings: Sequence[Finding], refusals: dict[tuple[str, str, str], str], kubectl: Kubectl
 ) -> list[Finding]:
-    """Adds what the API server said to refused objects, and the last warning event to pending ones without a reason."""
+    """Adds the API server's message to rejected objects, and the last warning event to pending ones without a reason."""
     silent = [each for each in findings if not each.ok and not each.reason]
     warnings: dict[tuple[str, str, str], str] = {}
     if any(each.state is State.PENDING for each in silent):

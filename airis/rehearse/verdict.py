@@ -1,4 +1,4 @@
-"""What a rehearsal found, object by object, as data, as a table and as JSON."""
+"""The findings of a rehearsal as data, table and JSON."""
 
 import dataclasses
 import json
@@ -22,15 +22,15 @@ class Verdict:
     stack: str
     findings: tuple[Finding, ...]
     seconds: float
-    """From the first object applied to the verdict."""
+    """Duration from the first apply to the verdict."""
     assumed: tuple[str, ...] = ()
-    """What the stack refers to, and was assumed to be in the cluster: a line for each kind."""
+    """What the stack refers to, and was assumed to exist in the cluster: a line for each kind."""
     notes: tuple[str, ...] = ()
-    """What is not rehearsed, or not as it is in the cluster."""
+    """What was not rehearsed, or differs from the cluster."""
 
     @property
     def ok(self) -> bool:
-        """Whether everything came up."""
+        """Whether everything is ready or admitted."""
         return all(finding.ok for finding in self.findings)
 
     def summary(self) -> str:
@@ -39,14 +39,14 @@ class Verdict:
         total = len(self.findings)
         if not bad:
             return f"Stack {self.stack} comes up: {total} of {total} objects and pods, in {self.seconds:.1f} s."
-        return f"Stack {self.stack} does not come up: {bad} of {total} objects and pods are not there or not ready."
+        return f"Stack {self.stack} does not come up: {bad} of {total} objects and pods are missing or not ready."
 
 
 _STYLES = {State.REFUSED: "bold red", State.PENDING: "red"}
 
 
 def print_verdicts(verdicts: Sequence[Verdict], *, as_json: bool = False) -> None:
-    """Prints the verdicts of stacks that were rehearsed together: of several, a line each, and what did not come up."""
+    """Prints the verdicts of stacks that were rehearsed together; for several, one line each, and the failures."""
     if len(verdicts) == 1:
         print_verdict(verdicts[0], as_json=as_json)
         return
@@ -77,7 +77,7 @@ def _as_json(verdict: Verdict) -> dict[str, Any]:
 
 
 def print_verdict(verdict: Verdict, *, as_json: bool = False) -> None:
-    """Prints the verdict on stdout; colours only on a terminal."""
+    """Prints the verdict on stdout; in colour only on a terminal."""
     if as_json:
         print(json.dumps(_as_json(verdict), indent=2))
         return
@@ -109,10 +109,10 @@ def _print_remarks(verdicts: Sequence[Verdict], out: Console) -> None:
 
 
 def remarks_of(verdict: Verdict) -> list[str]:
-    """What is to be said of a verdict beside the findings, a line each."""
-    return [*(f"assumed to be there: {each}" for each in verdict.assumed), *(f"note: {each}" for each in verdict.notes)]
+    """A verdict's assumptions and notes, one line each."""
+    return [*(f"assumed to exist: {each}" for each in verdict.assumed), *(f"note: {each}" for each in verdict.notes)]
 
 
 def exit_code(*verdicts: Verdict) -> ExitCode:
-    """What the command returns to the shell."""
+    """The exit code of the command."""
     return ExitCode.OK if all(each.ok for each in verdicts) else ExitCode.NOT_READY

@@ -1,4 +1,4 @@
-"""What a change does to every stack, as one comment for a pull request: diff, rehearsal, policy."""
+"""Reviews a change: the diff, rehearsal and policy of every stack, as one comment on a pull request."""
 
 from airis.review.command import review
 

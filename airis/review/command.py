@@ -1,4 +1,4 @@
-"""`airis review`: writes the comment, and the same as JSON."""
+"""`airis review`: writes the comment, and the same data as JSON."""
 
 import dataclasses
 import json
@@ -13,7 +13,7 @@ from airis.stack_file.stacks import project_root
 from airis.terminal.errors import AirisError, ExitCode
 
 VERSION = 1
-"""Of the JSON. Keys may be added; one that is renamed or removed makes another version."""
+"""Version of the JSON. Adding keys keeps it; renaming or removing keys increments it."""
 
 
 def review(
@@ -27,9 +27,9 @@ def review(
     json_file: Path | None,
     timeout_seconds: float,
 ) -> ExitCode:
-    """Reviews the named stacks, or all that change, and writes the comment to `output`, or to stdout. Returns the exit code.
+    """Reviews the named stacks, or all that change, and writes the comment to `output` or stdout. Returns the exit code.
 
-    Where there is nothing to compare with, the comment says why, and AirisError is raised all the same.
+    If the stacks cannot be compared, writes a comment with the reason, and raises AirisError.
     """
     root = project_root()
     try:

@@ -1,4 +1,4 @@
-"""The reviews of all stacks as one comment in GitHub's Markdown: a table first, then a section for each that folds."""
+"""The reviews of all stacks as one comment in GitHub's Markdown: a table, then a collapsible section per stack."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -10,27 +10,27 @@ from airis.review.gather import Failed, StackReview
 from airis.terminal.errors import ExitCode
 
 MARKER = "<!-- airis-review -->"
-"""The first line, by which the comment is found again, to be edited. .github/scripts/post_comment.py knows it, too."""
+"""The first line, which identifies the comment for later edits. .github/scripts/post_comment.py uses it, too."""
 
 LIMIT = 65_536
-"""Characters that GitHub takes. Bytes are counted here, which are never fewer."""
+"""GitHub's limit in characters. Sizes here are in bytes, which are never fewer."""
 
 _HEADINGS = ("stack", "changes", "pods restart", "downtime", "data", "GPUs", "rehearsal", "policy")
 _TITLE = "### What this change does"
 _ROOM_FOR_NOTE = 600
 _WORDS = 4_000
-"""Bytes of what rehearsal or policy have to say, at most."""
+"""Maximum number of bytes for the findings of rehearsal or policy."""
 _LEAST = 400
-"""A section shorter than this would say nothing."""
+"""Minimum size of a useful section."""
 _NAMED = 3
-"""How many objects a cell of the table names."""
+"""Maximum number of objects in a table cell."""
 _NAME = 80
-"""Characters of a name, at most."""
+"""Maximum length of a name."""
 _ROWS = 50
 
 
 def comment(reviews: Sequence[StackReview], base: str, limit: int = LIMIT) -> str:
-    """The comment, at most `limit` bytes long. The table comes first and stays whole; what is left out below it is said."""
+    """The comment, at most `limit` bytes long. The table is never cut; a note lists sections that are."""
     head = "\n".join([MARKER, _TITLE, "", *_summary(reviews, base), ""])
     whole = [_section(each, limit) for each in reviews]
     sections = _fitting(reviews, whole, max(0, limit - _size(head) - _ROOM_FOR_NOTE))
@@ -38,14 +38,15 @@ def comment(reviews: Sequence[StackReview], base: str, limit: int = LIMIT) -> st
     if short:
         more = f" and of {len(short) - _NAMED} more" if len(short) > _NAMED else ""
         head += (
-            f"\n**Cut** to the {limit:,} characters that a comment may have: shortened or left out are the sections of "
-            f"{', '.join(map(_name, short[:_NAMED]))}{more}. `airis diff` with the same `--base` shows everything.\n"
+            f"\n**Cut** to GitHub's limit of {limit:,} characters: the sections of "
+            f"{', '.join(map(_name, short[:_NAMED]))}{more} are shortened or omitted. `airis diff` with the same `--base` "
+            "shows everything.\n"
         )
     return "\n".join([head, *(text for text in sections if text)])
 
 
 def failure(words: str, base: str) -> str:
-    """The comment where there is nothing to compare with."""
+    """The comment if the stacks cannot be compared."""
     return f"{MARKER}\n{_TITLE}\n\nThe change could not be compared with {_name(base)}:\n\n{_block(words, _WORDS)}"
 
 
@@ -70,7 +71,7 @@ def _row(review: StackReview) -> tuple[str, ...]:
     if review.invalid:
         effects = ["**does not validate**", "", "", "", ""]
     elif diff.broken and not diff.changes:
-        effects = ["not known: the other side does not render", "", "", "", _gpus(diff)]
+        effects = ["unknown: the base does not render", "", "", "", _gpus(diff)]
     else:
         counted = ", ".join(f"{count} {action}" for action in Action if (count := diff.count(action)))
         touched = _objects(each for each in diff.changes if each.touches_data)
@@ -124,7 +125,7 @@ def _policy(review: StackReview) -> str:
 
 
 def _fitting(reviews: Sequence[StackReview], whole: Sequence[str], room: int) -> list[str]:
-    """Each stack's section; where they do not all fit, the longest give way first."""
+    """Each stack's section; if they do not all fit, the longest are cut first."""
     sizes = [_size(text) + 1 for text in whole]
     if sum(sizes) <= room:
         return list(whole)
@@ -139,7 +140,7 @@ def _fitting(reviews: Sequence[StackReview], whole: Sequence[str], room: int) ->
 
 
 def _section(review: StackReview, limit: int) -> str:
-    """One stack, in at most `limit` bytes; nothing where that is not enough."""
+    """One stack's section in at most `limit` bytes; empty if that is not enough."""
     opened = "" if review.exit_code is ExitCode.OK else " open"
     heading = escape(" ".join(review.name.split()))[:_NAME]
     before, after = f"<details{opened}><summary><b><code>{heading}</code></b></summary>\n\n", "\n</details>\n"
@@ -150,9 +151,9 @@ def _section(review: StackReview, limit: int) -> str:
 
 
 def _findings(review: StackReview, limit: int) -> Iterable[str]:
-    """What rehearsal and policy found, in their own words."""
+    """The findings of rehearsal and policy."""
     if isinstance(review.rehearsal, Failed):
-        yield f"**Rehearsal**: it failed\n\n{_block(review.rehearsal.words, limit)}"
+        yield f"**Rehearsal**: failed\n\n{_block(review.rehearsal.words, limit)}"
     elif review.rehearsal is not None:
         yield f"**Rehearsal**: {escaped(review.rehearsal.summary())}\n"
         if pending := [each for each in review.rehearsal.findings if not each.ok]:
@@ -161,7 +162,7 @@ def _findings(review: StackReview, limit: int) -> Iterable[str]:
         if remarks := remarks_of(review.rehearsal):
             yield _block("\n".join(remarks), limit)
     if isinstance(review.policy, Failed):
-        yield f"**Policy**: it could not be checked\n\n{_block(review.policy.words, limit)}"
+        yield f"**Policy**: could not be checked\n\n{_block(review.policy.words, limit)}"
     elif review.policy is not None:
         yield f"**Policy**: {escaped(review.policy.summary())}\n"
         if review.policy.broken:

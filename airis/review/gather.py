@@ -1,4 +1,4 @@
-"""Finds out about each stack that changes: the diff, whether it comes up, and whether it keeps the rules."""
+"""Collects the review of each changed stack: the diff, the rehearsal, and the policy check."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from airis.stack_file.stacks import read_stack, stack_names
 from airis.terminal.errors import AirisError, ExitCode
 
 NODES = Path("examples", "nodes")
-"""Where nodes for rehearsals are, unless another folder is named: `<stack>.yaml` for the stack of that name."""
+"""The default folder of node descriptions for rehearsals: `<stack>.yaml` is for the stack with that name."""
 
 CLUSTERS = Path("clusters")
-"""Where snapshots of clusters are, likewise. A stack with one there has its nodes from it."""
+"""The default folder of snapshots, likewise. A stack with a snapshot gets its nodes from it."""
 
 Found = TypeVar("Found")
 Given = ParamSpec("Given")
@@ -26,20 +26,20 @@ Given = ParamSpec("Given")
 
 @dataclass(frozen=True)
 class Failed:
-    """Something that could not be found out."""
+    """A rehearsal or policy check that could not run."""
 
     words: str
-    """Why, as the command itself would say it."""
+    """The error message."""
     exit_code: ExitCode
 
 
 @dataclass(frozen=True)
 class StackReview:
-    """All that is known about one stack."""
+    """The review of one stack."""
 
     diff: Diff
     rehearsal: Verdict | Failed | None = None
-    """None where it was not asked for, or there is nothing to rehearse."""
+    """None if it was not requested, or there is nothing to rehearse."""
     policy: Report | Failed | None = None
 
     @property
@@ -49,12 +49,12 @@ class StackReview:
 
     @property
     def invalid(self) -> bool:
-        """Whether the stack, as the change leaves it, cannot be rendered."""
+        """Whether the changed stack cannot be rendered."""
         return _invalid(self.diff)
 
     @property
     def exit_code(self) -> ExitCode:
-        """What this stack alone would have the command return; data counts most."""
+        """The exit code for this stack alone; affected data takes precedence."""
         return worst(
             (
                 ExitCode.DATA if self.diff.touches_data else ExitCode.OK,
@@ -81,9 +81,8 @@ def gather(
 ) -> list[StackReview]:
     """Reviews the named stacks, or all that differ between `base` and the working tree.
 
-    `nodes` is a file for all of them, or a folder as NODES; `cluster` is a snapshot, or a folder as CLUSTERS. Raises AirisError
-    where there is nothing to compare with: no repository, no such revision. What goes wrong with one stack is part of its
-    review.
+    `nodes` is a file for all stacks, or a folder like NODES; `cluster` is a snapshot, or a folder like CLUSTERS. Raises
+    AirisError without a repository or such a revision. Errors of one stack are part of its review.
     """
     files = {name: places_of(name, nodes, cluster, root) for name in stack_names(root)}
     diffs = diff_stacks(names, base, root)
@@ -96,18 +95,18 @@ def gather(
 
 @dataclass(frozen=True)
 class Places:
-    """The files that say where a stack is rehearsed."""
+    """The files for a stack's rehearsal."""
 
     nodes: Path | None = None
-    """None for the nodes of the snapshot, or else the default ones."""
+    """None for the nodes of the snapshot, or otherwise the default ones."""
     cluster: Path | None = None
     """The snapshot of its cluster, if there is one."""
 
 
 def places_of(name: str, nodes: Path | None, cluster: Path | None, root: Path) -> Places:
-    """Where a stack is rehearsed. Nodes in the default folder do not count for a stack that has a snapshot.
+    """The files for a stack's rehearsal. For a stack with a snapshot, nodes in the default folder are not used.
 
-    Raises AirisError where what was named does not exist.
+    Raises AirisError if a given path does not exist.
     """
     snapshot = _file_of(name, "--cluster", cluster, root / CLUSTERS)
     described = None if nodes is None and snapshot is not None else _file_of(name, "--nodes", nodes, root / NODES)
@@ -115,7 +114,7 @@ def places_of(name: str, nodes: Path | None, cluster: Path | None, root: Path) -
 
 
 def _file_of(name: str, option: str, given: Path | None, default: Path) -> Path | None:
-    """The file that was named, or that of the stack's name in the folder that was named, or in the default one."""
+    """The given file, or the stack's file in the given folder or the default one."""
     if given is not None and not given.exists():
         raise AirisError(f"{option} {given}: there is no such file or folder")
     if given is not None and given.is_file():
@@ -125,12 +124,12 @@ def _file_of(name: str, option: str, given: Path | None, default: Path) -> Path 
 
 
 def worst(codes: Iterable[ExitCode]) -> ExitCode:
-    """The one that the command returns."""
+    """The exit code of the command."""
     return max(codes, key=WORST.index, default=ExitCode.OK)
 
 
 def _rehearsals(places: Mapping[str, Places], timeout_seconds: float) -> dict[str, Verdict | Failed]:
-    """Rehearses each stack in its place, one after the other on one sandbox."""
+    """Rehearses the stacks one after the other in one sandbox."""
     done: dict[str, Verdict | Failed] = {}
     if not places:
         return done

@@ -10,7 +10,7 @@ from airis.doctor.checks import CHECKS, Finding, State
 from airis.doctor.probe import LABEL, probe
 from airis.doctor.probe_results import Probed
 from tests.cluster.stacks import Stack
-from tests.unit.doctors import look, wanted
+from tests.unit.doctors import observed, wanted
 
 _MOST_SECONDS = 120
 
@@ -20,7 +20,7 @@ def probed(stack: Stack, settings: Mapping[str, Any]) -> dict[str, Finding]:
 
     Asserts that no Service routes to the probe pods, no controller adopts them, and none is left.
     """
-    seen = look(wanted(namespace=stack.namespace, **settings))
+    seen = observed(wanted(namespace=stack.namespace, **settings))
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(lambda: probe(stack.cluster, seen))
         met = 0
@@ -39,7 +39,7 @@ def probed(stack: Stack, settings: Mapping[str, Any]) -> dict[str, Finding]:
 
 
 def _led_to(stack: Stack, pods: set[str]) -> list[KubeObject]:
-    """Endpoints of Services among these pods."""
+    """The pods among these that are endpoints of a Service."""
     return [
         endpoint
         for each in stack.cluster.get("endpointslices")
@@ -49,5 +49,5 @@ def _led_to(stack: Stack, pods: set[str]) -> list[KubeObject]:
 
 
 def problems(found: Mapping[str, Finding]) -> dict[str, str]:
-    """The problems, by their subject."""
+    """The problems, by subject."""
     return {name: each.what for name, each in found.items() if each.state is State.PROBLEM}

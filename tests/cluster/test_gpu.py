@@ -18,7 +18,7 @@ LABEL = "nvidia.com/gpu.present"
 
 OLLAMA: dict[str, Any] = {"gpu": {"count": 1}, "absentModels": ["nothing"]}
 CLUSTER = {"readySeconds": 30}
-FOUND = "Pod/ollama-0 has a GPU, and Ollama computes on the CPU"
+FOUND = "Pod/ollama-0 has a GPU, but Ollama computes on the CPU"
 
 
 @contextmanager

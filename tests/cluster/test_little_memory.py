@@ -46,7 +46,7 @@ def test_a_model_whose_server_is_killed_for_memory_is_named(cluster: Target, sta
     prompts = different(1500)
     ask(url, next(prompts))
     (fine,) = examined(stack, settings, "model-servers")
-    assert fine == (State.OK, "Pod/ollama-0: no server of a model has ended by itself")
+    assert fine == (State.OK, "Pod/ollama-0: no model server ended unexpectedly")
 
     with pytest.raises(Stopped, match="model runner has unexpectedly stopped"):
         for _ in range(PROMPTS):
@@ -57,7 +57,7 @@ def test_a_model_whose_server_is_killed_for_memory_is_named(cluster: Target, sta
     assert [each["restartCount"] for each in pod["status"]["containerStatuses"]] == [0]
     killed = (
         State.PROBLEM,
-        "Pod/ollama-0: the server of tiny:latest was killed 1 time: the pod's memory ran out (1Gi)",
+        "Pod/ollama-0: the server of tiny:latest was OOM-killed 1 time (memory limit 1Gi)",
     )
     assert examined(stack, settings, "model-servers") == [killed], json.dumps(pod["status"])
 

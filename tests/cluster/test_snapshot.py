@@ -84,4 +84,4 @@ def test_a_rehearsal_reports_what_fails_on_a_node(
     assert 'persistentvolumeclaim "data" not found' in said("no-claim", "Pod")
     assert 'storageclass.storage.k8s.io "fast" not found' in said("no-class", "PersistentVolumeClaim")
     assert "failed to provision volume" in said("shared", "PersistentVolumeClaim")
-    assert "nothing in this cluster gives LoadBalancers addresses" in said("balanced", "Service")
+    assert "this cluster has no controller for LoadBalancer Services" in said("balanced", "Service")

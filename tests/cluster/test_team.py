@@ -174,7 +174,7 @@ def assert_the_probe_tells(cluster: Target, stack: Stack, settings: dict[str, An
     assert "sign-in fails: " in said.pop("airis:webui.database: PostgreSQL")
     assert ":8001: connection fails: " in said.pop("airis:webui.chroma: Chroma")
     assert ":7070: connection fails: " in said.pop("airis:webui.objectStorage: S3")
-    assert " at registry.invalid:443: name fails: " in said.pop("airis:ollama.models: the registry of models")
+    assert " at registry.invalid:443: name fails: " in said.pop("airis:ollama.models: the model registry")
     assert said == {}
 
 

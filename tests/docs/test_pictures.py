@@ -65,7 +65,7 @@ def test_every_picture_is_used_with_an_alternative_text() -> None:
         ("rehearse-failing", samples.LACKING.partition(": ")[0]),
         ("rehearse-failing", "Stack gpu does not come up: 4 of 21"),
         ("diff", "grows in place from 30Gi to 60Gi"),
-        ("diff", "Ollama answers nobody until its one pod is ready again"),
+        ("diff", "Ollama is unavailable until its only pod is ready again"),
         ("doctor", "no node offers nvidia.com/gpu"),
         ("doctor", "there is no default StorageClass"),
         ("help", "rehearse"),

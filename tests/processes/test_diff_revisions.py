@@ -1,4 +1,4 @@
-"""`airis diff` on pairs of revisions, in repositories made for it."""
+"""`airis diff` on pairs of revisions, in temporary repositories."""
 
 import json
 import os
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(120)
 
 
 def write(file: Path, text: str) -> None:
-    """Over what is there, and never through the link that the `project` fixture made."""
+    """Overwrites a file, but never through the symbolic link of the `project` fixture."""
     file.unlink(missing_ok=True)
     file.write_text(text, encoding="utf-8")
 
@@ -33,13 +33,13 @@ def stack(host: str = "airis.minikube.local", *, ollama: str = "{}") -> str:
 
 @pytest.fixture
 def repository(project: Path) -> Path:
-    """The project, committed, with a stack `test`."""
+    """The committed project with a stack `test`."""
     write(project / "Pulumi.test.yaml", stack())
     committed_project(project)
     return project
 
 
-def test_what_the_working_tree_changes_against_the_last_commit(repository: Path, command: Command) -> None:
+def test_changes_from_the_last_commit_to_the_working_tree(repository: Path, command: Command) -> None:
     write(repository / "Pulumi.test.yaml", stack("chat.example.com"))
 
     code, out, _ = command("diff", "--stack", "test", "--format", "json")
@@ -59,7 +59,7 @@ def test_what_the_working_tree_changes_against_the_last_commit(repository: Path,
     assert told["problems"] == []
 
 
-def test_nothing_changed_is_said_and_the_repository_is_as_it_was(repository: Path, command: Command) -> None:
+def test_no_change_is_reported_and_the_repository_is_unchanged(repository: Path, command: Command) -> None:
     (repository / "notes.txt").write_text("mine")
     before = git(repository, "status", "--porcelain")
 
@@ -71,7 +71,7 @@ def test_nothing_changed_is_said_and_the_repository_is_as_it_was(repository: Pat
     assert len(git(repository, "worktree", "list").splitlines()) == 1
 
 
-def test_a_claim_that_is_touched_ends_with_5_and_one_that_grows_does_not(repository: Path, command: Command) -> None:
+def test_a_touched_claim_exits_with_5_and_a_growing_one_does_not(repository: Path, command: Command) -> None:
     write(repository / "Pulumi.test.yaml", stack(ollama="{storage: {size: 60Gi}}"))
     code, out, _ = command("diff", "--stack", "test", "--expect-no-changes")
     assert code == 3
@@ -80,17 +80,17 @@ def test_a_claim_that_is_touched_ends_with_5_and_one_that_grows_does_not(reposit
     write(repository / "Pulumi.test.yaml", stack(ollama="{storage: {size: 10Gi}}"))
     code, out, _ = command("diff", "--stack", "test", "--expect-no-changes")
     assert code == 5
-    assert "a volume can grow, never shrink" in out
+    assert "volumes can only grow" in out
 
 
-def test_a_stack_that_one_side_does_not_have(repository: Path) -> None:
+def test_a_stack_that_only_one_side_has(repository: Path) -> None:
     write(repository / "Pulumi.new.yaml", stack())
     (repository / "Pulumi.test.yaml").unlink()
 
     new, gone = diff_stacks(["new", "test"], "HEAD", repository)
 
     assert {each.action for each in new.changes} == {Action.CREATED}
-    assert new.before.endswith("where the stack does not exist")
+    assert new.before.endswith("(the stack does not exist there)")
     assert new.totals_before.pods.high == 0
     assert new.totals_after.pods.high == 2
     assert {each.action for each in gone.changes} == {Action.DELETED, Action.KEPT}
@@ -99,7 +99,7 @@ def test_a_stack_that_one_side_does_not_have(repository: Path) -> None:
     assert gone.touches_data
 
 
-def test_all_stacks_of_both_sides_are_compared_where_none_is_named(repository: Path) -> None:
+def test_without_names_all_stacks_of_both_sides_are_compared(repository: Path) -> None:
     write(repository / "Pulumi.new.yaml", stack())
     (repository / "Pulumi.gpu.yaml").unlink()
 
@@ -110,13 +110,13 @@ def test_all_stacks_of_both_sides_are_compared_where_none_is_named(repository: P
     assert all(each.problems == () for each in diffs.values())
 
 
-def test_a_stack_that_neither_side_has_is_refused(repository: Path, command: Command) -> None:
+def test_an_unknown_stack_is_rejected(repository: Path, command: Command) -> None:
     code, out, err = command("diff", "--stack", "nobody")
     assert (code, out) == (1, "")
     assert "there is no stack 'nobody'" in err
 
 
-def test_a_base_whose_settings_are_refused_is_told_in_its_own_words(repository: Path, command: Command) -> None:
+def test_a_base_with_invalid_settings_shows_its_error(repository: Path, command: Command) -> None:
     write(repository / "Pulumi.test.yaml", stack(ollama="{replicas: many}"))
     git(repository, "commit", "--quiet", "--all", "--message=wrong")
     write(repository / "Pulumi.test.yaml", stack())
@@ -128,12 +128,12 @@ def test_a_base_whose_settings_are_refused_is_told_in_its_own_words(repository: 
     assert told["problems"][0]["side"] == "before"
     assert "airis:ollama.replicas" in told["problems"][0]["words"]
     assert told["totals"]["after"]["pods"] == {"min": 2, "max": 2}
-    assert told["summary"] == "Stack test: what changes is not known."
+    assert told["summary"] == "Stack test: the changes are unknown."
     assert told["settings"] == ["airis:ollama.replicas"]
-    assert "what changes is not known" in command("diff", "--stack", "test")[1]
+    assert "the changes are unknown" in command("diff", "--stack", "test")[1]
 
 
-def test_this_side_refused_is_an_error_like_any_other(repository: Path, command: Command) -> None:
+def test_invalid_settings_on_this_side_are_an_error(repository: Path, command: Command) -> None:
     write(repository / "Pulumi.test.yaml", stack(ollama="{replicas: many}"))
 
     code, out, err = command("diff", "--stack", "test")
@@ -143,7 +143,7 @@ def test_this_side_refused_is_an_error_like_any_other(repository: Path, command:
     assert len(git(repository, "worktree", "list").splitlines()) == 1
 
 
-def test_the_other_revision_is_rendered_by_its_own_code(tmp_path: Path) -> None:
+def test_each_revision_is_rendered_by_its_own_code(tmp_path: Path) -> None:
     copied_program(tmp_path)
     ollama = tmp_path / "components" / "ollama.py"
     now = ollama.read_text()
@@ -164,7 +164,7 @@ def test_the_other_revision_is_rendered_by_its_own_code(tmp_path: Path) -> None:
     assert "no longer listens on port 4711" in words(diff, "downtime")
 
 
-def test_a_base_whose_code_breaks_is_compared_by_its_settings(tmp_path: Path) -> None:
+def test_the_settings_of_a_base_with_broken_code_are_compared(tmp_path: Path) -> None:
     copied_program(tmp_path)
     broken = tmp_path / "components" / "ollama.py"
     now = broken.read_text()
@@ -179,13 +179,13 @@ def test_a_base_whose_code_breaks_is_compared_by_its_settings(tmp_path: Path) ->
 
     assert diff.broken
     assert [str(each) for each in diff.changes] == ["Deployment/airis-deployment", "Ingress/airis-ingress"]
-    assert "as this side's program renders them" in diff.problems[1].words
+    assert "rendered with this side's program instead" in diff.problems[1].words
     assert diff.problems[0].side == "before"
     assert "RuntimeError: half done (ollama.py, line 1)" in diff.problems[0].words
     assert diff.totals_after.pods.high == 2
 
 
-def test_a_project_in_a_folder_of_the_repository(tmp_path: Path) -> None:
+def test_a_project_in_a_subfolder_of_the_repository(tmp_path: Path) -> None:
     inner = tmp_path / "deploy" / "chat"
     inner.mkdir(parents=True)
     for file in (ROOT / "__main__.py", ROOT / "Pulumi.yaml"):
@@ -225,7 +225,7 @@ def test_a_changed_secret_shows_as_changed_and_never_its_value(repository: Path,
 
     code, out, err = command("diff", "--stack", "test")
 
-    assert code == 5  # the URL may name another database: nobody can see
+    assert code == 5  # the URL may name another database
     assert '+ stringData.DATABASE_URL: "[secret] changed"   (from airis:secrets.databaseUrl)' in out
     assert "stringData.WEBUI_SECRET_KEY" not in out
     assert "Secret/airis-secrets changed" in out
@@ -240,7 +240,7 @@ def test_the_same_secret_shows_no_change(repository: Path, command: Command) -> 
     assert command("diff", "--stack", "test", "--expect-no-changes")[0] == 0
 
 
-def test_values_beside_an_encrypted_one_are_as_the_program_reads_them(tmp_path: Path) -> None:
+def test_values_next_to_an_encrypted_one_are_parsed_by_the_program(tmp_path: Path) -> None:
     (tmp_path / "Pulumi.yaml").write_text("name: airis\nruntime: python\n")
     env = "{AT: 1:30, MODE: 0o14, LIST: [08, {secure: v1:c:d}], KEY: {secure: v1:a:b}}"
     (tmp_path / "Pulumi.test.yaml").write_text(f"config:\n  airis:webui: {{env: {env}}}\n")
@@ -253,13 +253,13 @@ def test_values_beside_an_encrypted_one_are_as_the_program_reads_them(tmp_path: 
 
 
 class TestBadInput:
-    def test_no_repository(self, project: Path, command: Command) -> None:
+    def test_outside_a_repository_is_an_error(self, project: Path, command: Command) -> None:
         code, out, err = command("diff", "--stack", "cpu")
         assert (code, out) == (1, "")
         assert "is not in a git repository" in err
         assert "--against FILE" in err
 
-    def test_no_git(self, project: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_missing_git_is_an_error(self, project: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", str(project))
         code, out, err = command("diff", "--stack", "cpu")
         assert (code, out) == (4, "")
@@ -268,7 +268,7 @@ class TestBadInput:
     def test_an_unknown_revision(self, repository: Path, command: Command) -> None:
         code, out, err = command("diff", "--stack", "test", "--base", "nowhere")
         assert (code, out) == (1, "")
-        assert "--base nowhere: git knows no such revision here" in err
+        assert "--base nowhere: there is no such revision in this repository" in err
         assert "`git branch --all`" in err
 
     def test_an_unknown_revision_that_a_remote_has(self, repository: Path, command: Command) -> None:
@@ -278,10 +278,10 @@ class TestBadInput:
         assert "`git fetch upstream`" in command("diff", "--stack", "test", "--base", "other")[2]
 
     @pytest.mark.parametrize("ref", ["--output=/dev/null", "HEAD:Pulumi.yaml", ""])
-    def test_a_revision_that_is_none(self, ref: str, repository: Path, command: Command) -> None:
+    def test_an_invalid_revision_is_rejected(self, ref: str, repository: Path, command: Command) -> None:
         code, out, err = command("diff", "--stack", "test", f"--base={ref}")
         assert (code, out) == (1, "")
-        assert "git knows no such revision here" in err
+        assert "there is no such revision in this repository" in err
 
     def test_a_shallow_clone(self, repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
         first = git(repository, "rev-parse", "HEAD")
@@ -290,17 +290,17 @@ class TestBadInput:
         git(repository, "clone", "--quiet", "--depth=1", repository.as_uri(), str(clone))
         with pytest.raises(AirisError) as refused:
             diff_stacks(["test"], first, clone)
-        assert "git knows no such revision here" in refused.value.message
+        assert "there is no such revision in this repository" in refused.value.message
         assert "`git fetch --unshallow`" in refused.value.remedy
         assert "fetch-depth: 0" in refused.value.remedy
 
-    def test_both_sides_named(self, repository: Path, command: Command) -> None:
+    def test_base_and_against_are_mutually_exclusive(self, repository: Path, command: Command) -> None:
         code, out, err = command("diff", "--stack", "test", "--base", "HEAD", "--against", "cluster")
         assert (code, out) == (2, "")
-        assert "--base and --against exclude each other" in err
+        assert "--base and --against are mutually exclusive" in err
 
 
-def test_no_hook_runs_and_the_worktree_goes_also_after_a_failure(repository: Path) -> None:
+def test_no_hook_runs_and_the_worktree_is_removed_after_a_failure(repository: Path) -> None:
     hook = repository / ".git" / "hooks" / "post-checkout"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\ntouch hooked; exit 1\n")
@@ -313,7 +313,7 @@ def test_no_hook_runs_and_the_worktree_goes_also_after_a_failure(repository: Pat
     assert len(git(repository, "worktree", "list").splitlines()) == 1
 
 
-def test_a_worktree_that_git_was_stopped_in_the_middle_of_goes_as_well(repository: Path) -> None:
+def test_an_incomplete_worktree_is_removed(repository: Path) -> None:
     with checked_out(resolved("HEAD", repository)) as folder:
         (record,) = (repository / ".git" / "worktrees").iterdir()
         (record / "gitdir").unlink()
@@ -322,7 +322,7 @@ def test_a_worktree_that_git_was_stopped_in_the_middle_of_goes_as_well(repositor
     assert not folder.parent.exists()
 
 
-def test_git_is_not_led_astray_by_the_variables_of_a_hook(
+def test_git_ignores_the_variables_of_a_hook(
     repository: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_DIR", str(tmp_path_factory.mktemp("other")))
@@ -332,7 +332,7 @@ def test_git_is_not_led_astray_by_the_variables_of_a_hook(
 
 def test_ctrl_c_leaves_no_worktree_and_no_process(repository: Path) -> None:
     main = repository / "__main__.py"
-    write(main, "import time\ntime.sleep(100)\n")  # in the other revision only
+    write(main, "import time\ntime.sleep(100)\n")  # only in the other revision
     git(repository, "commit", "--quiet", "--all", "--message=slow")
     write(main, (ROOT / "__main__.py").read_text())
     process = subprocess.Popen(
@@ -356,7 +356,7 @@ def test_ctrl_c_leaves_no_worktree_and_no_process(repository: Path) -> None:
     assert not Path(listed[1].split()[0]).exists()
 
 
-def test_reasons_hold_where_a_stack_has_secrets_and_a_setting_is_only_right_with_another(repository: Path) -> None:
+def test_reasons_with_secrets_and_settings_that_depend_on_each_other(repository: Path) -> None:
     secret = "  airis:secrets:\n    values: {key: {secure: v1:a:b}}\n"
     write(repository / "Pulumi.test.yaml", stack() + secret)
     git(repository, "commit", "--quiet", "--all", "--message=secret")

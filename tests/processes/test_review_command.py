@@ -1,4 +1,4 @@
-"""`airis review` on two real commits, and from there to the comment in the pull request."""
+"""`airis review` on two commits, up to the comment in the pull request."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ HOST = "config:\n  airis:ingress:\n    host: {}\n"
 
 
 class Rehearsals:
-    """Stands in for the sandbox: what was rehearsed, on which nodes, and how many sandboxes it took."""
+    """A fake sandbox that records rehearsals, their nodes, and the number of sandboxes."""
 
     def __init__(self) -> None:
         self.sandboxes = 0
@@ -67,7 +67,7 @@ def rehearsals(monkeypatch: pytest.MonkeyPatch) -> Rehearsals:
 
 @pytest.fixture
 def repository(project: Path) -> Path:
-    """The project as a repository whose one commit holds the stacks `one` and `two`."""
+    """The project as a repository whose only commit has the stacks `one` and `two`."""
     for file in project.glob("Pulumi.*.yaml"):
         file.unlink()
     for name in ("one", "two"):
@@ -80,7 +80,7 @@ def repository(project: Path) -> Path:
 
 @pytest.fixture
 def everything_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The diff of each stack in no time, for tests that are about something else."""
+    """A fast fake diff of each stack, for tests of other parts."""
 
     def diff_stacks(names: Sequence[str], base: str, root: Path) -> list[Diff]:
         changed = ObjectChange("Ingress", "airis", "airis-ingress", Action.CHANGED)
@@ -116,16 +116,14 @@ def test_only_stacks_that_change_are_reviewed(repository: Path, command: Command
     assert "one.example.com" not in text
 
 
-def test_nothing_is_rehearsed_where_nothing_changes(repository: Path, command: Command, rehearsals: Rehearsals) -> None:
+def test_nothing_is_rehearsed_if_nothing_changes(repository: Path, command: Command, rehearsals: Rehearsals) -> None:
     code, text, stacks = reviewed(repository, command)
     assert (code, stacks) == (0, {})
     assert "No stack changes" in text
     assert rehearsals.sandboxes == 0
 
 
-def test_a_stack_that_is_asked_for_is_reviewed_in_any_case(
-    repository: Path, command: Command, rehearsals: Rehearsals
-) -> None:
+def test_a_named_stack_is_always_reviewed(repository: Path, command: Command, rehearsals: Rehearsals) -> None:
     change(repository, "two", HOST.format("three.example.com"))
     code, _, stacks = reviewed(repository, command, "--stack", "one")
     assert code == 0
@@ -146,7 +144,7 @@ def test_all_stacks_share_one_sandbox_and_each_has_its_nodes(
     assert rehearsals.rehearsed == dict.fromkeys(("five", "four", "one", "three")) | {"two": nodes / "two.yaml"}
 
 
-def test_nodes_and_snapshots_are_a_file_for_all_stacks_or_a_folder_for_those_it_names(tmp_path: Path) -> None:
+def test_nodes_and_snapshots_are_a_file_for_all_stacks_or_a_folder_by_stack(tmp_path: Path) -> None:
     own, named = tmp_path / "own", tmp_path / "own" / "two.yaml"
     own.mkdir()
     named.touch()
@@ -168,7 +166,7 @@ def test_nodes_and_snapshots_are_a_file_for_all_stacks_or_a_folder_for_those_it_
             places("one", **given)
 
 
-def test_a_snapshot_in_the_folder_for_them_is_in_the_place_of_nodes_there(tmp_path: Path) -> None:
+def test_a_default_snapshot_replaces_default_nodes(tmp_path: Path) -> None:
     for folder in (gather.NODES, gather.CLUSTERS):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "two.yaml").touch()
@@ -183,7 +181,7 @@ def test_no_sandbox_is_started_without_rehearsal(repository: Path, command: Comm
     assert "not run" in text
 
 
-def test_a_stack_that_does_not_come_up_ends_with_3_and_says_why(
+def test_a_stack_that_does_not_come_up_exits_with_3_and_a_reason(
     repository: Path, command: Command, rehearsals: Rehearsals, everything_changes: None
 ) -> None:
     pending = Finding("Pod", "ollama-0", "airis", State.PENDING, reason="0/2 nodes are available")
@@ -194,7 +192,7 @@ def test_a_stack_that_does_not_come_up_ends_with_3_and_says_why(
     assert stacks["two"]["rehearsal"]["findings"][0]["reason"] == "0/2 nodes are available"
 
 
-def test_one_rehearsal_that_breaks_off_does_not_stop_the_others(
+def test_a_failing_rehearsal_does_not_stop_the_others(
     repository: Path, command: Command, rehearsals: Rehearsals, everything_changes: None
 ) -> None:
     rehearsals.outcomes["one"] = AirisError("nodes.yaml: there is no such key")
@@ -205,7 +203,7 @@ def test_one_rehearsal_that_breaks_off_does_not_stop_the_others(
     assert "nodes.yaml: there is no such key" in text
 
 
-def test_a_machine_without_a_sandbox_still_says_what_changes(
+def test_without_a_sandbox_changes_are_still_reviewed(
     repository: Path, command: Command, rehearsals: Rehearsals, everything_changes: None
 ) -> None:
     rehearsals.problem = EnvironmentProblem("no Go toolchain", "install Go")
@@ -215,7 +213,7 @@ def test_a_machine_without_a_sandbox_still_says_what_changes(
     assert "1 changed" in text
 
 
-def test_a_stack_that_does_not_validate_is_told_beside_the_others(
+def test_an_invalid_stack_is_reported_next_to_the_others(
     repository: Path, command: Command, rehearsals: Rehearsals
 ) -> None:
     change(repository, "one", HOST.format("new.example.com"))
@@ -229,7 +227,7 @@ def test_a_stack_that_does_not_validate_is_told_beside_the_others(
     assert stacks["one"]["rehearsal"]["ok"] is True
 
 
-def test_a_base_that_does_not_validate_is_told_and_the_rest_goes_on(
+def test_an_invalid_base_is_reported_and_the_review_continues(
     repository: Path, command: Command, rehearsals: Rehearsals
 ) -> None:
     change(repository, "two", "config:\n  airis:ollama: {replicas: -1}\n")
@@ -242,7 +240,7 @@ def test_a_base_that_does_not_validate_is_told_and_the_rest_goes_on(
     assert stacks["two"]["rehearsal"]["ok"] is True
 
 
-def test_a_stack_that_goes_is_compared_and_not_rehearsed(
+def test_a_removed_stack_is_compared_but_not_rehearsed(
     repository: Path, command: Command, rehearsals: Rehearsals
 ) -> None:
     (repository / "Pulumi.two.yaml").unlink()
@@ -254,7 +252,7 @@ def test_a_stack_that_goes_is_compared_and_not_rehearsed(
     assert rehearsals.sandboxes == 0
 
 
-def test_a_touched_claim_ends_with_5_whatever_else_fails(
+def test_a_touched_claim_exits_with_5_whatever_else_fails(
     repository: Path, command: Command, rehearsals: Rehearsals
 ) -> None:
     change(repository, "two", f"{HOST.format('two.example.com')}  airis:webui:\n    storage: {{size: 1Gi}}\n")
@@ -268,12 +266,12 @@ def test_a_touched_claim_ends_with_5_whatever_else_fails(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--base", "nowhere"), "git knows no such revision"),
+        (("--base", "nowhere"), "there is no such revision"),
         (("--base", "main", "--stack", "three"), "there is no stack 'three'"),
         (("--base", "main", "--nodes", "nowhere.yaml"), "there is no such file or folder"),
     ],
 )
-def test_what_cannot_be_compared_is_said_in_the_comment_too(
+def test_a_failed_comparison_is_also_written_to_the_comment(
     options: tuple[str, ...], words: str, repository: Path, command: Command, rehearsals: Rehearsals
 ) -> None:
     code, out, err = command("review", *options)
@@ -285,7 +283,7 @@ def test_what_cannot_be_compared_is_said_in_the_comment_too(
     assert rehearsals.sandboxes == 0
 
 
-def test_without_a_repository_there_is_nothing_to_compare_with(project: Path, command: Command) -> None:
+def test_a_review_needs_a_repository(project: Path, command: Command) -> None:
     code, out, err = command("review", "--base", "main")
     assert code == 1
     assert "not in a git repository" in err
@@ -305,7 +303,7 @@ def test_a_shallow_clone_says_how_to_get_the_history(
     assert "fetch-depth: 0" in out
 
 
-def test_a_folder_that_cannot_be_written_is_refused(repository: Path, command: Command, rehearsals: Rehearsals) -> None:
+def test_an_unwritable_output_is_rejected(repository: Path, command: Command, rehearsals: Rehearsals) -> None:
     code, _, err = command("review", "--base", "main", "--output", "nowhere/comment.md")
     assert code == 1
     assert "nowhere/comment.md cannot be written" in err
@@ -340,10 +338,10 @@ def test_from_two_commits_to_the_comment_in_the_pull_request(
         (made,) = github.comments[7]
         assert "four.example.com" in made["body"]
         assert "three.example.com" not in made["body"]
-        # the run of the commit before comes late
+        # the run of the previous commit finishes late
         result = github.script("post_comment.py", "1", str(artifact))
         assert (result.returncode, "it was closed or updated" in result.stdout) == (0, True)
 
 
-def test_the_script_and_the_command_mean_the_same_marker() -> None:
+def test_script_and_command_use_the_same_marker() -> None:
     assert f'MARKER = "{MARKER}"' in (SCRIPTS / "post_comment.py").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from airis.doctor.checks import State
 from airis.doctor.registry import Answer, Presence, look_up
 from airis.terminal.errors import EnvironmentProblem
 from tests.registry.registry import Registry, running
-from tests.unit.doctors import look, node, says, wanted
+from tests.unit.doctors import node, observed, outcomes, wanted
 
 pytestmark = pytest.mark.timeout(600)  # the first run builds it
 
@@ -104,12 +104,12 @@ def test_the_stack_s_images_and_the_nodes(outside: Registry) -> None:
 
     def found(chat: str) -> dict[str, tuple[State, str]]:
         stack = wanted(webui={"image": f"ghcr.io/{chat}"}, ollama={"image": "ghcr.io/team/ollama:2.0.0"})
-        seen = look(stack, objects={"nodes": [arm]}, images=look_up(stack.images))
-        return {what.split()[1].rpartition("/")[2]: (state, what) for state, what in says("images", seen)}
+        seen = observed(stack, objects={"nodes": [arm]}, images=look_up(stack.images))
+        return {what.split()[1].rpartition("/")[2]: (state, what) for state, what in outcomes("images", seen)}
 
     here = found("team/chat:2.0.0")
     assert here["chat:2.0.0"][0] is State.PROBLEM
-    assert "is built for linux/amd64, and not for linux/arm64" in here["chat:2.0.0"][1]
+    assert "is built for linux/amd64, not for linux/arm64" in here["chat:2.0.0"][1]
     assert here["ollama:2.0.0"][0] is State.OK
     assert found("team/chat:2.0.1")["chat:2.0.1"] == (State.PROBLEM, "image ghcr.io/team/chat:2.0.1 does not exist")
     assert found("hidden/chat:1")["chat:1"][0] is State.PROBLEM
@@ -121,7 +121,7 @@ def test_an_untrusted_certificate_leaves_the_image_unknown(outside: Registry, mo
     found = asked("ghcr.io/open-webui/open-webui:v0.12.4")
 
     assert found.presence is Presence.UNKNOWN
-    assert found.why == "ghcr.io: this machine does not trust its certificate, or it does not speak TLS"
+    assert found.why == "ghcr.io: this machine does not trust its certificate, or it does not use TLS"
 
 
 def test_a_bundle_that_does_not_exist_is_named(outside: Registry, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""`airis diff --against cluster` on a real API server: nothing after a deployment, and what somebody changed by hand."""
+"""`airis diff --against cluster` on a real API server: no difference after a deployment, and manual changes."""
 
 import time
 from collections.abc import Iterator
@@ -35,18 +35,18 @@ def stack_on(kubeconfig: Path, **settings: object) -> StackFile:
 
 
 def told(diff: Diff) -> dict[str, set[str]]:
-    """The paths that differ, by object; an object that comes or goes by what becomes of it."""
+    """The paths that differ, by object; for created and removed objects, the action."""
     return {str(each): {field.path for field in each.fields} or {f"({each.action})"} for each in diff.changes}
 
 
 @pytest.fixture
 def deployed(clean_sandbox: Sandbox) -> Iterator[Kubectl]:
-    """A stack that somebody has applied, and that nobody has changed since."""
+    """An applied stack without changes."""
     clean_sandbox.kubectl.apply(manifests(stack_on(clean_sandbox.kubeconfig)))
     yield clean_sandbox.kubectl
 
 
-def test_what_others_changed_by_hand_shows_and_nothing_else(deployed: Kubectl) -> None:
+def test_only_manual_changes_are_shown(deployed: Kubectl) -> None:
     stack = stack_on(deployed.kubeconfig)
     first = diff_cluster(stack)
     assert told(first) == {}
@@ -78,7 +78,7 @@ def test_what_others_changed_by_hand_shows_and_nothing_else(deployed: Kubectl) -
     assert live["spec"]["replicas"] == 3
 
 
-def test_what_the_stack_no_longer_says_shows_too(deployed: Kubectl) -> None:
+def test_fields_that_the_stack_no_longer_sets_are_shown(deployed: Kubectl) -> None:
     stack = stack_on(
         deployed.kubeconfig, ingress={}, ollama={"storage": {"size": "20Gi"}, "server": {"contextLength": 4096}}
     )
@@ -90,14 +90,14 @@ def test_what_the_stack_no_longer_says_shows_too(deployed: Kubectl) -> None:
     assert "[WEBUI_URL]" in variables
     assert {field.path for field in changes["StatefulSet/ollama"].fields} == {
         "spec.template.spec.containers[ollama].env[OLLAMA_CONTEXT_LENGTH]",
-        "spec.template.spec.containers[ollama].env[LLAMA_ARG_CACHE_RAM].value",  # without the model of before
+        "spec.template.spec.containers[ollama].env[LLAMA_ARG_CACHE_RAM].value",  # without the previous model
     }
     assert changes["Ingress/airis-ingress"].action is Action.KEPT
-    assert "chat.example.com stops answering" in changes["Ingress/airis-ingress"].downtime[0]
+    assert "chat.example.com is no longer served" in changes["Ingress/airis-ingress"].downtime[0]
     assert not diff.touches_data
 
 
-def test_a_claim_that_is_in_use_is_touched_and_one_that_lies_around_is_not(clean_sandbox: Sandbox) -> None:
+def test_only_a_claim_in_use_is_touched(clean_sandbox: Sandbox) -> None:
     two = {"ollama": {"replicas": 2, "storage": {"size": "20Gi"}}}
     clean_sandbox.kubectl.apply(manifests(stack_on(clean_sandbox.kubeconfig, **two)))
     one = stack_on(clean_sandbox.kubeconfig, ollama={"storage": {"size": "20Gi"}})
@@ -109,7 +109,7 @@ def test_a_claim_that_is_in_use_is_touched_and_one_that_lies_around_is_not(clean
     assert not diff.touches_data
 
 
-def test_a_change_that_the_server_refuses_is_told_by_field(deployed: Kubectl) -> None:
+def test_a_rejected_change_is_shown_by_field(deployed: Kubectl) -> None:
     diff = diff_cluster(stack_on(deployed.kubeconfig, ollama={"storage": {"size": "10Gi"}}))
 
     claim = next(each for each in diff.changes if each.kind == "PersistentVolumeClaim")
@@ -119,13 +119,13 @@ def test_a_change_that_the_server_refuses_is_told_by_field(deployed: Kubectl) ->
     assert next(each for each in diff.changes if each.kind == "Job").action is Action.KEPT
 
 
-def test_an_empty_cluster_has_it_all_to_come(clean_sandbox: Sandbox) -> None:
+def test_in_an_empty_cluster_everything_is_created(clean_sandbox: Sandbox) -> None:
     diff = diff_cluster(stack_on(clean_sandbox.kubeconfig))
     assert {each.action for each in diff.changes} == {Action.CREATED}
     assert diff.totals_before.pods.high == 0
 
 
-def test_a_cluster_that_is_away_or_another_one(clean_sandbox: Sandbox, tmp_path: Path) -> None:
+def test_an_unreachable_or_wrong_cluster_is_an_error(clean_sandbox: Sandbox, tmp_path: Path) -> None:
     config = yaml.safe_load(clean_sandbox.kubeconfig.read_text())
     config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
     away = tmp_path / "away.yaml"
@@ -137,14 +137,14 @@ def test_a_cluster_that_is_away_or_another_one(clean_sandbox: Sandbox, tmp_path:
 
 
 def permitted(kubectl: Kubectl) -> str:
-    """Whether the new role counts already: the API server takes a moment to hear of it."""
+    """Whether the new role is effective: the API server needs a moment to notice it."""
     try:
         return kubectl.run("auth", "can-i", "list", "services", f"--as={SOMEBODY}", NAMESPACED)
-    except KubectlError as error:  # which is how kubectl says no
+    except KubectlError as error:  # kubectl's way to report no
         return str(error)
 
 
-def test_who_may_only_look_sees_what_the_stack_says_and_who_may_not_is_told(deployed: Kubectl, tmp_path: Path) -> None:
+def test_read_only_users_see_the_stacks_fields_and_others_get_an_error(deployed: Kubectl, tmp_path: Path) -> None:
     deployed.run("create", "serviceaccount", "somebody", NAMESPACED)
     token = deployed.run("create", "token", "somebody", NAMESPACED).strip()
     config = yaml.safe_load(deployed.kubeconfig.read_text())
@@ -155,7 +155,7 @@ def test_who_may_only_look_sees_what_the_stack_says_and_who_may_not_is_told(depl
 
     with pytest.raises(EnvironmentProblem) as refused:
         diff_cluster(stack)
-    assert "does not permit it" in refused.value.message
+    assert "missing permission in the cluster" in refused.value.message
     assert token not in str(refused.value)
 
     deployed.run("set", "image", "deployment/airis-deployment", "airis=ghcr.io/airis/airis:other", NAMESPACED)

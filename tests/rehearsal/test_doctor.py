@@ -1,4 +1,4 @@
-"""`airis doctor` on a real control plane: what is well stays unremarked, and everything that is broken is found."""
+"""`airis doctor` on a real control plane: a healthy stack has no problems, and every fault is found."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -65,7 +65,7 @@ def secret(name: str, place: str, kind: str, *keys: str) -> KubeObject:
 
 
 class AnsweringSandbox(Sandbox):
-    """A sandbox whose pods answer `exec` with a process of this machine, which finds Ollama at this port, and have this log."""
+    """A sandbox whose pods run `exec` as a process on this machine, with Ollama at this port, and have this log."""
 
     def __init__(self, name: str, port: int, log: Path) -> None:
         super().__init__(name)
@@ -87,7 +87,7 @@ class AnsweringSandbox(Sandbox):
         return command
 
     def says(self, library: str) -> None:
-        """What Ollama logs when it has started and computes with that library; in the format of container runtimes."""
+        """Sets Ollama's log after a start with that library, in the format of container runtimes."""
         begun = "2026-11-28T10:00:00.000000000Z stderr F"
         found = f'time=2026-11-28T10:00:00.000Z level=INFO source=types.go:50 msg="inference compute" id=x library={library}'
         lines = [f'{begun} level=INFO msg="Listening on [::]:11434 (version 0.34.4)"', f"{begun} {found} compute="]
@@ -99,13 +99,13 @@ WELL = {"/health": '{"status": true}', "/api/tags": '{"models": []}'}
 
 @pytest.fixture(scope="module")
 def answers() -> dict[str, str]:
-    """What WebUI and Ollama answer, by path; a test may change it and put it back."""
+    """The responses of WebUI and Ollama by path; tests may change and must restore them."""
     return dict(WELL)
 
 
 @pytest.fixture(scope="module")
 def cluster(answers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[AnsweringSandbox]:
-    """The stack `gpu` on a sandbox that has what it needs; each test puts back what it breaks."""
+    """The stack `gpu` on a sandbox with everything it needs; each test restores what it breaks."""
     with serving(answers) as port:
         yield from _cluster(
             AnsweringSandbox(f"airis-doctor-{os.getpid()}", port, tmp_path_factory.mktemp("logs") / "ollama.log")
@@ -129,9 +129,9 @@ def _cluster(sandbox: AnsweringSandbox) -> Iterator[AnsweringSandbox]:
 
 @pytest.fixture(autouse=True)
 def surroundings(cluster: AnsweringSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither this machine's kubectl, nor its resolver, nor registries count; WebUI listens where the test serves for it."""
+    """Replaces this machine's kubectl, resolver and registries; WebUI listens at the test's server."""
     monkeypatch.setattr(queries, "_port", lambda container: str(cluster.port))
-    monkeypatch.setattr(queries, "_KILLS", "echo oom_kill 0")  # not of this machine
+    monkeypatch.setattr(queries, "_KILLS", "echo oom_kill 0")  # not this machine's
     monkeypatch.setenv("PATH", f"{cluster.kubectl.binary.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(examination, "resolved", lambda names: dict.fromkeys(names, ("192.0.2.7",)))
     monkeypatch.setattr(registry, "look_up", lambda images: dict.fromkeys(images, EVERYWHERE))
@@ -142,7 +142,7 @@ def examined(stack: StackFile, kubeconfig: Path) -> list[Finding]:
 
 
 def of(found: list[Finding], state: State) -> dict[str, str]:
-    """What was found in that state, by check."""
+    """The findings with that state, by check."""
     said: dict[str, str] = {}
     for each in found:
         if each.state is state:
@@ -152,9 +152,9 @@ def of(found: list[Finding], state: State) -> dict[str, str]:
 
 @contextmanager
 def put(kubectl: Kubectl, *objects: KubeObject) -> Iterator[None]:
-    """Somebody else makes these; afterwards they are gone."""
+    """Applies these as another field manager, and deletes them afterwards."""
     for each in objects:
-        kubectl.apply([each], field_manager="somebody")
+        kubectl.apply([each], field_manager="another-tool")
     try:
         yield
     finally:
@@ -170,12 +170,12 @@ def test_a_healthy_stack_has_no_problem(cluster: Sandbox) -> None:
 
     assert of(found, State.PROBLEM) == {}
     fine = of(found, State.OK)
-    assert fine["permissions"].startswith("everything that `up` does")
+    assert fine["permissions"].startswith("the user has the permissions")
     assert fine["default-storage-class"] == "the default StorageClass is standard"
-    assert fine["same-names"] == "18 objects are the stack's own"
-    assert fine["pod-security"] == "the namespace enforces restricted, and admits the stack's pods"
-    assert fine["admission"] == "the API server takes a pod of each workload"
-    assert fine["gpu"] == "StatefulSet/ollama: gpu-0 gives it nvidia.com/gpu"
+    assert fine["same-names"] == "the stack manages all 18 existing objects"
+    assert fine["pod-security"] == "the namespace enforces restricted and admits the stack's pods"
+    assert fine["admission"] == "the API server admits a pod of each workload"
+    assert fine["gpu"] == "StatefulSet/ollama has nvidia.com/gpu on gpu-0"
     assert fine["ingress-controller"] == "k8s.io/ingress-nginx runs: controller"
     assert fine["gpu-in-use"] == "Pod/ollama-0 computes on CUDA"
     assert fine["sqlite-storage"].startswith("claim airis-pvc, with chats and embeddings in SQLite: volume pvc-")
@@ -184,10 +184,10 @@ def test_a_healthy_stack_has_no_problem(cluster: Sandbox) -> None:
     assert set(of(found, State.WARNING)) == {"identity", "network-policies"}
     assert fine["webui"] == "the WebUI answers"
     assert fine["ollama"].startswith("the WebUI reaches http://127.0.0.1:")
-    assert set(of(found, State.NOT_CHECKED)) == {"claims", "memory"}  # no kubelet counts
+    assert set(of(found, State.NOT_CHECKED)) == {"claims", "memory"}  # there is no kubelet
 
 
-def test_a_webui_that_is_ill_and_does_not_reach_ollama(cluster: Sandbox, answers: dict[str, str]) -> None:
+def test_an_unhealthy_webui_that_cannot_reach_ollama(cluster: Sandbox, answers: dict[str, str]) -> None:
     answers.clear()
     try:
         found = of(examined(gpu(), cluster.kubeconfig), State.PROBLEM)
@@ -206,10 +206,10 @@ def test_an_ollama_with_a_gpu_that_computes_on_the_cpu(cluster: AnsweringSandbox
     finally:
         cluster.says("CUDA")
 
-    assert of(found, State.PROBLEM) == {"gpu-in-use": "Pod/ollama-0 has a GPU, and Ollama computes on the CPU"}
+    assert of(found, State.PROBLEM) == {"gpu-in-use": "Pod/ollama-0 has a GPU, but Ollama computes on the CPU"}
 
 
-def test_a_volume_of_nfs_with_sqlite_on_it(cluster: Sandbox) -> None:
+def test_sqlite_on_nfs_is_a_warning(cluster: Sandbox) -> None:
     nfs = {
         "apiVersion": "storage.k8s.io/v1",
         "kind": "StorageClass",
@@ -229,13 +229,13 @@ def test_a_volume_of_nfs_with_sqlite_on_it(cluster: Sandbox) -> None:
     assert "claim airis-pvc, with chats and embeddings in SQLite, is on NFS" in found["sqlite-storage"]
 
 
-def test_what_an_empty_cluster_lacks(cluster: Sandbox) -> None:
+def test_the_problems_of_an_empty_cluster(cluster: Sandbox) -> None:
     found = of(examined(read_stack("production", ROOT), cluster.kubeconfig), State.PROBLEM)
 
     assert found["pull-secrets"] == "pull secret registry does not exist in namespace chat"
     assert "ConfigMap/authorities does not exist in namespace chat (key bundle.pem)" in found["references"]
     assert "Secret/postgres does not exist in namespace chat (key password)" in found["references"]
-    assert "held by airis/ollama-0" in found["gpu"]
+    assert "in use by airis/ollama-0" in found["gpu"]
     assert found["ingress-class"] == "there is no IngressClass haproxy; there are: nginx"
     assert found["issuer"].startswith("cert-manager is not installed")
     assert found["metrics"] == "there is no metrics server, and HorizontalPodAutoscaler/airis needs it"
@@ -260,7 +260,7 @@ BROKEN = {
 }
 
 
-def test_what_is_there_and_wrong(cluster: Sandbox) -> None:
+def test_misconfigured_objects_are_problems(cluster: Sandbox) -> None:
     kubectl = cluster.kubectl
     kubectl.run("annotate", "storageclass/standard", "storageclass.kubernetes.io/is-default-class-")
     kubectl.run("annotate", "ingressclass/nginx", "ingressclass.kubernetes.io/is-default-class-")
@@ -280,18 +280,18 @@ def test_what_is_there_and_wrong(cluster: Sandbox) -> None:
         kubectl.run("annotate", "ingressclass/nginx", "ingressclass.kubernetes.io/is-default-class=true")
         kubectl.run("taint", "nodes", "gpu-0", "team-")
 
-    assert found["pull-secrets"].startswith("Secret registry is of type Opaque")
+    assert found["pull-secrets"].startswith("Secret registry has type Opaque")
     assert found["references"] == "Secret/session has no key right; it has: wrong"
     assert found["tls-secret"] == "Secret certificate (type Opaque) has no tls.crt and tls.key"
     assert found["storage-class"] == "claim airis-pvc: there is no StorageClass fast; there are: standard"
     assert found["existing-claim"] == "claim models does not exist in namespace other"
     assert found["ingress-class"] == "there is no default IngressClass; there are: nginx"
-    assert found["gateway"] == "the definitions of the Gateway API are not installed"
+    assert found["gateway"] == "the CRDs of the Gateway API are not installed"
     assert found["api-versions"] == "the cluster does not serve gateway.networking.k8s.io/v1 (HTTPRoute)"
-    assert "a taint it does not tolerate: gpu-0 (team=research:NoSchedule)" in found["gpu"]
+    assert "an untolerated taint: gpu-0 (team=research:NoSchedule)" in found["gpu"]
     assert "airis:cluster.uid is 00000000-0000-4000-8000-000000000000" in found["identity"]
     assert plain == {
-        "default-storage-class": "there is no default StorageClass, and these claims name none: "
+        "default-storage-class": "there is no default StorageClass, and these claims set none: "
         "airis-pvc, ollama-volume-ollama-0"
     }
 
@@ -321,22 +321,22 @@ SERVICE = {
 }
 
 
-def test_a_namespace_of_somebody_else(cluster: Sandbox) -> None:
+def test_a_namespace_that_the_stack_does_not_manage(cluster: Sandbox) -> None:
     stack = stack_of(namespace="taken", podSecurity="privileged")
     with put(cluster.kubectl, namespace("taken", enforce="restricted"), QUOTA, LIMITS, SERVICE):
         found = examined(stack, cluster.kubeconfig)
 
     problems = of(found, State.PROBLEM)
-    assert problems["namespace"] == "namespace taken exists, and somebody made it"
-    assert problems["same-names"] == "Service/ollama exists already, and somebody made it"
-    assert problems["pod-security"].startswith("the namespace enforces restricted, the stack is made for privileged")
-    assert problems["quota"] == "ResourceQuota small: requests.memory: 3Gi wanted, 1Gi left of 1Gi"
-    assert problems["limit-range"].endswith("claims from nothing to 10Gi: ollama-volume-ollama-0")
+    assert problems["namespace"] == "namespace taken already exists, created by another-tool"
+    assert problems["same-names"] == "Service/ollama already exists, created by another-tool"
+    assert problems["pod-security"].startswith("the namespace enforces restricted, the stack is set to privileged")
+    assert problems["quota"] == "ResourceQuota small: requests.memory: 3Gi needed, 1Gi of 1Gi left"
+    assert problems["limit-range"].endswith("claims from 0 to 10Gi: ollama-volume-ollama-0")
     assert "StatefulSet/ollama" in problems["admission"]
     assert "maximum cpu usage per Container is 2" in problems["admission"]
 
 
-def test_pods_that_the_level_forbids(cluster: Sandbox) -> None:
+def test_pods_that_violate_the_pod_security_level(cluster: Sandbox) -> None:
     stack = stack_of(namespace="strict", podSecurity="baseline")
     with put(cluster.kubectl, namespace("strict", enforce="restricted")):
         found = of(examined(stack, cluster.kubeconfig), State.PROBLEM)
@@ -346,7 +346,7 @@ def test_pods_that_the_level_forbids(cluster: Sandbox) -> None:
     assert "admission" not in found
 
 
-def test_a_user_who_may_not_see_the_cluster(cluster: Sandbox, tmp_path: Path) -> None:
+def test_a_user_without_cluster_permissions(cluster: Sandbox, tmp_path: Path) -> None:
     config = yaml.safe_load(cluster.kubeconfig.read_text(encoding="utf-8"))
     config["users"][0]["user"]["as"] = "jane"
     kubeconfig = tmp_path / "jane.yaml"
@@ -375,7 +375,7 @@ def pod_of(kubectl: Kubectl, label: str) -> str:
 
 
 def status(kubectl: Kubectl, pod: str, ready: str, state: Mapping[str, object]) -> None:
-    """What a kubelet would report of the pod's one container."""
+    """The status that a kubelet would report for the pod's container."""
     body = {
         "status": {
             "conditions": [{"type": "Ready", "status": ready}, {"type": "PodScheduled", "status": "True"}],

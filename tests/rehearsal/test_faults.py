@@ -142,9 +142,9 @@ def test_the_only_gpu_node_falls_silent_and_comes_back(faulty: Faulty) -> None:
     assert len(faulty.answering("airis-service")) == 1  # people still get in; the list of models is empty
     ollama = looked(faulty, GPU)["ollama-0"]
     assert (ollama.state, ollama.node) == (State.PENDING, "gpu-0")
-    assert ollama.reason == "it is to end, and its node has not said that it has"
+    assert ollama.reason == "the pod is terminating, and its node has not confirmed its end"
     said = doctor(faulty, GPU)
-    assert said["pods"] == "Pod/ollama-0 cannot end, nor be replaced: its node gpu-0 does not answer"
+    assert said["pods"] == "Pod/ollama-0 is stuck terminating: node gpu-0 is unreachable"
     assert said["nodes (warning)"] == "not ready: gpu-0; 1 of 2 nodes are"
 
     faulty.revive("gpu-0")
@@ -178,7 +178,7 @@ def test_a_drain_takes_single_pods_and_they_come_back(faulty: Faulty) -> None:
     assert faulty.answering("airis-service") == faulty.answering("ollama-service") == []
     said = doctor(faulty, GPU)
     assert "gpu-0 (node.kubernetes.io/unschedulable:NoSchedule)" in said["gpu"]
-    assert "with the untolerated taint node.kubernetes.io/unschedulable" in said["room"]
+    assert "with untolerated taint node.kubernetes.io/unschedulable" in said["room"]
     assert said["pods"].count("is not ready") == 2
 
     for node in ("cpu-0", "gpu-0"):
@@ -259,7 +259,7 @@ def test_a_claim_waits_for_its_class_and_goes_on(faulty: Faulty) -> None:
     said = doctor(faulty, config)
     assert "claim airis-pvc: there is no StorageClass fast; there are: local, standard" in said["storage-class"]
     assert "local" in said["storage-class (warning)"]
-    assert said["claims"] == "without a volume: airis-pvc, ollama-volume-ollama-0"
+    assert said["claims"] == "not bound: airis-pvc, ollama-volume-ollama-0"
     claims = faulty.identities()
 
     volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "disk"}}
@@ -290,7 +290,7 @@ def test_an_image_that_nobody_has_and_the_next_apply(faulty: Faulty) -> None:
         assert (pod.state, bool(pod.node)) == (State.PENDING, True)
         assert pod.reason == f'Back-off pulling image "{MISSING}": ErrImagePull: manifest unknown'
     assert faulty.answering("airis-service") == faulty.answering("ollama-service") == []  # nobody gets in: 503
-    assert f"{MISSING} does not exist: take ollama/ollama:" in told(faulty)["Pod/ollama-0"]
+    assert f"{MISSING} does not exist: use ollama/ollama:" in told(faulty)["Pod/ollama-0"]
     assert doctor(faulty, broken)["pods"].count("is not ready: ImagePullBackOff") == 2
     assert lasting(faulty) == before
 

@@ -1,4 +1,4 @@
-"""`airis review` with its rehearsals, on a real pair of commits and a real control plane."""
+"""`airis review` with rehearsals, on two commits and a real control plane."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(180)
 GPUS = "config:\n  airis:ollama:\n    gpu: {{count: {}}}\n"
 
 
-def test_each_stack_is_rehearsed_on_its_own_nodes_and_one_sandbox(
+def test_all_stacks_share_a_sandbox_with_their_own_nodes(
     clean_sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     borrowed: list[str] = []

@@ -1,4 +1,4 @@
-"""The sandbox's own life: it starts once, survives what happens to processes and machines, and leaves nothing behind."""
+"""The sandbox's life cycle: it starts once, recovers from failures of processes and machines, and leaves nothing behind."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from airis.cluster.programs.cache import cache_root
-from airis.rehearse.sandbox import Sandbox, borrowed_sandbox, control_plane, load_nodes
+from airis.rehearse.sandbox import Sandbox, borrowed_sandbox, kwokctl, load_nodes
 from airis.rehearse.sandbox.control_plane import COMPONENTS
 from airis.terminal.errors import EnvironmentProblem
 from tests.rehearsal.conftest import remove, remove_abandoned
@@ -41,7 +41,7 @@ def own_name() -> Iterator[str]:
 
 @pytest.fixture
 def idle(own_name: str) -> Sandbox:
-    """A sandbox free to be broken, which does not run."""
+    """A stopped sandbox that tests may break."""
     sandbox = Sandbox(own_name)
     sandbox.down()
     return sandbox
@@ -49,14 +49,14 @@ def idle(own_name: str) -> Sandbox:
 
 @pytest.fixture
 def running(own_name: str) -> Sandbox:
-    """A sandbox free to be broken, which runs."""
+    """A running sandbox that tests may break."""
     sandbox = Sandbox(own_name)
     sandbox.up()
     return sandbox
 
 
 def processes_of(name: str) -> dict[int, str]:
-    """What belongs to a sandbox or starts it, found without the sandbox's help; nothing that only asks for a version."""
+    """A sandbox's processes, and those that start it, found independently; not those that only print a version."""
     found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -69,7 +69,7 @@ def processes_of(name: str) -> dict[int, str]:
 
 
 def listening_addresses(pid: int) -> set[str]:
-    """The addresses of every listening socket of a process, as /proc/net writes them."""
+    """The addresses of a process's listening sockets, in the format of /proc/net."""
     sockets = {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir() if each.is_symlink()}
     lines = [
         line.split() for family in ("tcp", "tcp6") for line in Path(f"/proc/net/{family}").read_text().splitlines()
@@ -105,7 +105,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def in_background() -> Iterator[Start]:
-    """Runs some lines of Python in a process of its own, where `sandbox` is the one of this name."""
+    """Runs lines of Python in a separate process, in which `sandbox` is the sandbox with this name."""
     started = []
 
     def start(code: str, name: str, **environment: str) -> "subprocess.Popen[str]":
@@ -133,7 +133,7 @@ def test_a_second_up_keeps_the_control_plane(sandbox: Sandbox) -> None:
     assert sandbox.status().processes == before
 
 
-def test_status_tells_what_runs_and_what_it_costs(clean_sandbox: Sandbox) -> None:
+def test_status_has_processes_and_memory(clean_sandbox: Sandbox) -> None:
     status = clean_sandbox.status()
     assert status.running
     assert set(status.processes) == set(COMPONENTS)
@@ -176,7 +176,7 @@ def test_set_nodes_makes_exactly_these_and_waits_until_they_are_ready(clean_sand
 
 def test_set_nodes_again_writes_nothing(clean_sandbox: Sandbox) -> None:
     def written() -> list[Any]:
-        # what KWOK writes, heartbeats, goes into the status
+        # KWOK's heartbeats only change the status
         return [
             (
                 each["metadata"]["uid"],
@@ -190,7 +190,7 @@ def test_set_nodes_again_writes_nothing(clean_sandbox: Sandbox) -> None:
     assert written() == before
 
 
-def test_nodes_that_somebody_closed_are_open_for_the_next_rehearsal(clean_sandbox: Sandbox) -> None:
+def test_cordoned_nodes_are_recreated_for_the_next_rehearsal(clean_sandbox: Sandbox) -> None:
     clean_sandbox.kubectl.run("cordon", "cpu-0")
     clean_sandbox.kubectl.run("taint", "node", "gpu-0", "tests.airis.dev/mine:NoSchedule")
     clean_sandbox.set_nodes(load_nodes())
@@ -199,7 +199,7 @@ def test_nodes_that_somebody_closed_are_open_for_the_next_rehearsal(clean_sandbo
     assert {name: node["spec"] for name, node in after.items()} == wanted
 
 
-def test_a_clusters_own_nodes_can_be_given_back(clean_sandbox: Sandbox, tmp_path: Path) -> None:
+def test_nodes_read_from_a_cluster_can_be_set(clean_sandbox: Sandbox, tmp_path: Path) -> None:
     file = tmp_path / "nodes.yaml"
     file.write_text(clean_sandbox.kubectl.run("get", "nodes", "--output=yaml"))
     nodes = {each["metadata"]["name"]: each for each in load_nodes(file)}
@@ -210,11 +210,11 @@ def test_a_clusters_own_nodes_can_be_given_back(clean_sandbox: Sandbox, tmp_path
         assert again["status"]["allocatable"] == {"pods": "110", **default["status"]["allocatable"]}
 
 
-def test_hold_makes_a_second_process_wait_and_say_so(sandbox: Sandbox, in_background: Start) -> None:
+def test_a_second_process_waits_for_the_sandbox_with_a_message(sandbox: Sandbox, in_background: Start) -> None:
     use = f"process {os.getpid()}: it uses the sandbox {sandbox.name}"
     with ExitStack() as mine:
         mine.enter_context(sandbox.hold())
-        with sandbox.hold(0):  # the holder itself never waits
+        with sandbox.hold(0):  # the holder never waits
             pass
         with in_background("with sandbox.hold(0.2): pass", sandbox.name) as impatient:
             assert f"EnvironmentProblem: waited 0.2 s for {use}" in impatient.communicate()[1]
@@ -226,7 +226,7 @@ def test_hold_makes_a_second_process_wait_and_say_so(sandbox: Sandbox, in_backgr
             assert patient.communicate()[0] == "my turn\n"
 
 
-def test_a_killed_holder_holds_nothing(sandbox: Sandbox, in_background: Start) -> None:
+def test_a_killed_holder_releases_the_lock(sandbox: Sandbox, in_background: Start) -> None:
     with in_background("with sandbox.hold():\n  print('held', flush=True)\n  time.sleep(100)", sandbox.name) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
@@ -248,8 +248,8 @@ def test_a_dead_component_is_noticed_and_repaired(running: Sandbox) -> None:
     assert not set(before.values()) & alive()
 
 
-def test_a_machine_restart_is_survived_and_no_stranger_is_killed(running: Sandbox) -> None:
-    """After it, the process ids on record belong to others: to a program that only names the sandbox's folder, too."""
+def test_after_a_machine_restart_no_foreign_process_is_killed(running: Sandbox) -> None:
+    """Afterwards, recorded process ids belong to other processes, even one whose arguments contain the sandbox's folder."""
     folder = running.kubeconfig.parent / "clusters" / running.name
     kill(running.status().processes)
     with subprocess.Popen(["tail", "-f", folder / "logs" / "etcd.log"], stdout=subprocess.DEVNULL) as stranger:
@@ -263,7 +263,7 @@ def test_a_machine_restart_is_survived_and_no_stranger_is_killed(running: Sandbo
         stranger.kill()
 
 
-def test_a_sandbox_whose_name_begins_alike_is_another_one(sandbox: Sandbox) -> None:
+def test_sandboxes_with_a_common_name_prefix_are_distinct(sandbox: Sandbox) -> None:
     shorter = Sandbox(sandbox.name[:-1])
     assert shorter.status().processes == {}
     remove(shorter)
@@ -275,7 +275,7 @@ def test_down_leaves_no_process_no_file_and_no_volume(running: Sandbox) -> None:
     assert eventually(lambda: running.kubectl.get("persistentvolumes"))
     (volume,) = (Path(each["spec"]["hostPath"]["path"]) for each in running.kubectl.get("persistentvolumes"))
     assert volume.is_dir()
-    kill({"kube-apiserver": running.status().processes["kube-apiserver"]})  # nobody is left to tell of the volumes
+    kill({"kube-apiserver": running.status().processes["kube-apiserver"]})  # the volumes cannot be listed any more
     running.down()
     assert not volume.exists()
     assert processes_of(running.name) == {}
@@ -284,7 +284,7 @@ def test_down_leaves_no_process_no_file_and_no_volume(running: Sandbox) -> None:
     running.down()
 
 
-def test_it_runs_on_without_its_starter_and_what_is_the_users_neither_changes_nor_counts(
+def test_it_outlives_its_starter_and_ignores_the_users_configuration(
     idle: Sandbox, tmp_path: Path, in_background: Start
 ) -> None:
     home = {
@@ -340,13 +340,13 @@ def test_two_ups_at_once_make_one_control_plane(idle: Sandbox, in_background: St
     assert len(processes_of(idle.name)) == len(COMPONENTS)
 
 
-def test_two_sandboxes_started_at_once_do_not_choose_the_same_ports(idle: Sandbox, in_background: Start) -> None:
+def test_concurrently_started_sandboxes_use_different_ports(idle: Sandbox, in_background: Start) -> None:
     other = Sandbox(f"{idle.name}-b")
     try:
         starters = [in_background("sandbox.up()", each.name) for each in (idle, other)]
         errors = [each.communicate()[1] for each in starters]
         assert [each.returncode for each in starters] == [0, 0], errors
-        assert "once more" not in "".join(errors)
+        assert "retrying" not in "".join(errors)
         assert idle.status().server != other.status().server
     finally:
         remove(other)
@@ -358,11 +358,9 @@ def busy_port() -> Iterator[int]:
         yield listener.getsockname()[1]
 
 
-def test_a_port_that_somebody_took_is_noticed_and_others_are_chosen(
-    idle: Sandbox, busy_port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Between choosing and using it; kwokctl itself takes no notice of a dead scheduler."""
-    original, attempts = control_plane._kwokctl_config, []
+def test_a_taken_port_is_replaced_by_another(idle: Sandbox, busy_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Taken between choosing and using it; kwokctl does not notice a dead scheduler."""
+    original, attempts = kwokctl.configuration, []
 
     def first_time_with_busy_port(binaries: Any) -> dict[str, Any]:
         config = original(binaries)
@@ -371,28 +369,26 @@ def test_a_port_that_somebody_took_is_noticed_and_others_are_chosen(
             config["options"]["kubeSchedulerPort"] = busy_port
         return config
 
-    monkeypatch.setattr(control_plane, "_kwokctl_config", first_time_with_busy_port)
+    monkeypatch.setattr(kwokctl, "configuration", first_time_with_busy_port)
     idle.up()
     assert len(attempts) == 2
     assert idle.status().running
     assert len(processes_of(idle.name)) == len(COMPONENTS)
 
 
-@pytest.mark.timeout(60)  # kwokctl itself waits two minutes for an etcd that is gone, three times over
-def test_one_that_never_starts_says_why_and_leaves_nothing(
+@pytest.mark.timeout(60)  # kwokctl would wait two minutes for a dead etcd, three times
+def test_a_failed_start_has_a_reason_and_leaves_nothing(
     idle: Sandbox, busy_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = control_plane._kwokctl_config
+    original = kwokctl.configuration
 
     def with_busy_port(binaries: Any) -> dict[str, Any]:
         config = original(binaries)
         config["options"]["etcdPort"] = busy_port
         return config
 
-    monkeypatch.setattr(control_plane, "_kwokctl_config", with_busy_port)
-    with pytest.raises(
-        EnvironmentProblem, match=rf"etcd ended at once(.|\n)*{busy_port}: bind: address already in use"
-    ):
+    monkeypatch.setattr(kwokctl, "configuration", with_busy_port)
+    with pytest.raises(EnvironmentProblem, match=rf"etcd exited(.|\n)*{busy_port}: bind: address already in use"):
         idle.up()
     assert processes_of(idle.name) == {}
     assert not idle.kubeconfig.exists()
@@ -416,16 +412,18 @@ def test_ctrl_c_and_sigterm_during_up_leave_no_process(
 
 
 @pytest.mark.parametrize("kwokctl_may_finish", [False, True])
-def test_what_a_killed_up_left_behind_goes_with_the_next(
+def test_leftovers_of_a_killed_up_are_deleted_by_the_next(
     idle: Sandbox, kwokctl_may_finish: bool, in_background: Start
 ) -> None:
     with in_background("sandbox.up()", idle.name) as starter:
         assert eventually(lambda: len(processes_of(idle.name)) > len(COMPONENTS))
         starter.kill()
-    if kwokctl_may_finish:  # alone; but the rest of the start is missing
+    if kwokctl_may_finish:  # alone; but the start is incomplete
         assert eventually(lambda: len(processes_of(idle.name)) == len(COMPONENTS))
     else:
-        idle.kubeconfig.with_name(f"{idle.kubeconfig.name}.lock").touch()  # kwokctl's own, which stops it for ever
+        idle.kubeconfig.with_name(
+            f"{idle.kubeconfig.name}.lock"
+        ).touch()  # kwokctl's lock, which would block it forever
     left = set(processes_of(idle.name))
     assert left
     assert not idle.status().running
@@ -436,7 +434,7 @@ def test_what_a_killed_up_left_behind_goes_with_the_next(
     assert not left & alive()
 
 
-def test_a_borrowed_sandbox_goes_even_if_its_borrower_is_ended(idle: Sandbox, in_background: Start) -> None:
+def test_a_borrowed_sandbox_is_stopped_if_its_borrower_is_terminated(idle: Sandbox, in_background: Start) -> None:
     code = "from airis.rehearse.sandbox import borrowed_sandbox\nwith borrowed_sandbox(sandbox.name) as borrowed:\n"
     code += "  print(borrowed.status().running, flush=True); time.sleep(100)"
     with in_background(code, idle.name) as borrower:
@@ -448,14 +446,14 @@ def test_a_borrowed_sandbox_goes_even_if_its_borrower_is_ended(idle: Sandbox, in
     assert processes_of(idle.name) == {}
 
 
-def test_a_borrowed_sandbox_that_ran_before_is_given_back(sandbox: Sandbox) -> None:
+def test_a_borrowed_sandbox_that_ran_before_keeps_running(sandbox: Sandbox) -> None:
     before = sandbox.status().processes
     with borrowed_sandbox(sandbox.name) as borrowed:
         assert borrowed.status().processes == before
     assert sandbox.status().processes == before
 
 
-def test_what_a_killed_test_run_left_behind_goes_with_the_next(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_test_run_are_deleted_by_the_next(tmp_path: Path) -> None:
     with subprocess.Popen(["true"]) as gone:
         gone.wait()
     clusters = tmp_path / "clusters" / "clusters"

@@ -1,4 +1,4 @@
-"""Rehearsals in a snapshot: a control plane plays the cluster, and then the sandbox that has to be like it."""
+"""Rehearsals with a snapshot: a control plane plays the cluster, and then the sandbox that must behave like it."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(600)
 
 TODAY = date(2026, 11, 28)
 VALUE = "a value that nobody may see"
-"""It stands wherever a snapshot could take it from."""
+"""A value in every place from which a snapshot could read it."""
 DEFAULT = "storageclass.kubernetes.io/is-default-class"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 POLICIES = "admissionregistration.k8s.io/v1"
@@ -61,7 +61,7 @@ STACKS: dict[str, dict[str, Any]] = {
     "limits": {},
     "policy": {},
 }
-"""Stacks by their namespace, which the cluster has made things in. Each is a row of what a real node showed."""
+"""Stacks by their namespace, in which the cluster has objects. Each reproduces a result from a real node."""
 
 CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "2Gi"}}}
 
@@ -237,15 +237,15 @@ def stacks() -> dict[str, list[dict[str, Any]]]:
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """What was seen of the cluster, and what became of each stack in it."""
+    """The snapshot of the cluster, and the verdict on each stack."""
 
     snapshot: Snapshot
     again: Snapshot
     verdicts: Mapping[str, Verdict]
     owners: list[str]
-    """What the mutating policy has written into Deployments."""
+    """The changes of Deployments by the mutating policy."""
     left: Sequence[KubeObject]
-    """What the next rehearsal finds."""
+    """The verdict of the next rehearsal."""
 
     def finding(self, stack: str, kind: str, name: str) -> Finding:
         return find(self.verdicts[stack], kind, name)
@@ -276,7 +276,7 @@ def rehearsed(sandbox: Sandbox, stacks: dict[str, list[dict[str, Any]]]) -> Iter
         snapshot = seen(kubectl, *STACKS)
         again = seen(kubectl, *reversed(STACKS))
     finally:
-        # What the cluster has is not the sandbox's: nobody but its owner takes it away
+        # The cluster's objects are not the sandbox's: only their owner deletes them
         kubectl.delete([each for each in OBJECTS if "AdmissionPolicy" in each["kind"]])
         clean(kubectl)
         kubectl.delete([*DEFINITIONS, *(each for each in OBJECTS if "namespace" not in each["metadata"])])
@@ -296,7 +296,7 @@ def rehearsed(sandbox: Sandbox, stacks: dict[str, list[dict[str, Any]]]) -> Iter
     clean(kubectl)
 
 
-def test_a_snapshot_has_what_is_there_and_no_value_of_it(rehearsed: Rehearsed) -> None:
+def test_a_snapshot_has_all_objects_and_no_secret_values(rehearsed: Rehearsed) -> None:
     text = written(rehearsed.snapshot)
     assert VALUE not in text
     assert VALUE.replace(" ", "-") not in text
@@ -332,14 +332,14 @@ def test_a_snapshot_has_what_is_there_and_no_value_of_it(rehearsed: Rehearsed) -
     assert set(found.unknown) == {"domain"}
 
 
-def test_a_snapshot_is_the_same_each_time_and_comes_back_from_its_file(rehearsed: Rehearsed, tmp_path: Any) -> None:
+def test_a_snapshot_is_deterministic_and_readable(rehearsed: Rehearsed, tmp_path: Any) -> None:
     assert written(rehearsed.again) == written(rehearsed.snapshot)
     file = tmp_path / "cluster.yaml"
     file.write_text(written(rehearsed.snapshot), encoding="utf-8")
     assert load_snapshot(file) == rehearsed.snapshot
 
 
-def test_what_exists_in_the_cluster_is_there(rehearsed: Rehearsed) -> None:
+def test_objects_of_the_snapshot_are_found(rehearsed: Rehearsed) -> None:
     verdict = rehearsed.verdicts["there"]
     assert verdict.ok, verdict
     assert rehearsed.finding("there", "Deployment", "airis-deployment").state is State.READY
@@ -347,23 +347,23 @@ def test_what_exists_in_the_cluster_is_there(rehearsed: Rehearsed) -> None:
     assert verdict.assumed == ()
 
 
-def test_a_default_class_makes_volumes_for_the_first_pod(rehearsed: Rehearsed) -> None:
+def test_a_default_class_provisions_for_the_first_consumer(rehearsed: Rehearsed) -> None:
     assert rehearsed.verdicts["default-class"].ok, rehearsed.verdicts["default-class"]
 
 
-def test_a_provisioner_makes_no_volume_of_a_mode_that_it_has_not(rehearsed: Rehearsed) -> None:
+def test_an_unsupported_access_mode_is_not_provisioned(rehearsed: Rehearsed) -> None:
     claim = rehearsed.finding("shared", "PersistentVolumeClaim", "airis-pvc")
     assert claim.state is State.PENDING
     assert 'failed to provision volume with StorageClass "local-path"' in claim.reason
     assert "asks for ReadWriteMany" in claim.reason
     assert rehearsed.finding("shared", "Pod", "airis-deployment").reason == "claim airis-pvc has no volume"
     assert rehearsed.finding("shared", "Deployment", "airis-deployment").state is State.PENDING
-    # and another claim of the same class has its volume
+    # and another claim of the same class is bound
     assert rehearsed.finding("shared", "PersistentVolumeClaim", "ollama-volume").state is State.BOUND
     assert rehearsed.finding("shared", "StatefulSet", "ollama").state is State.READY
 
 
-def test_a_class_that_is_not_there_is_missed(rehearsed: Rehearsed) -> None:
+def test_a_missing_class_is_reported(rehearsed: Rehearsed) -> None:
     claim = rehearsed.finding("no-class", "PersistentVolumeClaim", "airis-pvc")
     assert (claim.state, claim.reason) == (
         State.PENDING,
@@ -375,9 +375,7 @@ def test_a_class_that_is_not_there_is_missed(rehearsed: Rehearsed) -> None:
     ("stack", "words"),
     [("no-claim", 'persistentvolumeclaim "data" not found'), ("lost-claim", "bound to non-existent persistentvolume")],
 )
-def test_an_existing_claim_that_does_not_serve_keeps_the_pod_pending(
-    stack: str, words: str, rehearsed: Rehearsed
-) -> None:
+def test_an_unusable_existing_claim_keeps_the_pod_pending(stack: str, words: str, rehearsed: Rehearsed) -> None:
     pod = rehearsed.finding(stack, "Pod", "airis-deployment")
     assert pod.state is State.PENDING
     assert words in pod.reason
@@ -396,7 +394,7 @@ def test_an_existing_claim_that_does_not_serve_keeps_the_pod_pending(
         ("no-pull-secret", "FailedToRetrieveImagePullSecret: Unable to retrieve some image pull secrets (registry)"),
     ],
 )
-def test_what_a_pod_refers_to_and_is_missing_is_the_pods_failure(stack: str, words: str, rehearsed: Rehearsed) -> None:
+def test_a_missing_reference_fails_the_pod(stack: str, words: str, rehearsed: Rehearsed) -> None:
     pod = rehearsed.finding(stack, "Pod", "airis-deployment")
     assert pod.state is State.PENDING
     assert pod.reason.startswith(words)
@@ -405,18 +403,20 @@ def test_what_a_pod_refers_to_and_is_missing_is_the_pods_failure(stack: str, wor
     assert rehearsed.finding(stack, "PersistentVolumeClaim", "airis-pvc").state is State.BOUND
 
 
-def test_a_load_balancer_stays_pending_where_nothing_gives_addresses(rehearsed: Rehearsed) -> None:
+def test_a_load_balancer_stays_pending_without_a_controller(rehearsed: Rehearsed) -> None:
     service = rehearsed.finding("balanced", "Service", "airis-service")
     assert service.state is State.PENDING
-    assert service.reason.startswith("nothing in this cluster gives LoadBalancers addresses: no Service has one")
+    assert service.reason.startswith(
+        "this cluster has no controller for LoadBalancer Services: no Service has an address"
+    )
     assert rehearsed.finding("balanced", "Deployment", "airis-deployment").state is State.READY
 
 
-def test_a_way_in_that_is_not_there_is_missed(rehearsed: Rehearsed) -> None:
+def test_a_missing_ingress_class_or_gateway_is_reported(rehearsed: Rehearsed) -> None:
     ingress = rehearsed.finding("ingress", "Ingress", "airis-ingress")
     assert (ingress.state, ingress.reason) == (
         State.PENDING,
-        "there is no IngressClass nginx, so no controller takes it; there are: edge",
+        "there is no IngressClass nginx, so no controller serves it; there are: edge",
     )
     route = rehearsed.finding("route", "HTTPRoute", "airis-route")
     assert (route.state, route.reason) == (
@@ -425,7 +425,7 @@ def test_a_way_in_that_is_not_there_is_missed(rehearsed: Rehearsed) -> None:
     )
 
 
-def test_the_api_server_refuses_what_that_of_the_cluster_refuses(rehearsed: Rehearsed) -> None:
+def test_the_sandbox_rejects_what_the_cluster_rejects(rehearsed: Rehearsed) -> None:
     assert "machines" in rehearsed.finding("no-priority", "Deployment", "airis-deployment").reason
     for name, kind, called, words in (
         (
@@ -442,14 +442,14 @@ def test_the_api_server_refuses_what_that_of_the_cluster_refuses(rehearsed: Rehe
     assert rehearsed.owners == ["policy", "None"]
 
 
-def test_a_quota_counts(rehearsed: Rehearsed) -> None:
+def test_a_quota_is_enforced(rehearsed: Rehearsed) -> None:
     pods = [each for each in rehearsed.verdicts["quota"].findings if each.kind == "Pod"]
     (refused,) = [each for each in rehearsed.verdicts["quota"].findings if "exceeded quota: few" in each.reason]
     assert [each.state for each in pods] == [State.READY]
     assert refused.state is State.PENDING
 
 
-def test_what_is_not_rehearsed_is_said(rehearsed: Rehearsed) -> None:
+def test_notes_list_what_is_not_rehearsed(rehearsed: Rehearsed) -> None:
     for verdict in rehearsed.verdicts.values():
         assert verdict.notes == (
             "not rehearsed, admission webhooks: ValidatingWebhookConfiguration/kyverno",
@@ -457,7 +457,9 @@ def test_what_is_not_rehearsed_is_said(rehearsed: Rehearsed) -> None:
         )
 
 
-def test_nothing_of_a_snapshot_is_left_for_the_next_rehearsal(rehearsed: Rehearsed, clean_sandbox: Sandbox) -> None:
+def test_objects_of_a_snapshot_are_removed_before_the_next_rehearsal(
+    rehearsed: Rehearsed, clean_sandbox: Sandbox
+) -> None:
     names = {(each["kind"], each["metadata"]["name"]) for each in rehearsed.left}
     assert {each for each in names if each[0] not in ("Namespace", "PriorityClass")} == {("StorageClass", "standard")}
     assert {name for kind, name in names if kind == "PriorityClass"} == {
@@ -469,7 +471,7 @@ def test_nothing_of_a_snapshot_is_left_for_the_next_rehearsal(rehearsed: Rehears
     assert rehearse("policy", objects, clean_sandbox.kubectl, timeout_seconds=60).ok
 
 
-def test_a_kind_that_the_cluster_does_not_serve_is_refused(rehearsed: Rehearsed, clean_sandbox: Sandbox) -> None:
+def test_an_unserved_kind_is_rejected(rehearsed: Rehearsed, clean_sandbox: Sandbox) -> None:
     without = rehearsed.snapshot.model_copy(update={"definitions": (), "objects": ()})
     objects = wanted(draw(**settings_of("route"), webui=PAUSED))
     around = surroundings({"route": objects}, without)
@@ -482,7 +484,7 @@ def test_a_kind_that_the_cluster_does_not_serve_is_refused(rehearsed: Rehearsed,
     assert find(verdict, "Deployment", "airis-deployment").state is State.READY
 
 
-def test_without_a_snapshot_what_is_referred_to_is_assumed(clean_sandbox: Sandbox) -> None:
+def test_without_a_snapshot_references_are_assumed_to_exist(clean_sandbox: Sandbox) -> None:
     settings = {
         **STACKS["there"],
         "webui": {
@@ -515,7 +517,7 @@ def test_without_a_snapshot_what_is_referred_to_is_assumed(clean_sandbox: Sandbo
     assert left["metadata"]["name"] == "standard"
 
 
-def test_what_the_user_may_not_list_is_left_out_and_assumed(clean_sandbox: Sandbox, tmp_path: Any) -> None:
+def test_unlistable_resources_are_assumed(clean_sandbox: Sandbox, tmp_path: Any) -> None:
     kubectl = clean_sandbox.kubectl
     reader = {"name": "reader", "namespace": "there"}
     rights = [{"apiGroups": [""], "resources": ["configmaps", "persistentvolumeclaims"], "verbs": ["list"]}]
@@ -556,8 +558,8 @@ def test_what_the_user_may_not_list_is_left_out_and_assumed(clean_sandbox: Sandb
     objects = wanted(draw(**settings_of("there")))
     around = surroundings({"test": objects}, snapshot)
     verdict = rehearse("test", objects, kubectl, timeout_seconds=60, around=around)
-    assert "Nodes: the sandbox's own" in verdict.assumed
+    assert "Nodes: the sandbox's default ones" in verdict.assumed
     assert "Secret registry, session (key key)" in verdict.assumed
     assert "StorageClass the default" in verdict.assumed
-    # that claim is known not to be there
+    # that claim is known to be missing
     assert 'persistentvolumeclaim "data" not found' in find(verdict, "Pod", "airis-deployment").reason

@@ -1,4 +1,4 @@
-"""Diffs of stacks drawn in this process, and git repositories with the program in them."""
+"""Diffs of stacks rendered in this process, and git repositories that contain the program."""
 
 import subprocess
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _SALT = b"the same on both sides"
 
 
 def side(**settings: object) -> Side:
-    """A stack with these settings, as one side of a diff; drawn once."""
+    """A stack with these settings, as one side of a diff; rendered once."""
     return _drawn(dumps(settings))
 
 
@@ -28,7 +28,7 @@ def _drawn(settings: str) -> Side:
 
 
 def render(config: Mapping[str, str]) -> Side:
-    """This side's program with another configuration."""
+    """Renders another configuration with this side's program."""
     try:
         return side_of("tried", {"problem": "", **taken(replace(stack_of(), config=dict(config)), _SALT)})
     except Exception as error:
@@ -36,30 +36,30 @@ def render(config: Mapping[str, str]) -> Side:
 
 
 def diff_of(before: dict[str, Any], after: dict[str, Any], *, why: bool = False) -> Diff:
-    """The diff of two stacks; with `why`, the reasons are looked for."""
+    """The diff of two stacks; with `why`, including the reasons."""
     return whole("test", side(**before), side(**after), render if why else None)
 
 
 def change(diff: Diff, kind: str, name: str) -> ObjectChange:
-    """The one change of that object."""
+    """The only change of that object."""
     (found,) = [each for each in diff.changes if (each.kind, each.name) == (kind, name)]
     return found
 
 
 def field(diff: Diff, kind: str, name: str, path: str) -> FieldChange:
-    """The one field of that object whose path ends so."""
+    """The only field of that object with this path suffix."""
     (found,) = [each for each in change(diff, kind, name).fields if each.path.endswith(path)]
     return found
 
 
 def words(diff: Diff, attribute: str) -> str:
-    """All that is said under that heading, as one text."""
+    """All sentences of that kind, as one text."""
     told = [each for change in diff.changes for each in getattr(change, attribute)]
     return "\n".join(each if isinstance(each, str) else each.words for each in told)
 
 
 def git(folder: Path, *args: str) -> str:
-    """Runs git there, with a name and without anybody's settings."""
+    """Runs git in a folder, with a fixed author and without the user's settings."""
     options = ("-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false")
     result = subprocess.run(
         ["git", "-C", str(folder), *options, *args], capture_output=True, text=True, timeout=30, check=True
@@ -68,7 +68,7 @@ def git(folder: Path, *args: str) -> str:
 
 
 def committed_project(folder: Path) -> None:
-    """A repository with what is in the folder as its only commit."""
+    """A repository whose only commit contains the folder."""
     git(folder, "init", "--quiet", "--initial-branch=main")
     (folder / ".gitignore").write_text("__pycache__/\n")
     git(folder, "add", "--all")
@@ -76,7 +76,7 @@ def committed_project(folder: Path) -> None:
 
 
 def copied_program(folder: Path) -> None:
-    """The program with all its code, so that a revision may have other code than the one that is tested."""
+    """A copy of the program, so that a revision may have other code than the tested one."""
     for each in ("__main__.py", "Pulumi.yaml", "Pulumi.cpu.yaml", "Pulumi.gpu.yaml"):
         (folder / each).write_bytes((ROOT / each).read_bytes())
     for package in ("airis", "components", "settings"):

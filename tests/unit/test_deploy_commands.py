@@ -62,7 +62,7 @@ def test_up_reports_an_ollama_that_does_not_use_its_gpu(
     assert deploy_or_rehearse(stack, yes=True) == 0
 
     said = capfd.readouterr().err
-    assert ("Pod/ollama-0 has a GPU, and Ollama computes on the CPU.\n  check on the node" in said) == told
+    assert ("Pod/ollama-0 has a GPU, but Ollama computes on the CPU.\n  check that the node" in said) == told
 
 
 def test_up_ignores_a_log_that_cannot_be_read(asked: list[str], script: Script) -> None:

@@ -1,4 +1,4 @@
-"""What a diff says of a change: fields, replacements, pods, downtime, data, totals, reasons."""
+"""The effects of changes in a diff: fields, replacements, pods, downtime, data, totals, reasons."""
 
 import copy
 from typing import Any
@@ -35,30 +35,30 @@ def with_variable(name: str, value: str) -> Side:
 
 
 class TestFields:
-    def test_items_are_matched_by_what_names_them(self) -> None:
+    def test_list_items_are_matched_by_their_keys(self) -> None:
         before = {"env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]}
         after = {"env": [{"name": "B", "value": "3"}, {"name": "C", "value": "4"}]}
         assert paths(before, after) == ["env[A]", "env[B].value", "env[C]"]
 
-    def test_ports_of_one_number_and_two_protocols_are_two(self) -> None:
+    def test_ports_with_the_same_number_and_different_protocols_are_distinct(self) -> None:
         both = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
         assert paths({"ports": both}, {"ports": both[:1]}) == ["ports[53/TCP]"]
         assert paths({"ports": both}, {"ports": both[::-1]}) == ["ports (order)"]
 
-    def test_a_list_of_which_nothing_tells_the_items_apart_is_compared_by_place_or_whole(self) -> None:
+    def test_a_list_without_keys_is_compared_by_index_or_as_a_whole(self) -> None:
         assert paths({"ingress": [{"from": [1]}]}, {"ingress": [{"from": [2]}]}) == ["ingress[0].from"]
         assert paths({"ingress": [{"from": [1]}]}, {"ingress": []}) == ["ingress"]
         assert paths({"args": ["a", "b"]}, {"args": ["a", "c"]}) == ["args"]
 
-    def test_a_renamed_only_item_is_one_that_changed(self) -> None:
+    def test_renaming_the_only_item_changes_it(self) -> None:
         assert paths({"rules": [{"host": "a"}]}, {"rules": [{"host": "b"}]}) == ["rules[0].host"]
 
-    def test_two_spellings_of_one_amount_are_no_difference(self) -> None:
+    def test_equal_quantities_in_different_notations_are_equal(self) -> None:
         before = {"resources": {"requests": {"cpu": "1000m", "memory": "1Gi"}, "limits": {"cpu": "1"}}}
         after = {"resources": {"requests": {"cpu": "1", "memory": "1024Mi"}, "limits": {"cpu": "2"}}}
         assert paths(before, after) == ["resources.limits.cpu"]
 
-    def test_null_is_a_value_and_absence_is_none(self) -> None:
+    def test_null_and_absent_differ(self) -> None:
         assert list(differences({"a": None}, {})) == [Difference("a", None, ABSENT)]
 
     def test_secrets_are_compared_and_never_shown(self) -> None:
@@ -95,13 +95,13 @@ class TestReplacement:
         item = Item({"apiVersion": version, "kind": name, "metadata": {"name": "a"}})
         assert any(covers(each, path) for each in forcing(item, {"enableSecretMutable": True})) is replaced
 
-    def test_what_is_immutable_or_not_set_mutable_is_replaced(self) -> None:
+    def test_immutable_contents_force_a_replacement(self) -> None:
         body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}}
         assert "data" in forcing(Item(body), {})
         assert "data" not in forcing(Item(body), {"enableSecretMutable": True})
         assert "data" in forcing(Item({**body, "immutable": True}), {"enableSecretMutable": True})
 
-    def test_a_fixed_name_is_a_gap(self) -> None:
+    def test_replacing_a_fixed_name_causes_downtime(self) -> None:
         def service(address: str) -> Side:
             spec = {"clusterIP": address, "ports": [{"port": 1}]}
             metadata = {"name": "a", "namespace": "n"}
@@ -110,7 +110,7 @@ class TestReplacement:
         (found,) = whole("test", service("None"), service("10.0.0.1")).changes
         assert found.action is Action.REPLACED
         assert found.fields[0].forces_replacement
-        assert "it is deleted first" in found.downtime[0]
+        assert "the old object is deleted first" in found.downtime[0]
 
 
 class TestOverlooked:
@@ -122,11 +122,11 @@ class TestOverlooked:
             ("spec.className", False),
             ("spec.claims[0].size", True),
             ("spec.claims[1].size", False),
-            ("spec.claims", False),  # one comes or goes
+            ("spec.claims", False),  # added or removed
             ("spec", False),
         ],
     )
-    def test_it_is_the_field_and_what_is_in_it(self, path: str, overlooked: bool) -> None:
+    def test_a_field_and_its_children_are_ignored(self, path: str, overlooked: bool) -> None:
         assert is_overlooked(path, ["spec.class", "spec.claims[0]"]) is overlooked
 
     @pytest.mark.parametrize(
@@ -144,11 +144,13 @@ class TestOverlooked:
             ({"l": [2]}, {}, {"l": [2]}),
         ],
     )
-    def test_the_old_value_is_sent(self, new: dict[str, Any], old: dict[str, Any], sent: dict[str, Any]) -> None:
+    def test_ignored_fields_keep_the_old_value(
+        self, new: dict[str, Any], old: dict[str, Any], sent: dict[str, Any]
+    ) -> None:
         assert kept(new, old, ["a", "b.c", "l[0]"]) == sent
 
-    def test_the_volume_claim_template_counts_only_where_it_comes_or_goes(self) -> None:
-        """The StatefulSet would otherwise go on mounting the claim that is given up."""
+    def test_only_added_or_removed_claim_templates_count(self) -> None:
+        """Otherwise the StatefulSet would keep mounting the abandoned claim."""
         own, larger, given = (
             {"ollama": {"storage": each}} for each in ({}, {"size": "99Gi"}, {"existingClaim": "mine"})
         )
@@ -162,40 +164,40 @@ class TestOverlooked:
 
 
 class TestPods:
-    def test_recreate_is_downtime_and_says_who_is_away(self) -> None:
+    def test_recreate_is_downtime_of_open_webui(self) -> None:
         diff = diff_of({}, HOST)
         webui = change(diff, "Deployment", "airis-deployment")
         assert webui.restarts == ("1 pod of Deployment/airis-deployment: all stop, then the new ones start (Recreate)",)
-        assert "Open WebUI answers nobody until a new pod is ready" in webui.downtime[0]
+        assert "Open WebUI is unavailable until a new pod is ready" in webui.downtime[0]
         assert change(diff, "Ingress", "airis-ingress").action is Action.CREATED
         assert "ollama" not in words(diff, "restarts")
 
-    def test_a_host_that_goes_stops_answering(self) -> None:
+    def test_a_removed_host_is_downtime(self) -> None:
         diff = diff_of({"ingress": {"host": "old.example.com"}}, HOST)
         assert change(diff, "Ingress", "airis-ingress").downtime == (
-            "old.example.com stops answering: people need the new URL",
+            "old.example.com is no longer served: users need the new URL",
         )
 
-    def test_one_pod_of_a_stateful_set_is_away_several_one_by_one(self) -> None:
+    def test_stateful_set_pods_restart_one_at_a_time(self) -> None:
         flash = {"server": {"flashAttention": True}}
         one = diff_of({}, {"ollama": flash})
         two = diff_of({"ollama": {"replicas": 2}}, {"ollama": {"replicas": 2, **flash}})
-        assert words(one, "downtime") == "Ollama answers nobody until its one pod is ready again"
+        assert words(one, "downtime") == "Ollama is unavailable until its only pod is ready again"
         assert "one at a time" in words(two, "downtime")
-        assert "the last one first" in words(two, "restarts")
+        assert "the highest ordinal first" in words(two, "restarts")
 
-    def test_more_pods_restart_none_of_their_own(self) -> None:
+    def test_scaling_up_restarts_no_existing_pod(self) -> None:
         found = change(diff_of({}, {"ollama": {"replicas": 2}}), "StatefulSet", "ollama")
         assert found.restarts == ("StatefulSet/ollama: 1 pod before, 2 pods after",)
         assert found.downtime == ()
 
-    def test_a_pause_is_downtime_and_its_end_is_none(self) -> None:
+    def test_zero_replicas_is_downtime_and_scaling_up_is_not(self) -> None:
         paused: dict[str, Any] = {"webui": {"replicas": 0}}
-        assert "paused" in words(diff_of({}, paused), "downtime")
+        assert "unavailable while replicas is 0" in words(diff_of({}, paused), "downtime")
         assert words(diff_of(paused, {}), "downtime") == ""
         assert words(diff_of(paused, {}), "restarts") == "1 pod of Deployment/airis-deployment start"
 
-    def test_an_autoscaler_says_how_many_pods_there_may_be(self) -> None:
+    def test_an_autoscaler_sets_the_range_of_pods(self) -> None:
         shared = {
             "database": {"host": "pg", "passwordFrom": {"name": "a", "key": "b"}},
             "redis": {"urlFrom": {"name": "a", "key": "b"}},
@@ -207,13 +209,13 @@ class TestPods:
         assert words(diff, "restarts") == "Deployment/airis-deployment: 2 to 4 pods before, 2 to 6 pods after"
         assert diff.totals_after.pods == Amount(3, 7)
 
-    def test_labels_of_objects_alone_restart_nothing(self) -> None:
+    def test_changed_object_labels_restart_nothing(self) -> None:
         before = {"ingress": {"host": "chat.example.com", "annotations": {"example.com/a": "1"}}}
         diff = diff_of(before, {"ingress": {"host": "chat.example.com", "annotations": {"example.com/a": "2"}}})
         assert [str(each) for each in diff.changes] == ["Ingress/airis-ingress"]
         assert words(diff, "restarts") == words(diff, "downtime") == ""
 
-    def test_ollama_closed_by_policy_is_said(self) -> None:
+    def test_a_policy_that_blocks_ollama_is_reported(self) -> None:
         before, after = side(), side()
         closed = tuple(
             Item({**each.body, "spec": {**each.body["spec"], "ingress": []}}, each.urn)
@@ -222,17 +224,17 @@ class TestPods:
             for each in after.items
         )
         diff = whole("test", before, Side("", closed))
-        assert "Open WebUI no longer reaches Ollama" in words(diff, "downtime")
-        assert "no longer reaches" not in words(whole("test", before, after), "downtime")
+        assert "Open WebUI can no longer reach Ollama" in words(diff, "downtime")
+        assert "can no longer reach" not in words(whole("test", before, after), "downtime")
 
-    def test_pods_that_may_no_longer_reach_everything_are_said(self) -> None:
+    def test_a_newly_restricted_egress_is_reported(self) -> None:
         diff = diff_of({}, {"network": {"restrictEgress": True, "egressTo": ["10.0.0.0/8"]}})
-        assert "Open WebUI reaches only what the egress rules of NetworkPolicy/airis list" in words(diff, "downtime")
+        assert "Open WebUI can only reach what the egress rules of NetworkPolicy/airis list" in words(diff, "downtime")
         assert words(diff_of({"network": {"restrictEgress": True, "egressTo": ["10.0.0.0/8"]}}, {}), "downtime") == ""
 
-    def test_another_session_key_signs_everybody_out(self) -> None:
+    def test_a_changed_session_key_signs_all_users_out(self) -> None:
         diff = diff_of({}, {"webui": {"sessionKeyFrom": {"name": "mine", "key": "k"}}})
-        assert "everybody has to sign in again" in words(diff, "downtime")
+        assert "all users must sign in again" in words(diff, "downtime")
 
     def test_models_run_a_job_once(self) -> None:
         diff = diff_of({"ollama": {"models": ["a"]}}, {"ollama": {"models": ["b"]}})
@@ -241,7 +243,7 @@ class TestPods:
 
 
 class TestData:
-    def test_growing_is_said_and_is_no_harm(self) -> None:
+    def test_growing_a_claim_is_reported_as_harmless(self) -> None:
         diff = diff_of({}, {"ollama": {"storage": {"size": "60Gi"}}})
         (note,) = change(diff, "PersistentVolumeClaim", "ollama-volume-ollama-0").data
         assert note.harmless
@@ -253,8 +255,8 @@ class TestData:
         assert change(diff, "StatefulSet", "ollama").action is Action.CHANGED
         assert words(diff, "refused") == ""
 
-    def test_shrinking_and_another_class_are_refused(self) -> None:
-        for storage, told in (({"size": "1Gi"}, "never shrink"), ({"storageClass": "fast"}, "class fast")):
+    def test_shrinking_and_changing_the_class_are_rejected(self) -> None:
+        for storage, told in (({"size": "1Gi"}, "volumes can only grow"), ({"storageClass": "fast"}, "class fast")):
             diff = diff_of({}, {"webui": {"storage": storage}})
             assert diff.touches_data
             assert told in words(diff, "refused")
@@ -262,13 +264,13 @@ class TestData:
 
     def test_another_claim_leaves_the_old_data_behind(self) -> None:
         diff = diff_of({}, {"webui": {"storage": {"existingClaim": "other"}}})
-        assert "mounts other at /app/backend/data, and no longer airis-pvc" in words(diff, "data")
+        assert "mounts other instead of airis-pvc at /app/backend/data" in words(diff, "data")
         kept = change(diff, "PersistentVolumeClaim", "airis-pvc")
         assert kept.action is Action.KEPT
         assert "is protected" in kept.refused[0]
         assert diff.touches_data
 
-    def test_one_ollama_less_keeps_its_claim(self) -> None:
+    def test_a_removed_ollama_pod_keeps_its_claim(self) -> None:
         diff = diff_of({"ollama": {"replicas": 2}}, {})
         assert change(diff, "PersistentVolumeClaim", "ollama-volume-ollama-1").action is Action.KEPT
         assert diff.touches_data
@@ -280,38 +282,40 @@ class TestData:
             ({"vectorStore": "qdrant", "qdrant": {"url": "http://q:6333"}}, "the place of embeddings changes"),
         ],
     )
-    def test_data_does_not_move_along_to_another_server(self, webui: dict[str, Any], told: str) -> None:
+    def test_changing_the_server_does_not_migrate_data(self, webui: dict[str, Any], told: str) -> None:
         diff = diff_of({}, {"webui": webui})
         assert told in words(diff, "data")
         assert diff.touches_data
 
-    def test_another_image_touches_no_data(self) -> None:
+    def test_changing_the_image_does_not_affect_data(self) -> None:
         diff = diff_of({}, {"webui": {"image": "ghcr.io/airis/airis:0.12.4"}})
         assert [str(each) for each in diff.changes] == ["Deployment/airis-deployment"]
         assert words(diff, "data") == ""
         assert not diff.touches_data
 
-    def test_another_namespace_replaces_everything_and_is_refused(self) -> None:
+    def test_changing_the_namespace_replaces_everything_and_is_rejected(self) -> None:
         diff = diff_of({}, {"namespace": "chat"})
         assert {each.action for each in diff.changes} == {Action.REPLACED}
-        assert "airis-pvc in chat is new and empty; the data of airis-pvc in airis stays behind" in words(diff, "data")
+        assert "airis-pvc in chat is new and empty; the data of airis-pvc in airis is left behind" in words(
+            diff, "data"
+        )
         assert "PersistentVolumeClaim/airis-pvc is protected" in words(diff, "refused")
         assert "Namespace/airis is protected" in words(diff, "refused")
 
-    def test_protection_that_goes_is_data(self) -> None:
+    def test_removing_protection_affects_data(self) -> None:
         before = side()
         loose = tuple(Item(each.body, each.urn, False, each.retain, each.ignores) for each in before.items)
         diff = whole("test", before, Side("", loose))
         assert {each.kind for each in diff.changes} == {"Namespace", "PersistentVolumeClaim"}
         assert diff.touches_data
 
-    def test_a_claim_that_nothing_retains_is_deleted_with_its_data(self) -> None:
+    def test_an_unretained_claim_is_deleted_with_its_data(self) -> None:
         before = Side("", tuple(Item(each.body, each.urn) for each in side().items))
         diff = whole("test", before, Side("", ()))
-        assert "the claim airis-pvc is deleted, and its data with it" in words(diff, "data")
+        assert "the claim airis-pvc is deleted with its data" in words(diff, "data")
         assert words(diff, "refused") == ""
 
-    def test_a_name_for_the_default_moves_nothing(self) -> None:
+    def test_setting_a_default_explicitly_moves_no_data(self) -> None:
         diff = whole("test", side(), with_variable("STORAGE_PROVIDER", "local"))
         assert "[STORAGE_PROVIDER]" in change(diff, "Deployment", "airis-deployment").fields[0].path
         assert words(diff, "data") == ""
@@ -319,7 +323,7 @@ class TestData:
 
 
 class TestTotals:
-    def test_gpus_claims_and_resources_times_pods(self) -> None:
+    def test_totals_multiply_by_the_number_of_pods(self) -> None:
         diff = diff_of({"ollama": {"gpu": {"count": 1}}}, {"ollama": {"gpu": {"count": 2}, "replicas": 3}})
         assert diff.totals_before.devices == {"nvidia.com/gpu": Amount(1, 1)}
         assert diff.totals_after.devices == {"nvidia.com/gpu": Amount(6, 6)}
@@ -327,7 +331,7 @@ class TestTotals:
         assert diff.totals_after.cpu_requests == Amount(6500, 6500)
         assert diff.totals_after.storage == Amount(92 * 2**30, 92 * 2**30)
 
-    def test_devices_by_claims_count_by_their_class(self) -> None:
+    def test_claimed_devices_are_counted_by_device_class(self) -> None:
         diff = diff_of({}, {"ollama": {"gpu": {"dra": {}, "count": 2}}})
         assert diff.totals_after.devices == {"DeviceClass gpu.nvidia.com": Amount(2, 2)}
 
@@ -346,23 +350,23 @@ class TestTotals:
         paused = {**deployment, "spec": {**spec, "replicas": 0}}
         assert totals([Item(paused), Item(scaler)]).pods == Amount()
 
-    def test_the_largest_init_container_counts_where_it_is_larger(self) -> None:
+    def test_a_larger_init_container_determines_the_requests(self) -> None:
         def cpu(amount: str) -> dict[str, Any]:
             return {"resources": {"limits": {"cpu": amount}}}
 
         spec = {"template": {"spec": {"containers": [cpu("1"), cpu("1")], "initContainers": [cpu("3"), cpu("1")]}}}
         item = Item({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": spec})
         assert totals([item]).cpu_limits == Amount(3000, 3000)
-        assert totals([item]).cpu_requests == Amount(3000, 3000)  # a limit alone is the request too
+        assert totals([item]).cpu_requests == Amount(3000, 3000)  # a limit without a request is also the request
 
     @pytest.mark.parametrize(
         ("text", "amount"), [("1", 1), ("250m", 0.25), ("1Gi", 2**30), ("1e3", 1000), ("2k", 2000), ("much", 0)]
     )
-    def test_quantities_as_files_write_them(self, text: str, amount: float) -> None:
+    def test_all_notations_of_quantities_are_parsed(self, text: str, amount: float) -> None:
         assert float(quantity(text)) == amount
 
 
-def test_what_both_containers_of_a_pod_have_in_common_is_told_once() -> None:
+def test_the_same_change_of_init_and_main_container_is_shown_once() -> None:
     diff = diff_of({}, {"webui": {"image": "example.com/open-webui:1", "resources": {"limits": {"memory": "3Gi"}}}})
     assert [each.path for each in change(diff, "Deployment", "airis-deployment").fields] == [
         "spec.template.spec.containers[airis].image",
@@ -370,7 +374,7 @@ def test_what_both_containers_of_a_pod_have_in_common_is_told_once() -> None:
     ]
 
 
-def test_what_only_the_first_container_changes_is_told() -> None:
+def test_a_change_of_only_the_init_container_is_shown() -> None:
     def drawn(image: str) -> Side:
         pod = {"containers": [{"name": "a", "image": "x:1"}], "initContainers": [{"name": "b", "image": image}]}
         body = {"kind": "Deployment", "metadata": {"name": "d"}, "spec": {"template": {"spec": pod}}}
@@ -381,14 +385,14 @@ def test_what_only_the_first_container_changes_is_told() -> None:
 
 
 class TestReasons:
-    def test_derived_variables_name_the_setting_that_they_follow_from(self) -> None:
+    def test_derived_variables_name_their_setting(self) -> None:
         diff = diff_of({}, HOST, why=True)
         for variable in ("WEBUI_URL", "CORS_ALLOW_ORIGIN"):
             assert field(diff, "Deployment", "airis-deployment", f"env[{variable}]").reasons == ("airis:ingress.host",)
         assert change(diff, "Ingress", "airis-ingress").reasons == ("airis:ingress.host",)
         assert diff.settings == ("airis:ingress.host",)
 
-    def test_each_of_several_settings_has_its_own_fields(self) -> None:
+    def test_each_setting_is_attributed_its_fields(self) -> None:
         diff = diff_of({}, {**HOST, "ollama": {"replicas": 2, "gpu": {"count": 1}}}, why=True)
         assert field(diff, "StatefulSet", "ollama", "spec.replicas").reasons == ("airis:ollama.replicas",)
         assert field(diff, "StatefulSet", "ollama", "tolerations").reasons == ("airis:ollama.gpu.count",)
@@ -396,7 +400,7 @@ class TestReasons:
         urls = field(diff, "Deployment", "airis-deployment", "env[OLLAMA_BASE_URLS]")
         assert urls.reasons == ("airis:ollama.replicas",)
 
-    def test_settings_that_are_only_right_together_are_named_together(self) -> None:
+    def test_settings_that_are_only_valid_together_are_named_together(self) -> None:
         webui = {"vectorStore": "qdrant", "qdrant": {"url": "http://q:6333"}}
         diff = diff_of({}, {**HOST, "webui": webui}, why=True)
         (told,) = field(diff, "Deployment", "airis-deployment", "env[QDRANT_URI]").reasons
@@ -413,22 +417,22 @@ class TestReasons:
         assert field(diff, "Service", "ollama", "labels.label1").reasons == ("airis:labels.*",)
 
 
-def test_the_summary_says_the_whole_in_one_sentence() -> None:
+def test_the_summary_is_one_sentence() -> None:
     assert diff_of({}, {}).summary() == "Stack test: no object changes."
     assert diff_of({}, {"ollama": {"storage": {"size": "1Gi"}}}).summary() == (
-        "Stack test: 2 changed; a claim with data is touched, `up` refuses it."
+        "Stack test: 2 changed; a claim with data is touched, `up` rejects it."
     )
 
 
-def test_the_same_change_reads_the_same_in_every_run() -> None:
+def test_the_output_is_deterministic() -> None:
     first, second = (whole("test", side(), side(**HOST)).to_json() for _ in range(2))
     assert first == second
     assert [each["kind"] for each in first["changes"]] == ["Service", "Deployment", "Ingress"]
 
 
-def test_a_workload_that_moved_in_the_program_is_replaced() -> None:
+def test_a_changed_urn_forces_a_replacement() -> None:
     before = side()
     moved = tuple(Item(each.body, f"{each.urn}-moved", each.protect, each.retain) for each in before.items[:1])
     diff: Diff = whole("test", Side("", before.items[:1]), Side("", moved))
     assert diff.changes[0].action is Action.REPLACED
-    assert "moved in the program" in diff.changes[0].refused[-1]
+    assert "has a new URN" in diff.changes[0].refused[-1]

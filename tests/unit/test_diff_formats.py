@@ -1,4 +1,4 @@
-"""How a diff is printed: for the terminal, for GitHub, for other programs; and the diff against a file."""
+"""The formats of a diff: terminal, Markdown, JSON; and the diff against a file."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def changed(name: str, *fields: FieldChange, **more: Any) -> ObjectChange:
 
 
 def outside_of_blocks(text: str) -> str:
-    """What Markdown reads as such: all but the fenced blocks, each with as many backticks at its end as at its beginning."""
+    """The Markdown outside fenced blocks, which end with as many backticks as they begin with."""
     return re.sub(r"^(`{3,})[a-z]*\n.*?^\1$", "", text, flags=re.DOTALL | re.MULTILINE)
 
 
@@ -45,21 +45,21 @@ def terminal(diff: Diff, *, colours: bool = False) -> str:
 
 
 class TestMarkdown:
-    def test_the_summary_comes_first_then_a_fold_for_each_object(self) -> None:
+    def test_the_summary_precedes_the_sections_of_objects(self) -> None:
         text = written(diff_of({}, {"ollama": {"storage": {"size": "1Gi"}, "gpu": {"count": 1}}}, why=True), 60_000)
         lines = text.splitlines()
         assert lines[0].startswith("### Stack test: 2 changed;")
-        assert text.index("[!CAUTION]") < text.index("| object |") < text.index("| in all |") < text.index("<details>")
+        assert text.index("[!CAUTION]") < text.index("| object |") < text.index("| total |") < text.index("<details>")
         assert "| nvidia.com/gpu | 0 | **1** |" in lines
         assert text.count("<details>") == text.count("</details>") == 2
         assert "# forces replacement" not in text
         assert "# ignored by Pulumi; from airis:ollama.storage.size" in lines
 
-    def test_nothing_breaks_out(self) -> None:
+    def test_values_cannot_break_out_of_markdown(self) -> None:
         nasty = changed(NASTY, FieldChange("data.a", NASTY, {"b": NASTY}), data=(DataNote(NASTY),), downtime=(NASTY,))
         text = written(made(nasty, problems=(Problem("before", NASTY),)), 60_000)
         left = outside_of_blocks(text)
-        assert "onerror" in left  # it is there, and harmless
+        assert "onerror" in left  # present, but escaped
         assert "<!--" not in left
         assert "<img" not in left
         assert not re.search(r"@\w", left)
@@ -70,34 +70,34 @@ class TestMarkdown:
         (row,) = [line for line in left.splitlines() if line.startswith("| ConfigMap/")]
         assert len(re.findall(r"(?<!\\)\|", row)) == 4
 
-    def test_a_fence_is_longer_than_any_in_it(self) -> None:
+    def test_a_fence_is_longer_than_any_in_its_content(self) -> None:
         assert fenced(["a ``` b", "````"]).startswith("`````\n")
-        assert fenced(["a\u202eb"]) == "```\na\ufffdb\n```\n"  # no text that runs backwards
+        assert fenced(["a\u202eb"]) == "```\na\ufffdb\n```\n"  # no bidirectional overrides
 
-    def test_text_shows_as_it_is(self) -> None:
+    def test_text_is_escaped(self) -> None:
         assert escaped("a_b*c") == "a\\_b\\*c"
         assert escaped("a\nb | c") == "a b \\| c"
         assert "@everybody" not in escaped("@everybody")
 
     @pytest.mark.parametrize("limit", [60_000, 20_000, 5_000, 2_000])
-    def test_never_more_than_the_limit_and_the_summary_stays(self, limit: int) -> None:
+    def test_the_limit_holds_and_the_summary_is_kept(self, limit: int) -> None:
         many = [changed(f"object-{number}", FieldChange("data.a", "x" * 300, "ü" * 300)) for number in range(100)]
         text = written(made(*many), limit)
         assert len(text.encode()) <= limit
         assert text.startswith("### Stack test: 100 changed.")
         assert text.count("<details>") == text.count("</details>") < 100
-        assert "are left out: there is no room for them here" in text
+        assert "omitted to stay within the size limit" in text
         left = int(re.findall(r"The fields of (\d+) more objects", text)[0])
         assert left + text.count("<details>") == 100
 
-    def test_a_limit_that_nothing_fits_is_kept_too(self) -> None:
+    def test_even_a_tiny_limit_holds(self) -> None:
         assert len(written(made(changed("a" * 300)), 100).encode()) <= 100
 
-    def test_one_object_with_endless_fields_is_cut(self) -> None:
+    def test_an_object_with_many_fields_is_cut(self) -> None:
         fields = [FieldChange(f"data.{number}", "a", "b") for number in range(200)]
         assert "... and 120 more fields" in written(made(changed("a", *fields)), 60_000)
 
-    def test_a_long_text_shows_the_lines_that_differ(self) -> None:
+    def test_a_long_text_shows_only_changed_lines(self) -> None:
         before, after = "one\ntwo\nthree\n", "one\n2\nthree\n"
         text = written(made(changed("a", FieldChange("data.script", before, after))), 60_000)
         assert "-two\n+2\n" in text
@@ -105,7 +105,7 @@ class TestMarkdown:
 
 
 class TestTerminal:
-    def test_colours_are_only_for_a_terminal_and_red_is_data(self) -> None:
+    def test_only_a_terminal_gets_colours_and_data_loss_is_red(self) -> None:
         diff = made(changed("a", FieldChange("data.a", "1", "2"), data=(DataNote("it is lost"),)))
         assert "\x1b" not in terminal(diff)
         assert "\x1b[1;31m" in terminal(diff, colours=True)
@@ -116,11 +116,11 @@ class TestTerminal:
     def test_the_summary_is_the_first_line(self) -> None:
         assert terminal(made(changed("a"))).splitlines()[0] == "Stack test: 1 changed."
 
-    def test_values_do_not_speak_to_the_terminal(self) -> None:
+    def test_terminal_escape_sequences_are_removed(self) -> None:
         nasty = FieldChange("data.a", "one\n", "\x1b[2J\u202etwo\x9b0m\n")
         assert not any(each in terminal(made(changed("a", nasty))) for each in "\x1b\x9b\u202e")
 
-    def test_values_are_no_markup(self) -> None:
+    def test_values_are_not_rich_markup(self) -> None:
         assert "[red]x[/red]" in terminal(made(changed("a", FieldChange("data.a", None, "[red]x[/red]"))))
 
 
@@ -165,14 +165,14 @@ def test_json_is_plain_and_has_the_documented_keys() -> None:
 
 
 class TestAgainstFile:
-    def test_its_own_render_is_no_difference(self, project: Path, command: Command) -> None:
+    def test_the_stacks_own_render_shows_no_difference(self, project: Path, command: Command) -> None:
         _, out, _ = command("render", "--stack", "production")
         (project / "rendered.yaml").write_text(out)
         code, out, _ = command("diff", "--stack", "production", "--against", "rendered.yaml", "--expect-no-changes")
         assert code == 0
         assert out.startswith("Stack production: no object changes.")
 
-    def test_what_the_stack_changes_over_it(self, project: Path, command: Command) -> None:
+    def test_changes_from_a_file_to_the_stack(self, project: Path, command: Command) -> None:
         _, out, _ = command("render", "--stack", "cpu")
         text = out.replace("airis.minikube.local", "old.example.com")
         (project / "rendered.yaml").write_text(text)
@@ -203,14 +203,14 @@ class TestAgainstFile:
         ("text", "told"),
         [
             ("a: [", "bad.yaml:"),
-            ("", "it holds no objects"),
-            ("just text", "no Kubernetes object with a name"),
-            ("{apiVersion: v1, kind: Service, metadata: {}}", "no Kubernetes object with a name"),
-            ("{apiVersion: v1, kind: A, metadata: {name: b}}\n---\n" * 2, "A/b stands in it twice"),
+            ("", "contains no objects"),
+            ("just text", "something other than a named Kubernetes object"),
+            ("{apiVersion: v1, kind: Service, metadata: {}}", "something other than a named Kubernetes object"),
+            ("{apiVersion: v1, kind: A, metadata: {name: b}}\n---\n" * 2, "duplicate object A/b"),
             (None, "No such file"),
         ],
     )
-    def test_a_file_that_is_none(self, text: str | None, told: str, project: Path, command: Command) -> None:
+    def test_an_invalid_file_is_rejected(self, text: str | None, told: str, project: Path, command: Command) -> None:
         if text is not None:
             (project / "bad.yaml").write_text(text)
         code, out, err = command("diff", "--stack", "cpu", "--against", "bad.yaml")
@@ -220,13 +220,13 @@ class TestAgainstFile:
 
 
 @pytest.mark.usefixtures("no_cluster")
-def test_no_cluster_is_said(command: Command) -> None:
+def test_a_missing_cluster_is_reported(command: Command) -> None:
     code, out, err = command("diff", "--stack", "cpu", "--against", "cluster")
     assert (code, out) == (4, "")
     assert "no cluster is configured" in err
 
 
-def test_git_is_asked_for_nothing_where_a_file_is_compared(
+def test_comparing_with_a_file_does_not_run_git(
     project: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*args: Any, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""`airis doctor` as a command: what it asks a cluster, what it prints, and how it ends."""
+"""`airis doctor` as a command: its requests to a cluster, its output, and its exit codes."""
 
 import json
 import re
@@ -24,7 +24,7 @@ from airis.doctor.this_machine import this_machine
 from airis.stack_file.stacks import read_stack
 from airis.terminal.errors import ExitCode
 from tests.unit.conftest import Command
-from tests.unit.doctors import MACHINE, look, on_machine, pod, serving, wanted
+from tests.unit.doctors import MACHINE, observed, on_machine, pod, serving, wanted
 from tests.unit.drawing import ROOT
 from tests.unit.test_ollama_log import killed_in_log
 
@@ -81,7 +81,7 @@ SUMMARY = {
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A kubectl and a kubeconfig, and nothing else of this machine's own."""
+    """A fake kubectl and a kubeconfig, isolated from this machine."""
     folder = tmp_path / "bin"
     folder.mkdir()
     (folder / "kubectl").write_text(KUBECTL)
@@ -104,7 +104,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_a_look_notes_what_may_not_be_seen_and_reads_no_secret(place: Path) -> None:
+def test_unreadable_resources_are_recorded_and_no_secret_value_is_read(place: Path) -> None:
     stack = wanted(webui={"sessionKeyFrom": {"name": "session", "key": "key"}})
 
     seen = server_of(Cluster(place / "kubectl", "airis"), stack)
@@ -127,7 +127,7 @@ def test_a_look_notes_what_may_not_be_seen_and_reads_no_secret(place: Path) -> N
         assert "create" not in line or "--dry-run=server" in line or "jsonpath={.status.allowed}" in line
 
 
-def test_the_webui_knows_how_full_its_own_volume_is(place: Path) -> None:
+def test_the_webui_reports_the_usage_of_its_volume(place: Path) -> None:
     (place / "summary.json").unlink()
 
     seen = server_of(Cluster(place / "kubectl", "airis"), wanted())
@@ -136,7 +136,7 @@ def test_the_webui_knows_how_full_its_own_volume_is(place: Path) -> None:
     assert "kubelets" in seen.unknown
 
 
-def test_a_look_finds_the_models_whose_servers_were_killed(place: Path) -> None:
+def test_models_with_killed_servers_are_found(place: Path) -> None:
     blob, other, mine = (f"sha256-{letter * 64}" for letter in "abc")
     running = {"containerStatuses": [{"name": "ollama", "state": {"running": {}}}], "phase": "Running"}
     pods = [pod("ollama-0", on="a", labels={"app": "ollama"}, status=running)]
@@ -152,7 +152,7 @@ def test_a_look_finds_the_models_whose_servers_were_killed(place: Path) -> None:
     assert [name for name, _ in seen.servers] == ["llama3.2:1b", "hf.co/someone/model:Q4_K_M", ""]
     assert [each for _, each in seen.servers] == [Ended(each, 1, killed=True) for each in (blob, other, mine)]
 
-    # without the permission to look inside, the log is enough
+    # without permission for `exec`, the log is enough
     (place / "kills").unlink()
     (seen,) = server_of(Cluster(place / "kubectl", "airis"), wanted()).killed.values()
     assert seen.kills is None
@@ -163,7 +163,7 @@ def test_a_look_finds_the_models_whose_servers_were_killed(place: Path) -> None:
     assert server_of(Cluster(place / "kubectl", "airis"), old).killed == {}
 
 
-def test_a_namespace_that_is_not_there_yet_is_no_refusal(place: Path) -> None:
+def test_a_missing_namespace_is_not_a_rejected_pod(place: Path) -> None:
     (place / "refusal").write_text(
         'Error from server (NotFound): error when creating "STDIN": namespaces "airis" not found'
     )
@@ -174,13 +174,13 @@ def test_a_namespace_that_is_not_there_yet_is_no_refusal(place: Path) -> None:
     assert seen.trials == {}
 
 
-def test_without_a_stack_only_the_cluster_is_asked(place: Path, command: Command) -> None:
+def test_without_a_stack_no_stack_queries_are_sent(place: Path, command: Command) -> None:
     code, out, _ = command("doctor")
 
     log = (place / "log").read_text()
     assert code == 0
     assert "context mine" in out
-    assert "Would the API server take the pods?" not in out
+    assert "Does the API server admit the pods?" not in out
     assert not re.search(r"create|secrets|exec", log)
 
 
@@ -199,7 +199,7 @@ def test_a_cluster_that_does_not_answer(place: Path, command: Command, args: tup
 
 
 @pytest.mark.parametrize("args", [(), ("--stack", "cpu")])
-def test_a_kubeconfig_that_leads_nowhere_is_a_problem(
+def test_an_unusable_kubeconfig_is_a_problem(
     place: Path, command: Command, args: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", str(place / "missing"))
@@ -212,7 +212,7 @@ def test_a_kubeconfig_that_leads_nowhere_is_a_problem(
 
 @pytest.mark.usefixtures("no_cluster")
 @pytest.mark.parametrize(("args", "code"), [((), 0), (("--stack", "cpu"), 4)])
-def test_no_cluster_at_all(
+def test_without_a_configured_cluster_nothing_is_checked(
     place: Path, command: Command, args: tuple[str, ...], code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("KUBECONFIG", raising=False)
@@ -225,7 +225,7 @@ def test_no_cluster_at_all(
     assert not (place / "log").exists()
 
 
-def test_bad_input_is_refused_before_anything_is_asked(place: Path, project: Path, command: Command) -> None:
+def test_invalid_input_is_rejected_before_any_request(place: Path, project: Path, command: Command) -> None:
     (project / "Pulumi.bad.yaml").write_text("config: {airis:ollama: {replicas: -1}}")
 
     for stack, words in (("bad", "airis:ollama.replicas"), ("none", "there is no stack 'none'")):
@@ -252,7 +252,7 @@ def test_the_state_and_its_passphrase(place: Path, tmp_path: Path, monkeypatch: 
     stacks = tmp_path / ".state" / ".pulumi" / "stacks" / "airis"
     stacks.mkdir(parents=True)
     (stacks / "gpu.json").write_text("{}")
-    assert "its file `passphrase` is gone" in this_machine(tmp_path).passphrase
+    assert "its file `passphrase` is missing" in this_machine(tmp_path).passphrase
     (tmp_path / ".state" / "passphrase").write_text("x")
     assert this_machine(tmp_path).passphrase == ""
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE_FILE", str(tmp_path / "missing"))
@@ -260,7 +260,7 @@ def test_the_state_and_its_passphrase(place: Path, tmp_path: Path, monkeypatch: 
     assert this_machine(tmp_path).kubectl == str(place / "kubectl")
 
 
-def test_a_probe_makes_pods_and_deletes_them(place: Path, command: Command) -> None:
+def test_a_probe_creates_and_deletes_its_pods(place: Path, command: Command) -> None:
     ended, out, _ = command("doctor", "--stack", "cpu", "--probe", "--format", "json")
 
     told = (place / "log").read_text().splitlines()
@@ -269,8 +269,10 @@ def test_a_probe_makes_pods_and_deletes_them(place: Path, command: Command) -> N
     assert told.index(made) < told.index(deleted)
     assert len(re.findall(r" airis-deployment-probe-(?:webui|ollama|stranger)-[a-z]+", deleted)) >= 2
     found = [each for each in json.loads(out)["findings"] if each["check"] == "reach"]
-    assert [each["state"] for each in found].count("not checked") == len(found) > 0  # this kubectl loses pods
-    assert any("somebody else has deleted it" in each["what"] for each in found)
+    assert (
+        [each["state"] for each in found].count("not checked") == len(found) > 0
+    )  # this kubectl does not return the pods
+    assert any("the pod was deleted by another user or controller" in each["what"] for each in found)
     assert ended == json.loads(out)["exit_code"]
 
 
@@ -278,7 +280,7 @@ def examined(seen: Observation, *, needed: bool = False) -> Examination:
     return Examination(None, findings(seen), needed, seen.server is not None)
 
 
-def test_the_report_says_what_why_and_what_helps(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_has_finding_reason_and_remedy(capsys: pytest.CaptureFixture[str]) -> None:
     found = examined(on_machine(python=(3, 9), sandbox_missing=("etcd",)))
 
     print_examination(found)
@@ -290,20 +292,20 @@ def test_the_report_says_what_why_and_what_helps(capsys: pytest.CaptureFixture[s
         f"             why: {CHECKS['python'].why}",
         f"             remedy: {CHECKS['python'].remedy}",
     ]
-    assert lines[4].startswith("warning      not built yet: etcd")
+    assert lines[4].startswith("warning      not installed yet: etcd")
     assert lines[-1] == "This machine and its cluster: 1 problem, 1 warning, 1 not checked, 4 ok."
     assert found.exit_code is ExitCode.NOT_READY
 
 
-def test_what_is_well_needs_no_remedy() -> None:
-    found = examined(replace(look(), address=Address("a cluster")))
+def test_only_problems_and_warnings_have_a_remedy() -> None:
+    found = examined(replace(observed(), address=Address("a cluster")))
 
     for each in found.findings:
         assert bool(each.remedy) == (each.state in (State.PROBLEM, State.WARNING)), each
         assert each.why
 
 
-def test_what_a_check_found_before_it_could_go_no_further_counts() -> None:
+def test_findings_before_not_checked_are_kept() -> None:
     def run(_: Observation) -> Outcomes:
         yield ok("the first")
         raise NotChecked("No permission.")
@@ -317,7 +319,7 @@ def test_what_a_check_found_before_it_could_go_no_further_counts() -> None:
 
 
 def table(heading: str) -> list[list[str]]:
-    """The cells of the first table below a heading, without its head."""
+    """The cells of the first table below a heading, without its header."""
     section = DOCUMENT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     rows = [each.strip("|").split(" | ") for each in section.splitlines() if each.startswith("|")]
     return [[cell.strip() for cell in row] for row in rows[2:]]
@@ -338,7 +340,7 @@ def test_the_documentation_lists_every_check() -> None:
 
 
 def test_the_documentation_lists_every_key_of_the_json() -> None:
-    data = as_data(examined(look()))
+    data = as_data(examined(observed()))
     first: Any = data["findings"]
     keys = [*data, *(f"findings[].{key}" for key in first[0])]
 
@@ -348,7 +350,7 @@ def test_the_documentation_lists_every_key_of_the_json() -> None:
 LOADED = [{"name": "llama3.2:1b", "size": 1_500_000_000, "context_length": 4096}]
 
 
-def test_the_program_in_the_pod(tmp_path: Path) -> None:
+def test_the_webui_script_reports_health_models_and_disk_usage(tmp_path: Path) -> None:
     source = Path(webui_script.__file__).read_text(encoding="utf-8")
     models = json.dumps({"models": [{"name": "llama3.2:1b"}]})
     running = json.dumps({"models": [{**LOADED[0], "size_vram": 0}]})
@@ -370,7 +372,7 @@ def test_the_program_in_the_pod(tmp_path: Path) -> None:
     assert said["data"][1] > said["data"][0] > 0
 
 
-def test_whether_pulumi_may_write_over_what_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_upserts_are_read_from_the_stack_and_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     stack = read_stack("cpu", ROOT)
     allowed = replace(stack, config={**stack.config, "kubernetes:upsertExistingObjects": "true"})
 
@@ -394,6 +396,6 @@ def test_names_of_resources() -> None:
     assert listed(map(str, range(7))) == "0, 1, 2, 3, 4 and 2 more"
 
 
-def test_a_name_without_an_address() -> None:
+def test_an_unresolvable_name_has_no_addresses() -> None:
     assert resolved(["localhost", "192.0.2.1", "no-such-name.invalid"])["no-such-name.invalid"] == ()
     assert resolved([]) == {}

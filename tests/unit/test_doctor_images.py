@@ -1,4 +1,4 @@
-"""Whether each image exists for the nodes, by what registries and nodes say."""
+"""The check `images`, with the answers of registries and the status of nodes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from airis.doctor.observation import Observation
 from airis.doctor.registry import Answer, Presence
 from airis.doctor.requirements import Requirements
 from settings.webui.webui import WebUISettings
-from tests.unit.doctors import look, node, says, wanted
+from tests.unit.doctors import node, observed, outcomes, wanted
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -36,12 +36,12 @@ def machine(name: str, architecture: str, *images: str, **more: Any) -> KubeObje
 
 
 def seen(answer: Answer, *nodes: KubeObject, image: str = IMAGE, **more: Any) -> Observation:
-    """What is seen where the registry answers so for the WebUI's image, and has Ollama's for everything."""
-    return look(stack(image, **more), objects={"nodes": nodes}, images={image: answer, OLLAMA: there(*BOTH)})
+    """The observation if the registry answers this for the WebUI's image, and has Ollama's for all platforms."""
+    return observed(stack(image, **more), objects={"nodes": nodes}, images={image: answer, OLLAMA: there(*BOTH)})
 
 
 def said(found: Observation) -> tuple[State, str, str]:
-    """State, words and remedy about the WebUI's image."""
+    """State, text and remedy of the finding about the WebUI's image."""
     (other,) = [each for each in CHECKS["images"].findings(found) if OLLAMA in each.what]
     (first,) = [each for each in CHECKS["images"].findings(found) if OLLAMA not in each.what]
     assert other.state is OK
@@ -56,18 +56,18 @@ AMD, ARM = machine("a", "amd64"), machine("b", "arm64")
     [
         (there(*BOTH), [AMD, ARM], OK, f"image {IMAGE} exists, for linux/amd64, linux/arm64"),
         (there("linux/amd64"), [AMD], OK, f"image {IMAGE} exists, for linux/amd64"),
-        (there("linux/arm64"), [AMD], PROBLEM, "is built for linux/arm64, and not for linux/amd64"),
-        (there("linux/amd64"), [ARM], PROBLEM, "is built for linux/amd64, and not for linux/arm64"),
-        (there("linux/amd64"), [AMD, ARM], WARNING, "and not for linux/arm64, which is what b is"),
-        (there("windows/amd64"), [AMD], PROBLEM, "is built for windows/amd64, and not for linux/amd64"),
-        (there("linux/386"), [AMD], OK, "exists, for linux/386"),  # runs there too
+        (there("linux/arm64"), [AMD], PROBLEM, "is built for linux/arm64, not for linux/amd64"),
+        (there("linux/amd64"), [ARM], PROBLEM, "is built for linux/amd64, not for linux/arm64"),
+        (there("linux/amd64"), [AMD, ARM], WARNING, ", not for linux/arm64, the platform of b"),
+        (there("windows/amd64"), [AMD], PROBLEM, "is built for windows/amd64, not for linux/amd64"),
+        (there("linux/386"), [AMD], OK, "exists, for linux/386"),  # also runs there
         (there("linux/386"), [ARM], PROBLEM, "not for linux/arm64"),
         (there("linux/arm"), [ARM], OK, "exists, for linux/arm"),
-        (there(), [AMD], OK, f"image {IMAGE} exists"),  # it does not say for what
-        (there("linux/amd64"), [], OK, "exists, for linux/amd64"),  # nodes may not be listed, or are made on demand
-        (there("linux/amd64"), [node("c")], OK, "exists, for linux/amd64"),  # the node does not say what it is
+        (there(), [AMD], OK, f"image {IMAGE} exists"),  # without platforms
+        (there("linux/amd64"), [], OK, "exists, for linux/amd64"),  # nodes may not be listed, or are created on demand
+        (there("linux/amd64"), [node("c")], OK, "exists, for linux/amd64"),  # the node does not report its platform
         (MISSING, [AMD], PROBLEM, f"image {IMAGE} does not exist"),
-        (HIDDEN, [AMD], PROBLEM, "needs credentials, or does not exist, and no pull secret is named"),
+        (HIDDEN, [AMD], PROBLEM, "needs credentials, or does not exist, and the stack sets no pull secret"),
         (Answer(Presence.UNKNOWN, why="x: it does not answer in time"), [AMD], UNKNOWN, "it does not answer in time"),
     ],
 )  # fmt: skip
@@ -79,18 +79,20 @@ def test_an_image_and_the_nodes(answer: Answer, nodes: list[KubeObject], state: 
 
 
 @pytest.mark.parametrize("answer", [MISSING, HIDDEN])
-def test_the_remedy_names_the_image_to_take(answer: Answer) -> None:
+def test_the_remedy_names_the_default_image(answer: Answer) -> None:
     _, _, remedy = said(seen(answer, AMD))
 
-    assert remedy.startswith(f"take {WebUISettings().image}, the default of airis:webui.image")
+    assert remedy.startswith(f"use {WebUISettings().image}, the default of airis:webui.image")
 
 
-def test_what_needs_credentials_is_no_problem_where_a_pull_secret_is_named() -> None:
+def test_an_image_that_needs_credentials_is_not_checked_with_a_pull_secret() -> None:
     state, what, _ = said(seen(HIDDEN, AMD, imagePullSecrets=["registry"]))
 
     assert state is UNKNOWN
-    assert what.endswith("needs credentials, or does not exist: pull secret registry is named")
-    assert said(seen(MISSING, AMD, imagePullSecrets=["registry"]))[0] is PROBLEM  # the registry shows that it has none
+    assert what.endswith("needs credentials, or does not exist: the stack sets pull secret registry")
+    assert (
+        said(seen(MISSING, AMD, imagePullSecrets=["registry"]))[0] is PROBLEM
+    )  # the registry reports that it is missing
 
 
 @pytest.mark.parametrize(
@@ -112,56 +114,56 @@ def test_nodes_of_a_cloud_have_credentials_for_its_registry(registry: str, state
     assert said(seen(MISSING, AMD, image=image))[0] is PROBLEM
 
 
-def test_an_image_that_the_nodes_have_needs_no_registry() -> None:
-    """As `kind load docker-image` and `minikube image load` put it there."""
+def test_an_image_on_all_nodes_is_not_looked_up() -> None:
+    """As after `kind load docker-image` and `minikube image load`."""
     here, digest = (
         machine("a", "amd64", IMAGE),
         machine("b", "amd64", f"{IMAGE.partition(':')[0]}@sha256:{'0' * 64}", IMAGE),
     )
     hub, full = "team/chat:1.0.0", "docker.io/team/chat:1.0.0"
 
-    assert said(seen(MISSING, here, digest))[:2] == (OK, f"image {IMAGE} is on the nodes")
+    assert said(seen(MISSING, here, digest))[:2] == (OK, f"image {IMAGE} is present on the nodes")
     assert said(seen(MISSING, here, AMD))[0] is PROBLEM  # the other node would have to pull it
     assert said(seen(MISSING, machine("a", "amd64", full), image=hub))[0] is OK
     latest = "team/chat:latest"
     assert (
         said(seen(MISSING, machine("a", "amd64", f"docker.io/{latest}"), image=latest))[0] is PROBLEM
-    )  # pulled always
+    )  # always pulled
 
 
-def test_nodes_that_a_pod_may_not_go_to_do_not_count() -> None:
+def test_ineligible_nodes_are_ignored() -> None:
     tainted = machine("b", "arm64", "team=research")
 
     assert said(seen(there("linux/amd64"), AMD, {**tainted, "spec": node("b", "team").get("spec", {})}))[0] is OK
-    gpu = look(
+    gpu = observed(
         wanted(ollama={"image": OLLAMA, "gpu": {"count": 1, "preset": "device-plugin"}}),
         objects={"nodes": [AMD, machine("g", "arm64", gpu="1")]},
         images={OLLAMA: there("linux/amd64")},
     )
-    found = [what for state, what in says("images", gpu) if OLLAMA in what and state is PROBLEM]
+    found = [what for state, what in outcomes("images", gpu) if OLLAMA in what and state is PROBLEM]
     assert len(found) == 1
     assert "not for linux/arm64" in found[0]
 
 
 @pytest.mark.parametrize("answer", [MISSING, HIDDEN])
-def test_what_localhost_has_is_not_what_a_node_s_has(answer: Answer) -> None:
+def test_a_missing_image_on_localhost_is_not_checked(answer: Answer) -> None:
     state, what, _ = said(seen(answer, AMD, image="localhost:5001/chat:1"))
 
     assert state is UNKNOWN
-    assert "the nodes may mean another" in what
+    assert "on a node, localhost is the node" in what
 
 
 def test_a_mirror_that_lacks_the_default() -> None:
     mirrored = wanted(registry={"mirror": "mirror.example.com/hub"})
     answers: Mapping[str, Answer] = dict.fromkeys(mirrored.images, MISSING)
 
-    remedies = [each.remedy for each in CHECKS["images"].findings(look(mirrored, images=answers))]
+    remedies = [each.remedy for each in CHECKS["images"].findings(observed(mirrored, images=answers))]
 
     assert len(remedies) == 2
     assert all(each.startswith("copy ") and each.endswith("or correct airis:registry.mirror") for each in remedies)
 
 
-def test_each_image_is_asked_for_once() -> None:
+def test_each_image_is_looked_up_once() -> None:
     found = wanted(ollama={"models": ["tiny", "small"], "image": OLLAMA}).images
 
     assert list(found).count(OLLAMA) == 1

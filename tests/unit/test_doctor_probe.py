@@ -1,4 +1,4 @@
-"""`airis doctor --probe`: what is reached for, by which pods, and which step is named where one fails."""
+"""`airis doctor --probe`: the targets, the pods, and the reported steps."""
 
 import json
 import os
@@ -32,17 +32,17 @@ from settings.types.variables import declared
 from settings.webui.webui import WebUISettings
 from tests.cluster.node.certificates import certificate
 from tests.unit.conftest import Command
-from tests.unit.doctors import Found, look, says, serving, wanted
+from tests.unit.doctors import Found, observed, outcomes, serving, wanted
 
 pytestmark = pytest.mark.timeout(60)
 
 SECRET = "p@ss:w/rd%41?#"
 
-# --- the table
+# --- the table of targets
 
 
-def test_every_variable_with_an_address_is_reached_for() -> None:
-    """Or is no address of a server that the WebUI's pods ask."""
+def test_every_variable_with_an_address_is_a_target() -> None:
+    """Except variables that are not addresses of servers for the WebUI's pods."""
     no_server = {
         "AIRIS_FORMER_OLLAMA_URLS",
         "CORS_ALLOW_ORIGIN",
@@ -50,11 +50,11 @@ def test_every_variable_with_an_address_is_reached_for() -> None:
         "GITHUB_CLIENT_REDIRECT_URI",
         "MICROSOFT_REDIRECT_URI",
         "OPENID_REDIRECT_URI",
-        "OPENID_END_SESSION_ENDPOINT",  # where browsers go
+        "OPENID_END_SESSION_ENDPOINT",  # for browsers
         "S3_USE_ACCELERATE_ENDPOINT",
         "OAUTH_TOKEN_ENDPOINT_AUTH_METHOD",
         "WEBUI_URL",
-        # the same servers as those of other variables
+        # the same servers as in other variables
         "OTEL_LOGS_EXPORTER_OTLP_ENDPOINT",
         "OTEL_METRICS_EXPORTER_OTLP_ENDPOINT",
         "WEBSOCKET_REDIS_URL",
@@ -70,7 +70,7 @@ def test_every_variable_with_an_address_is_reached_for() -> None:
     assert sorted(named - asked - no_server) == []
 
 
-def test_every_key_is_one_of_the_stack_file() -> None:
+def test_every_key_of_a_target_is_a_setting() -> None:
     for row in TABLE:
         models: list[Any] = [StackSettings]
         for part in row.key.removeprefix("airis:").split("."):
@@ -79,7 +79,7 @@ def test_every_key_is_one_of_the_stack_file() -> None:
             models = list(models_in(fields[part].annotation))
 
 
-def test_a_production_stack_is_reached_for_by_what_it_names() -> None:
+def test_the_targets_of_a_production_stack() -> None:
     stack = wanted(
         proxy={"url": "http://proxy.example.com:3128"},
         webui={
@@ -102,7 +102,7 @@ def test_a_production_stack_is_reached_for_by_what_it_names() -> None:
         "airis:ollama",
     }
     assert found["airis:webui.database"]["variables"] == {"url": "DATABASE_URL", "password": "PGPASSWORD"}
-    assert found["airis:webui.database"]["kept"] == {"PGPASSWORD": "Secret/db has no key password, or is not there"}
+    assert found["airis:webui.database"]["kept"] == {"PGPASSWORD": "Secret/db does not exist, or has no key password"}
     assert found["airis:webui.telemetry"]["kind"] == "connection"
 
 
@@ -112,12 +112,12 @@ def environment_of(stack: Any) -> Sequence[Mapping[str, Any]]:
     return found
 
 
-# --- the pods
+# --- the probe pods
 
 
 @dataclass(frozen=True)
 class FakeCluster(Cluster):
-    """Answers as a cluster whose pods end at once, or with `refusal`; remembers what it was told."""
+    """A cluster whose pods end immediately, or that fails with `refusal`; records its commands."""
 
     refusal: str = ""
     interrupted: bool = False
@@ -153,7 +153,7 @@ class FakeCluster(Cluster):
 
     @property
     def deleted(self) -> set[str]:
-        """The pods that were deleted."""
+        """The deleted pods."""
         return {name for args in self.told if args[0] == "delete" for name in args[2:] if not name.startswith("--")}
 
 
@@ -173,10 +173,10 @@ STACK = {
 }
 
 
-def test_pods_have_what_policies_select_and_nothing_that_services_or_controllers_take() -> None:
+def test_probe_pods_match_policies_but_no_service_or_controller() -> None:
     on = cluster()
     stack = wanted(**STACK)
-    probe(on, look(stack))
+    probe(on, observed(stack))
 
     pods = {each["metadata"]["name"].split("-probe-")[1].rpartition("-")[0]: each for each in on.made}
     assert pods.keys() == {"webui", "stranger", "ollama"}
@@ -202,9 +202,9 @@ def test_pods_have_what_policies_select_and_nothing_that_services_or_controllers
     )
 
 
-def test_pods_read_secrets_where_they_are() -> None:
+def test_probe_pods_read_secrets_by_reference() -> None:
     on = cluster()
-    probe(on, look(wanted(**STACK)))
+    probe(on, observed(wanted(**STACK)))
 
     (pod,) = [each for each in on.made if each["metadata"]["labels"].get("app") == "airis"]
     references = {each["name"]: each["valueFrom"]["secretKeyRef"] for each in _env(pod) if "valueFrom" in each}
@@ -232,38 +232,38 @@ def _request(pod: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("how", ["well", "refused", "interrupted"])
-def test_pods_are_deleted_however_it_ends(how: str) -> None:
+def test_probe_pods_are_always_deleted(how: str) -> None:
     on = cluster(refusal="pods is forbidden" if how == "refused" else "", interrupted=how == "interrupted")
     if how == "interrupted":
         with pytest.raises(KeyboardInterrupt):
-            probe(on, look(wanted()))
+            probe(on, observed(wanted()))
     else:
-        probe(on, look(wanted()))
+        probe(on, observed(wanted()))
     assert on.made
     assert on.deleted == {each["metadata"]["name"] for each in on.made}
     assert {args[0] for args in on.told} <= {"get", "create", "logs", "delete"}
 
 
-def test_what_a_probe_left_that_was_killed_goes_and_no_other() -> None:
+def test_only_leftovers_of_killed_probes_are_deleted() -> None:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     on = cluster(left={"old": "2026-01-01T00:00:00Z", "somebody-elses": now})
-    probe(on, look(wanted()))
+    probe(on, observed(wanted()))
     assert on.deleted == {"old", *(each["metadata"]["name"] for each in on.made)}
 
 
-def test_before_the_first_deployment_it_says_what_to_do() -> None:
+def test_a_probe_without_the_namespace_is_not_checked() -> None:
     on = cluster(refusal='Error from server (NotFound): namespaces "airis" not found')
-    seen = look(wanted())
+    seen = observed(wanted())
     seen = replace(seen, probed=probe(on, seen))
-    ((state, what),) = says("reach", seen)
+    ((state, what),) = outcomes("reach", seen)
     assert state is State.NOT_CHECKED
-    assert {each["kind"] for each in on.made} == {"Pod"}  # it does not make the namespace
+    assert {each["kind"] for each in on.made} == {"Pod"}  # it does not create the namespace
     assert "namespace airis does not exist yet" in what
 
 
-def test_another_cluster_gets_no_pods() -> None:
+def test_a_probe_creates_no_pods_in_another_cluster() -> None:
     on = cluster()
-    seen = replace(look(wanted()), identity="it has another uid")
+    seen = replace(observed(wanted()), identity="it has another uid")
     assert "it has another uid" in probe(on, seen).obstacle
     assert on.told == []
 
@@ -274,7 +274,7 @@ def test_a_probe_needs_a_stack(command: Command) -> None:
     assert "--probe needs --stack" in err
 
 
-# --- what it amounts to
+# --- the findings
 
 
 def reached(role: Role, key: str, at: str, failed: str = "", why: str = "", **more: Any) -> Reached:
@@ -282,14 +282,14 @@ def reached(role: Role, key: str, at: str, failed: str = "", why: str = "", **mo
     return Reached(role, key, "a server", at, failed=failed, why=why, **given)
 
 
-def test_the_step_that_fails_is_named_with_what_helps() -> None:
+def test_the_failing_step_is_reported_with_a_remedy() -> None:
     found = [
         reached(Role.WEBUI, "airis:webui.redis", "redis:6379", passed=("name", "connection", "PING")),
         reached(Role.WEBUI, "airis:webui.database", "db:5432", "TLS", "self-signed certificate"),
         reached(Role.OLLAMA, "airis:ollama.models", "registry.ollama.ai:443", "name", "no such name"),
     ]
-    seen = replace(look(wanted()), probed=Probed(found, policies=True))
-    assert says("reach", seen) == [
+    seen = replace(observed(wanted()), probed=Probed(found, policies=True))
+    assert outcomes("reach", seen) == [
         (State.OK, "airis:webui.redis: a server at redis:6379 (name, connection, PING)"),
         (State.PROBLEM, "airis:webui.database: a server at db:5432: TLS fails: self-signed certificate, after name"),
         (
@@ -298,38 +298,38 @@ def test_the_step_that_fails_is_named_with_what_helps() -> None:
         ),
     ]
     always = replace(seen, wanted=wanted(ollama={"modelPullPolicy": "Always"}))
-    assert [state for state, _ in says("reach", always)] == [State.OK, State.PROBLEM, State.PROBLEM]
+    assert [state for state, _ in outcomes("reach", always)] == [State.OK, State.PROBLEM, State.PROBLEM]
     assert "airis:caBundle" in CHECKS["reach"].findings(seen)[1].remedy
 
 
 @pytest.mark.parametrize(("ranges", "named"), [(["10.0.0.0/8"], True), (["192.0.2.0/24"], False)])
-def test_an_address_that_the_stack_itself_shuts_out(ranges: list[str], named: bool) -> None:
+def test_an_address_that_restrict_egress_blocks(ranges: list[str], named: bool) -> None:
     stack = wanted(network={"restrictEgress": True, "egressTo": ranges})
     found = reached(Role.WEBUI, "airis:webui.database", "db:5432", "connection", "no answer", addresses=["192.0.2.7"])
-    (finding,) = CHECKS["reach"].findings(replace(look(stack), probed=Probed([found], policies=True)))
-    assert ("airis:network.egressTo does not have 192.0.2.7" in finding.remedy) is named
+    (finding,) = CHECKS["reach"].findings(replace(observed(stack), probed=Probed([found], policies=True)))
+    assert ("add 192.0.2.7 to airis:network.egressTo" in finding.remedy) is named
 
 
-def test_a_part_of_the_stack_cannot_be_reached_before_it_is_there() -> None:
+def test_servers_of_an_undeployed_stack_are_not_checked() -> None:
     found = reached(Role.WEBUI, "airis:ollama", "ollama-service.airis.svc.cluster.local:11434", "name", "no such name")
-    seen = replace(look(wanted()), probed=Probed([found]))
-    assert [state for state, _ in says("reach", seen)] == [State.NOT_CHECKED, State.NOT_CHECKED]
+    seen = replace(observed(wanted()), probed=Probed([found]))
+    assert [state for state, _ in outcomes("reach", seen)] == [State.NOT_CHECKED, State.NOT_CHECKED]
 
 
 def enforced(webui: str, stranger: str, **more: Any) -> Found:
-    """What is said of NetworkPolicies where the two pods came so far; empty texts for all the way."""
+    """The finding on NetworkPolicies if the two pods fail at these steps; empty for success."""
     at = "ollama-service:11434"
     found = [reached(Role.WEBUI, GUARDED, at, webui), reached(Role.STRANGER, GUARDED, at, stranger)]
     given = {"guarded": at, "policies": True, **more}
-    return says("network-policies", replace(look(wanted()), probed=Probed(found, **given)))
+    return outcomes("network-policies", replace(observed(wanted()), probed=Probed(found, **given)))
 
 
-def test_two_pods_tell_whether_policies_are_enforced() -> None:
+def test_two_probe_pods_show_whether_policies_are_enforced() -> None:
     for (webui, stranger), state, words in (
         (("", "connection"), State.OK, "are enforced"),
         (("", ""), State.WARNING, "are not enforced"),
-        (("connection", "connection"), State.NOT_CHECKED, "is not known"),
-        (("", "name"), State.NOT_CHECKED, "is not known"),
+        (("connection", "connection"), State.NOT_CHECKED, "cannot tell whether"),
+        (("", "name"), State.NOT_CHECKED, "cannot tell whether"),
     ):
         ((said, what),) = enforced(webui, stranger)
         assert said is state, what
@@ -339,11 +339,11 @@ def test_two_pods_tell_whether_policies_are_enforced() -> None:
         assert said is State.NOT_CHECKED, what
 
 
-# --- the script, as it runs in a pod
+# --- the script in the pod
 
 
 def followed(row: Row, environment: Mapping[str, str], *hidden: str) -> tuple[list[dict[str, Any]], str]:
-    """What the script says of one target with this environment, and all that it printed."""
+    """The results of the script for one target with this environment, and its whole output."""
     listed = [{"name": name, "value": "x"} for name in environment]
     request = {"targets": targets(listed, [row]), "hidden": hidden}
     source = (
@@ -364,7 +364,7 @@ def followed(row: Row, environment: Mapping[str, str], *hidden: str) -> tuple[li
 
 
 def said(row: Row, environment: Mapping[str, str], *hidden: str) -> tuple[str, str]:
-    """The step that fails, and why."""
+    """The failing step, and the reason."""
     (found,), _ = followed(row, environment, *hidden)
     return found["failed"], found["why"]
 
@@ -378,7 +378,7 @@ def unused() -> int:
         return int(server.getsockname()[1])
 
 
-def test_the_steps_of_a_server_that_is_well() -> None:
+def test_a_healthy_server_passes_all_steps() -> None:
     with serving({"/health": "{}"}) as port:
         (found,), _ = followed(URL, {"URL": f"http://127.0.0.1:{port}"})
     assert (found["at"], found["passed"], found["failed"]) == (
@@ -388,15 +388,15 @@ def test_the_steps_of_a_server_that_is_well() -> None:
     )
 
 
-def test_a_name_a_port_a_path_and_a_url_that_are_wrong() -> None:
+def test_a_wrong_name_port_path_or_url_fails_its_step() -> None:
     assert said(URL, {"URL": "http://nobody.invalid"})[0] == "name"
     assert said(URL, {"URL": f"http://127.0.0.1:{unused()}"}) == ("connection", "Connection refused")
     with serving({}) as port:
         assert said(URL, {"URL": f"http://127.0.0.1:{port}"})[0] == "answer"
-    assert said(URL, {"URL": "http://host:port"}) == ("variable", "it is no URL")
+    assert said(URL, {"URL": "http://host:port"}) == ("variable", "it is not a valid URL")
 
 
-def test_a_variable_without_a_value_names_where_it_should_be() -> None:
+def test_a_missing_value_names_its_secret_and_key() -> None:
     request = {
         "targets": targets(
             [{"name": "URL", "valueFrom": {"secretKeyRef": {"name": "where", "key": "url"}}}],
@@ -408,11 +408,11 @@ def test_a_variable_without_a_value_names_where_it_should_be() -> None:
     (found,) = json.loads(done)
     assert (found["failed"], found["why"]) == (
         "variable",
-        "URL has no value: Secret/where has no key url, or is not there",
+        "URL has no value: Secret/where does not exist, or has no key url",
     )
 
 
-def test_each_of_several_servers_is_followed() -> None:
+def test_each_of_several_servers_is_tried() -> None:
     row = Row("airis:ollama", "Ollama", "http", {"urls": "URLS"}, {"path": "/api/version"})
     with serving({"/api/version": "{}"}) as port:
         found, _ = followed(row, {"URLS": f"http://127.0.0.1:{port};http://nobody.invalid:1"})
@@ -421,7 +421,7 @@ def test_each_of_several_servers_is_followed() -> None:
 
 @contextmanager
 def asking(password: str, *, tls: ssl.SSLContext | None = None, proxy: bool = False) -> Iterator[int]:
-    """A server on loopback, or a proxy, that wants this key."""
+    """A server on loopback, or a proxy, that requires this key."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -436,7 +436,7 @@ def asking(password: str, *, tls: ssl.SSLContext | None = None, proxy: bool = Fa
             self.wfile.write(b"{}")
 
         def log_message(self, *args: object) -> None:
-            """Says nothing."""
+            """Logs nothing."""
 
         def handle(self) -> None:
             try:
@@ -450,7 +450,7 @@ def asking(password: str, *, tls: ssl.SSLContext | None = None, proxy: bool = Fa
             return (tls.wrap_socket(made, server_side=True) if tls else made), address
 
         def handle_error(self, request: object, client_address: object) -> None:
-            """Whoever does not trust it goes away."""
+            """Clients that do not trust it close the connection."""
 
     server = Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -461,7 +461,7 @@ def asking(password: str, *, tls: ssl.SSLContext | None = None, proxy: bool = Fa
         server.server_close()
 
 
-def test_a_wrong_key_is_a_sign_in_that_fails_and_is_not_printed() -> None:
+def test_a_wrong_key_fails_the_sign_in_and_is_not_printed() -> None:
     with asking("right") as port:
         url = f"http://127.0.0.1:{port}"
         (found,), _ = followed(URL, {"URL": url, "KEY": "right"}, "KEY")
@@ -471,7 +471,7 @@ def test_a_wrong_key_is_a_sign_in_that_fails_and_is_not_printed() -> None:
     assert SECRET not in text
 
 
-def test_a_proxy_that_refuses_is_named() -> None:
+def test_a_proxy_that_rejects_the_connection_is_named() -> None:
     with asking("right", proxy=True) as port:
         environment = {"URL": "https://llm.example.com/v1", "HTTPS_PROXY": f"http://user:{SECRET[:4]}@127.0.0.1:{port}"}
         ((found,), text) = followed(URL, environment | {"HTTPS_PROXY": f"http://user:hushhush@127.0.0.1:{port}"})
@@ -482,7 +482,7 @@ def test_a_proxy_that_refuses_is_named() -> None:
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="it takes openssl")
-def test_tls_by_the_authority_that_the_stack_trusts_and_no_other(tmp_path: Path) -> None:
+def test_tls_trusts_only_the_stacks_ca(tmp_path: Path) -> None:
     certificate(tmp_path, "ca", "/CN=an-authority", signed=False)
     certificate(tmp_path, "server", "/CN=server", "-addext", "subjectAltName=DNS:localhost")
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -499,7 +499,7 @@ def test_tls_by_the_authority_that_the_stack_trusts_and_no_other(tmp_path: Path)
     with serving({"/health": "{}"}) as port:
         assert said(URL, {"URL": f"https://localhost:{port}", **trusting}) == (
             "TLS",
-            "the server does not speak TLS here",
+            "the server does not use TLS on this port",
         )
 
 
@@ -515,17 +515,17 @@ def test_a_password_that_breaks_its_url_is_not_printed() -> None:
         assert part not in text
 
 
-def test_what_hides_a_secret_hides_each_form_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_encoding_of_a_secret_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "redis://:p%40ss@host:6379/0")
     hidden = probe_script.hidden_texts(["REDIS_URL", "UNSET"])
     assert {"p@ss", "p%40ss", "redis://:p%40ss@host:6379/0"} <= set(hidden)
     assert hidden == sorted(hidden, key=len, reverse=True)
 
 
-def test_probe_without_a_cluster_of_its_own_raises_nothing() -> None:
-    """What kubectl says becomes the reason."""
+def test_a_kubectl_error_becomes_the_obstacle_of_the_probe() -> None:
+    """kubectl's message becomes the reason."""
     on = cluster(refusal="pods is forbidden: no quota")
-    seen = look(wanted())
+    seen = observed(wanted())
     seen = replace(seen, probed=probe(on, seen))
-    ((state, what),) = says("reach", seen)
+    ((state, what),) = outcomes("reach", seen)
     assert (state, "no quota" in what) == (State.NOT_CHECKED, True)

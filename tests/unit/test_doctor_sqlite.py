@@ -1,4 +1,4 @@
-"""SQLite on network storage: found by the volume or its class, and not where it is on a disk or in PostgreSQL."""
+"""The check `sqlite-storage`: finds network storage by the volume or its class."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from airis.cluster.kubectl import KubeObject
 from airis.doctor.checks import CHECKS, Finding, State
 from airis.doctor.network_storage import of_provisioner, of_volume
 from airis.doctor.requirements import Requirements
-from tests.unit.doctors import body, look, wanted
+from tests.unit.doctors import body, observed, wanted
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -110,7 +110,7 @@ def claim(name: str, **spec: Any) -> KubeObject:
 
 def found(stack: Requirements, *, own: tuple[KubeObject, ...] = (), **objects: Any) -> list[Finding]:
     known = {CLASSES: objects.get("classes", ()), VOLUMES: objects.get("volumes", ())}
-    return list(CHECKS["sqlite-storage"].findings(look(stack, objects=known, own={CLAIMS: own})))
+    return list(CHECKS["sqlite-storage"].findings(observed(stack, objects=known, own={CLAIMS: own})))
 
 
 def test_a_class_of_network_storage_is_named_with_a_remedy() -> None:
@@ -126,14 +126,14 @@ def test_a_class_of_network_storage_is_named_with_a_remedy() -> None:
     assert disk.remedy == ""
 
 
-def test_only_the_class_of_the_webui_counts() -> None:
+def test_only_the_webuis_storage_class_is_checked() -> None:
     classes = [storage_class("disk.csi.azure.com"), body("StorageClass", "shared", provisioner="file.csi.azure.com")]
 
     assert found(wanted(ollama={"storage": {"storageClass": "shared"}}), classes=classes)[0].state is OK
     assert found(wanted(webui={"storage": {"storageClass": "shared"}}), classes=classes)[0].state is PROBLEM
 
 
-def test_the_volume_that_there_is_counts_more_than_its_class() -> None:
+def test_an_existing_volume_takes_precedence_over_its_class() -> None:
     volume = body("PersistentVolume", "pv-1", {"nfs": {"server": "nas", "path": "/chats"}})
     bound = claim("airis-pvc", volumeName="pv-1", storageClassName="gone")
 
@@ -145,7 +145,7 @@ def test_the_volume_that_there_is_counts_more_than_its_class() -> None:
     assert "is on NFS (StorageClass gone, efs.csi.aws.com)" in unseen.what
 
 
-def test_a_claim_of_somebody_else() -> None:
+def test_an_existing_claim_is_checked() -> None:
     stack = wanted(webui={"storage": {"existingClaim": "chats"}})
     volume = body("PersistentVolume", "pv-1", {"csi": {"driver": "cephfs.csi.ceph.com"}})
 
@@ -153,10 +153,10 @@ def test_a_claim_of_somebody_else() -> None:
 
     assert finding.state is WARNING
     assert "claim chats, with chats and embeddings in SQLite, is on CephFS (volume pv-1)" in finding.what
-    assert found(stack) == []  # it does not exist: the check existing-claim tells
+    assert found(stack) == []  # the check existing-claim reports the missing claim
 
 
-def test_what_is_not_in_sqlite_may_be_anywhere() -> None:
+def test_without_sqlite_any_storage_is_fine() -> None:
     classes = [storage_class("nfs.csi.k8s.io")]
     database = {"host": "db", "name": "airis", "user": "airis", "passwordFrom": {"name": "db", "key": "password"}}
 

@@ -42,4 +42,4 @@ def test_the_verdict_says_what_it_waits_for() -> None:
     finding = pod_finding(ending(-60))
 
     assert (finding.state, finding.node) == (State.PENDING, "gpu-0")
-    assert finding.reason == "it is to end, and its node has not said that it has"
+    assert finding.reason == "the pod is terminating, and its node has not confirmed its end"

@@ -1,4 +1,4 @@
-"""Why an image cannot be pulled: each message that a node gives, and the remedy that fits it."""
+"""Why an image cannot be pulled: the nodes' messages, and the remedy for each."""
 
 from typing import Any
 
@@ -38,21 +38,21 @@ def waiting(reason: str, message: str, **spec: Any) -> dict[str, Any]:
     ("message", "words"),
     [
         # containerd
-        (f"{RPC.format(code='NotFound')}{RESOLVE}{IMAGE}: not found", f"{IMAGE} does not exist: take {DEFAULT}"),
+        (f"{RPC.format(code='NotFound')}{RESOLVE}{IMAGE}: not found", f"{IMAGE} does not exist: use {DEFAULT}"),
         (
             f"{RESOLVE}pull access denied, repository does not exist or may require authorization: server message: "
             "insufficient_scope: authorization failed",
-            f"{IMAGE} does not exist, or not without other credentials: take {DEFAULT}",
+            f"{IMAGE} does not exist, or needs other credentials: use {DEFAULT}",
         ),
         (
             f"{RESOLVE}failed to authorize: failed to fetch anonymous token: unexpected status from GET request to "
             "https://ghcr.io/token?scope=repository%3Aopen-webui%2Fopen-webui%3Apull&service=ghcr.io: 403 Forbidden",
-            "a private image takes a pull secret (airis:imagePullSecrets)",
+            "for a private image, set a pull secret (airis:imagePullSecrets)",
         ),
         (
             f"{RESOLVE}unexpected status from HEAD request to https://ghcr.io/v2/open-webui/open-webui/manifests/v9.9.9: "
             "401 Unauthorized",
-            "not without other credentials",
+            "needs other credentials",
         ),
         (
             f"{RPC.format(code='NotFound')}failed to pull and unpack image \"{IMAGE}\": no match for platform in manifest "
@@ -64,25 +64,28 @@ def waiting(reason: str, message: str, **spec: Any) -> dict[str, Any]:
             "signed by unknown authority",
             "airis:caBundle is for pods",
         ),
-        (f'{RESOLVE}failed to do request: Head "https://x/": http: server gave HTTP response to HTTPS client', "agree on TLS"),
+        (
+            f'{RESOLVE}failed to do request: Head "https://x/": http: server gave HTTP response to HTTPS client',
+            "TLS between node and registry fails",
+        ),
         (
             f'{RESOLVE}failed to do request: Head "https://ghcr.io/v2/": dial tcp: lookup ghcr.io on 10.0.0.10:53: no such '
             "host",
-            "does not reach the registry",
+            "cannot reach the registry",
         ),
         (
             f'{RESOLVE}failed to authorize: failed to fetch anonymous token: Get "https://ghcr.io/token": dial tcp '
             "192.0.2.1:443: i/o timeout",
-            "does not reach the registry",
+            "cannot reach the registry",
         ),
-        (f"{RESOLVE}unexpected status from HEAD request to https://ghcr.io/v2/: 503 Service Unavailable", "does not reach"),
+        (f"{RESOLVE}unexpected status from HEAD request to https://ghcr.io/v2/: 503 Service Unavailable", "cannot reach"),
         (
             f"{RESOLVE}unexpected status from HEAD request to https://registry-1.docker.io/v2/: 429 Too Many Requests",
             "limits anonymous pulls",
         ),
         (f"{RESOLVE}write /var/lib/containerd/x: no space left on device", "the node's disk is full"),
         # CRI-O, Docker, and the codes of the specification
-        ("reading manifest v9.9.9 in ghcr.io/open-webui/open-webui: manifest unknown", "does not exist: take"),
+        ("reading manifest v9.9.9 in ghcr.io/open-webui/open-webui: manifest unknown", "does not exist: use"),
         ("reading manifest v9.9.9 in x: denied: requested access to the resource is denied", "other credentials"),
         ("toomanyrequests: You have reached your pull rate limit.", "limits anonymous pulls"),
         (
@@ -106,7 +109,7 @@ def test_each_message_gets_the_remedy_that_fits(message: str, words: str) -> Non
         (
             "InvalidImageName",
             f'Failed to apply default image tag "{IMAGE}": couldn\'t parse image name "{IMAGE}": invalid reference format',
-            f"{IMAGE} is not the name of an image",
+            f"{IMAGE} is not a valid image name",
         ),
         (
             "ErrImageNeverPull",
@@ -115,13 +118,13 @@ def test_each_message_gets_the_remedy_that_fits(message: str, words: str) -> Non
         ),
     ],
 )
-def test_what_never_gets_as_far_as_a_registry(reason: str, message: str, words: str) -> None:
+def test_failures_before_a_registry_is_contacted(reason: str, message: str, words: str) -> None:
     (found,) = troubles([waiting(reason, message)])
 
     assert words in found.remedy
 
 
-def test_a_named_pull_secret_is_what_to_correct() -> None:
+def test_the_remedy_names_the_pull_secret() -> None:
     body = waiting("ErrImagePull", f"{RESOLVE}401 Unauthorized", imagePullSecrets=[{"name": "registry"}])
 
     (found,) = troubles([body])
@@ -130,7 +133,7 @@ def test_a_named_pull_secret_is_what_to_correct() -> None:
     assert "airis:imagePullSecrets" not in found.remedy
 
 
-def test_the_name_of_an_image_is_no_reason() -> None:
+def test_the_image_name_is_not_matched_as_a_reason() -> None:
     image = "registry.example.com/unauthorized/not-found:denied"
 
     assert remedy(f'Back-off pulling image "{image}"', pod(image), "airis") == REMEDY
@@ -148,7 +151,7 @@ def failed(message: str, at: str, name: str = "airis-1") -> dict[str, Any]:
     }
 
 
-def test_where_the_pod_does_not_say_why_its_last_event_does() -> None:
+def test_without_a_cause_in_the_status_the_last_event_counts() -> None:
     """As before Kubernetes 1.32."""
     events = [
         failed(f'Failed to pull image "{IMAGE}": {IMAGE}: not found', "2026-01-01T00:00:30Z"),
@@ -159,7 +162,7 @@ def test_where_the_pod_does_not_say_why_its_last_event_does() -> None:
 
     (found,) = troubles([waiting("ImagePullBackOff", f'Back-off pulling image "{IMAGE}"'), *events])
 
-    assert f"{IMAGE} does not exist: take {DEFAULT}" in found.remedy
+    assert f"{IMAGE} does not exist: use {DEFAULT}" in found.remedy
     assert "not found" in found.reason
 
 
@@ -177,26 +180,26 @@ def workload(kind: str, **settings: Any) -> Workload:
 
 
 def advice(image: str, kind: str, **settings: Any) -> str:
-    """What is said of that image in place of the stack's own."""
+    """The advice for that image instead of the stack's."""
     found = workload(kind, **settings)
     container = {**found.pod["containers"][0], "image": image}
     return instead(image, {"metadata": {"labels": found.labels}, "spec": {**found.pod, "containers": [container]}})
 
 
-def test_which_image_to_take_follows_from_the_component() -> None:
+def test_the_suggested_image_depends_on_the_component() -> None:
     ollama = OllamaSettings().image
     amd = {"ollama": {"gpu": {"vendor": "amd"}}}
 
-    assert advice("x/y:1", "Deployment") == f"take {DEFAULT}, the default of airis:webui.image"
-    assert advice("x/y:1", "StatefulSet") == f"take {ollama}, the default of airis:ollama.image"
-    assert advice("x/y:1", "StatefulSet", **amd) == f"take {ollama}-rocm, the default of airis:ollama.image"
-    assert advice("x/y:1", "Job", ollama={"models": ["tiny"]}) == f"take {ollama}, the default of airis:ollama.image"
+    assert advice("x/y:1", "Deployment") == f"use {DEFAULT}, the default of airis:webui.image"
+    assert advice("x/y:1", "StatefulSet") == f"use {ollama}, the default of airis:ollama.image"
+    assert advice("x/y:1", "StatefulSet", **amd) == f"use {ollama}-rocm, the default of airis:ollama.image"
+    assert advice("x/y:1", "Job", ollama={"models": ["tiny"]}) == f"use {ollama}, the default of airis:ollama.image"
     mirror = f"mirror.example.com/hub/{ollama}"
     assert advice(mirror, "StatefulSet") == f"copy {ollama} there, or correct airis:registry.mirror"
     assert "it is the default of airis:ollama.image" in advice(ollama, "StatefulSet")
 
 
-def test_a_container_that_the_stack_does_not_know_has_no_default() -> None:
+def test_an_added_container_has_no_default_image() -> None:
     containers = [{"name": "airis", "image": IMAGE}, {"name": "proxy", "image": "example.com/proxy:1"}]
 
     assert instead("example.com/proxy:1", pod(containers=containers)) == "correct its name"

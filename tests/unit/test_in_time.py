@@ -1,4 +1,4 @@
-"""Several questions at once, with a limit."""
+"""Concurrent tasks with a common timeout."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ from airis.cluster.in_time import answers
 pytestmark = pytest.mark.timeout(60)
 
 
-def test_what_is_late_is_left_out_and_not_waited_for() -> None:
+def test_late_tasks_are_omitted() -> None:
     never = threading.Event()
     begun = time.monotonic()
 
@@ -21,7 +21,7 @@ def test_what_is_late_is_left_out_and_not_waited_for() -> None:
     assert time.monotonic() - begun < 5
 
 
-def test_a_late_one_does_not_hold_up_the_end_of_the_program() -> None:
+def test_a_late_task_does_not_delay_the_end_of_the_program() -> None:
     blocked = threading.Event()
 
     answers({"late": blocked.wait}, 0.01)
@@ -31,7 +31,7 @@ def test_a_late_one_does_not_hold_up_the_end_of_the_program() -> None:
     assert late == []
 
 
-def test_what_a_task_raises_is_raised() -> None:
+def test_exceptions_of_tasks_are_raised() -> None:
     def fail() -> None:
         raise ValueError("broken")
 
@@ -39,5 +39,5 @@ def test_what_a_task_raises_is_raised() -> None:
         answers({"a": fail}, 5)
 
 
-def test_nothing_to_ask() -> None:
+def test_no_tasks_give_no_results() -> None:
     assert answers({}, 5) == {}

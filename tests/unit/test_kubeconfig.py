@@ -1,4 +1,4 @@
-"""Kubeconfigs: which cluster they lead to, and what is said of those that lead nowhere."""
+"""Kubeconfigs: the cluster they select, and the errors of unusable ones."""
 
 import os
 from collections.abc import Callable
@@ -23,9 +23,9 @@ BAD = {
     "": "has no contexts",
     "contexts: null\ncurrent-context: ''": "has no contexts",
     "current-context: home": "has no contexts",
-    "- a\n- b": "holds a list",
-    "just words": "holds a text",
-    "5": "holds a number",
+    "- a\n- b": "contains a list",
+    "just words": "contains a text",
+    "5": "contains a number",
     "contexts: {name: home}": "has a mapping as its contexts",
     "contexts: [home]": "an entry without a name: contexts[0]",
     "contexts: [{name: home}, {context: {cluster: a}}]": "an entry without a name: contexts[1]",
@@ -33,7 +33,7 @@ BAD = {
     "contexts: [{name: home, context: [a]}]": "has a list as the context of 'home'",
     "contexts: [{name: home}]\nclusters: [{cluster: {}}]": "an entry without a name: clusters[0]",
     "contexts: [{name: home}]\ncurrent-context: 5": "has a number as its current-context",
-    "contexts: [{name: home}]\ncurrent-context: work": "current-context is 'work', and there is no such context",
+    "contexts: [{name: home}]\ncurrent-context: work": "current-context is 'work', but there is no such context",
     "contexts: [{name: home}]": "has no current-context",
     "users: [{user: {token: s3cret}": "is not YAML",
     "[" * 1000: "is not YAML",
@@ -47,7 +47,7 @@ KubeconfigFile = Callable[[str], Path]
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KubeconfigFile:
-    """Writes a kubeconfig, and has $KUBECONFIG name it."""
+    """Writes a kubeconfig, and sets $KUBECONFIG to it."""
 
     def write(text: str) -> Path:
         path = tmp_path / "config"
@@ -75,7 +75,7 @@ def test_the_current_context_counts_or_that_of_the_stack(file: KubeconfigFile, t
     assert server(tmp_path, context="work") == "https://b.example.com"
 
 
-def test_of_several_files_the_first_word_counts_and_some_may_be_missing(
+def test_of_several_files_the_first_value_counts_and_some_may_be_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "one").write_text("contexts: [{name: work, context: {cluster: a}}]")
@@ -100,7 +100,7 @@ def test_a_server_may_be_unknown(file: KubeconfigFile, tmp_path: Path, text: str
 
 
 @pytest.mark.parametrize(("text", "said"), BAD.items(), ids=range(len(BAD)))
-def test_a_kubeconfig_of_the_environment_that_leads_nowhere(
+def test_an_unusable_kubeconfig_from_the_environment(
     file: KubeconfigFile, tmp_path: Path, text: str, said: str
 ) -> None:
     path = file(text)
@@ -114,9 +114,7 @@ def test_a_kubeconfig_of_the_environment_that_leads_nowhere(
 
 @pytest.mark.parametrize(("text", "said"), BAD.items(), ids=range(len(BAD)))
 @pytest.mark.parametrize("inline", [False, True], ids=["path", "text"])
-def test_a_kubeconfig_of_the_stack_file_that_leads_nowhere(
-    tmp_path: Path, text: str, said: str, *, inline: bool
-) -> None:
+def test_an_unusable_kubeconfig_in_the_stack_file(tmp_path: Path, text: str, said: str, *, inline: bool) -> None:
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(AirisError) as refused:
         configured_cluster(stack(tmp_path, kubeconfig=f"{text}\n" if inline else "mine.yaml"))
@@ -127,7 +125,7 @@ def test_a_kubeconfig_of_the_stack_file_that_leads_nowhere(
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "pipe", "bytes", "below a file"])
-def test_what_is_no_file_of_text_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def test_a_path_that_is_not_a_text_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     path = tmp_path / "config"
     said = "not a regular file"
     match kind:
@@ -147,30 +145,30 @@ def test_what_is_no_file_of_text_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(EnvironmentProblem, match=f"{path}: .*{said}"):
         configured_cluster(stack(tmp_path))
     monkeypatch.delenv("KUBECONFIG")
-    with pytest.raises(EnvironmentProblem, match=f"kubernetes:kubeconfig names a file .*{path}: .*{said}"):
+    with pytest.raises(EnvironmentProblem, match=f"kubernetes:kubeconfig names an unusable file: .*{path}: .*{said}"):
         configured_cluster(stack(tmp_path, kubeconfig=str(path)))
 
 
-def test_a_list_of_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_list_of_files_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", os.pathsep)
-    with pytest.raises(EnvironmentProblem, match="names no file"):
+    with pytest.raises(EnvironmentProblem, match="does not name a file"):
         configured_cluster(stack(tmp_path))
 
 
 @pytest.mark.parametrize("text", [None, "", "contexts: null\nclusters: null\ncurrent-context: ''\n"])
-def test_a_home_without_contexts_is_no_cluster(tmp_path: Path, text: str | None) -> None:
+def test_a_default_kubeconfig_without_contexts_means_no_cluster(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "nobody" / ".kube").mkdir(parents=True)
         (tmp_path / "nobody" / ".kube" / "config").write_text(text)
     assert configured_cluster(stack(tmp_path)) is None
-    with pytest.raises(AirisError, match="kubernetes:context is 'home', which no kubeconfig has"):
+    with pytest.raises(AirisError, match="kubernetes:context is 'home', but no kubeconfig has that context"):
         configured_cluster(stack(tmp_path, context="home"))
 
 
 @pytest.mark.parametrize(("text", "said"), BAD.items(), ids=range(len(BAD)))
-def test_a_home_that_is_broken_is_said(tmp_path: Path, text: str, said: str) -> None:
+def test_a_broken_default_kubeconfig_is_reported(tmp_path: Path, text: str, said: str) -> None:
     if said == "has no contexts" and "home" not in text:
-        return  # that is a home without contexts
+        return  # a default kubeconfig without contexts
     (tmp_path / "nobody" / ".kube").mkdir(parents=True)
     (tmp_path / "nobody" / ".kube" / "config").write_text(text)
     with pytest.raises(EnvironmentProblem, match=r"\.kube/config: "):
@@ -199,7 +197,7 @@ def test_a_kubeconfig_as_json_in_one_line(tmp_path: Path) -> None:
     ids=" ".join,
 )
 @pytest.mark.parametrize("text", ["", "- a", "contexts: [{name: home}]\ncurrent-context: work"])
-def test_every_command_ends_with_4_and_names_the_file(
+def test_every_command_exits_with_4_and_names_the_file(
     file: KubeconfigFile, command: Command, text: str, args: tuple[str, ...]
 ) -> None:
     path = file(text)

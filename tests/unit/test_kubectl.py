@@ -1,4 +1,4 @@
-"""kubectl is run against one cluster and no other; what goes wrong is one error in kubectl's own words."""
+"""kubectl only runs against the given cluster; failures become errors with its message."""
 
 import json
 import os
@@ -29,9 +29,7 @@ def fake(tmp_path: Path) -> Fake:
     return make
 
 
-def test_neither_the_users_cluster_nor_their_cache_counts(
-    fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_users_cluster_and_cache_are_not_used(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBERC", "on")
     written = fake('printf "%s\\n" "$@" "$KUBERC"').run("get", "--raw", "/readyz")
     kubeconfig, cache, *rest = written.splitlines()
@@ -40,7 +38,7 @@ def test_neither_the_users_cluster_nor_their_cache_counts(
     assert rest == ["get", "--raw", "/readyz", "off"]
 
 
-def test_a_failure_is_told_in_kubectls_own_words(fake: Fake) -> None:
+def test_a_failure_has_kubectls_message(fake: Fake) -> None:
     kubectl = fake("echo 'pods \"x\" is forbidden' >&2; exit 1")
     with pytest.raises(KubectlError) as error:
         kubectl.run("get", "pod", "x")
@@ -49,12 +47,12 @@ def test_a_failure_is_told_in_kubectls_own_words(fake: Fake) -> None:
     assert error.value.__cause__ is None
 
 
-def test_a_silent_failure_has_its_exit_code(fake: Fake) -> None:
+def test_a_failure_without_output_has_its_exit_code(fake: Fake) -> None:
     with pytest.raises(KubectlError, match=r"^kubectl version: exit code 7$"):
         fake("exit 7").run("version")
 
 
-def test_a_timeout_is_told_and_ends_the_program(fake: Fake, tmp_path: Path) -> None:
+def test_a_timeout_is_reported_and_ends_the_program(fake: Fake, tmp_path: Path) -> None:
     kubectl = fake(f"echo $$ > {tmp_path / 'pid'}; exec sleep 60")
     with pytest.raises(KubectlError, match=r"^kubectl get pods: no answer within 0\.5 s$"):
         kubectl.run("get", "pods", timeout=0.5)
@@ -105,13 +103,13 @@ def test_apply_is_server_side_and_reads_the_objects_in_their_order(fake: Fake, t
     assert json.loads((tmp_path / "stdin").read_text())["items"] == [POD, service]
 
 
-def test_nothing_to_apply_or_delete_asks_nobody(tmp_path: Path) -> None:
+def test_nothing_to_apply_or_delete_runs_no_command(tmp_path: Path) -> None:
     kubectl = Kubectl(tmp_path / "missing", tmp_path / "kubeconfig")
     kubectl.apply([])
     kubectl.delete([])
 
 
-def test_delete_passes_over_what_is_gone_and_waits_only_if_asked(fake: Fake, tmp_path: Path) -> None:
+def test_delete_ignores_missing_objects_and_waits_only_on_request(fake: Fake, tmp_path: Path) -> None:
     kubectl = fake(f'cat >/dev/null; printf "%s\\n" "$@" > {tmp_path}/args')
     kubectl.delete([POD], wait=False)
     assert {"delete", "--ignore-not-found", "--wait=false"} <= set((tmp_path / "args").read_text().splitlines())

@@ -1,4 +1,4 @@
-"""Nodes files: the default one, the short form, what a cluster says of itself; and every way to get one wrong."""
+"""Nodes files: the default one, the short form, output of kubectl, and invalid files."""
 
 import re
 from collections.abc import Callable
@@ -119,11 +119,11 @@ BARE = {
 }
 
 
-def test_a_clusters_node_is_read_without_what_its_kubelet_wrote(load: Load) -> None:
+def test_transient_fields_of_a_clusters_node_are_dropped(load: Load) -> None:
     assert load(OF_A_CLUSTER) == [BARE]
 
 
-def test_list_and_documents_say_the_same(load: Load) -> None:
+def test_a_list_and_documents_are_equivalent(load: Load) -> None:
     plain = (
         "{kind: Node, metadata: {name: b}, spec: null, status: {allocatable: null, capacity: {cpu: 1, memory: 1e9}}}"
     )
@@ -157,10 +157,10 @@ GROUP = "name: a, cpu: 1, memory: 1Gi"
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "it describes no node"),
-        ("# nothing\n---\n", "it describes no node"),
-        ("nodes: []", "it describes no node"),
-        ("kind: List\nitems: []", "it describes no node"),
+        ("", "describes no nodes"),
+        ("# nothing\n---\n", "describes no nodes"),
+        ("nodes: []", "describes no nodes"),
+        ("kind: List\nitems: []", "describes no nodes"),
         ("a: [", "not valid YAML: .*line 1"),
         ("\0", "not valid YAML"),
         ("hello", "'hello': must be a mapping"),
@@ -186,21 +186,30 @@ GROUP = "name: a, cpu: 1, memory: 1Gi"
         (f"nodes: [{{{GROUP}, resources: {{nvidia.com/gpu: 0.5}}}}]", r"nodes\[0\].resources.nvidia.com/gpu: 0.5: "),
         (f"nodes: [{{{GROUP}, resources: {{gpu: 1}}}}]", r"nodes\[0\].resources.gpu.* an extended resource"),
         (f"nodes: [{{{GROUP}, labels: {{a: true}}}}]", r"nodes\[0\].labels.a: True: "),
-        (f"nodes: [{{{GROUP}, taints: [gpu]}}]", r"nodes\[0\].taints\[0\]: 'gpu': a taint as kubectl writes it"),
+        (
+            f"nodes: [{{{GROUP}, taints: [gpu]}}]",
+            r"nodes\[0\].taints\[0\]: 'gpu': must be a taint in kubectl's notation",
+        ),
         (
             f"nodes: [{{{GROUP}, taints: ['gpu:Never']}}]",
             r"nodes\[0\].taints\[0\].effect: 'Never': must be 'NoSchedule'",
         ),
         (f"nodes: [{{{GROUP}, taints: ['a b:NoExecute']}}]", r"nodes\[0\].taints\[0\].key: 'a b': a label key"),
-        (f"nodes: [{{{GROUP}}}, {{{GROUP}}}]", "these nodes stand in it twice: a-0$"),
+        (f"nodes: [{{{GROUP}}}, {{{GROUP}}}]", "duplicate nodes: a-0$"),
         ("kind: Pod", "kind: 'Pod': must be 'Node'"),
         ("kind: List\nitems: 3", "items: 3: must be a list"),
         ("kind: List\nitems: [{kind: Pod}]", r"items\[0\].kind: 'Pod': must be 'Node'"),
         ("kind: Node\nstatus: {capacity: {cpu: 1}}", "metadata: this key is required"),
         (NODE, "status: this key is required"),
-        (f"{NODE}status: {{allocatable: {{}}}}", r"status: allocatable \(or capacity\) must say what the node offers"),
-        (f"{NODE}status: {{allocatable: {{cpu: a lot}}}}", "status.allocatable.cpu: 'a lot': a Kubernetes quantity"),
-        (f"{NODE}status: {{allocatable: {{cpu: true}}}}", "status.allocatable.cpu: True: a Kubernetes quantity"),
+        (f"{NODE}status: {{allocatable: {{}}}}", r"status: allocatable \(or capacity\) must list the node's resources"),
+        (
+            f"{NODE}status: {{allocatable: {{cpu: a lot}}}}",
+            "status.allocatable.cpu: 'a lot': must be a Kubernetes quantity",
+        ),
+        (
+            f"{NODE}status: {{allocatable: {{cpu: true}}}}",
+            "status.allocatable.cpu: True: must be a Kubernetes quantity",
+        ),
         (
             f"{NODE}spec: {{taints: [{{key: x, effect: Never}}]}}\nstatus: {{capacity: {{cpu: 1}}}}",
             r"spec.taints\[0\].effect: 'Never': must be 'NoSchedule'",
@@ -209,14 +218,14 @@ GROUP = "name: a, cpu: 1, memory: 1Gi"
         (f"{NODE}status: {{capacity: {{cpu: 1}}}}\n---\nnodes: [{{name: x}}]", r"document 2: nodes\[0\].cpu: this key"),
     ],
 )
-def test_a_bad_file_is_refused_with_file_entry_and_key(load: Load, tmp_path: Path, text: str, words: str) -> None:
+def test_an_invalid_file_is_rejected_with_file_entry_and_key(load: Load, tmp_path: Path, text: str, words: str) -> None:
     said = refusal(lambda: load(text))
     assert said.startswith(f"{tmp_path / 'nodes.yaml'}: ")
     assert re.search(words, said, re.MULTILINE), said
     assert "at least 1 item" not in said
 
 
-def test_every_error_is_told_at_once(load: Load) -> None:
+def test_all_errors_are_reported_together(load: Load) -> None:
     said = refusal(lambda: load("nodes: [{name: A, cpu: 1}, {name: b, cpu: x, memory: 1Gi}]"))
     assert [line.split(": ")[0].strip() for line in said.splitlines()[1:-1]] == [
         "nodes[0].name",

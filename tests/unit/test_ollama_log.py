@@ -1,4 +1,4 @@
-"""What is read out of Ollama's log, on lines as 0.17.4 and 0.34.4 write them."""
+"""Parsing Ollama's log, with lines of 0.17.4 and 0.34.4."""
 
 import pytest
 
@@ -46,7 +46,7 @@ def test_a_server_without_a_gpu_computes_on_the_cpu(start: str) -> None:
 
 
 @pytest.mark.parametrize("start", STARTS)
-def test_a_server_with_gpus_names_the_library_of_each(start: str) -> None:
+def test_the_library_of_each_gpu_is_read(start: str) -> None:
     found = compute(start + CUDA + CUDA.replace("CUDA", "ROCm") + REQUEST)
 
     assert found is not None
@@ -74,7 +74,7 @@ def test_the_last_start_counts() -> None:
     assert (found.libraries, found.causes) == (("CUDA",), ())
 
 
-def test_what_a_request_quotes_is_not_taken_for_a_device() -> None:
+def test_quoted_text_in_requests_is_not_read_as_a_device() -> None:
     quoted = REQUEST.replace("/api/tags", "/api/tags?library=cpu")
 
     found = compute(STARTS[1] + CUDA + quoted)
@@ -84,7 +84,7 @@ def test_what_a_request_quotes_is_not_taken_for_a_device() -> None:
 
 
 def killed_in_log(blob: str) -> str:
-    """What Ollama logs of a model whose server is killed during a request, and at the next one."""
+    """Ollama's log if a model's server is killed during a request, and at the next request."""
     port = 30000 + sum(map(ord, blob))
     return (
         f'time=2026-11-28T10:00:01.000Z level=INFO source=llama_server.go:436 msg="starting llama-server" '
@@ -102,11 +102,11 @@ UNLOADED = (
     "time=2026-11-28T10:03:00.000Z level=ERROR source=llama_server.go:1029 "
     'msg="llama-server terminated" error="signal: killed" exit=unknown\n'
 )
-"""Ollama itself ends a server so, to unload its model."""
+"""Ollama also kills a server like this to unload its model."""
 
 
-def test_the_log_of_a_server_that_the_kernel_has_killed() -> None:
-    """Lines of a real one: Ollama 0.34.4 in a pod with a limit of 1200Mi, at the sixth prompt of 1,500 tokens."""
+def test_an_oom_killed_server_is_found_in_the_log() -> None:
+    """Recorded lines: Ollama 0.34.4 in a pod with a limit of 1200Mi, at the sixth prompt of 1,500 tokens."""
     log = (ROOT / "tests" / "fixtures" / "ollama" / "killed-0.34.4.log").read_text(encoding="utf-8")
     blob = "sha256-d5d7fdfe32da967fe76800be3d0b05a6fcdc268d920b2821b73db1230c2f871d"
 
@@ -121,7 +121,7 @@ def test_models_whose_servers_were_killed_are_counted() -> None:
     assert ended(log) == [Ended(BLOB, 1, killed=True), Ended(OTHER, 1, killed=True)]
 
 
-def test_a_server_that_ends_otherwise_was_not_killed() -> None:
+def test_a_server_that_ends_for_another_reason_was_not_killed() -> None:
     aborted = killed_in_log(BLOB).replace("sys=9", "sys=6").replace("signal: killed", "signal: aborted")
 
     assert ended(STARTS[1] + aborted) == [Ended(BLOB, 1, killed=False)]
@@ -134,7 +134,7 @@ def test_a_server_that_is_killed_while_it_loads_counts() -> None:
     assert ended(f"{STARTS[1]}{begun}\n{failed}\n{failed}\n") == [Ended(BLOB, 1, killed=True)]
 
 
-def test_a_log_whose_beginning_is_lost_still_tells_that_a_server_was_killed() -> None:
+def test_a_killed_server_is_found_in_a_truncated_log() -> None:
     _, *rest = killed_in_log(BLOB).splitlines(keepends=True)
 
     assert ended("".join(rest)) == [Ended("", 1, killed=True)]

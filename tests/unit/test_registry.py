@@ -1,4 +1,4 @@
-"""Registries that answer badly, or not at all: nothing hangs, nothing secret is sent or printed, and nobody can tell."""
+"""Misbehaving registries: nothing hangs, no secret is sent or printed, and the result is unknown."""
 
 import gzip
 import json
@@ -22,7 +22,7 @@ Serve = Callable[[BaseHTTPRequestHandler], None]
 
 @contextmanager
 def serving(answer: Serve) -> Iterator[tuple[str, list[BaseHTTPRequestHandler]]]:
-    """A server on loopback; yields its address, and what it was asked."""
+    """A server on loopback; yields its address and its requests."""
     asked: list[BaseHTTPRequestHandler] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -31,7 +31,7 @@ def serving(answer: Serve) -> Iterator[tuple[str, list[BaseHTTPRequestHandler]]]
             answer(self)
 
         def log_message(self, *args: object) -> None:
-            """Says nothing."""
+            """Logs nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
@@ -82,22 +82,22 @@ def around(handler: BaseHTTPRequestHandler) -> None:
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (endless, "its answer is larger than 4 MiB"),
+        (endless, "its response is larger than 4 MiB"),
         (trickle, "did not answer within 1 s"),
-        (around, "it redirects without end"),
+        (around, "too many redirects"),
         (reply(302, Location="file:///etc/passwd"), "neither HTTPS nor its own"),
         (reply(302, Location="http://registry.example.com/"), "neither HTTPS nor its own"),
         (reply(401, WWW_Authenticate='Bearer realm="file:///etc/passwd"'), "neither HTTPS nor its own"),
         (reply(401, WWW_Authenticate='Bearer realm="gopher://x"'), "neither HTTPS nor its own"),
-        (reply(200, b"<html>"), "its answer cannot be read"),
-        (reply(200, b"[" * 100_000), "its answer cannot be read"),
-        (reply(200, []), "its answer cannot be read"),
-        (reply(429), "limits how often it is asked (429)"),
-        (reply(500), "answers with status 500"),
-        (reply(200, gzip.compress(bytes(1 << 24)), Content_Encoding="gzip"), "its answer cannot be read"),
+        (reply(200, b"<html>"), "its response is not a JSON object"),
+        (reply(200, b"[" * 100_000), "its response is not a JSON object"),
+        (reply(200, []), "its response is not a JSON object"),
+        (reply(429), "limits the request rate (429)"),
+        (reply(500), "returns status 500"),
+        (reply(200, gzip.compress(bytes(1 << 24)), Content_Encoding="gzip"), "its response is not a JSON object"),
     ],
 )
-def test_a_bad_answer_is_no_answer(answer: Serve, why: str) -> None:
+def test_an_invalid_response_is_unknown(answer: Serve, why: str) -> None:
     begun = time.monotonic()
     with serving(answer) as (address, _):
         found = asked(f"{address}/a/b:1", 1.0)
@@ -107,16 +107,16 @@ def test_a_bad_answer_is_no_answer(answer: Serve, why: str) -> None:
     assert why in found.why
 
 
-def test_a_port_that_nobody_listens_on() -> None:
+def test_a_closed_port_is_unknown() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         found = asked(f"127.0.0.1:{unused.getsockname()[1]}/a/b:1")
 
     assert found.presence is Presence.UNKNOWN
-    assert "this machine does not reach it" in found.why
+    assert "this machine cannot connect to it" in found.why
 
 
-def test_a_name_that_nobody_knows() -> None:
+def test_an_unresolvable_registry_is_unknown() -> None:
     found = asked("registry.invalid/a/b:1")
 
     assert found.presence is Presence.UNKNOWN
@@ -126,10 +126,10 @@ def test_a_name_that_nobody_knows() -> None:
 @pytest.mark.parametrize(
     "image", ["", "UPPER/case", "host.example.com/", "a/b:1?x", "a/../b", "a/b@sha256:short", "a b"]
 )
-def test_what_is_no_name_of_an_image_is_not_asked_for(image: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_image_name_is_not_looked_up(image: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_request", lambda *args: pytest.fail("it was asked for"))
 
-    assert asked(image) == Answer(Presence.UNKNOWN, why="this is not the name of an image")
+    assert asked(image) == Answer(Presence.UNKNOWN, why="this is not a valid image reference")
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,7 @@ def test_what_is_no_name_of_an_image_is_not_asked_for(image: str, monkeypatch: p
         ({}, ()),
     ],
 )
-def test_of_what_a_registry_says_only_platforms_are_repeated(
-    manifest: Mapping[str, object], platforms: tuple[str, ...]
-) -> None:
+def test_only_platforms_are_taken_from_a_registry(manifest: Mapping[str, object], platforms: tuple[str, ...]) -> None:
     with serving(reply(200, manifest)) as (address, _):
         assert asked(f"{address}/a/b:1") == Answer(Presence.THERE, platforms)
 
@@ -164,7 +162,7 @@ def test_a_registry_that_wants_a_password_gets_none(tmp_path: Path, monkeypatch:
     assert [each.headers["Authorization"] for each in handlers] == [None]
 
 
-def test_a_token_goes_to_the_registry_and_to_nobody_else() -> None:
+def test_a_token_is_only_sent_to_the_registry() -> None:
     with serving(reply(404)) as (elsewhere, strangers):
 
         def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -186,7 +184,7 @@ def test_a_token_goes_to_the_registry_and_to_nobody_else() -> None:
     assert [(each.path, each.headers["Authorization"]) for each in strangers] == [("/manifest", None)]
 
 
-def test_a_proxy_s_password_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_proxys_password_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         monkeypatch.setenv("HTTPS_PROXY", f"http://jane:s3cret@127.0.0.1:{unused.getsockname()[1]}")
@@ -194,10 +192,10 @@ def test_a_proxy_s_password_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.delenv("no_proxy", raising=False)
         found = asked("registry.example.com/a/b:1")
 
-    assert found.why == "registry.example.com: the proxy of the environment does not lead there"
+    assert found.why == "registry.example.com: the environment's proxy does not reach it"
 
 
-def test_images_are_asked_for_side_by_side() -> None:
+def test_images_are_looked_up_concurrently() -> None:
     def slow(handler: BaseHTTPRequestHandler) -> None:
         time.sleep(0.5)
         reply(404)(handler)
@@ -222,5 +220,5 @@ def test_images_are_asked_for_side_by_side() -> None:
         ("redis", False),
     ],
 )
-def test_which_registries_are_of_this_machine_alone(image: str, local: bool) -> None:
+def test_loopback_registries_are_local(image: str, local: bool) -> None:
     assert is_local(image) is local

@@ -1,4 +1,4 @@
-"""The comment on a pull request, from plain values: what stands in it, what cannot break out of it, and how it is cut."""
+"""The comment on a pull request, from plain values: its contents, escaping, and size limit."""
 
 import re
 from dataclasses import replace
@@ -45,7 +45,7 @@ def violation(level: Level, words: str = "add one") -> Broken:
 
 
 def row(text: str) -> dict[str, str]:
-    """The cells of the table's first stack."""
+    """The table cells of the first stack."""
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     headings, cells = ([each.strip() for each in re.split(r"(?<!\\)\|", line)[1:-1]] for line in (lines[0], lines[2]))
     assert len(headings) == len(cells)
@@ -53,7 +53,7 @@ def row(text: str) -> dict[str, str]:
 
 
 def outside_of_fences(text: str) -> str:
-    """What is read as Markdown: the comment without its blocks of code, whose fences are found as GitHub finds them."""
+    """The Markdown outside fenced blocks, found with GitHub's rules."""
     kept, fence = [], ""
     for line in text.splitlines():
         run = re.match(r"`{3,}", line)
@@ -68,7 +68,7 @@ def outside_of_fences(text: str) -> str:
     return "\n".join(kept)
 
 
-def test_it_begins_with_the_marker_and_the_table() -> None:
+def test_the_comment_begins_with_marker_and_table() -> None:
     text = comment([StackReview(diff(), verdict(READY), report())], "main")
     assert text.startswith(f"{MARKER}\n")
     assert text.index("| stack |") < text.index("<details>")
@@ -76,10 +76,10 @@ def test_it_begins_with_the_marker_and_the_table() -> None:
     assert "Cut" not in text
 
 
-def test_a_row_tells_what_happens() -> None:
+def test_a_row_summarizes_the_changes() -> None:
     told = diff(
         "gpu",
-        change(restarts=("ollama-0: stopped, then started again",), downtime=("Ollama answers nobody",)),
+        change(restarts=("ollama-0: restarted",), downtime=("Ollama is unavailable",)),
         change(kind="Service", action=Action.CREATED),
         totals_before=Totals(devices={"nvidia.com/gpu": Amount(1, 1)}),
         totals_after=Totals(devices={"nvidia.com/gpu": Amount(2, 4)}),
@@ -97,18 +97,18 @@ def test_a_row_tells_what_happens() -> None:
     }
 
 
-def test_gpus_that_stay_are_counted_once() -> None:
+def test_unchanged_gpus_are_shown_once() -> None:
     same = Totals(devices={"nvidia.com/gpu": Amount(1, 1)})
     cells = row(comment([StackReview(diff("gpu", totals_before=same, totals_after=same))], "main"))
     assert cells["GPUs"] == "1 nvidia.com/gpu"
 
 
-def test_nothing_is_claimed_of_what_was_not_looked_at() -> None:
+def test_unchecked_parts_are_shown_as_not_run() -> None:
     cells = row(comment([StackReview(diff())], "main"))
     assert (cells["rehearsal"], cells["policy"]) == ("not run", "not run")
 
 
-def test_touched_data_is_said_before_the_table() -> None:
+def test_touched_data_precedes_the_table() -> None:
     claim = change(kind="PersistentVolumeClaim", name="airis-pvc", data=(DataNote("its data is lost"),))
     text = comment([StackReview(diff("gpu", claim))], "main")
     assert text.index("[!CAUTION]") < text.index("| stack |")
@@ -117,7 +117,7 @@ def test_touched_data_is_said_before_the_table() -> None:
     assert row(comment([StackReview(diff("gpu", grown))], "main"))["data"] == "kept"
 
 
-def test_what_fails_is_told_in_its_own_words() -> None:
+def test_failures_are_quoted() -> None:
     review = StackReview(diff(), verdict(READY, PENDING), report(violation(Level.MANDATORY)))
     text = comment([review], "main")
     assert row(text)["rehearsal"] == "**1 of 2 not ready**"
@@ -127,14 +127,14 @@ def test_what_fails_is_told_in_its_own_words() -> None:
     assert "<details open>" in text
 
 
-def test_a_rehearsal_that_cannot_be_is_no_failure_of_the_stack() -> None:
+def test_an_impossible_rehearsal_is_not_a_failure_of_the_stack() -> None:
     lacking = Failed("no Go toolchain\n  install Go", ExitCode.ENVIRONMENT)
     text = comment([StackReview(diff(), lacking, report())], "main")
     assert row(text)["rehearsal"] == "not possible here"
     assert "no Go toolchain\n  install Go" in text
 
 
-def test_a_stack_that_does_not_validate_says_why() -> None:
+def test_an_invalid_stack_shows_the_reason() -> None:
     broken = diff("gpu", changes=(), problems=(Problem("after", "Pulumi.gpu.yaml: 1 setting is wrong"),))
     text = comment([StackReview(broken)], "main")
     assert row(text)["changes"] == "**does not validate**"
@@ -142,21 +142,21 @@ def test_a_stack_that_does_not_validate_says_why() -> None:
     assert "Pulumi.gpu.yaml: 1 setting is wrong" in text
 
 
-def test_a_base_that_does_not_render_is_not_called_unchanged() -> None:
+def test_a_base_that_does_not_render_is_shown_as_unknown() -> None:
     broken = diff("gpu", changes=(), problems=(Problem("before", "it was wrong before"),))
     text = comment([StackReview(broken, verdict(READY), report())], "main")
-    assert row(text)["changes"].startswith("not known")
+    assert row(text)["changes"].startswith("unknown")
     assert row(text)["data"] == ""
     assert row(text)["rehearsal"] == "comes up"
     assert "it was wrong before" in text
 
 
-def test_no_stack_that_changes_makes_a_short_comment() -> None:
+def test_without_changes_the_comment_is_short() -> None:
     assert comment([], "main") == f"{MARKER}\n### What this change does\n\nNo stack changes, compared with main.\n"
 
 
 @pytest.mark.parametrize("word", [HOSTILE, f"a\n{HOSTILE}\n```\n"])
-def test_nothing_that_a_pull_request_holds_is_more_than_text(word: str) -> None:
+def test_contents_of_a_pull_request_are_only_text(word: str) -> None:
     everywhere = diff(
         word,
         change(
@@ -207,7 +207,7 @@ def test_nothing_that_a_pull_request_holds_is_more_than_text(word: str) -> None:
             row(text)  # as many cells as headings
 
 
-def test_it_is_cut_at_the_limit_with_the_table_whole_and_says_what_is_left_out() -> None:
+def test_a_cut_comment_keeps_the_table_and_lists_cut_sections() -> None:
     fields = tuple(FieldChange(f"spec.field{number}", "x" * 300, "ü" * 300) for number in range(2))
     objects = tuple(change(name=f"ollama-{number}", fields=fields) for number in range(40))
     reviews = [StackReview(diff(f"stack-{number}", *objects), verdict(READY), report()) for number in range(9)]
@@ -216,9 +216,9 @@ def test_it_is_cut_at_the_limit_with_the_table_whole_and_says_what_is_left_out()
     assert LIMIT * 0.8 < len(text.encode()) <= LIMIT
     for number in range(9):
         assert f"| stack-{number} | 40 changed |" in text
-    assert "**Cut** to the 65,536 characters" in text
+    assert "**Cut** to GitHub's limit of 65,536 characters" in text
     assert "stack-0, stack-1, stack-2 and of 6 more" in text
-    # what is small is whole
+    # small sections are not cut
     assert "+ spec.replicas: 2" in text
     assert "small" not in text[text.index("**Cut**") : text.index("shows everything")]
     read = outside_of_fences(text)
@@ -226,7 +226,7 @@ def test_it_is_cut_at_the_limit_with_the_table_whole_and_says_what_is_left_out()
 
 
 @pytest.mark.parametrize("limit", [6_000, 12_000, 30_000])
-def test_it_fits_whatever_the_limit_is(limit: int) -> None:
+def test_the_comment_fits_any_limit(limit: int) -> None:
     long = Failed("a long story " * 5_000, ExitCode.NOT_READY)
     reviews = [StackReview(diff(f"stack-{number}"), long, long) for number in range(20)]
     text = comment(reviews, "main", limit)
@@ -261,7 +261,7 @@ def test_hundreds_of_stacks_fit() -> None:
         (StackReview(diff("gpu", change(data=(DataNote("grows", harmless=True),))), verdict(READY)), ExitCode.OK),
     ],
 )
-def test_the_exit_code_says_the_worst(review: StackReview, code: ExitCode) -> None:
+def test_the_exit_code_is_the_worst(review: StackReview, code: ExitCode) -> None:
     assert review.exit_code is code
 
 

@@ -1,4 +1,4 @@
-"""Snapshots of clusters: the file, and what a stack lacks or what is assumed by it. Rehearsals are in tests/rehearsal."""
+"""Snapshots of clusters: the file, and what it shows as missing or assumed. Rehearsals are in tests/rehearsal."""
 
 import json
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def snapshot(*objects: KubeObject, **fields: Any) -> Snapshot:
 
 
 def lacks(seen: Snapshot, **settings: object) -> dict[str, str]:
-    """What a stack lacks, by object."""
+    """What is missing for a stack, by object."""
     found: dict[str, str] = {}
     for each in of_snapshot({"test": wanted(**settings).objects}, seen, TODAY).lacks:
         found[f"{each.by[0]}/{each.by[2]}"] = f"{found.get(f'{each.by[0]}/{each.by[2]}', '')}{each.words}"
@@ -69,7 +69,7 @@ def claim(name: str, phase: str, size: str = "2Gi", **spec: Any) -> KubeObject:
 
 @pytest.fixture
 def refusal(tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], object]], str]:
-    """What is said of a snapshot's file in which something has been changed."""
+    """The error for a snapshot file with this change."""
     file = tmp_path / "cluster.yaml"
 
     def change(how: Callable[[dict[str, Any]], object]) -> str:
@@ -83,7 +83,7 @@ def refusal(tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], object]], st
     return change
 
 
-def test_a_file_comes_back_as_it_was_written(tmp_path: Path) -> None:
+def test_a_written_snapshot_is_read_back_unchanged(tmp_path: Path) -> None:
     held = (Held(namespace="airis", name="session", type="Opaque", keys=("key", "no", "1e3")),)
     seen = snapshot(claim("data", "Bound"), secrets=held, unknown={"nodes": "No permission"})
     file = tmp_path / "cluster.yaml"
@@ -92,32 +92,34 @@ def test_a_file_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert written(load_snapshot(file)) == written(seen)
 
 
-def test_objects_stand_in_their_order_whatever_the_cluster_says(tmp_path: Path) -> None:
+def test_objects_are_sorted(tmp_path: Path) -> None:
     objects = [claim("b", "Bound"), claim("a", "Bound"), {**LOCAL, "metadata": {"name": "fast"}}]
     assert written(snapshot(*objects)) == written(snapshot(*reversed(objects)))
 
 
-def test_every_error_of_a_file_says_what_is_wrong_and_where(
+def test_every_invalid_entry_is_reported_with_its_path(
     refusal: Callable[[Callable[[dict[str, Any]], object]], str],
 ) -> None:
-    assert "FILE: it is no snapshot of a cluster\n  `airis snapshot > FILE`" in refusal(lambda it: it.pop("snapshot"))
-    assert "version 2, and this airis reads version 1" in refusal(lambda it: it.update(snapshot=2))
+    assert "FILE: this is not a snapshot of a cluster\n  `airis snapshot > FILE`" in refusal(
+        lambda it: it.pop("snapshot")
+    )
+    assert "version 2, but this airis reads version 1" in refusal(lambda it: it.update(snapshot=2))
     assert "secretValues: unknown key" in refusal(lambda it: it.update(secretValues={"a": "hidden"}))
     assert "hidden" not in refusal(lambda it: it.update(secretValues={"a": "hidden"}))
     assert "taken: 'never'" in refusal(lambda it: it.update(taken="never"))
     assert "server: this key is required" in refusal(lambda it: it.pop("server"))
     assert "network.policies: 'perhaps'" in refusal(lambda it: it["network"].update(policies="perhaps"))
     assert "loadBalancers.given" in refusal(lambda it: it["loadBalancers"].update(given=True))
-    assert "objects[0]: a snapshot holds no Secret" in refusal(
+    assert "objects[0]: a snapshot cannot contain Secret" in refusal(
         lambda it: it.update(objects=[body("Secret", "session")])
     )
-    assert "objects[0]: a Kubernetes object is needed" in refusal(lambda it: it.update(objects=[{"kind": "Node"}]))
+    assert "objects[0]: must be a Kubernetes object" in refusal(lambda it: it.update(objects=[{"kind": "Node"}]))
     two = refusal(lambda it: [it.pop("server"), it.pop("taken")])
     assert "server: " in two
     assert "taken: " in two
 
 
-def test_a_file_that_is_no_yaml_or_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_or_malformed_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(AirisError, match="No such file"):
         load_snapshot(tmp_path / "none.yaml")
     (tmp_path / "broken.yaml").write_text("a: [", encoding="utf-8")
@@ -125,7 +127,7 @@ def test_a_file_that_is_no_yaml_or_not_there_is_an_error(tmp_path: Path) -> None
         load_snapshot(tmp_path / "broken.yaml")
 
 
-def test_what_is_kept_has_no_annotation_and_no_status_of_the_moment() -> None:
+def test_kept_objects_have_no_transient_fields() -> None:
     seen = body(
         "PersistentVolumeClaim",
         "data",
@@ -160,7 +162,7 @@ def test_a_stack_of_defaults_refers_to_nothing_but_a_default_class() -> None:
     assert not (around.objects or around.later or around.lacks)
 
 
-def test_secrets_of_the_stacks_own_and_optional_ones_are_not_missed() -> None:
+def test_own_and_optional_secrets_are_not_missing() -> None:
     assert lacks(snapshot()) == {}
     assert "Deployment/airis-deployment" in lacks(snapshot(), webui=SESSION)
     pod = {"containers": [{"envFrom": [{"secretRef": {"name": "more", "optional": True}}]}]}
@@ -168,7 +170,7 @@ def test_secrets_of_the_stacks_own_and_optional_ones_are_not_missed() -> None:
     assert needs([job]) == []
 
 
-def test_a_key_that_is_missing_is_told_from_a_secret_that_is() -> None:
+def test_a_missing_key_differs_from_a_missing_secret() -> None:
     deployment = "Deployment/airis-deployment"
     held = Held(namespace="airis", name="session", keys=("other",))
     assert lacks(snapshot(), webui=SESSION)[deployment] == 'CreateContainerConfigError: secret "session" not found'
@@ -180,13 +182,13 @@ def test_a_key_that_is_missing_is_told_from_a_secret_that_is() -> None:
     assert deployment in lacks(snapshot(secrets=(elsewhere,)), webui=SESSION)
 
 
-def test_a_namespace_that_was_not_looked_into_is_not_known() -> None:
+def test_objects_in_other_namespaces_are_unknown() -> None:
     around = of_snapshot({"test": wanted(webui=SESSION).objects}, snapshot(namespaces=("other",)), TODAY)
     assert around.lacks == ()
     assert around.assumed["test"] == ("Secret session (key key)",)
 
 
-def test_an_access_mode_is_missing_only_where_a_new_volume_is_needed() -> None:
+def test_an_access_mode_matters_only_for_a_new_volume() -> None:
     shared = {"storage": {"accessMode": "ReadWriteMany"}}
     assert list(lacks(snapshot(), webui=shared)) == ["PersistentVolumeClaim/airis-pvc"]
     assert lacks(snapshot(claim("airis-pvc", "Bound")), webui=shared) == {}
@@ -194,14 +196,14 @@ def test_an_access_mode_is_missing_only_where_a_new_volume_is_needed() -> None:
     assert lacks(snapshot(objects=(nfs,)), webui=shared) == {}
 
 
-def test_without_a_default_class_claims_that_name_none_are_pending() -> None:
+def test_without_a_default_class_claims_without_a_class_are_pending() -> None:
     plain = {**LOCAL, "metadata": {"name": "local"}}
     found = lacks(snapshot(objects=(plain,)), ollama={"storage": {"storageClass": "local"}})
     assert list(found) == ["PersistentVolumeClaim/airis-pvc"]
     assert "there is no default StorageClass; there are: local" in found["PersistentVolumeClaim/airis-pvc"]
 
 
-def test_a_gateway_must_take_routes_of_the_namespace() -> None:
+def test_a_gateway_must_allow_routes_from_the_namespace() -> None:
     route = {"hosts": ["chat.example.com"], "tls": False, "parentRefs": [{"name": "public", "namespace": "infra"}]}
     defined = (
         Definition(
@@ -222,23 +224,23 @@ def test_a_gateway_must_take_routes_of_the_namespace() -> None:
         return lacks(seen, gateway=route).get("HTTPRoute/airis-route", "")
 
     assert said({"from": "All"}) == ""
-    assert said({"from": "Same"}) == "Gateway infra/public takes no routes from namespace airis"
+    assert said({"from": "Same"}) == "Gateway infra/public does not allow routes from namespace airis"
     assert said({"from": "Selector", "selector": {"matchLabels": {"team": "chat"}}}) == ""
-    assert "takes no routes" in said({"from": "Selector", "selector": {"matchLabels": {"team": "other"}}})
+    assert "does not allow routes" in said({"from": "Selector", "selector": {"matchLabels": {"team": "other"}}})
     assert "is not programmed" in said({"from": "All"}, status="False")
     assert "no matches for kind" in lacks(snapshot(), gateway=route)["HTTPRoute/airis-route"]
 
 
-def test_notes_say_what_is_not_as_in_the_cluster() -> None:
+def test_notes_list_differences_from_the_cluster() -> None:
     def notes(**fields: Any) -> tuple[str, ...]:
         return of_snapshot({"test": wanted().objects}, snapshot(**fields), TODAY).notes
 
     assert notes() == ()
     assert notes(taken=date(2026, 10, 28)) == ()
     assert notes(taken=date(2026, 10, 27)) == (
-        "the snapshot is 32 days old, of 2026-10-27: take it anew with `airis snapshot`",
+        "the snapshot is 32 days old (2026-10-27): take a new one with `airis snapshot`",
     )
-    assert notes(server="v1.30.1")[0].startswith("the cluster is Kubernetes v1.30.1, the rehearsal's control plane v")
+    assert notes(server="v1.30.1")[0].startswith("the cluster runs Kubernetes v1.30.1, the sandbox v")
     assert notes(webhooks=("ValidatingWebhookConfiguration/kyverno",)) == (
         "not rehearsed, admission webhooks: ValidatingWebhookConfiguration/kyverno",
     )
@@ -260,7 +262,9 @@ def test_notes_say_what_is_not_as_in_the_cluster() -> None:
     ],
     ids=str,
 )
-def test_whether_load_balancers_get_addresses_is_told_by_what_runs(objects: dict[str, Any], given: str) -> None:
+def test_load_balancer_addresses_are_detected_from_services_and_controllers(
+    objects: dict[str, Any], given: str
+) -> None:
     seen = Seen()
     seen.objects["services"] = [
         body(
@@ -282,7 +286,7 @@ def test_whether_load_balancers_get_addresses_is_told_by_what_runs(objects: dict
     assert found.evidence
 
 
-def test_a_pod_that_comes_less_far_keeps_its_own_reason() -> None:
+def test_a_pod_that_fails_earlier_keeps_its_own_reason() -> None:
     deployment = next(each for each in wanted().objects if each["kind"] == "Deployment")
     service = next(each for each in wanted().objects if each["metadata"]["name"] == "airis-service")
     name = deployment["metadata"]["name"]
@@ -312,8 +316,8 @@ VERDICT = Verdict(
 )
 
 
-def test_a_verdict_says_what_it_assumed_in_every_format(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = ["assumed to be there: Secret session (key key)", "note: not rehearsed, admission webhooks: kyverno"]
+def test_a_verdict_lists_assumptions_in_every_format(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = ["assumed to exist: Secret session (key key)", "note: not rehearsed, admission webhooks: kyverno"]
     print_verdict(VERDICT)
     assert [each for each in capsys.readouterr().out.splitlines() if each in lines] == lines
     print_verdicts([VERDICT, VERDICT])
@@ -325,7 +329,7 @@ def test_a_verdict_says_what_it_assumed_in_every_format(capsys: pytest.CaptureFi
     assert all(each in text for each in lines)
 
 
-def test_a_diff_is_held_against_a_snapshot(project: Path, command: Command) -> None:
+def test_a_diff_is_compared_with_a_snapshot(project: Path, command: Command) -> None:
     settings = {
         "airis:webui": {**SESSION, "storage": {"size": "5Gi"}},
         "airis:ollama": {"replicas": 0},
@@ -341,25 +345,25 @@ def test_a_diff_is_held_against_a_snapshot(project: Path, command: Command) -> N
     problems = [each["words"] for each in json.loads(out)["problems"] if each["side"] == "cluster"]
     assert problems == [
         'Deployment/airis-deployment: CreateContainerConfigError: secret "session" not found',
-        "PersistentVolumeClaim/airis-pvc: it has 2Gi and becomes 5Gi, and its class local allows no expansion",
+        "PersistentVolumeClaim/airis-pvc: would grow from 2Gi to 5Gi; its class local does not allow expansion",
     ]
     assert code == 0
     _, out, _ = command("diff", "-s", "mine", "--against", "empty.yaml", "--cluster", "cluster.yaml")
-    assert f"does not come up in the cluster: {problems[0]}" in out
+    assert f"fails in the cluster: {problems[0]}" in out
 
 
-def test_options_that_exclude_each_other_are_refused_before_anything_is_started(
+def test_mutually_exclusive_options_are_rejected_before_anything_starts(
     project: Path, command: Command, no_cluster: None
 ) -> None:
     (project / "cluster.yaml").write_text(written(snapshot()), encoding="utf-8")
     code, _, err = command("rehearse", "-s", "cpu", "--engine", "--cluster", "cluster.yaml")
-    assert (code, "with --cluster or with --engine, not with both" in err) == (1, True)
+    assert (code, "--engine and --cluster are mutually exclusive" in err) == (1, True)
     code, _, err = command("rehearse", "-s", "cpu", "--nodes", "cluster.yaml")
-    assert (code, "it is a snapshot of a cluster" in err, "--cluster" in err) == (1, True, True)
+    assert (code, "this is a snapshot of a cluster" in err, "--cluster" in err) == (1, True, True)
     (project / "nodes.yaml").write_text("nodes: [{name: a, cpu: 1, memory: 1Gi}]", encoding="utf-8")
     code, _, err = command("rehearse", "-s", "cpu", "--cluster", "nodes.yaml")
-    assert (code, "it is no snapshot of a cluster" in err, "--nodes" in err) == (1, True, True)
+    assert (code, "this is not a snapshot of a cluster" in err, "--nodes" in err) == (1, True, True)
     code, out, err = command("snapshot", "-s", "cpu", "--namespace", "chat")
-    assert (code, out, "exclude each other" in err) == (1, "", True)
+    assert (code, out, "mutually exclusive" in err) == (1, "", True)
     code, out, err = command("snapshot", "-s", "cpu")
     assert (code, out, "no cluster is configured" in err) == (4, "", True)

@@ -148,7 +148,7 @@ def test_stacks_with_the_same_objects_are_not_rehearsed_together(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project)
-    with pytest.raises(AirisError, match="stacks cpu and gpu both make") as caught:
+    with pytest.raises(AirisError, match="stacks cpu and gpu both have") as caught:
         rehearse_stacks(["cpu", "gpu"], None, timeout_seconds=1)
     assert "airis:namespace" in caught.value.remedy
     with pytest.raises(AirisError, match="one stack at a time"):

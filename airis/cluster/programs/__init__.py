@@ -1,1 +1,1 @@
-"""Kubernetes' own programs on this machine: downloaded or built, checked, and cached."""
+"""The programs of Kubernetes on this machine: downloaded or built, verified, and cached."""

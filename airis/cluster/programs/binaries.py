@@ -1,6 +1,6 @@
-"""The programs of the sandbox: downloaded where the network allows, built from pinned Go modules where not, and cached.
+"""The programs of the sandbox: downloaded if the network allows, otherwise built from pinned Go modules, and cached.
 
-go.mod names them and their versions, go.sum their checksums; nothing is stated here a second time.
+go.mod pins them and their versions, go.sum their checksums.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ MODULE = Path(__file__).parent
 """The folder with the sandbox's go.mod and go.sum."""
 
 MIN_FREE_BYTES = 6 * 10**9
-"""What a cold build needs at most: Go's own cache of what it compiled, and the programs."""
+"""The maximum disk space of a cold build: Go's build cache, and the programs."""
 
 _PROBE_SECONDS = 3.0
 _DOWNLOAD_SECONDS = 60.0
@@ -45,28 +45,28 @@ class Program:
     name: str
     package: str
     release: str = ""
-    """URL of the released program, or of the archive with it; {version}, {os} and {arch} are filled in."""
+    """URL of the released program, or of the archive with it, with the placeholders {version}, {os} and {arch}."""
     checksums: str = ""
-    """URL of the published SHA-256, alone or in a list; empty where none is published."""
+    """URL of the published SHA-256, alone or in a list; empty if none is published."""
     pins: Path = MODULE
     """The folder with the go.mod and go.sum that pin it."""
     source: str = ""
-    """The module in go.mod that decides on the version; empty where the package's own does."""
+    """The module in go.mod that determines the version; empty for the package's module."""
     tags: str = ""
-    """Go's build tags, separated by commas."""
+    """Go build tags, separated by commas."""
     cgo: bool = False
     """Whether it is built with C libraries of this machine."""
     version_variable: str = ""
-    """Go's name of the variable that gets the version without its `v`; empty where the program tells it by itself."""
+    """The Go variable to set to the version without its `v`; empty if the program has its version built in."""
 
     @property
     def module(self) -> str:
-        """The module in go.mod that decides on the version."""
+        """The module in go.mod that determines the version."""
         return self.source or max((each for each in versions(self.pins) if self.package.startswith(each)), key=len)
 
     @property
     def version(self) -> str:
-        """The version, as `v1.36.3`."""
+        """The version, such as `v1.36.3`."""
         return versions(self.pins)[self.module]
 
 
@@ -95,31 +95,31 @@ def versions(pins: Path = MODULE) -> dict[str, str]:
 
 @cache
 def go_version(pins: Path = MODULE) -> str:
-    """The oldest Go that the go.mod in `pins` accepts, as `1.26.0`."""
+    """The minimum Go version of the go.mod in `pins`, such as `1.26.0`."""
     match = re.search(r"^go (\S+)$", (pins / "go.mod").read_text(encoding="utf-8"), re.MULTILINE)
     assert match is not None, "go.mod has no go line"  # noqa: S101  (a file of this package)
     return match[1]
 
 
 def system() -> tuple[str, str]:
-    """Operating system and processor architecture, in Go's words."""
+    """Operating system and processor architecture, as Go names them."""
     machine = platform.machine().lower()
     return platform.system().lower(), {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
 
 
 @dataclass(frozen=True)
 class Binaries:
-    """The programs in one folder of the cache, with what their files must be."""
+    """The programs in one folder of the cache, with their checksums."""
 
     folder: Path
     programs: tuple[Program, ...] = PROGRAMS
 
     def path(self, name: str) -> Path:
-        """Where the program lies."""
+        """The path of the program."""
         return self.folder / name
 
     def damaged(self) -> list[Program]:
-        """The programs that are missing, or are not what was put there. Reads every byte: 0.3 s for 400 MB."""
+        """The programs that are missing or have changed. Reads every byte: 0.3 s for 400 MB."""
         recorded = self._recorded()
         with ThreadPoolExecutor() as pool:
             digests = pool.map(_sha256, (self.path(each.name) for each in self.programs))
@@ -130,7 +130,7 @@ class Binaries:
             ]
 
     def put(self, program: Program, file: Path) -> None:
-        """Moves a finished program into the cache, and records what it is. An interruption leaves it out altogether."""
+        """Moves a complete program into the cache, and records its checksum. Atomic: an interruption leaves nothing behind."""
         file.chmod(0o755)
         digest = _sha256(file)
         file.replace(self.path(program.name))
@@ -151,12 +151,12 @@ class Binaries:
 
 
 Fetch = Callable[[Program, Path, Advance], None]
-"""Brings a program to a path, telling how far it is (0 to 1); raises EnvironmentProblem or OSError."""
+"""Fetches a program to a path, reporting its progress (0 to 1); raises EnvironmentProblem or OSError."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A way to get programs, and the word for it."""
+    """A way to get programs, and the verb for messages."""
 
     verb: str
     fetch: Fetch
@@ -166,27 +166,27 @@ class Source:
 def ensure(
     sources: Iterable[Source] | None = None, root: Path | None = None, programs: tuple[Program, ...] = PROGRAMS
 ) -> Binaries:
-    """The programs, verified; what is missing or damaged is fetched first.
+    """The verified programs, after fetching missing and damaged ones.
 
-    `programs` share one go.mod; they are the sandbox's if not given. Released ones are downloaded where the network allows;
-    else they are built: the sandbox's take about six minutes on two cores, once. `root` is the cache. Raises
-    EnvironmentProblem where no source works.
+    `programs` share one go.mod, and are by default the sandbox's. Releases are downloaded if the network allows, otherwise
+    built: once, the sandbox's take about six minutes on two cores. `root` is the cache. Raises EnvironmentProblem if no source
+    works.
     """
     root = root or cache_root()
     binaries = cached(root, programs)
     folder = binaries.folder
-    if not binaries.damaged():  # whoever has all of them waits for nobody who fetches others
+    if not binaries.damaged():  # complete: no need to wait for a process that fetches others
         return binaries
     with held(lock_at(root / "programs.lock"), f"it fetches {_owner(programs)}"):
         folder.mkdir(parents=True, exist_ok=True)
         missing = binaries.damaged()
         if not missing:
             return binaries
-        for left in folder.glob(".part-*"):  # of a run that was interrupted
+        for left in folder.glob(".part-*"):  # from an interrupted run
             shutil.rmtree(left, ignore_errors=True)
         broken = [each.name for each in missing if binaries.path(each.name).exists()]
         if broken:
-            print(f"The cached {', '.join(broken)} is damaged and is fetched anew.", file=sys.stderr, flush=True)
+            print(f"The cached {', '.join(broken)} is damaged, fetching it again.", file=sys.stderr, flush=True)
         for source in sources or (Source("Downloading", download, _reachable), building(root)):
             missing = _fetch_all(source, missing, binaries)
             if not missing:
@@ -195,13 +195,13 @@ def ensure(
 
 
 def cached(root: Path | None = None, programs: tuple[Program, ...] = PROGRAMS) -> Binaries:
-    """The programs as they lie in the cache, unverified: for what was started from there."""
+    """The programs in the cache, without verification."""
     return Binaries((root or cache_root()) / "programs" / _key(programs), programs)
 
 
 @cache
 def _key(programs: tuple[Program, ...] = PROGRAMS) -> str:
-    """A folder's name: readable, and different as soon as a pin, a build tag or the machine's kind is."""
+    """The folder's name, which depends on the pins, the build tags and the platform."""
     first = programs[0]
     files = [first.pins / "go.mod", first.pins / "go.sum", *sorted(first.pins.glob("*.go"))]
     pins = b"".join(each.read_bytes() for each in files)
@@ -236,11 +236,11 @@ def _fetch_all(source: Source, programs: list[Program], binaries: Binaries) -> l
 
 
 class Refused(Exception):
-    """What was downloaded is not what its publisher says it is."""
+    """A download does not match its checksum."""
 
 
 def _reachable() -> bool:
-    """Whether released programs can be downloaded here: one quick question."""
+    """Whether released programs can be downloaded, according to one quick request."""
     try:
         return requests.head(_KUBERNETES.partition("release/")[0], timeout=_PROBE_SECONDS).status_code < 500  # noqa: PLR2004
     except requests.RequestException:
@@ -248,9 +248,9 @@ def _reachable() -> bool:
 
 
 def download(program: Program, target: Path, advance: Advance) -> None:
-    """Downloads a released program over HTTPS, and compares it with the published checksum where there is one.
+    """Downloads a released program over HTTPS, and compares it with the published checksum, if there is one.
 
-    Raises Refused when they differ, and OSError (requests' errors are) when the network fails.
+    Raises Refused if they differ, and OSError (the base of requests' errors) if the network fails.
     """
     os_name, arch = system()
     url = program.release.format(version=program.version, os=os_name, arch=arch)
@@ -270,13 +270,13 @@ def download(program: Program, target: Path, advance: Advance) -> None:
         try:
             _extract(file, target)
         except (tarfile.TarError, EOFError, zlib.error) as error:
-            raise Refused(f"{url} is no archive with {program.name} in it: {error}") from None
+            raise Refused(f"{url} is not an archive that contains {program.name}: {error}") from None
     else:
         file.replace(target)
 
 
 def _extract(archive: Path, target: Path) -> None:
-    """Takes the file that is called like `target` out of the archive, whatever folder it is in there."""
+    """Extracts the file with the name of `target` from the archive, from whatever folder."""
     with tarfile.open(archive) as opened:
         for member in opened:
             if member.isfile() and Path(member.name).name == target.name:
@@ -289,7 +289,7 @@ def _extract(archive: Path, target: Path) -> None:
 
 
 def _compare(file: Path, published: str, url: str) -> None:
-    """`published` is a checksum alone, or lines of checksum and file name."""
+    """Raises Refused if the checksum differs. `published` is a checksum, or lines of checksum and file name."""
     name = url.rpartition("/")[2]
     lines = [line.split() for line in published.splitlines() if line.strip()]
     expected = next((line[0] for line in lines if len(line) == 1 or line[-1].lstrip("*") == name), None)
@@ -298,15 +298,15 @@ def _compare(file: Path, published: str, url: str) -> None:
 
 
 def building(root: Path) -> Source:
-    """Builds programs with Go, which is looked for when the first one is built."""
+    """Builds programs with Go, which is located when the first one is built."""
 
     @cache
     def go(pins: Path) -> str:
         free = shutil.disk_usage(root).free
         if free < MIN_FREE_BYTES:
             raise EnvironmentProblem(
-                f"building programs needs {MIN_FREE_BYTES / 1e9:.0f} GB of disk, and {root} has {free / 1e9:.1f} GB left",
-                "make room, or choose another folder with AIRIS_CACHE",
+                f"building programs needs {MIN_FREE_BYTES / 1e9:.0f} GB of disk, but {root} has {free / 1e9:.1f} GB left",
+                "free disk space, or set another folder with AIRIS_CACHE",
             )
         return str(toolchain.find_go(go_version(pins), root))
 
@@ -334,14 +334,14 @@ def building(root: Path) -> Source:
         if process.returncode:
             raise EnvironmentProblem(
                 f"go build {program.package} failed:\n" + "\n".join(last),
-                "the Go module proxy must be reachable the first time; try again, it goes on where it stopped",
+                "the first build needs access to the Go module proxy; try again, the build continues where it stopped",
             )
 
     return Source("Building", build)
 
 
 def _linker_flags(program: Program) -> str:
-    """Small, and with the version: clients cannot parse a server that does not tell its own."""
+    """Strips symbols and sets the version, without which clients cannot parse the server's version."""
     flags = "-s -w"
     if program.module == "k8s.io/kubernetes":
         major, minor, _ = program.version.removeprefix("v").split(".")

@@ -1,4 +1,4 @@
-"""Where the sandbox keeps what it needs between runs."""
+"""The cache folder of the sandbox."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from platformdirs import user_cache_path
 
 
 def cache_root() -> Path:
-    """The cache folder: $AIRIS_CACHE, or `airis` in the user's own cache folder."""
+    """The cache folder: $AIRIS_CACHE, or `airis` in the user's cache folder."""
     if chosen := os.environ.get("AIRIS_CACHE"):
         return Path(chosen).expanduser().resolve()
     return user_cache_path("airis")

@@ -1,4 +1,4 @@
-"""Locks between processes, which say who is waited for. A holder that dies leaves none behind (flock)."""
+"""Locks between processes, which report the process that holds them. The lock of a dead process is released (flock)."""
 
 import os
 import sys
@@ -11,19 +11,19 @@ from filelock import FileLock, Timeout
 from airis.terminal.errors import EnvironmentProblem
 
 PATIENCE_SECONDS = 0.3
-"""How long a wait may last before it is worth a line on stderr."""
+"""How long to wait before printing a message to stderr."""
 
 
 def lock_at(path: Path) -> FileLock:
-    """Returns the lock that lies at `path`. One instance can be taken again by the thread that has it.
+    """Returns the lock at `path`, which is reentrant for the thread that holds it.
 
-    Raises EnvironmentProblem when its folder can neither be found nor made.
+    Raises EnvironmentProblem if its folder does not exist and cannot be created.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EnvironmentProblem(
-            f"cannot make the folder {path.parent}: {error.strerror}", "choose another one with AIRIS_CACHE"
+            f"cannot create the folder {path.parent}: {error.strerror}", "set another one with AIRIS_CACHE"
         ) from None
     return FileLock(path)
 
@@ -32,8 +32,8 @@ def lock_at(path: Path) -> FileLock:
 def held(lock: FileLock, what: str, timeout: float = -1) -> Iterator[None]:
     """Holds `lock` while the block runs.
 
-    `what` says what the holder does, for the line that is printed to stderr when this has to wait. Raises
-    EnvironmentProblem, which names the holder's process, when `timeout` seconds (-1: for ever) do not suffice.
+    `what` describes what the holder does, for the message on stderr when this has to wait. Raises EnvironmentProblem, naming
+    the holder's process, after `timeout` seconds (-1: never).
     """
     holder = Path(f"{lock.lock_file}.pid")
     try:
@@ -48,7 +48,7 @@ def held(lock: FileLock, what: str, timeout: float = -1) -> Iterator[None]:
                 f"let it finish, or end it; the lock is {lock.lock_file}",
             ) from None
     try:
-        # Only read by those that wait, so a stale one (its writer is gone) does no harm.
+        # Only read by waiting processes, so a stale file does no harm
         holder.write_text(str(os.getpid()))
         yield
     finally:

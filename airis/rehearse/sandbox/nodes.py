@@ -1,4 +1,4 @@
-"""Nodes for the sandbox: the default ones, a short description, or what `kubectl get nodes -o yaml` says of a real cluster."""
+"""Descriptions of the sandbox's nodes: the default ones, a file in the short form, or `kubectl get nodes -o yaml`."""
 
 import re
 from collections.abc import Mapping
@@ -18,24 +18,24 @@ DEFAULT = Path(__file__).with_name("nodes.yaml")
 _TAINT = re.compile(r"(?P<key>[^=:]+)(?:=(?P<value>[^:]*))?:(?P<effect>[^:]+)")
 _QUANTITY = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?")
 _NAME_LENGTH = 57
-"""A node's name is the value of a label, too: 63 characters, of which `-9999` may be ours."""
+"""A node's name is also a label value: at most 63 characters, including a suffix up to `-9999`."""
 
 
 def _parsed_taint(given: object) -> object:
     if not isinstance(given, str) or not (match := _TAINT.fullmatch(given)):
-        raise ValueError("a taint as kubectl writes it is needed: key=value:NoSchedule, key:NoSchedule, ...")
+        raise ValueError("must be a taint in kubectl's notation: key=value:NoSchedule, key:NoSchedule, ...")
     return match.groupdict()
 
 
 def _quantity(given: object) -> str:
     text = str(given)
     if _QUANTITY.fullmatch(text) is None:
-        raise ValueError("a Kubernetes quantity is needed, such as 8, 500m or 32Gi")
+        raise ValueError("must be a Kubernetes quantity, such as 8, 500m or 32Gi")
     return text
 
 
 class _ClusterObject(BaseModel):
-    """What we read of an object that a cluster wrote; it may say more. An empty key is the same as none."""
+    """The fields to read from an object of a cluster; others are ignored. An empty key is the same as none."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
@@ -46,7 +46,7 @@ class _ClusterObject(BaseModel):
 
 
 class Taint(_ClusterObject):
-    """A taint; `timeAdded` is left out."""
+    """A taint, without `timeAdded`."""
 
     key: LabelKey
     value: LabelValue = ""
@@ -54,21 +54,21 @@ class Taint(_ClusterObject):
 
 
 class Metadata(_ClusterObject):
-    """What we read of a node's metadata."""
+    """The fields to read from a node's metadata."""
 
     name: Dns1123Subdomain
     labels: dict[LabelKey, LabelValue] = Field(default_factory=dict)
 
 
 class Spec(_ClusterObject):
-    """What we read of a node's spec."""
+    """The fields to read from a node's spec."""
 
     taints: tuple[Taint, ...] = ()
     unschedulable: bool = False
 
 
 class Status(_ClusterObject):
-    """What we read of a node's status."""
+    """The fields to read from a node's status."""
 
     allocatable: dict[str, Annotated[str, BeforeValidator(_quantity)]] = Field(default_factory=dict)
     capacity: dict[str, Annotated[str, BeforeValidator(_quantity)]] = Field(default_factory=dict)
@@ -76,12 +76,12 @@ class Status(_ClusterObject):
     @model_validator(mode="after")
     def _offers_something(self) -> Self:
         if not self.allocatable and not self.capacity:
-            raise ValueError("allocatable (or capacity) must say what the node offers")
+            raise ValueError("allocatable (or capacity) must list the node's resources")
         return self
 
 
 class Node(_ClusterObject):
-    """A Node as `kubectl get` shows it."""
+    """A Node from `kubectl get`."""
 
     kind: Literal["Node"]
     metadata: Metadata
@@ -89,7 +89,7 @@ class Node(_ClusterObject):
     status: Status
 
     def node(self) -> KubeObject:
-        """The node without what its kubelet or cloud wrote of the moment: heartbeats, addresses, not-ready taints."""
+        """The node without transient fields of kubelet and cloud: heartbeats, addresses, not-ready taints."""
         taints = [each for each in self.spec.taints if not each.key.startswith("node.kubernetes.io/")]
         return {
             "apiVersion": "v1",
@@ -104,13 +104,13 @@ class Node(_ClusterObject):
 
 
 class NodeList(_ClusterObject):
-    """What `kubectl get nodes -o yaml` writes."""
+    """The output of `kubectl get nodes -o yaml`."""
 
     items: tuple[Node, ...] = ()
 
 
 class NodeGroup(BaseModel):
-    """Some nodes of one kind, in the short form."""
+    """Several equal nodes, in the short form."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -124,7 +124,7 @@ class NodeGroup(BaseModel):
     resources: Mapping[ResourceName, Annotated[StrictInt, Field(ge=0)]] = Field(default_factory=dict)
 
     def nodes(self) -> list[KubeObject]:
-        """The nodes as Kubernetes objects, named `<name>-0` and on."""
+        """The nodes as Kubernetes objects, named `<name>-0`, `<name>-1` and so on."""
         return [self._node(f"{self.name}-{number}") for number in range(self.count)]
 
     def _node(self, name: str) -> KubeObject:
@@ -152,13 +152,13 @@ class NodeFile(BaseModel):
 def load_nodes(path: Path | None = None) -> list[KubeObject]:
     """Reads nodes from a file, or the default ones.
 
-    The file is in the short form (see nodes.yaml), or holds Node objects: one or several YAML documents, or a List. Of those,
-    labels, taints, unschedulable and allocatable resources count.
+    The file is in the short form (see nodes.yaml), or contains Node objects: one or several YAML documents, or a List. Only
+    their labels, taints, unschedulable and allocatable resources are used.
 
     Raises AirisError with the file, the entry and the key.
     """
     path = path or DEFAULT
-    found = documents_in(path, unreadable="name a file that describes nodes")
+    found = documents_in(path, unreadable="pass a file that describes nodes")
     documents = [each for each in found if each is not None]
     nodes: list[KubeObject] = []
     wrong: list[str] = []
@@ -171,21 +171,19 @@ def load_nodes(path: Path | None = None) -> list[KubeObject]:
         except ValidationError as error:
             wrong += [f"{place}{in_words(each)}" for each in error.errors()]
     if wrong:
-        raise AirisError(
-            "\n  ".join([f"{path}: these entries are wrong:", *wrong]), f"see {DEFAULT} for the short form"
-        )
+        raise AirisError("\n  ".join([f"{path}: invalid entries:", *wrong]), f"see {DEFAULT} for the short form")
     if not nodes:
-        raise AirisError(f"{path}: it describes no node", f"see {DEFAULT} for the short form")
+        raise AirisError(f"{path}: describes no nodes", f"see {DEFAULT} for the short form")
     names = [each["metadata"]["name"] for each in nodes]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise AirisError(f"{path}: these nodes stand in it twice: {', '.join(twice)}")
+        raise AirisError(f"{path}: duplicate nodes: {', '.join(twice)}")
     return nodes
 
 
 def _nodes_of(document: Any) -> list[KubeObject]:
     kind = str(document.get("kind", "")) if isinstance(document, dict) else ""
     if isinstance(document, dict) and "snapshot" in document:
-        raise AirisError("it is a snapshot of a cluster", "name it with --cluster")
+        raise AirisError("this is a snapshot of a cluster", "pass it with --cluster")
     if kind.endswith("List"):
         return [each.node() for each in NodeList.model_validate(document).items]
     if kind:

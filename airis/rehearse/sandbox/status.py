@@ -1,4 +1,4 @@
-"""What a sandbox is and costs, as a table."""
+"""The status of a sandbox as a table."""
 
 from rich.table import Table
 
@@ -7,10 +7,10 @@ from airis.terminal.console import console
 
 
 def print_status(status: SandboxStatus) -> None:
-    """Prints what a sandbox is and costs."""
+    """Prints the status and the resource usage of a sandbox."""
     if not status.running:
-        left = f"; left over: {', '.join(status.processes)}" if status.processes else ""
-        print(f"The sandbox {status.name} does not run{left}. `airis sandbox up` starts it.")
+        left = f"; leftover processes: {', '.join(status.processes)}" if status.processes else ""
+        print(f"The sandbox {status.name} is not running{left}. `airis sandbox up` starts it.")
         return
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row("Sandbox", status.name)

@@ -1,4 +1,4 @@
-"""A snapshot of a cluster: what a rehearsal needs to know of it, in a file that holds nothing secret."""
+"""A snapshot of a cluster: what a rehearsal needs to know about it, in a file without secrets."""
 
 from airis.rehearse.snapshot.model import Snapshot, load_snapshot, written
 

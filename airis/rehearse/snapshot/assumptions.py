@@ -1,4 +1,4 @@
-"""What a stack refers to and nobody has looked for: a rehearsal assumes that it is there, and says so."""
+"""Objects that a stack refers to and a rehearsal cannot check: it assumes that they exist, and lists them."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,11 +13,11 @@ from airis.rehearse.snapshot.references import ADDRESS, Need, is_defined
 from airis.rehearse.snapshot.volumes import claim_with, spec_of_volume
 
 _SIZE = "1Ti"
-"""More than any claim asks for."""
+"""More than any claim requests."""
 
 
 def assumed_definitions(stack: Sequence[KubeObject]) -> Iterator[KubeObject]:
-    """Definitions of the kinds that the stack uses: ours, or one that takes everything."""
+    """Definitions of the kinds that the stack uses: the bundled ones, or definitions without a schema."""
     ours = definitions_for(stack)
     yield from ours
     known = {(each["spec"]["group"], each["spec"]["names"]["kind"]) for each in ours}
@@ -37,13 +37,13 @@ def assumed_definitions(stack: Sequence[KubeObject]) -> Iterator[KubeObject]:
 
 
 def open_definition(definition: Definition) -> KubeObject:
-    """A definition that takes any object of the kind: its schema is not known."""
+    """A definition that accepts any object of the kind, because its schema is unknown."""
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     name = f"{definition.plural}.{definition.group}"
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        # Wanted of groups of Kubernetes' own
+        # Required for API groups of Kubernetes itself
         "metadata": {"name": name, "annotations": {"api-approved.kubernetes.io": "unapproved, for rehearsals"}},
         "spec": {
             "group": definition.group,
@@ -58,7 +58,7 @@ def open_definition(definition: Definition) -> KubeObject:
 
 
 def assumed_classes(wanted: Sequence[Need]) -> Iterator[KubeObject]:
-    """Classes of those names that do what most do."""
+    """Classes with those names and common properties."""
     for kind, name in dict.fromkeys((each.kind, each.name) for each in wanted if each.name):
         match kind:
             case "StorageClass":
@@ -70,7 +70,7 @@ def assumed_classes(wanted: Sequence[Need]) -> Iterator[KubeObject]:
 
 
 def assumed_claims(wanted: Sequence[Need]) -> Iterator[KubeObject]:
-    """Claims of those names, bound."""
+    """Bound claims with those names."""
     for name, namespace in dict.fromkeys(
         (each.name, each.namespace) for each in wanted if each.kind == "PersistentVolumeClaim"
     ):
@@ -87,7 +87,7 @@ def assumed_claims(wanted: Sequence[Need]) -> Iterator[KubeObject]:
 
 
 def lines(wanted: Sequence[Need]) -> tuple[str, ...]:
-    """What is assumed, a line for each kind."""
+    """The assumptions, one line for each kind."""
     found: dict[str, dict[str, set[str]]] = {}
     for each in wanted:
         name = each.name or "the default"

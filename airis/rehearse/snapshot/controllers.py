@@ -1,4 +1,4 @@
-"""Does in the sandbox what others do in a cluster while a stack comes up."""
+"""Does the work of a cluster's other controllers in the sandbox, while stacks start."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from airis.rehearse.snapshot.environment import Surroundings
 
 
 class Attendant:
-    """Does in the sandbox what has to be done while stacks come up."""
+    """Creates assumed objects and provisions volumes in the sandbox, while stacks start."""
 
     def __init__(self, around: Surroundings, kubectl: Kubectl) -> None:
         self._around = around
@@ -16,9 +16,9 @@ class Attendant:
         self._kubectl = kubectl
 
     def __call__(self, live: Sequence[KubeObject]) -> bool:
-        """Makes what is assumed in a namespace once that is there, and the volumes that provisioners would make.
+        """Creates assumed objects once their namespace exists, and the volumes that provisioners would create.
 
-        Returns whether there was something to do.
+        Returns whether it created anything.
         """
         there = {each["metadata"]["name"] for each in live if each["kind"] == "Namespace"}
         ready = [each for each in self._later if _place_of(each) in there]
@@ -32,5 +32,5 @@ class Attendant:
 
 
 def _place_of(body: KubeObject) -> str:
-    """The namespace of a claim, or of the claim that a volume is for."""
+    """The namespace of a claim, or of a volume's claim."""
     return str(body["metadata"].get("namespace") or body["spec"]["claimRef"]["namespace"])

@@ -1,4 +1,4 @@
-"""What stands around stacks in a rehearsal: what is put into the sandbox, what is known to be missing, what is assumed."""
+"""The environment of stacks in a rehearsal: objects for the sandbox, known gaps, and assumptions."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,27 +19,27 @@ _DOMAIN = re.compile(r"\.svc\.(?P<domain>[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)")
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Around one or several stacks that are rehearsed together."""
+    """The environment of one or several stacks that are rehearsed together."""
 
     definitions: tuple[KubeObject, ...] = ()
-    """Of kinds that a bare API server does not know."""
+    """CustomResourceDefinitions that the stacks need."""
     objects: tuple[KubeObject, ...] = ()
-    """What is in the cluster before the stacks come."""
+    """The objects that are in the cluster before the stacks."""
     replaces: bool = False
-    """Whether `objects` are in the place of the sandbox's own: a snapshot was given."""
+    """Whether `objects` replace the sandbox's defaults, because a snapshot was given."""
     later: tuple[KubeObject, ...] = ()
-    """What is assumed in the stacks' own namespaces: it can be made when these are there."""
+    """Assumed objects in the stacks' namespaces, to be created once these exist."""
     lacks: tuple[Lack, ...] = ()
     unprovisioned: frozenset[tuple[str, str]] = frozenset()
-    """Claims, by namespace and name, that their provisioner makes no volume for."""
+    """Claims, by namespace and name, that their provisioner cannot provision."""
     assumed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """By stack: what it refers to and nobody has looked for, a line for each kind."""
+    """By stack: references that were not checked, one line for each kind."""
     notes: tuple[str, ...] = ()
-    """What is not rehearsed, or not as in the cluster."""
+    """What is not rehearsed, or differs from the cluster."""
 
 
 def without_snapshot(stacks: Mapping[str, Sequence[KubeObject]]) -> Surroundings:
-    """Everything that the stacks refer to is assumed to be there."""
+    """The environment if everything that the stacks refer to is assumed to exist."""
     wanted = {name: needs(objects) for name, objects in stacks.items()}
     everything = [body for objects in stacks.values() for body in objects]
     every = list(dict.fromkeys(need for found in wanted.values() for need in found))
@@ -47,7 +47,7 @@ def without_snapshot(stacks: Mapping[str, Sequence[KubeObject]]) -> Surroundings
         definitions=tuple(assumed_definitions(everything)),
         objects=tuple(assumed_classes(every)),
         later=tuple(assumed_claims(every)),
-        # The default class is the sandbox's own, and its claims show whether it works
+        # The sandbox has a default class, so that reference is rehearsed
         assumed={
             name: lines([each for each in found if each.kind != "StorageClass" or each.name])
             for name, found in wanted.items()
@@ -56,13 +56,13 @@ def without_snapshot(stacks: Mapping[str, Sequence[KubeObject]]) -> Surroundings
 
 
 def of_snapshot(stacks: Mapping[str, Sequence[KubeObject]], snapshot: Snapshot, today: date) -> Surroundings:
-    """What the cluster of the snapshot has; what the snapshot does not tell is assumed."""
+    """The environment from a snapshot; what the snapshot does not contain is assumed."""
     everything = [body for objects in stacks.values() for body in objects]
     judged = {name: sorted_out(objects, snapshot) for name, objects in stacks.items()}
     lacks = tuple(dict.fromkeys(lack for found, _ in judged.values() for lack in found))
     unknown = list(dict.fromkeys(need for _, found in judged.values() for need in found))
     claims = frozenset(each.by[1:] for each in lacks if each.by[0] == "PersistentVolumeClaim")
-    nodes = () if snapshot.knows("nodes") else ("Nodes: the sandbox's own",)
+    nodes = () if snapshot.knows("nodes") else ("Nodes: the sandbox's default ones",)
     return Surroundings(
         definitions=tuple(definitions_of(everything, snapshot)),
         objects=(*objects_of(snapshot, everything), *assumed_classes(unknown)),
@@ -78,9 +78,9 @@ def of_snapshot(stacks: Mapping[str, Sequence[KubeObject]], snapshot: Snapshot, 
 def _notes(snapshot: Snapshot, stack: Sequence[KubeObject], today: date) -> Iterator[str]:
     days = (today - snapshot.taken).days
     if snapshot.is_old(today):
-        yield f"the snapshot is {days} days old, of {snapshot.taken}: take it anew with `airis snapshot`"
+        yield f"the snapshot is {days} days old ({snapshot.taken}): take a new one with `airis snapshot`"
     if minor(snapshot.server) not in ((0, 0), minor(here := versions()["k8s.io/kubernetes"])):
-        yield f"the cluster is Kubernetes {snapshot.server}, the rehearsal's control plane {here}"
+        yield f"the cluster runs Kubernetes {snapshot.server}, the sandbox {here}"
     if snapshot.webhooks:
         yield f"not rehearsed, admission webhooks: {', '.join(snapshot.webhooks)}"
     if policies := sorted(
@@ -93,13 +93,12 @@ def _notes(snapshot: Snapshot, stack: Sequence[KubeObject], today: date) -> Iter
         yield f"NetworkPolicies have no effect in the cluster: {snapshot.network.plugin} does not enforce them"
     if snapshot.domain and (others := sorted(_domains(stack) - {snapshot.domain})):
         yield (
-            f"the cluster's DNS domain is {snapshot.domain}, and pods look for names in {', '.join(others)} "
-            "(airis:clusterDomain)"
+            f"the cluster's DNS domain is {snapshot.domain}, but pods use names in {', '.join(others)} (airis:clusterDomain)"
         )
 
 
 def _domains(stack: Sequence[KubeObject]) -> set[str]:
-    """DNS domains of clusters that the pods' variables name."""
+    """The cluster DNS domains in the pods' environment variables."""
     pods = [pod_of(each) for each in stack]
     containers = [each for pod in pods for part in ("initContainers", "containers") for each in pod.get(part) or []]
     values = [str(variable.get("value", "")) for each in containers for variable in each.get("env") or []]

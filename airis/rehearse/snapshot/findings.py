@@ -1,6 +1,6 @@
-"""Findings of a rehearsal, with what is known to be missing in the cluster.
+"""Adds to the findings of a rehearsal what is known to be missing in the cluster.
 
-KWOK's nodes start pods that a kubelet would not, and nobody in the sandbox serves an Ingress or gives an address.
+KWOK's nodes start pods that a kubelet would not, and the sandbox has no ingress or load balancer controller.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ Key = tuple[str, str, str]
 
 
 def held_back(findings: Sequence[Finding], wanted: Sequence[KubeObject], lacks: Sequence[Lack]) -> list[Finding]:
-    """The findings, those pending that something is missing for. A workload's pods stand below it, and have its reason."""
+    """The findings, with objects pending that lack something. A workload's pods follow it in the list, and get its reason."""
     words: dict[Key, str] = {}
     for lack in lacks:
         words[lack.by] = f"{words[lack.by]}; {lack.words}" if lack.by in words else lack.words
@@ -41,14 +41,14 @@ def held_back(findings: Sequence[Finding], wanted: Sequence[KubeObject], lacks: 
 
 
 def _with_reason(finding: Finding, words: str) -> Finding:
-    """A pod that does not come as far as that has another reason, and what the API server refused is not there at all."""
+    """The finding as pending for this reason, unless it was rejected, or its pod fails earlier for another reason."""
     if finding.state is State.REFUSED or (finding.kind == "Pod" and not finding.ok and finding.reason):
         return finding
     return replace(finding, state=State.PENDING, reason=words)
 
 
 def _without_volume(workload: KubeObject, words: Mapping[Key, str]) -> str:
-    """What a pod waits for that mounts a claim whose provisioner makes no volume: the scheduler does not say it."""
+    """Why a pod is pending that mounts an unprovisioned claim; the scheduler does not report it."""
     namespace = workload.get("metadata", {}).get("namespace", "")
     mounted = [each["persistentVolumeClaim"]["claimName"] for each in _volumes(workload)]
     missing = [name for name in mounted if ("PersistentVolumeClaim", namespace, name) in words]
@@ -61,7 +61,7 @@ def _volumes(workload: KubeObject) -> list[KubeObject]:
 
 
 def _selects(service: KubeObject, workload: KubeObject) -> bool:
-    """Whether it is a Service that sends requests to the pods of that workload."""
+    """Whether it is a Service that selects the pods of that workload."""
     if service.get("kind") != "Service" or key_of(service)[1] != key_of(workload)[1]:
         return False
     labels = workload["spec"]["template"]["metadata"].get("labels", {})

@@ -1,4 +1,4 @@
-"""What a snapshot keeps of each kind of object. What is not a row here stays in the cluster."""
+"""The fields that a snapshot keeps of each kind of object. Other kinds and fields are not in the file."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from airis.rehearse.sandbox.nodes import Node
 _ANNOTATIONS = (
     "storageclass.kubernetes.io/is-default-class",
     "ingressclass.kubernetes.io/is-default-class",
-    "api-approved.kubernetes.io",  # without it the API server takes no definition of a *.k8s.io group
+    "api-approved.kubernetes.io",  # without it the API server rejects definitions of a *.k8s.io group
 )
-"""Annotations that mean something in a rehearsal. Others may hold anything: `kubectl apply` keeps the whole object in one."""
+"""Annotations that a rehearsal needs. Others may contain anything: `kubectl apply` stores the whole object in one."""
 _LABELLED = ("Namespace", "Node")
-"""Kinds whose labels something selects by."""
+"""Kinds whose labels are used by selectors."""
 
 
 @dataclass(frozen=True)
@@ -23,16 +23,16 @@ class Kept:
 
     kind: str
     fields: tuple[str, ...] = ()
-    """Paths of the fields; what is not there is left out."""
+    """Paths of the fields."""
     own: bool = False
-    """Whether only the objects of the namespaces that were asked for are kept."""
+    """Whether only objects in the selected namespaces are kept."""
     asked: bool = True
-    """Whether all objects of it are listed; others are asked for by name."""
+    """Whether all objects of the kind are listed; others are read by name."""
     made: Callable[[KubeObject], KubeObject] | None = None
-    """Makes the kept object in another way."""
+    """Computes further fields."""
 
     def of(self, body: KubeObject) -> dict[str, Any]:
-        """The object, stripped."""
+        """The object with only the kept fields."""
         made = self.made(body) if self.made else {}
         found = {"apiVersion": body["apiVersion"], "kind": self.kind, "metadata": metadata_of(body), **made}
         for path in self.fields:
@@ -41,7 +41,7 @@ class Kept:
 
 
 def metadata_of(body: KubeObject) -> dict[str, Any]:
-    """Name, namespace, and the labels and annotations that count; sorted."""
+    """Name, namespace, and the kept labels and annotations, sorted."""
     given = body["metadata"]
     annotations = {key: text for key, text in sorted((given.get("annotations") or {}).items()) if key in _ANNOTATIONS}
     labels = dict(sorted((given.get("labels") or {}).items())) if body["kind"] in _LABELLED else {}
@@ -76,7 +76,7 @@ def _gateway(body: KubeObject) -> KubeObject:
 
 
 def _definition(body: KubeObject) -> KubeObject:
-    """A definition without the descriptions of its fields, which are most of it, and without its conversion webhook."""
+    """A definition without the descriptions of its fields, which are its largest part, and without its conversion webhook."""
     spec = {key: body["spec"][key] for key in ("group", "names", "scope")}
     versions = [
         {key: _undescribed(each[key]) for key in ("name", "served", "storage", "schema", "subresources") if key in each}
@@ -87,7 +87,7 @@ def _definition(body: KubeObject) -> KubeObject:
 
 def _undescribed(value: Any) -> Any:
     if isinstance(value, Mapping):
-        # A field may itself be called `description`: then it is a schema, and no text
+        # A field may be named `description`: its value is then a schema, not text
         return {
             key: _undescribed(each) for key, each in value.items() if key != "description" or not isinstance(each, str)
         }
@@ -99,7 +99,7 @@ KEPT: Mapping[str, Kept] = {
     "nodes": Kept("Node", made=_node),
     "customresourcedefinitions.apiextensions.k8s.io": Kept("CustomResourceDefinition", asked=False, made=_definition),
     "storageclasses.storage.k8s.io": Kept(
-        # Not its parameters: some drivers have credentials among them
+        # Without its parameters, which contain credentials with some drivers
         "StorageClass",
         ("provisioner", "volumeBindingMode", "allowVolumeExpansion", "reclaimPolicy", "allowedTopologies"),
     ),
@@ -146,4 +146,4 @@ KEPT: Mapping[str, Kept] = {
     "mutatingadmissionpolicies.admissionregistration.k8s.io": Kept("MutatingAdmissionPolicy", ("spec",)),
     "mutatingadmissionpolicybindings.admissionregistration.k8s.io": Kept("MutatingAdmissionPolicyBinding", ("spec",)),
 }
-"""By resource, in the order in which they stand in a file."""
+"""By resource, in the order of the file."""

@@ -1,4 +1,4 @@
-"""Holds what a stack needs against a snapshot: what is there, what is not, and what nobody knows."""
+"""Compares what a stack needs with a snapshot: what exists, what is missing, and what is unknown."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,23 +17,23 @@ _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 _RESOURCES = {kept.kind: resource for resource, kept in KEPT.items()} | {"Secret": "secrets", "ConfigMap": "configmaps"}
 _IN_EVERY_NAMESPACE = ("ConfigMap", "kube-root-ca.crt")
 _OF_NAMESPACES = ("Secret", "ConfigMap", "PersistentVolumeClaim")
-"""Kinds of which a snapshot knows some namespaces alone."""
+"""Kinds that a snapshot only contains for some namespaces."""
 
 _SHARED = ("ReadWriteMany", "ReadOnlyMany")
 
 
 @dataclass(frozen=True)
 class Lack:
-    """Why an object of a stack does not do its work in the cluster."""
+    """Why an object of a stack fails in the cluster."""
 
     by: tuple[str, str, str]
     """Kind, namespace and name of the object."""
     words: str
-    """In the words of the component that finds out: kubelet, scheduler, provisioner, API server."""
+    """The message of the component that fails: kubelet, scheduler, provisioner or API server."""
 
 
 def sorted_out(objects: Sequence[KubeObject], snapshot: Snapshot) -> tuple[list[Lack], list[Need]]:
-    """What the cluster lacks of what the objects need; and what the snapshot does not tell."""
+    """The needs of the objects that are missing in the cluster, and those that the snapshot does not cover."""
     lacks: list[Lack] = []
     unknown: list[Need] = []
     bodies = {key_of(each): each for each in objects}
@@ -47,10 +47,10 @@ def sorted_out(objects: Sequence[KubeObject], snapshot: Snapshot) -> tuple[list[
 
 
 def _missing(need: Need, body: KubeObject, snapshot: Snapshot) -> str | None:
-    """What is said where it is missing; empty where it is there, None where the snapshot does not tell."""
+    """The message if it is missing; empty if it exists, None if the snapshot does not cover it."""
     if need.kind == ADDRESS:
         given = snapshot.load_balancers
-        words = f"nothing in this cluster gives LoadBalancers addresses: {given.evidence}"
+        words = f"this cluster has no controller for LoadBalancer Services: {given.evidence}"
         return {"yes": "", "no": words, "unknown": None}[given.given]
     if not snapshot.knows(_RESOURCES[need.kind], need.namespace if need.kind in _OF_NAMESPACES else ""):
         return None
@@ -58,7 +58,7 @@ def _missing(need: Need, body: KubeObject, snapshot: Snapshot) -> str | None:
 
 
 def _named(need: Need, _body: KubeObject, snapshot: Snapshot) -> str:
-    """PriorityClasses and RuntimeClasses, as the API server's admission says it."""
+    """PriorityClasses and RuntimeClasses, with the message of the API server's admission."""
     return "" if named(snapshot.of_kind(need.kind), need.name) else f'{need.kind} "{need.name}" not found'
 
 
@@ -74,11 +74,11 @@ def _ingress_class(need: Need, _body: KubeObject, snapshot: Snapshot) -> str:
     there = snapshot.of_kind(need.kind)
     if named(there, need.name):
         return ""
-    return f"there is no IngressClass {need.name}, so no controller takes it; there are: {_names(there)}"
+    return f"there is no IngressClass {need.name}, so no controller serves it; there are: {_names(there)}"
 
 
 def _key(need: Need, _body: KubeObject, snapshot: Snapshot) -> str:
-    """What the kubelet says of a Secret or ConfigMap, or a key of it, that is missing."""
+    """The kubelet's message for a missing Secret or ConfigMap, or a missing key."""
     if (need.kind, need.name) == _IN_EVERY_NAMESPACE:
         return ""
     held = snapshot.secrets if need.kind == "Secret" else snapshot.config_maps
@@ -113,7 +113,7 @@ def _definition(need: Need, body: KubeObject, snapshot: Snapshot) -> str:
 
 
 def class_of(claim: KubeObject, snapshot: Snapshot) -> KubeObject | None:
-    """The class of a claim: the one it names, or the default; of several, the newest counts, which a snapshot does not tell."""
+    """The class of a claim: its own, or the default (with several defaults the first, because a snapshot has no ages)."""
     classes = snapshot.of_kind("StorageClass")
     name = claim["spec"].get("storageClassName")
     if name is not None:
@@ -160,7 +160,7 @@ _ASKED: Mapping[str, Callable[[Need, KubeObject, Snapshot], str]] = {
     "Secret": _key,
     "StorageClass": _class,
 }
-"""By kind, for those that are more than a name."""
+"""The checks by kind, for kinds whose name is not enough."""
 
 
 def _names(objects: Sequence[KubeObject]) -> str:

@@ -1,4 +1,4 @@
-"""The snapshot as data, and as a file of YAML: sorted, so that two of the same cluster differ where the cluster does."""
+"""The snapshot as data, and as a YAML file: sorted, so that a diff of two snapshots shows changes of the cluster."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -15,24 +15,24 @@ from airis.terminal.errors import AirisError
 from airis.terminal.input_files import documents_in, in_words
 
 VERSION: Literal[1] = 1
-"""Of the file. Keys may be added; one that is renamed or removed makes another version."""
+"""Version of the file. Adding keys keeps it; renaming or removing keys increments it."""
 
 OLD_DAYS = 31
-"""An older snapshot is said to be old."""
+"""A rehearsal notes that an older snapshot is old."""
 
-_REMEDY = "`airis snapshot > FILE` writes one; a file with nodes alone goes with --nodes"
+_REMEDY = "`airis snapshot > FILE` writes one; for a file with only nodes, use --nodes"
 _HEAD = """\
-# What `airis snapshot` saw of a cluster. No value of a Secret or ConfigMap is in it. docs/snapshot.md says what is.
+# A snapshot of a cluster by `airis snapshot`, without values of Secrets and ConfigMaps. docs/snapshot.md describes it.
 """
 
 
 def _kept_kind(given: Mapping[str, Any]) -> Mapping[str, Any]:
     name = given.get("metadata", {}).get("name") if isinstance(given.get("metadata"), Mapping) else None
     if not (isinstance(given.get("apiVersion"), str) and isinstance(given.get("kind"), str) and isinstance(name, str)):
-        raise ValueError("a Kubernetes object is needed, with apiVersion, kind and metadata.name")
+        raise ValueError("must be a Kubernetes object with apiVersion, kind and metadata.name")
     kinds = [each.kind for each in KEPT.values()]
     if given["kind"] not in kinds:
-        raise ValueError(f"a snapshot holds no {given['kind']}, but {', '.join(kinds)}")
+        raise ValueError(f"a snapshot cannot contain {given['kind']}, only {', '.join(kinds)}")
     return given
 
 
@@ -43,20 +43,20 @@ class _Part(BaseModel):
 
 
 class Addresses(_Part):
-    """Whether something gives Services of type LoadBalancer their addresses."""
+    """Whether the cluster assigns addresses to Services of type LoadBalancer."""
 
     given: Literal["yes", "no", "unknown"]
     evidence: str
-    """By what that is known."""
+    """How that was determined."""
 
 
 class Network(_Part):
     """The network plugin."""
 
     plugin: str
-    """Its name, or why it is not known."""
+    """Its name, or why it is unknown."""
     policies: Literal["enforced", "not enforced", "unknown"]
-    """What becomes of NetworkPolicies."""
+    """Whether it enforces NetworkPolicies."""
 
 
 class Held(_Part):
@@ -70,7 +70,7 @@ class Held(_Part):
 
 
 class Definition(_Part):
-    """A kind that a CustomResourceDefinition defines, with the versions that are served."""
+    """A kind from a CustomResourceDefinition, with its served versions."""
 
     group: str
     kind: str
@@ -80,7 +80,7 @@ class Definition(_Part):
 
 
 class Snapshot(_Part):
-    """What a rehearsal needs to know of a cluster."""
+    """What a rehearsal needs to know about a cluster."""
 
     snapshot: Literal[1] = VERSION
     """Version of the file."""
@@ -88,29 +88,29 @@ class Snapshot(_Part):
     server: str
     """Version of the API server."""
     namespaces: tuple[str, ...]
-    """The namespaces that were looked into. One of them that no Namespace is of does not exist."""
+    """The namespaces that were read. Those without a Namespace object do not exist."""
     domain: str | None
-    """The DNS domain of the cluster; null where it is not known."""
+    """The cluster's DNS domain; null if unknown."""
     network: Network
     load_balancers: Addresses
     unknown: dict[str, str] = Field(default_factory=dict)
-    """What could not be looked at, and why: by resource, those of a namespace as `NAMESPACE/RESOURCE`."""
+    """What could not be read, and why: by resource, or `NAMESPACE/RESOURCE` for namespaced ones."""
     webhooks: tuple[str, ...] = ()
     """Admission webhooks, by kind and name."""
     definitions: tuple[Definition, ...] = ()
     secrets: tuple[Held, ...] = ()
     config_maps: tuple[Held, ...] = ()
     objects: tuple[Annotated[Mapping[str, Any], AfterValidator(_kept_kind)], ...] = ()
-    """Kubernetes objects, stripped to what a rehearsal needs (see kept.py)."""
+    """Kubernetes objects, with only the fields that a rehearsal needs (see kept_fields.py)."""
 
     def of_kind(self, kind: str, namespace: str = "") -> list[KubeObject]:
-        """The objects of a kind; of one namespace, where the kind has them."""
+        """The objects of a kind; for namespaced kinds, in that namespace."""
         return [
             each for each in self.objects if each["kind"] == kind and each["metadata"].get("namespace", "") == namespace
         ]
 
     def knows(self, resource: str, namespace: str = "") -> bool:
-        """Whether the snapshot has all objects of a resource: of a namespace, or of the cluster."""
+        """Whether the snapshot has all objects of a resource, in a namespace or the cluster."""
         if namespace:
             return namespace in self.namespaces and f"{namespace}/{resource}" not in self.unknown
         return resource not in self.unknown
@@ -121,32 +121,32 @@ class Snapshot(_Part):
 
 
 def load_snapshot(path: Path) -> Snapshot:
-    """Reads a snapshot. Raises AirisError with the file, the entries that are wrong, and what would be right."""
+    """Reads a snapshot. Raises AirisError with the file and the invalid entries."""
     documents = documents_in(path, unreadable=_REMEDY, remedy=_REMEDY)
     document = documents[0] if len(documents) == 1 else None
     if not isinstance(document, dict) or "snapshot" not in document:
-        raise AirisError(f"{path}: it is no snapshot of a cluster", _REMEDY)
+        raise AirisError(f"{path}: this is not a snapshot of a cluster", _REMEDY)
     if document["snapshot"] != VERSION:
         raise AirisError(
-            f"{path}: it is a snapshot of version {document['snapshot']!r}, and this airis reads version {VERSION}",
+            f"{path}: the snapshot has version {document['snapshot']!r}, but this airis reads version {VERSION}",
             _REMEDY,
         )
     try:
         return Snapshot.model_validate(document)
     except ValidationError as error:
         wrong = [in_words(each) for each in error.errors()]
-        raise AirisError("\n  ".join([f"{path}: these entries are wrong:", *wrong]), _REMEDY) from None
+        raise AirisError("\n  ".join([f"{path}: invalid entries:", *wrong]), _REMEDY) from None
 
 
 def written(snapshot: Snapshot) -> str:
-    """The snapshot as YAML, the same for the same cluster."""
+    """The snapshot as YAML; equal clusters give equal files."""
     body = snapshot.model_dump(mode="json", by_alias=True)
     body["objects"] = in_order(body["objects"])
     return _HEAD + dump(body)
 
 
 def in_order(objects: Sequence[KubeObject]) -> list[KubeObject]:
-    """Sorted by kind, namespace and name; the fields of each by name, but for what says which object it is."""
+    """The objects sorted by kind, namespace and name; their fields by name, after apiVersion, kind and metadata."""
     kinds = [each.kind for each in KEPT.values()]
     found = sorted(
         objects,

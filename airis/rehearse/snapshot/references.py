@@ -1,4 +1,4 @@
-"""What a stack's objects refer to, and the stack itself does not make: it has to be in the cluster already."""
+"""Objects that a stack refers to and does not create: they must already exist in the cluster."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from airis.cluster.readiness import group_of, key_of, resource_of
 from airis.doctor.requirements import references_of
 
 PODS = ("Deployment", "StatefulSet", "Job", "DaemonSet", "CronJob")
-"""Kinds whose objects make pods of a template."""
+"""Kinds with a pod template."""
 
 ADDRESS = "LoadBalancer address"
 DEFINITION = "CustomResourceDefinition"
@@ -35,25 +35,25 @@ _BUILT_IN = frozenset(
         "storage",
     )
 )
-"""API groups with a dot that every API server has."""
+"""API groups with a dot that every API server serves."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """Something that one object of a stack refers to."""
+    """A reference of one of a stack's objects."""
 
     kind: str
     name: str
     namespace: str
-    """Empty for what is in none."""
+    """Empty for cluster-scoped objects."""
     by: tuple[str, str, str]
     """Kind, namespace and name of the object that refers to it."""
     key: str = ""
-    """The key that has to be in a Secret or ConfigMap; any if empty."""
+    """The required key of a Secret or ConfigMap; any if empty."""
     volume: str = ""
-    """The volume that a pod makes of it; empty for a variable."""
+    """The volume that mounts it; empty for a variable."""
     pulls: bool = False
-    """Whether images are pulled with it."""
+    """Whether it is a pull secret."""
     section: str = ""
     """The listener of a Gateway."""
     port: int | None = None
@@ -61,20 +61,20 @@ class Need:
 
 
 def needs(objects: Sequence[KubeObject]) -> list[Need]:
-    """Everything that the objects refer to outside of themselves, in their order."""
+    """All references of the objects to others, in order."""
     made = {key_of(each) for each in objects}
     found = [need for body in objects for need in _of(body, objects)]
     return [each for each in dict.fromkeys(found) if (each.kind, each.namespace, each.name) not in made]
 
 
 def is_defined(body: KubeObject) -> bool:
-    """Whether a CustomResourceDefinition defines its kind."""
+    """Whether its kind is from a CustomResourceDefinition."""
     group = group_of(body)
     return "." in group and group not in _BUILT_IN
 
 
 def pod_of(body: KubeObject) -> Mapping[str, Any]:
-    """The spec of the pods that an object makes; nothing for one that makes none."""
+    """The spec in an object's pod template; empty if it has none."""
     spec = body.get("spec") or {}
     if body["kind"] == "CronJob":
         spec = spec["jobTemplate"]["spec"]

@@ -1,4 +1,4 @@
-"""The objects of a snapshot as a sandbox takes them: without status, volumes that lead nowhere, Secrets without values."""
+"""The objects of a snapshot for the sandbox: without status, with dummy volumes, and Secrets without values."""
 
 from collections.abc import Iterator, Sequence
 
@@ -22,14 +22,14 @@ _AS_THEY_ARE = (
     "LimitRange",
 )
 _SYSTEM = "system-"
-"""PriorityClasses that every API server has begin so."""
+"""Prefix of the built-in PriorityClasses."""
 
 _POLICY_GROUP = "admissionregistration.k8s.io/v1"
-"""The version that the sandbox serves; older ones have the same fields."""
+"""The API version that the sandbox serves; older ones have the same fields."""
 
 
 def objects_of(snapshot: Snapshot, stack: Sequence[KubeObject]) -> Iterator[KubeObject]:
-    """What is in the cluster before these objects of stacks come."""
+    """The objects that are in the cluster before the stacks' objects."""
     made = {(each["kind"], each["metadata"].get("namespace", ""), each["metadata"]["name"]) for each in stack}
     there = {each["metadata"]["name"]: each for each in snapshot.of_kind("Namespace")}
     for name in snapshot.namespaces:
@@ -47,7 +47,7 @@ def objects_of(snapshot: Snapshot, stack: Sequence[KubeObject]) -> Iterator[Kube
     yield from _volumes(snapshot)
     for kind, found in (("Secret", snapshot.secrets), ("ConfigMap", snapshot.config_maps)):
         for held in found:
-            # What the stack makes itself, it fills itself; every namespace has its authorities' ConfigMap
+            # Not those that the stack creates; every namespace has a ConfigMap with the cluster's CA
             if (
                 held.name != "kube-root-ca.crt"
                 and (kind, held.namespace, held.name) not in made
@@ -62,7 +62,7 @@ def objects_of(snapshot: Snapshot, stack: Sequence[KubeObject]) -> Iterator[Kube
 
 
 def _volumes(snapshot: Snapshot) -> Iterator[KubeObject]:
-    """Volumes that are free, and claims with theirs."""
+    """Available volumes, and claims with their volumes."""
     volumes = {}
     for each in snapshot.of_kind("PersistentVolume"):
         spec = {key: value for key, value in each["spec"].items() if key != "claimRef"}
@@ -83,7 +83,7 @@ def _volumes(snapshot: Snapshot) -> Iterator[KubeObject]:
 
 
 def takes_parameters(body: KubeObject, snapshot: Snapshot) -> bool:
-    """Whether a policy, or that of a binding, is about parameters: of those only the cluster has the values."""
+    """Whether a policy, or a binding's policy, has parameters, whose values are only in the cluster."""
     policy = body["spec"].get("policyName", body["metadata"]["name"])
     return "paramRef" in body["spec"] or any(
         "paramKind" in each["spec"]
@@ -93,7 +93,7 @@ def takes_parameters(body: KubeObject, snapshot: Snapshot) -> bool:
 
 
 def definitions_of(stack: Sequence[KubeObject], snapshot: Snapshot) -> Iterator[KubeObject]:
-    """Definitions of the kinds that the stacks use and the cluster serves: its own, or ours, or one that takes everything."""
+    """Definitions of the kinds that the stacks use and the cluster serves: from the snapshot, bundled, or without a schema."""
     if not snapshot.knows("customresourcedefinitions.apiextensions.k8s.io"):
         yield from assumed_definitions(stack)
         return

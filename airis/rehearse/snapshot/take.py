@@ -1,4 +1,4 @@
-"""Takes a snapshot: asks a cluster, changes nothing. What may not be seen is left out, and said."""
+"""Takes a snapshot: reads from a cluster, and changes nothing. What may not be read is recorded as unknown."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -26,10 +26,10 @@ _NOT_SERVED = "the server doesn't have a resource type"
 _DEFINITIONS = "customresourcedefinitions.apiextensions.k8s.io"
 _WEBHOOKS = tuple(f"{each}webhookconfigurations.admissionregistration.k8s.io" for each in ("mutating", "validating"))
 _FOR_EVIDENCE = ("services", "daemonsets.apps", "deployments.apps")
-"""What is looked at and not kept: it tells the network plugin, and who gives LoadBalancers addresses."""
+"""Read but not kept: they show the network plugin, and whether LoadBalancer Services get addresses."""
 
 _UNSTABLE = ("helm.sh/release.v1", "kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token")
-"""Types of Secrets that come and go by themselves, and that no pod refers to."""
+"""Types of Secrets that are created and deleted automatically, and that no pod refers to."""
 
 _DEFINED = (
     "{{range .items}}{{.spec.group}} {{.spec.names.kind}} {{.spec.names.plural}} {{.spec.scope}}"
@@ -37,7 +37,7 @@ _DEFINED = (
 )
 _DOMAIN = re.compile(r"^\s*kubernetes\s+(?P<domain>[a-z0-9][a-z0-9.-]*)", re.MULTILINE)
 _COREDNS = ("coredns", "rke2-coredns-rke2-coredns")
-"""ConfigMaps of CoreDNS. Of its configuration, only the cluster's domain is read."""
+"""ConfigMaps of CoreDNS. Only the cluster's domain is read from its configuration."""
 
 _GIVERS = (
     "metallb",
@@ -48,7 +48,7 @@ _GIVERS = (
     "aws-load-balancer-controller",
     "cloud-controller-manager",
 )
-"""How the workloads begin to be called that give LoadBalancers addresses: of MetalLB, kube-vip, PureLB, k3s, clouds."""
+"""Name prefixes of the workloads of load balancer controllers: MetalLB, kube-vip, PureLB, k3s, clouds."""
 
 _CLOUDS = {
     "aws": "AWS",
@@ -57,18 +57,20 @@ _CLOUDS = {
     "digitalocean": "DigitalOcean",
     "hcloud": "Hetzner Cloud",
 }
-"""Clouds by the scheme of their nodes' providerID: each gives LoadBalancers addresses by itself."""
+"""Clouds by the scheme of their nodes' providerID: each has a load balancer controller."""
 
 
 def snapshot_of(stacks: Sequence[str], namespace: str | None, kubeconfig: Path | None) -> Snapshot:
-    """The snapshot of the cluster that the stacks go to, with their namespaces; `stacks` may hold patterns.
+    """The snapshot of the stacks' cluster, with their namespaces; `stacks` may contain patterns.
 
-    Without stacks, of the configured cluster with `namespace`, or else the namespace of its context. `kubeconfig` names another
-    cluster. Raises AirisError for a bad stack, and for stacks that go to different clusters, before anything is asked;
-    EnvironmentProblem where no cluster is configured or it does not answer.
+    Without stacks, of the configured cluster with `namespace`, or else the context's namespace. `kubeconfig` selects another
+    cluster. Raises AirisError for an invalid stack, and for stacks on different clusters, before any request;
+    EnvironmentProblem if no cluster is configured, or it does not answer.
     """
     if stacks and namespace is not None:
-        raise AirisError("--stack and --namespace exclude each other", "a stack has its own namespace: airis:namespace")
+        raise AirisError(
+            "--stack and --namespace are mutually exclusive", "a stack sets its namespace: airis:namespace"
+        )
     read = read_stacks(stacks) if stacks else [no_stack()]
     if kubeconfig is None:
         _refuse_several(read)
@@ -82,14 +84,14 @@ def snapshot_of(stacks: Sequence[str], namespace: str | None, kubeconfig: Path |
             return take(cluster, namespaces or [_of_context(cluster)], used, datetime.now(UTC).date())
         except KubectlError as error:
             raise EnvironmentProblem(
-                f"the cluster does not answer as it should: {error.message}", "nothing was changed"
+                f"unexpected answer from the cluster: {error.message}", "nothing was changed"
             ) from None
 
 
 def take(cluster: Cluster, namespaces: Sequence[str], used: Collection[tuple[str, str]], today: date) -> Snapshot:
-    """Asks the cluster. `used` are the groups and kinds whose definitions are kept whole, with their schema.
+    """Takes the snapshot. `used` are the groups and kinds whose definitions are kept with their schema.
 
-    Raises KubectlError when the cluster does not answer at all.
+    Raises KubectlError if the cluster does not answer.
     """
     version = versions_of(cluster)
     seen = Seen()
@@ -113,14 +115,14 @@ def take(cluster: Cluster, namespaces: Sequence[str], used: Collection[tuple[str
     for each in _FOR_EVIDENCE:
         unknown.pop(each, None)
     if domain is None:
-        unknown["domain"] = "No ConfigMap of CoreDNS in kube-system that may be read tells it."
+        unknown["domain"] = "No readable ConfigMap of CoreDNS in kube-system contains it."
     return Snapshot(
         taken=today,
         server=str(version.get("serverVersion", {}).get("gitVersion", "")),
         namespaces=tuple(sorted(namespaces)),
         domain=domain,
         network=Network(
-            plugin=plugin or "unknown: none of those that are known was found",
+            plugin=plugin or "unknown: no known network plugin was found",
             policies="unknown" if enforces is None else "enforced" if enforces else "not enforced",
         ),
         load_balancers=addresses,
@@ -140,7 +142,7 @@ def _refuse_several(stacks: Sequence[StackFile]) -> None:
     places = {(each.context, each.server) for each in found.values() if each is not None}
     if len(places) > 1:
         words = ", ".join(f"{name}: {each}" for name, each in found.items())
-        raise AirisError(f"these stacks go to different clusters ({words})", "take a snapshot of each cluster")
+        raise AirisError(f"these stacks are on different clusters ({words})", "take a snapshot of each cluster")
 
 
 def _kinds(stack: StackFile) -> Iterator[tuple[str, str]]:
@@ -185,7 +187,7 @@ def _whole(
     used: Collection[tuple[str, str]],
     unknown: dict[str, str],
 ) -> list[KubeObject]:
-    """The definitions of the kinds that stacks use, with their schemas: the sandbox checks their objects by them."""
+    """The definitions of the kinds that stacks use, with their schemas, with which the sandbox validates objects."""
     names = [f"{each.plural}.{each.group}" for each in definitions if (each.group, each.kind) in used]
     if not names:
         return []
@@ -197,7 +199,7 @@ def _whole(
 
 
 def _inside(cluster: Cluster, unknown: dict[str, str]) -> Iterator[KubeObject]:
-    """A namespace itself, and the objects in it that are kept."""
+    """A namespace, and the kept objects in it."""
     try:
         yield from (KEPT["namespaces"].of(each) for each in cluster.get("namespaces", cluster.namespace))
     except KubectlError as error:
@@ -246,11 +248,11 @@ def _domain(cluster: Cluster) -> str | None:
 
 
 def addresses_of(seen: Seen, unknown: Mapping[str, str]) -> Addresses:
-    """Whether something gives LoadBalancers addresses: those that have one tell, then those who could give them."""
+    """Whether LoadBalancer Services get addresses: by existing Services, then by controllers and nodes."""
     services = [each for each in seen.objects.get("services", ()) if each["spec"].get("type") == "LoadBalancer"]
     having = [each for each in services if ((each.get("status") or {}).get("loadBalancer") or {}).get("ingress")]
     if having:
-        return Addresses(given="yes", evidence=f"Services that have one: {listed(map(_named, having))}")
+        return Addresses(given="yes", evidence=f"Services with an address: {listed(map(_named, having))}")
     workloads = [*seen.objects.get("daemonsets.apps", ()), *seen.objects.get("deployments.apps", ())]
     givers = [
         _named(each)
@@ -258,7 +260,7 @@ def addresses_of(seen: Seen, unknown: Mapping[str, str]) -> Addresses:
         if any(part in text for part in _GIVERS for text in (name_of(each), str(each["metadata"].get("namespace"))))
     ]
     if givers:
-        return Addresses(given="yes", evidence=f"who gives them runs: {listed(givers)}")
+        return Addresses(given="yes", evidence=f"load balancer controller: {listed(givers)}")
     schemes = {
         str((each.get("spec") or {}).get("providerID", "")).partition("://")[0]
         for each in seen.objects.get("nodes", ())
@@ -266,10 +268,10 @@ def addresses_of(seen: Seen, unknown: Mapping[str, str]) -> Addresses:
     if clouds := sorted(_CLOUDS[each] for each in schemes if each in _CLOUDS):
         return Addresses(given="yes", evidence=f"the nodes are machines of {listed(clouds)}")
     if without := [_named(each) for each in services]:
-        return Addresses(given="no", evidence=f"Services that have none: {listed(without)}")
+        return Addresses(given="no", evidence=f"Services without an address: {listed(without)}")
     if missing := [each for each in (*_FOR_EVIDENCE, "nodes") if each in unknown]:
-        return Addresses(given="unknown", evidence=f"not to be listed: {', '.join(missing)}")
-    return Addresses(given="no", evidence="no Service has one, and no controller is known here that would give it")
+        return Addresses(given="unknown", evidence=f"listing is not permitted: {', '.join(missing)}")
+    return Addresses(given="no", evidence="no Service has an address, and no known load balancer controller was found")
 
 
 def _named(body: KubeObject) -> str:
@@ -277,7 +279,7 @@ def _named(body: KubeObject) -> str:
 
 
 def _with_readable_volumes(objects: Sequence[KubeObject]) -> Iterator[KubeObject]:
-    """Volumes that are free, and those of the claims that are kept, which are called after their claim, not by its UID."""
+    """Available volumes, and those of kept claims, renamed from the claim's UID to its name."""
     claims = {
         (each["metadata"]["namespace"], name_of(each)) for each in objects if each["kind"] == "PersistentVolumeClaim"
     }

@@ -1,4 +1,4 @@
-"""Claims and volumes for the sandbox, where no pod mounts any."""
+"""Claims and volumes for the sandbox, where no pod mounts them."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from airis.cluster.kubectl import KubeObject
 
 
 def spec_of_volume(claim: KubeObject) -> dict[str, Any]:
-    """The spec of a volume that the claim could have."""
+    """The spec of a volume that fits the claim."""
     spec, capacity = claim["spec"], (claim.get("status") or {}).get("capacity")
     return {
         "accessModes": spec.get("accessModes") or ["ReadWriteOnce"],
@@ -17,11 +17,11 @@ def spec_of_volume(claim: KubeObject) -> dict[str, Any]:
 
 
 def claim_with(claim: KubeObject, called: str, *, lost: bool = False) -> KubeObject:
-    """The claim, with the volume of that name if one is named; `lost` for a claim whose volume is gone."""
+    """The claim, bound to the volume with that name, if given; `lost` for a claim whose volume is missing."""
     spec = dict(claim["spec"])
     if called:
         spec |= {"volumeName": called, "storageClassName": spec.get("storageClassName", "")}
-    # What marks a claim that was bound once: the controller then finds that its volume is gone
+    # This annotation marks a claim that was bound: the controller then finds that its volume is missing
     marks = {"annotations": {"pv.kubernetes.io/bind-completed": "yes"}} if lost else {}
     return {
         "apiVersion": "v1",
