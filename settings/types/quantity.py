@@ -77,10 +77,11 @@ def _canonical_cpu(given: Any) -> str:
 def _canonical_bytes(given: Any) -> str:
     text = _text(given)
     size = as_bytes(text)
-    suffixes, base = (_BINARY, 1024) if text[-1] == "i" else (_DECIMAL, 1000)
-    for suffix, power in reversed(suffixes.items()):
-        if size % base**power == 0:
-            return f"{size // base**power}{suffix}"
+    # A number without a suffix is decimal for the server, whatever it was written as: 0.9765625Ki is 1000, and so 1k
+    for suffixes, base in ((_BINARY, 1024), (_DECIMAL, 1000))[text[-1] != "i" :]:
+        for suffix, power in reversed(suffixes.items()):
+            if size % base**power == 0:
+                return f"{size // base**power}{suffix}"
     return str(size)
 
 

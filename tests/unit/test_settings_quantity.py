@@ -66,6 +66,7 @@ def test_cpu_is_in_the_api_servers_canonical_form(given: object, stored: str) ->
         ("2048Gi", "2Ti"),
         ("1.5Ki", "1536"),
         ("0.5Ki", "512"),
+        ("0.9765625Ki", "1k"),
         ("1000M", "1G"),
         ("1.5G", "1500M"),
         ("1024M", "1024M"),
@@ -96,10 +97,12 @@ def test_bytes_have_the_largest_suffix_that_leaves_a_whole_number(text: str) -> 
     stored = canonical_bytes(text)
     digits = stored.rstrip("".join({*"".join(BINARY + DECIMAL)}))
     suffix = stored.removeprefix(digits)
-    suffixes, base = (["", *BINARY], 1024) if text.endswith("i") else (["", *DECIMAL], 1000)
+    suffixes, base = ([*BINARY], 1024) if stored.endswith("i") else (["", *DECIMAL], 1000)
     assert digits.isdecimal()
     assert suffix in suffixes
     assert suffix == suffixes[-1] or int(digits) % base != 0
+    assert not stored.endswith("i") or text.endswith("i")
+    assert stored.endswith("i") or not text.endswith("i") or amount(stored) % 1024 != 0
 
 
 @given(cpu_quantities)
