@@ -7,6 +7,8 @@ STACK ?= cpu
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Unit tests wait now and then: three processes keep two cores busy
+SMALL := --numprocesses=3
 # Tests on the sandbox mostly wait: six processes, each with its own sandbox (1 GB), keep two cores busy
 PARALLEL := --numprocesses=6 --dist=loadscope --no-loadscope-reorder
 # Stories mostly wait for pods: two processes, each with its own node (2 GB)
@@ -42,10 +44,10 @@ types: $(VENV)/.dev ## Check types
 	$(BIN)/mypy
 
 unit: $(VENV)/.dev ## Unit tests only: no control plane
-	$(BIN)/pytest tests/unit --numprocesses=auto --maxprocesses=8
+	$(BIN)/pytest tests/unit $(SMALL)
 
 quick: lint types ## Style, types, and the tests that your change concerns: under a minute
-	@tests="$$($(BIN)/python -m maintenance.touched)"; if [ -n "$$tests" ]; then $(BIN)/pytest $$tests --numprocesses=auto --maxprocesses=8; fi
+	@tests="$$($(BIN)/python -m maintenance.touched)"; if [ -n "$$tests" ]; then $(BIN)/pytest $$tests $(SMALL); fi
 
 sandbox: $(VENV)/.run ## Download or build the control plane for rehearsals
 	@$(BIN)/airis sandbox build

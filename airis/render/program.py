@@ -21,8 +21,9 @@ import pulumi
 from google.protobuf import json_format
 from google.protobuf.struct_pb2 import Struct, Value
 from pulumi.runtime import mocks, rpc
+from pulumi.runtime._callbacks import _CallbackServicer
 from pulumi.runtime.proto.resource_pb2 import ReadResourceResponse, RegisterResourceResponse
-from pulumi.runtime.settings import SETTINGS, _get_callbacks, get_root_resource
+from pulumi.runtime.settings import SETTINGS, get_root_resource
 from pulumi.runtime.stack import run_pulumi_func
 
 from airis.stack_file.stacks import StackFile
@@ -131,6 +132,7 @@ def _run(stack: StackFile, generate: bool) -> Rendering:
     pulumi.runtime.set_mocks(
         recorder.mocks, project="airis", stack=stack.name, preview=False, logger=_log, monitor=recorder
     )
+    SETTINGS.callbacks = _Unserved(recorder)
     SETTINGS.outputs = set()  # otherwise a failed run leaves its pending outputs to the next one
     program = stack.path.parent / "__main__.py"
 
@@ -142,7 +144,6 @@ def _run(stack: StackFile, generate: bool) -> Rendering:
             sys.path.remove(str(program.parent))
 
     async def drain() -> Mapping[str, Any]:
-        await _get_callbacks()  # several resources with hooks would each start a server for them
         await asyncio.wait_for(run_pulumi_func(go), TIMEOUT_SECONDS)
         root = get_root_resource()
         exports = getattr(root, "outputs", {})
@@ -177,6 +178,15 @@ class _Inline(ThreadPoolExecutor):
         except Exception as error:  # raised again when the SDK awaits the result
             called.set_exception(error)
         return called
+
+
+class _Unserved(_CallbackServicer):
+    """Takes the program's hooks without a server for the calls of an engine: the SDK would start one for each resource."""
+
+    def __init__(self, monitor: Any) -> None:
+        self._monitor = monitor
+        self._target = ""
+        self._callbacks, self._transforms, self._state_migrations = {}, {}, {}
 
 
 class _Recorder(mocks.MockMonitor):

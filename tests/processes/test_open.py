@@ -54,7 +54,7 @@ if "port-forward" in words:
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     print(f"Forwarding from 127.0.0.1:{{server.server_address[1]}} -> 8080", flush=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     while not (place / "lost").exists():
         time.sleep(0.02)
     (place / "lost").unlink()

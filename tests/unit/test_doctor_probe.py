@@ -453,7 +453,7 @@ def asking(password: str, *, tls: ssl.SSLContext | None = None, proxy: bool = Fa
             """Clients that do not trust it close the connection."""
 
     server = Server(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield server.server_port
     finally:

@@ -35,7 +35,7 @@ def serving(answer: Serve) -> Iterator[tuple[str, list[BaseHTTPRequestHandler]]]
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield f"127.0.0.1:{server.server_port}", asked
     finally:
