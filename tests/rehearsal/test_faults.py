@@ -145,7 +145,7 @@ def test_the_only_gpu_node_falls_silent_and_comes_back(faulty: Faulty) -> None:
     assert ollama.reason == "the pod is terminating, and its node has not confirmed its end"
     said = doctor(faulty, GPU)
     assert said["pods"] == "Pod/ollama-0 is stuck terminating: node gpu-0 is unreachable"
-    assert said["nodes (warning)"] == "not ready: gpu-0; 1 of 2 nodes are"
+    assert said["nodes (warning)"] == "not ready: gpu-0; 1 of 2 nodes are ready"
 
     faulty.revive("gpu-0")
     ready_again(faulty, "ollama-0")
