@@ -15,8 +15,8 @@ _IMAGES = ROOT / "docs" / "img"
 
 def tests() -> Iterator[Row]:
     """the unit tests"""
-    (unit,) = side_by_side(1, python("-m", "pytest", "-q", "-nauto", "tests/unit"))
-    yield Row("unit tests", unit, "the whole run", None, 20)
+    (unit,) = side_by_side(1, python("-m", "pytest", "-q", "-n3", "tests/unit"))
+    yield Row("unit tests", unit, "the whole run", None, 40)
 
 
 def tenants() -> Iterator[Row]:

@@ -42,7 +42,7 @@ def engine() -> Iterator[Row]:
                 command("pulumi", "stack", "init", "gpu", "--cwd", str(folder / project), env=environment)()
             preview, empty = side_by_side(5, pulumi("gpu", "preview"), pulumi("empty", "preview"))
             yield Row(
-                "`pulumi preview -s gpu`, a new stack", preview, "the same of an empty Python program", empty, 1.6
+                "`pulumi preview -s gpu`, a new stack", preview, "the same of an empty Python program", empty, 1.5
             )
             seconds: list[float] = []
             for _ in range(3):
