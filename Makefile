@@ -7,6 +7,8 @@ STACK ?= cpu
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Otherwise each of some hundred processes compiles the project anew
+unexport PYTHONDONTWRITEBYTECODE
 # Unit tests wait now and then: three processes keep two cores busy
 SMALL := --numprocesses=3
 # Tests on the sandbox mostly wait: six processes, each with its own sandbox (1 GB), keep two cores busy

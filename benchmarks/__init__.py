@@ -1,1 +1,1 @@
-"""Benchmarks, as ratios of measurements of one run. `make bench` writes docs/benchmarks.md."""
+"""Benchmarks, as ratios that do not depend on the machine. `make bench` writes docs/benchmarks.md."""

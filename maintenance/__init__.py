@@ -1,1 +1,1 @@
-"""What keeps the project's pins fresh. Nothing here runs in a stack, or is needed by one."""
+"""Tools for contributors: outdated pins, and the tests that a change concerns."""

@@ -37,7 +37,8 @@ def doctor(
     """Find problems that would make a deployment fail.
 
     Checks this machine, the cluster, what a stack needs from the cluster, and the running workloads. Read-only, except for
-    --probe, which creates pods and deletes them. Exit code 3: a problem was found. Exit code 4: the cluster is unreachable.
+    --probe, which creates pods and deletes them. Exit code 3: a problem was found. Exit code 4: the cluster is not
+    configured or unreachable.
     """
     from airis.doctor import examine
     from airis.doctor.report import print_examination

@@ -78,11 +78,11 @@ def rehearse(
     ] = False,
     output: Format = OutputFormat.TABLE,
 ) -> None:
-    """Start the stack on a local control plane.
+    """Apply the stack to a local control plane, and report on each object.
 
     The control plane is real, the nodes are simulated. Several stacks run in parallel. With --cluster, it has the classes,
     quotas, claims, Secrets and policies of your cluster. Without it, whatever the stack refers to is assumed to exist, and is
-    listed. Exit code 0 only if everything starts.
+    listed. Exit code 0 only if everything becomes ready.
     """
     from airis.rehearse.rehearsal import rehearse_stacks
     from airis.rehearse.verdict import exit_code, print_verdicts

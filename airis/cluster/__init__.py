@@ -1,1 +1,1 @@
-"""A cluster, by kubeconfig and kubectl: which one it is, its objects, and what became of them."""
+"""A cluster, by kubeconfig and kubectl: which one it is, its objects, and their status."""

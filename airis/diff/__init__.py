@@ -1,4 +1,4 @@
-"""Shows what a change does to a stack: `airis diff`, and the review of pull requests.
+"""Shows what a change does to a stack: `airis diff`.
 
 Light to import: heavy modules are imported while the other revision already renders.
 """

@@ -6,6 +6,7 @@ from settings import OllamaSettings, WebUISettings
 from settings.types.secrets import SecretsSettings
 from settings.types.variables import declared
 from tests.app.effects import PLACES, TESTS, keys, without
+from tests.app.test_administrators_pages import said
 from tests.unit.drawing import ROOT
 from tests.unit.test_features import functions
 
@@ -31,6 +32,11 @@ def test_each_key_has_one_test_or_is_listed_as_having_none() -> None:
     assert sorted((shown | set(listed)) - set(keys())) == [], "no such key"
     assert sorted(set(keys()) - shown - set(listed)) == [], "needs a test of its effect"
     assert listed == sorted(set(listed)), "sorted, and each once"
+
+
+@pytest.mark.parametrize("key", PLACES)
+def test_each_key_of_a_page_has_a_value_in_the_stack_of_that_page(key: str) -> None:
+    said(PLACES[key].stack, key)  # a KeyError here is one in `make test-app`
 
 
 @pytest.mark.parametrize("test", sorted(set(TESTS.values())))
