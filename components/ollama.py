@@ -8,7 +8,13 @@ from pulumi_kubernetes.apps.v1 import (
     StatefulSetPersistentVolumeClaimRetentionPolicyArgs,
     StatefulSetSpecArgs,
 )
-from pulumi_kubernetes.core.v1 import PersistentVolumeClaimArgs, Service, ServicePortArgs, ServiceSpecArgs
+from pulumi_kubernetes.core.v1 import (
+    ContainerArgs,
+    PersistentVolumeClaimArgs,
+    Service,
+    ServicePortArgs,
+    ServiceSpecArgs,
+)
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgs
 
 from components import pod
@@ -16,7 +22,7 @@ from components.account import service_account
 from components.claim import claim_spec, data_claim
 from components.disruption import disruption_budget
 from components.egress import ca_variables, proxy_variables
-from components.gpu import gpu_access
+from components.gpu import GpuAccess, gpu_access
 from components.metadata import SKIP_AWAIT, Place, labels, selector
 from components.network import pods, policy
 from components.scheduling import placement
@@ -80,29 +86,7 @@ class Ollama(pulumi.ComponentResource):
         # Ollama keeps its data in $HOME/.ollama. Other users cannot access root's home, so they get another directory.
         home = _HOME if platform.pod_security == "restricted" else "/root"
         scratch = {_SCRATCH: "/tmp", "home": home} if home == _HOME else {_SCRATCH: "/tmp"}  # noqa: S108
-        container = pod.container(
-            place,
-            name,
-            settings.image,
-            image_pull_policy=settings.image_pull_policy,
-            port=PORT,
-            environment=pod.env(
-                {"HOME": home},
-                llama_variables(settings),
-                gpu.variables,
-                variables(settings),
-                proxy_variables(platform, plain_http=False),
-                ca_variables(platform),
-                settings.env,
-                settings.secret_env,
-                settings.config_map_env,
-            ),
-            resources=pod.resources(settings.resources, gpu.limits, gpu.claims),
-            startup_probe=pod.probe("/api/version", settings.probes.startup),
-            readiness_probe=pod.probe("/api/version", settings.probes.readiness),
-            liveness_probe=pod.probe("/", settings.probes.liveness),
-            mounts={**scratch, volume: f"{home}/.ollama"},
-        )
+        container = _container(name, settings, place, gpu, home=home, mounts={**scratch, volume: f"{home}/.ollama"})
         server = StatefulSet(
             name,
             metadata=place.metadata(name),
@@ -157,12 +141,47 @@ class Ollama(pulumi.ComponentResource):
             pullers.append(puller(name)["app"])
         disruption_budget(name, settings.replicas, place)
         if platform.network.policies:
-            known = [*callers, *({"app": each} for each in pullers)]
-            policy(name, platform.network, port=PORT, callers=[pods(each) for each in known], place=place)
-            for each in pullers:  # they accept no connections, and connect only to Ollama
-                policy(each, platform.network, port=PORT, callers=[], callees=[pods({"app": name})], place=place)
+            _network_policies(name, place, callers, pullers)
         self.urls = each_pod if settings.replicas > 1 else [_url(None, service, platform)]
         self.register_outputs({"urls": self.urls})
+
+
+def _container(
+    name: str, settings: OllamaSettings, place: Place, gpu: GpuAccess, *, home: str, mounts: Mapping[str, str]
+) -> ContainerArgs:
+    """The server, with the variables of the settings, the GPUs and the platform."""
+    return pod.container(
+        place,
+        name,
+        settings.image,
+        image_pull_policy=settings.image_pull_policy,
+        port=PORT,
+        environment=pod.env(
+            {"HOME": home},
+            llama_variables(settings),
+            gpu.variables,
+            variables(settings),
+            proxy_variables(place.platform, plain_http=False),
+            ca_variables(place.platform),
+            settings.env,
+            settings.secret_env,
+            settings.config_map_env,
+        ),
+        resources=pod.resources(settings.resources, gpu.limits, gpu.claims),
+        startup_probe=pod.probe("/api/version", settings.probes.startup),
+        readiness_probe=pod.probe("/api/version", settings.probes.readiness),
+        liveness_probe=pod.probe("/", settings.probes.liveness),
+        mounts=mounts,
+    )
+
+
+def _network_policies(name: str, place: Place, callers: Sequence[Mapping[str, str]], pullers: Sequence[str]) -> None:
+    """Allows connections from the callers and the models' Jobs (`pullers`), which themselves connect only to Ollama."""
+    network = place.platform.network
+    known = [*callers, *({"app": each} for each in pullers)]
+    policy(name, network, port=PORT, callers=[pods(each) for each in known], place=place)
+    for each in pullers:
+        policy(each, network, port=PORT, callers=[], callees=[pods({"app": name})], place=place)
 
 
 def _service_port() -> ServicePortArgs:

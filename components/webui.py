@@ -10,7 +10,8 @@ from pulumi_kubernetes.apps.v1 import (
     DeploymentStrategyArgs,
     RollingUpdateDeploymentArgs,
 )
-from pulumi_kubernetes.core.v1 import ExecActionArgs, LifecycleArgs, LifecycleHandlerArgs
+from pulumi_kubernetes.core.v1 import ContainerArgs, ExecActionArgs, LifecycleArgs, LifecycleHandlerArgs, VolumeArgs
+from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgs
 
 from components import pod
 from components.account import service_account
@@ -25,7 +26,7 @@ from components.network import addresses, namespaces, pods, policy
 from components.pod_reasons import saying_why
 from components.redis import Redis
 from components.scheduling import placement
-from components.start import PREPARE, server_variables, start
+from components.start import PREPARE, Start, server_variables, start
 from components.state import authority_variables, redis_variables
 from settings.exposure.gateway import GatewaySettings
 from settings.exposure.ingress import IngressSettings
@@ -91,12 +92,7 @@ class WebUI(pulumi.ComponentResource):
             several_pods=settings.max_pods > 1,
         )
 
-        if settings.object_storage is not None:
-            # uploads are in the object storage and the database elsewhere: only caches are left
-            data = pod.scratch(_DATA, settings.storage.size)
-        else:
-            existing = settings.storage.existing_claim
-            data = pod.claimed(_DATA, existing or data_claim(f"{name}-pvc", settings.storage, place).metadata.name)
+        data = _data(name, settings, place)
         bundled = settings.redis.bundled if settings.redis else None
         redis = bundled and Redis(
             f"{name}-redis",
@@ -128,33 +124,7 @@ class WebUI(pulumi.ComponentResource):
             settings.secret_env,
             settings.config_map_env,
         )
-        common: dict[str, Any] = {
-            "image_pull_policy": settings.image_pull_policy,
-            "resources": pod.resources(settings.resources),
-            "mounts": {_DATA: DATA_PATH, _SCRATCH: _SCRATCH_PATH, **starting.mounts},
-        }
-        prepare = pod.container(
-            place,
-            PREPARE,
-            settings.image,
-            command=list(starting.prepare),
-            environment=pod.env(*environment, former_variables(settings.connections)),
-            termination_message_policy="FallbackToLogsOnError",  # the last line of its log is the reason of a failure
-            **common,
-        )
-        container = pod.container(
-            place,
-            name,
-            settings.image,
-            command=list(starting.serve) if starting.serve else None,
-            environment=pod.env(*environment, server_variables(settings.image)),
-            port=PORT,
-            startup_probe=pod.probe("/health", settings.probes.startup),
-            readiness_probe=pod.probe("/ready", settings.probes.readiness),
-            liveness_probe=pod.probe("/health", settings.probes.liveness),
-            lifecycle=_leaving() if settings.others_take_over else None,
-            **common,
-        )
+        prepare, container = _containers(name, settings, place, starting, environment)
         Deployment(
             f"{name}-deployment",
             metadata=place.metadata(f"{name}-deployment", WAIT_FOR_PODS),
@@ -195,21 +165,8 @@ class WebUI(pulumi.ComponentResource):
             autoscaler(name, f"{name}-deployment", settings.autoscaling, place)
         disruption_budget(name, settings.min_pods, place)
         if platform.network.policies:
-            # Do not block a Service that is exposed on purpose
-            outside = ["0.0.0.0/0", "::/0"] if settings.service.type != "ClusterIP" else []
-            ingress_namespaces = list(dict.fromkeys([*platform.network.ingress_namespaces, *exposure.namespaces]))
-            policy(
-                name,
-                platform.network,
-                port=PORT,
-                callers=[
-                    pods(),
-                    *([namespaces(ingress_namespaces)] if ingress_namespaces else []),
-                    *addresses([*platform.network.webui_from, *outside]),
-                ],
-                callees=[pods(each) for each in (ollama_pods, shared and shared.pods) if each],
-                place=place,
-            )
+            callees = [pods(each) for each in (ollama_pods, shared and shared.pods) if each]
+            _network_policy(name, settings, place, exposure, callees)
         expose(name, exposure, port=PORT, backend=front, place=place)
         inside = pulumi.Output.format("http://{0}.{1}.svc:{2}", front.metadata.name, front.metadata.namespace, PORT)
         self.url = inside if exposure.public_url is None else pulumi.Output.from_input(exposure.public_url)
@@ -217,6 +174,70 @@ class WebUI(pulumi.ComponentResource):
             "kubectl -n {0} port-forward service/{1} {2}:{2}", front.metadata.namespace, front.metadata.name, PORT
         )
         self.register_outputs({"url": self.url, "portForward": self.port_forward})
+
+
+def _data(name: str, settings: WebUISettings, place: Place) -> VolumeArgs:
+    """The volume of Open WebUI's data: a claim, or with object storage, a scratch volume for what is only cached."""
+    if settings.object_storage is not None:
+        return pod.scratch(_DATA, settings.storage.size)
+    existing = settings.storage.existing_claim
+    return pod.claimed(_DATA, existing or data_claim(f"{name}-pvc", settings.storage, place).metadata.name)
+
+
+def _containers(
+    name: str, settings: WebUISettings, place: Place, starting: Start, environment: Sequence[Mapping[str, Any]]
+) -> tuple[ContainerArgs, ContainerArgs]:
+    """The init container that prepares the database, and the server."""
+    common: dict[str, Any] = {
+        "image_pull_policy": settings.image_pull_policy,
+        "resources": pod.resources(settings.resources),
+        "mounts": {_DATA: DATA_PATH, _SCRATCH: _SCRATCH_PATH, **starting.mounts},
+    }
+    prepare = pod.container(
+        place,
+        PREPARE,
+        settings.image,
+        command=list(starting.prepare),
+        environment=pod.env(*environment, former_variables(settings.connections)),
+        termination_message_policy="FallbackToLogsOnError",  # the last line of its log is the reason of a failure
+        **common,
+    )
+    server = pod.container(
+        place,
+        name,
+        settings.image,
+        command=list(starting.serve) if starting.serve else None,
+        environment=pod.env(*environment, server_variables(settings.image)),
+        port=PORT,
+        startup_probe=pod.probe("/health", settings.probes.startup),
+        readiness_probe=pod.probe("/ready", settings.probes.readiness),
+        liveness_probe=pod.probe("/health", settings.probes.liveness),
+        lifecycle=_leaving() if settings.others_take_over else None,
+        **common,
+    )
+    return prepare, server
+
+
+def _network_policy(
+    name: str, settings: WebUISettings, place: Place, exposure: Exposure, callees: Sequence[NetworkPolicyPeerArgs]
+) -> None:
+    """Allows connections from the ingress controllers and the addresses of the settings, and to `callees`."""
+    network = place.platform.network
+    # Do not block a Service that is exposed on purpose
+    outside = ["0.0.0.0/0", "::/0"] if settings.service.type != "ClusterIP" else []
+    ingress_namespaces = list(dict.fromkeys([*network.ingress_namespaces, *exposure.namespaces]))
+    policy(
+        name,
+        network,
+        port=PORT,
+        callers=[
+            pods(),
+            *([namespaces(ingress_namespaces)] if ingress_namespaces else []),
+            *addresses([*network.webui_from, *outside]),
+        ],
+        callees=list(callees),
+        place=place,
+    )
 
 
 def _leaving() -> LifecycleArgs:
