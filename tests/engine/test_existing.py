@@ -44,7 +44,7 @@ def test_a_second_stack_is_refused_in_the_namespace_of_a_destroyed_one(project: 
         code, text = project.run(*AIRIS, *command, "--stack", "second")
         assert code == ExitCode.BAD_INPUT
         assert f"error: already in the cluster, but not created by stack second: {LEFT}. Nothing was changed\n" in text
-        assert f"{UPSERT_VARIABLE}=true in the environment" in text
+        assert f"{UPSERT_VARIABLE}=true for the next" in text
         assert "Previewing update" not in text  # Pulumi has not started
         assert "Traceback" not in text
     assert made(project) == []
@@ -55,7 +55,7 @@ def test_plain_pulumi_fails_at_the_namespace_with_the_same_advice(project: Proje
 
     assert code != 0
     assert "error: Namespace/airis already exists, and this stack did not create it." in text
-    assert f"{UPSERT_VARIABLE}=true in the environment" in text
+    assert f"{UPSERT_VARIABLE}=true for the next" in text
     assert "Traceback" not in text
     assert made(project) == []
 
