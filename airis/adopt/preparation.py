@@ -11,7 +11,7 @@ from airis.adopt.discovery import Found, Workload, release_of
 from airis.adopt.handover import handed_over, managers, operations
 from airis.cluster.connection import Cluster
 from airis.cluster.kubectl import KubectlError, KubeObject
-from airis.cluster.readiness import resource_of
+from airis.cluster.readiness import is_ready, resource_of
 from airis.terminal.errors import AirisError
 from airis.terminal.progress import step
 from components.takeover import FIELD_MANAGER
@@ -131,12 +131,7 @@ def _waits_for_ever(found: Found, workload: Workload) -> bool:
     """A StatefulSet replaces no pod while one is not ready. Source: Kubernetes, "StatefulSets", forced rollback."""
     if workload.body["kind"] != "StatefulSet":
         return False
-    return any(not _is_ready(each) for each in found.pods_of(workload))
-
-
-def _is_ready(pod: KubeObject) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or []
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    return any(not is_ready(each) for each in found.pods_of(workload))
 
 
 def _hand_over(cluster: Cluster, change: Change, *, dry_run: bool = False) -> None:

@@ -75,12 +75,12 @@ class Live:
             case "Deployment" | "StatefulSet":
                 return _ready(_rolled_out(live))
             case "Job":
-                return _ready(_condition(live, "Complete").get("status") == "True")
+                return _ready(condition(live, "Complete").get("status") == "True")
             case "Namespace":
                 return _ready(status.get("phase") == "Active")
             case "Service" if spec.get("selector"):
                 pods = self._selected(live, spec["selector"])
-                return State.ADMITTED if not pods else _ready(any(map(_is_ready, pods)))
+                return State.ADMITTED if not pods else _ready(any(map(is_ready, pods)))
         return State.ADMITTED
 
     def _unbound(self, claim: KubeObject) -> State:
@@ -116,18 +116,20 @@ def _rolled_out(live: KubeObject) -> bool:
     )
 
 
-def _condition(live: KubeObject, kind: str) -> Mapping[str, Any]:
-    conditions: list[Mapping[str, Any]] = live.get("status", {}).get("conditions", [])
+def condition(body: KubeObject, kind: str) -> Mapping[str, Any]:
+    """A condition of the object's status; empty if there is none."""
+    conditions = (body.get("status") or {}).get("conditions") or []
     return next((each for each in conditions if each["type"] == kind), {})
 
 
-def _is_ready(pod: KubeObject) -> bool:
-    return _condition(pod, "Ready").get("status") == "True"
+def is_ready(body: KubeObject) -> bool:
+    """Whether a pod or a node has the condition Ready."""
+    return bool(condition(body, "Ready").get("status") == "True")
 
 
 def _reason(live: KubeObject) -> str:
     """The reason in the controller's words."""
-    failure = _condition(live, "ReplicaFailure") or _condition(live, "Failed")
+    failure = condition(live, "ReplicaFailure") or condition(live, "Failed")
     return str(failure.get("message", ""))
 
 
@@ -141,8 +143,8 @@ def pod_finding(pod: KubeObject) -> Finding:
     """The state of a pod, and the reason if it is not ready."""
     name, namespace = pod["metadata"]["name"], pod["metadata"].get("namespace", "")
     node = pod["spec"].get("nodeName", "")
-    scheduled = _condition(pod, "PodScheduled")
-    if _is_ready(pod) or pod.get("status", {}).get("phase") == "Succeeded":
+    scheduled = condition(pod, "PodScheduled")
+    if is_ready(pod) or pod.get("status", {}).get("phase") == "Succeeded":
         return Finding("Pod", name, namespace, State.READY, node)
     if scheduled.get("status") == "False":
         return Finding("Pod", name, namespace, State.PENDING, reason=_scheduling_reason(scheduled))

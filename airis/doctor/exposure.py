@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from airis.cluster.kubectl import KubeObject
+from airis.cluster.readiness import condition
 from airis.doctor.checks import (
     Group,
     Outcome,
@@ -15,7 +16,7 @@ from airis.doctor.checks import (
     problem,
     warning,
 )
-from airis.doctor.observation import Observation, condition, is_default, name_of, named
+from airis.doctor.observation import Observation, is_default, name_of, named
 from airis.doctor.scheduling import living
 from settings.exposure.controllers import Controller
 from settings.exposure.gateway import ParentRefSettings

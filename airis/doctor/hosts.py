@@ -1,8 +1,9 @@
 """Checks of the host names: certificates and DNS."""
 
+from airis.cluster.readiness import condition
 from airis.doctor.checks import Group, Outcomes, Scope, check, listed, ok, problem, warning
 from airis.doctor.exposure import GATEWAYS
-from airis.doctor.observation import NotChecked, Observation, condition, name_of, named
+from airis.doctor.observation import NotChecked, Observation, name_of, named
 
 _WAY_IN = (Group.EXPOSURE, Scope.STACK)
 

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 
 from airis.cluster.image_pulls import OTHER_ARCHITECTURE, instead
 from airis.cluster.kubectl import KubeObject
+from airis.cluster.readiness import is_ready
 from airis.doctor.checks import Group, Outcome, Outcomes, Scope, check, listed, not_checked, ok, problem, warning
 from airis.doctor.observation import Observation, name_of
 from airis.doctor.registry import Answer, Presence, is_local
 from airis.doctor.requirements import Workload, asked
-from airis.doctor.scheduling import allocatable, labels_missing, ready, taints_refusing
+from airis.doctor.scheduling import allocatable, labels_missing, taints_refusing
 from settings.types.images import located
 
 _ALSO_RUNS = {"amd64": ("386",), "arm64": ("arm",)}
@@ -87,7 +88,7 @@ def _nodes(seen: Observation, users: Sequence[Workload]) -> list[KubeObject]:
     return [
         node
         for node in seen.cluster.objects.get("nodes", ())
-        if ready(node) and any(_admits(node, each) for each in users)
+        if is_ready(node) and any(_admits(node, each) for each in users)
     ]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from airis.cluster.kubectl import KubeObject
+from airis.cluster.readiness import is_ready
 from airis.doctor.checks import Group, Outcome, Outcomes, Scope, check, listed, ok, problem, warning
 from airis.doctor.observation import NotChecked, Observation, minor, name_of, named
 from airis.doctor.requirements import Workload, asked
@@ -15,7 +16,6 @@ from airis.doctor.scheduling import (
     labels_missing,
     living,
     of_one,
-    ready,
     rooms,
     taints_refusing,
 )
@@ -39,7 +39,7 @@ _PLUGINS = ("device-plugin", "dra-driver", "gpu-feature-discovery")
 def nodes(seen: Observation) -> Outcomes:
     """Checks the Ready condition of every node."""
     there = seen.all("nodes")
-    broken = [name_of(each) for each in there if not ready(each)]
+    broken = [name_of(each) for each in there if not is_ready(each)]
     if not there and _scales(seen):
         yield warning("there is no node; the cluster adds one when pods are pending")
     elif not there or len(broken) == len(there):
@@ -60,7 +60,7 @@ def nodes(seen: Observation) -> Outcomes:
 def room(seen: Observation) -> Outcomes:
     """Places the pods that do not run yet on the free capacity, the largest first."""
     waiting = [(each, count) for each in seen.stack.workloads if (count := _missing(seen, each)) > 0]
-    left = rooms([each for each in seen.all("nodes") if ready(each)], seen.all("pods"))
+    left = rooms([each for each in seen.all("nodes") if is_ready(each)], seen.all("pods"))
     failed = False
     for workload, count in sorted(waiting, key=lambda each: -asked(each[0].pod).get("memory", Decimal(0))):
         for number in range(count):

@@ -204,9 +204,3 @@ def named(objects: Sequence[KubeObject], name: str) -> KubeObject | None:
 def is_default(body: KubeObject, annotation: str) -> bool:
     """Whether a class is the default of its kind."""
     return bool((body["metadata"].get("annotations") or {}).get(annotation) == "true")
-
-
-def condition(body: KubeObject, kind: str) -> Mapping[str, Any]:
-    """A condition of the object's status; empty if there is none."""
-    conditions = (body.get("status") or {}).get("conditions") or []
-    return next((each for each in conditions if each["type"] == kind), {})

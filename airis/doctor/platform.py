@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from airis.cluster.kubectl import KubeObject
+from airis.cluster.readiness import condition
 from airis.doctor.checks import Group, Outcome, Outcomes, Scope, check, listed, not_checked, ok, problem, warning
-from airis.doctor.observation import Observation, condition, name_of, named
+from airis.doctor.observation import Observation, name_of, named
 from airis.doctor.probe import GUARDED
 from airis.doctor.probe_results import Probed, Role
 from airis.doctor.probe_script import CONNECTION

@@ -6,12 +6,11 @@ from typing import Any
 from airis.cluster.finding import State
 from airis.cluster.kubectl import KubeObject
 from airis.cluster.ollama_log import REMEDY
-from airis.cluster.readiness import Live, pod_finding, subject_of
+from airis.cluster.readiness import Live, condition, is_ready, pod_finding, subject_of
 from airis.deploy.watch import troubles
 from airis.doctor.checks import Group, Outcomes, Scope, check, listed, not_checked, ok, problem, warning
-from airis.doctor.observation import NotChecked, Observation, condition, name_of
+from airis.doctor.observation import NotChecked, Observation, name_of
 from airis.doctor.requirements import amount
-from airis.doctor.scheduling import ready
 
 _RUNNING = (Group.RUNNING, Scope.DEPLOYED)
 _FULL = 0.95
@@ -85,7 +84,7 @@ def pods(seen: Observation) -> Outcomes:
 def _silent_nodes(seen: Observation) -> set[str]:
     """The nodes that are not ready; none if nodes may not be listed."""
     try:
-        return {name_of(each) for each in seen.all("nodes") if not ready(each)}
+        return {name_of(each) for each in seen.all("nodes") if not is_ready(each)}
     except NotChecked:
         return set()
 

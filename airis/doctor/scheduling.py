@@ -144,9 +144,3 @@ def living(pods: Sequence[KubeObject]) -> Iterator[KubeObject]:
 def of_one(pod: Mapping[str, Any]) -> Amounts:
     """The resources that one pod occupies on a node."""
     return added(asked(pod), {PIECES: Decimal(1)})
-
-
-def ready(node: KubeObject) -> bool:
-    """Whether the node is Ready."""
-    conditions = node.get("status", {}).get("conditions") or []
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

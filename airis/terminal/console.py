@@ -1,4 +1,4 @@
-"""The Rich console on which all tables are printed."""
+"""The Rich console of the tables whose messages wrap: verdicts, doctor's findings, the status of the sandbox."""
 
 import sys
 

@@ -118,4 +118,7 @@ def arguments(pid: int) -> list[str]:
 def start(command: tuple[list[str], Path], sandbox: Sandbox) -> None:
     """Restarts a component of the sandbox; it ends with the sandbox."""
     with (sandbox.kubeconfig.parent / "clusters" / sandbox.name / "logs" / "restarted.log").open("a") as log:
-        subprocess.Popen(command[0], cwd=command[1], stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(command[0], cwd=command[1], stdout=log, stderr=log, start_new_session=True)
+    # A new process has no command line yet for a moment, and a sandbox that lacks a component is recreated
+    while process.poll() is None and not arguments(process.pid):
+        time.sleep(0.01)

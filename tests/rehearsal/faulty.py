@@ -73,8 +73,6 @@ class Faulty:
 
         def again() -> None:
             start(command, self.sandbox)
-            # A new process has no command line yet for a moment, and a sandbox that lacks a component is recreated
-            until(lambda: component in self.sandbox.status().processes, f"{component} is found")
 
         return again
 

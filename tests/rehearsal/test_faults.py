@@ -152,7 +152,7 @@ def test_the_only_gpu_node_falls_silent_and_comes_back(faulty: Faulty) -> None:
 
     assert lasting(faulty) == before
     until(lambda: faulty.answering("ollama-service") == ["ollama-0"], "Ollama answers")
-    assert "unreachable" not in faulty.taints("gpu-0")
+    until(lambda: "unreachable" not in faulty.taints("gpu-0"), "the controller removes the last taint")
     assert doctor(faulty, GPU) == healthy
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from airis.cluster.kubectl import Kubectl, KubeObject
+from airis.cluster.readiness import is_ready
 from airis.terminal.errors import EnvironmentProblem
 
 _APPLYING = 4
@@ -37,7 +38,7 @@ def set_nodes(kubectl: Kubectl, nodes: Sequence[KubeObject]) -> None:
         parts = [part for start in range(_APPLYING) if (part := missing[start::_APPLYING])]
         list(pool.map(partial(kubectl.apply, timeout=limit), parts))
     deadline = time.monotonic() + limit
-    while not all(map(_is_ready, kubectl.get("nodes"))):
+    while not all(map(_is_schedulable, kubectl.get("nodes"))):
         if time.monotonic() > deadline:
             raise EnvironmentProblem(
                 "the sandbox's nodes do not become Ready", "run `airis sandbox down`, and try again"
@@ -73,8 +74,7 @@ def _closed_by(node: KubeObject) -> set[tuple[str, str, str]]:
     return own | ({("cordoned", "", "")} if spec.get("unschedulable") else set())
 
 
-def _is_ready(node: KubeObject) -> bool:
+def _is_schedulable(node: KubeObject) -> bool:
     """Ready and schedulable: a controller removes the taint of a new node a moment after it becomes Ready."""
-    conditions = node.get("status", {}).get("conditions", [])
     closed = any(each["key"] == "node.kubernetes.io/not-ready" for each in node["spec"].get("taints", []))
-    return not closed and any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    return not closed and is_ready(node)
